@@ -1,0 +1,263 @@
+"""The image store and its sources."""
+
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from transferability import images
+from transferability.images import digits, glyph_drawings, glyphs, store
+
+SMALL = {
+    "source": "glyphs",
+    "classes": 6,
+    "images_per_class": 5,
+    "validation_images_per_class": 3,
+    "image_size": 16,
+    "seed": 1,
+}
+DIGITS = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def joined(part: store.Part) -> np.ndarray:
+    return np.concatenate(list(part.batches()))
+
+
+@pytest.fixture
+def digits_store(tmp_path: Path) -> Path:
+    folder = tmp_path / images.store_name(DIGITS)
+    store.write(digits.read(DIGITS, workers=1), folder, DIGITS)
+    return folder
+
+
+def test_same_settings_give_the_same_bytes_with_any_number_of_workers(tmp_path: Path):
+    for workers in (1, 2):
+        store.write(glyphs.read(SMALL, workers), tmp_path / str(workers), SMALL)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    opened = store.open_store(tmp_path / "1")
+    opened.verify()
+    assert opened.train_images.shape == (30, 16, 16, 3)
+    assert opened.validation_images.shape == (18, 16, 16, 3)
+    assert opened.train_labels.tolist() == np.repeat(np.arange(6), 5).tolist()
+    assert isinstance(opened.train_images, np.memmap)
+
+
+def test_another_seed_gives_other_images():
+    first, second = (glyph_drawings.draw("A", "train", 4, 16, seed) for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_the_images_of_a_class_do_not_depend_on_the_other_classes():
+    few, more = (glyphs.read({**SMALL, "classes": n}, workers=1) for n in (2, 6))
+    assert set(few.classes) < set(more.classes)
+    drawn_few, drawn_more = joined(few.train), joined(more.train)
+    for label, described in enumerate(few.classes):
+        other = more.classes.index(described)
+        expected = drawn_more[more.train.labels == other]
+        assert np.array_equal(drawn_few[few.train.labels == label], expected)
+
+
+def test_validation_typefaces_never_occur_in_training(monkeypatch: pytest.MonkeyPatch):
+    used: dict[str, set[str]] = {}
+    master = glyph_drawings._master
+    for part in ("train", "validation"):
+        seen = used[part] = set()
+
+        def recording(typeface: str, character: str, size: int, seen: set[str] = seen):
+            seen.add(typeface)
+            return master(typeface, character, size)
+
+        monkeypatch.setattr(glyph_drawings, "_master", recording)
+        glyph_drawings.draw("g", part, 40, 16, seed=0)
+    assert used["train"] and used["validation"]
+    assert not used["train"] & used["validation"]
+
+
+def test_glyph_is_visible_in_every_image():
+    drawn = glyph_drawings.draw("A", "validation", 50, 24, seed=3).astype(float)
+    brightness = drawn @ glyph_drawings.LUMA
+    centre, corner = brightness[:, 8:16, 8:16], brightness[:, :3, :3]
+    contrast = np.abs(centre - corner.mean(axis=(1, 2))[:, None, None]).max(axis=(1, 2))
+    assert contrast.min() > 255 * glyph_drawings.CONTRAST / 2
+
+
+def test_no_two_of_all_classes_are_near_identical():
+    chosen = glyph_drawings.choose(glyphs.MAX_CLASSES, seed=0)
+    assert len(set(chosen)) == glyphs.MAX_CLASSES
+    distance = glyph_drawings.distances(glyph_drawings._outlines(chosen))
+    np.fill_diagonal(distance, np.inf)
+    assert distance.min() > glyph_drawings.NEAR_IDENTICAL - 1e-4
+
+
+@pytest.mark.parametrize("alike", ["AΑА", "oOοОо", "xXхХ", "cCсС", ".•●·"])
+def test_of_characters_that_look_alike_one_is_kept(alike: str):
+    assert len(set(alike) & set(glyph_drawings.distinct())) == 1
+
+
+def test_a_mistake_of_the_fonts_is_no_class():
+    # DejaVu Serif Bold shows a T for this capital U.
+    assert "\u1d41" not in glyph_drawings.distinct()
+
+
+def test_groups_follow_the_unicode_category_and_are_balanced():
+    collection = glyphs.read({**SMALL, "classes": 101}, workers=1)
+    for name, group in collection.classes:
+        codepoint, _, described = name.partition(" ")
+        character = chr(int(codepoint.removeprefix("U+"), 16))
+        assert unicodedata.name(character) == described
+        assert (group == "letters") == (unicodedata.category(character)[0] == "L")
+    groups = [group for _, group in collection.classes]
+    assert (groups.count("letters"), groups.count("symbols")) == (51, 50)
+    assert set(groups) == set(images.facts(SMALL).groups)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({**SMALL, "classes": 5000}, r"dataset\.classes is 5000.*at most 1400 classes"),
+        ({**SMALL, "classes": 1}, r"dataset\.classes"),
+        ({**SMALL, "classes": True}, r"dataset\.classes"),
+        ({**SMALL, "images_per_class": 0}, r"dataset\.images_per_class"),
+        ({**SMALL, "validation_images_per_class": 2.5}, r"dataset\.validation_images_per_class"),
+        ({**SMALL, "image_size": 8}, r"dataset\.image_size is 8"),
+        ({**SMALL, "seed": -1}, r"dataset\.seed"),
+        ({**SMALL, "clases": 3}, r"dataset\.clases is not a setting"),
+        ({**DIGITS, "image_size": 4}, r"dataset\.image_size"),
+        ({**DIGITS, "validation": 1.5}, r"dataset\.validation"),
+        ({**DIGITS, "validation": 0.001}, r"dataset\.validation"),
+        ({**DIGITS, "validation": float("nan")}, r"dataset\.validation"),
+        ({"source": "glyfs"}, r"dataset\.source is 'glyfs': expected one of .*digits.*glyphs"),
+        ({"source": "store"}, r"dataset\.source"),
+        ({}, r"dataset\.source is missing"),
+    ],
+)
+def test_impossible_settings_are_named(settings: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        images.facts(settings)
+
+
+def test_facts_agree_with_what_is_read():
+    for settings in (SMALL, DIGITS):
+        told = images.facts(settings)
+        collection = images.source_module(settings["source"]).read(settings, workers=1)
+        assert told.classes == len(collection.classes)
+        assert told.images_per_class == np.bincount(collection.train.labels).min()
+        assert set(told.groups) == {group for _, group in collection.classes}
+
+
+def test_store_name_depends_on_settings_and_not_on_their_order():
+    name = images.store_name(SMALL)
+    assert name.startswith("glyphs-") and len(name) == len("glyphs-") + 8
+    assert images.store_name(dict(reversed(SMALL.items()))) == name
+    assert images.store_name({**SMALL, "seed": 2}) != name
+
+
+def test_digits_are_those_of_scikit_learn(digits_store: Path):
+    opened = store.open_store(digits_store)
+    original = load_digits()
+    total = np.bincount(opened.train_labels) + np.bincount(opened.validation_labels)
+    assert total.tolist() == np.bincount(original.target).tolist() == list(digits.COUNTS)
+    assert opened.classes == [str(digit) for digit in range(10)]
+    assert [d for d, g in zip(opened.classes, opened.groups, strict=True) if g == "closed"] == [
+        "0",
+        "6",
+        "8",
+        "9",
+    ]
+    drawn = np.concatenate([opened.train_images, opened.validation_images])
+    labels = np.concatenate([opened.train_labels, opened.validation_labels])
+    assert np.array_equal(drawn[..., 0], drawn[..., 1])
+    assert np.array_equal(drawn[..., 0], drawn[..., 2])
+    values = np.rint(drawn[..., 0] / 255 * 16).astype(int).reshape(len(drawn), -1)
+    ours = np.column_stack([labels, values])
+    theirs = np.column_stack([original.target, original.data.astype(int)])
+    assert np.array_equal(np.unique(ours, axis=0), np.unique(theirs, axis=0))
+    assert len(ours) == len(theirs)
+
+
+def test_each_digit_gives_its_share_to_validation(digits_store: Path):
+    counts = np.bincount(store.open_store(digits_store).validation_labels)
+    assert np.abs(counts - 0.25 * np.array(digits.COUNTS)).max() <= 0.5
+
+
+def test_enlarged_digits_show_the_same():
+    small, large = (joined(digits.read({**DIGITS, "image_size": s}).train) for s in (8, 16))
+    blocks = large.reshape(len(large), 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    assert np.corrcoef(blocks.ravel(), small.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("name", ["train.images.npy", "validation.labels.npy", "classes.csv"])
+def test_a_truncated_or_missing_file_is_named(digits_store: Path, name: str):
+    file = digits_store / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3])
+    with pytest.raises(store.StoreError, match=rf"{name} has .* bytes.*delete the folder"):
+        store.open_store(digits_store)
+    file.unlink()
+    with pytest.raises(store.StoreError, match=rf"{name} is missing.*delete the folder"):
+        store.open_store(digits_store)
+
+
+def test_a_wrong_shape_is_named(digits_store: Path):
+    file = digits_store / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["train"] += 1
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(store.StoreError, match=r"train\.images\.npy is uint8"):
+        store.open_store(digits_store)
+
+
+def test_a_changed_byte_is_found_by_verify(digits_store: Path):
+    file = digits_store / "train.images.npy"
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(store.StoreError, match=r"train\.images\.npy .*checksum"):
+        store.open_store(digits_store).verify()
+
+
+def test_an_interrupted_write_leaves_no_manifest(digits_store: Path):
+    collection = digits.read(DIGITS)
+
+    def interrupted():
+        yield next(iter(collection.validation.batches()))[:10]
+        raise KeyboardInterrupt
+
+    broken = store.Collection(
+        collection.classes,
+        collection.image_size,
+        collection.train,
+        store.Part(collection.validation.labels, interrupted),
+    )
+    (digits_store / "validation.images.npy").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        store.write(broken, digits_store, DIGITS)
+    names = {file.name for file in digits_store.iterdir()}
+    assert "manifest.json" not in names
+    assert not [name for name in names if name.startswith("validation.images")]
+    assert not [name for name in names if name.endswith(".partial")]
+    with pytest.raises(store.StoreError, match="unfinished"):
+        store.open_store(digits_store)
+    store.write(collection, digits_store, DIGITS)
+    store.open_store(digits_store).verify()
+
+
+@pytest.mark.parametrize("kept", [slice(0, -1), slice(0, None, 2)])
+def test_fewer_images_than_labels_are_refused(tmp_path: Path, kept: slice):
+    collection = digits.read(DIGITS)
+    batches = [next(iter(collection.train.batches()))[kept]]
+    short = store.Part(collection.train.labels, lambda: batches)
+    with pytest.raises(ValueError, match=r"train: \d+ images for 1347 labels"):
+        store.write(
+            store.Collection(collection.classes, (8, 8), short, collection.validation),
+            tmp_path,
+            DIGITS,
+        )
+    assert not (tmp_path / "manifest.json").exists()

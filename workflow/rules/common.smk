@@ -1,0 +1,116 @@
+# The study, checked and complete, and what the rules ask of it. No rule reads config itself.
+import json
+import os
+import sys
+from functools import cache, partial
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+LIBRARY = Path(workflow.basedir) / "workflow"
+# Jobs find the library by this, also in an environment in which it is not installed.
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.getenv("PYTHONPATH")]))
+)
+sys.path.insert(0, str(LIBRARY))
+
+from transferability import (
+    architectures,
+    fingerprint,
+    images,
+    study,
+    study_file,
+)  # noqa: E402
+
+try:
+    STUDY = study_file.complete(config)
+except study.StudyError as error:
+    files = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
+
+STORE = f"images/{images.store_name(STUDY['dataset'])}"
+RESULTS = f"results/{STUDY['study']}"
+SPLITS = study.split_names(STUDY["splits"])
+SEEDS = STUDY["seeds"]
+NETWORKS = study.network_names(
+    STUDY, len(architectures.facts(STUDY["architecture"]).layer_names)
+)
+ONE_REPLICATE = len(SEEDS) == 1 and (
+    STUDY["splits"]["random"] == 1 or STUDY["splits"]["dissimilar"] is not None
+)
+# Figure 3 of the paper is about these two.
+HAS_DISSIMILAR_FIGURE = (
+    STUDY["splits"]["dissimilar"] is not None or "random" in STUDY["treatments"]
+)
+as_json = partial(json.dumps, sort_keys=True, ensure_ascii=False)
+
+
+pathvars:
+    store=STORE,
+    results=RESULTS,
+    base="<results>/networks/{split}/seed{seed}/{network,base[^/]+}",
+    treatment="<results>/networks/{split}/seed{seed}/{network,[ABR][0-9][^/]+}",
+
+
+wildcard_constraints:
+    split="random[0-9]+|dissimilar",
+    seed="[0-9]+",
+
+
+def of_every_network(file):
+    """That file of each network of the study."""
+    return [
+        f"<results>/networks/{split}/seed{seed}/{network}/{file}"
+        for split in SPLITS
+        for seed in SEEDS
+        for network in NETWORKS
+    ]
+
+
+def recipe(wildcards):
+    return as_json(
+        study.recipe(STUDY, wildcards.split, int(wildcards.seed), wildcards.network)
+    )
+
+
+@cache
+def base_of(network):
+    return study.parse_name(network).base
+
+
+def base_file(file, wildcards):
+    """That file of the base whose layers a treatment copies; none if it copies none."""
+    base = base_of(wildcards.network)
+    if base is None:
+        return []
+    return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/{file}"
+
+
+def base_flag(wildcards):
+    weights = base_file("weights.safetensors", wildcards)
+    return f"--base {weights}" if weights else ""
+
+
+def split_flag(wildcards):
+    """By what a split is drawn: its number, or the groups of its halves."""
+    if wildcards.split != "dissimilar":
+        return f"--random {wildcards.split.removeprefix('random')}"
+    groups = {
+        half: study.as_groups(STUDY["splits"]["dissimilar"][half])
+        for half in study.HALVES
+    }
+    return f"--groups '{as_json(groups)}'"
+
+
+def figure_files(figure):
+    """A figure's outputs, with its caption in the report."""
+    return dict(
+        svg=report(
+            f"<results>/figures/{figure}.svg",
+            caption=f"../report/{figure}.rst",
+            category="Figures",
+            labels={"figure": figure.replace("_", " ")},
+        ),
+        pdf=f"<results>/figures/{figure}.pdf",
+        png=f"<results>/figures/{figure}.png",
+    )

@@ -1,0 +1,132 @@
+# From tables to figures, one rule each; SVG for the report and the web, PDF and PNG beside it.
+#   in:  results/<study>/tables/…  the bases' weights (filters only)
+#   out: results/<study>/figures/<figure>.{svg,pdf,png}
+
+FIGURES = [
+    f"<results>/figures/{figure}.{suffix}"
+    for figure in ("transfer", "effects", "filters", "learning_curves", "cost")
+    + (("dissimilar",) if HAS_DISSIMILAR_FIGURE else ())
+    for suffix in ("svg", "pdf", "png")
+]
+
+
+rule plot_transfer:
+    input:
+        table="<results>/tables/networks.csv",
+    output:
+        **figure_files("transfer"),
+    log:
+        "<results>/logs/figures/transfer.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-transfer"
+        " --table {input.table}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_effects:
+    input:
+        effects="<results>/tables/effects.csv",
+    output:
+        **figure_files("effects"),
+    log:
+        "<results>/logs/figures/effects.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-effects"
+        " --effects {input.effects}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_dissimilar:
+    input:
+        table="<results>/tables/networks.csv",
+        effects="<results>/tables/effects.csv",
+    output:
+        **figure_files("dissimilar"),
+    log:
+        "<results>/logs/figures/dissimilar.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-dissimilar"
+        " --table {input.table}"
+        " --effects {input.effects}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_filters:
+    input:
+        weights=[
+            f"<results>/networks/{SPLITS[0]}/seed{SEEDS[0]}/{base}/weights.safetensors"
+            for base in NETWORKS
+            if study.parse_name(base).kind == "base"
+        ],
+    output:
+        **figure_files("filters"),
+    log:
+        "<results>/logs/figures/filters.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-filters"
+        " --weights {input.weights}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_learning_curves:
+    input:
+        table="<results>/tables/networks.csv",
+        evaluations="<results>/tables/evaluations.csv",
+    output:
+        **figure_files("learning_curves"),
+    log:
+        "<results>/logs/figures/learning_curves.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-learning-curves"
+        " --table {input.table}"
+        " --evaluations {input.evaluations}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_cost:
+    input:
+        table="<results>/tables/networks.csv",
+    output:
+        **figure_files("cost"),
+    log:
+        "<results>/logs/figures/cost.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-cost"
+        " --table {input.table}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"

@@ -1,0 +1,57 @@
+# Images and their parting into halves.
+#   in:  the study's sections dataset and splits
+#   out: images/<dataset>/…  results/<study>/splits/<split>.csv
+#   1. prepare_images draws or reads the images, once for all splits, seeds and studies
+#   2. split_classes parts their classes into A and B
+
+
+rule prepare_images:
+    output:
+        manifest="<store>/manifest.json",
+        arrays=multiext(
+            "<store>/",
+            "train.images.npy",
+            "train.labels.npy",
+            "validation.images.npy",
+            "validation.labels.npy",
+            "classes.csv",
+        ),
+    log:
+        "<results>/logs/prepare_images.log",
+    benchmark:
+        "<results>/costs/prepare_images.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: 8
+    params:
+        settings=as_json(STUDY["dataset"]),
+        folder=subpath(output.manifest, parent=True),
+        code=fingerprint.of_images(STUDY["dataset"]["source"]),
+    shell:
+        "python -m transferability prepare-images"
+        " --settings {params.settings:q}"
+        " --folder {params.folder}"
+        " --workers {threads}"
+        " > {log} 2>&1"
+
+
+rule split_classes:
+    input:
+        manifest="<store>/manifest.json",
+        classes="<store>/classes.csv",
+    output:
+        "<results>/splits/{split}.csv",
+    log:
+        "<results>/logs/splits/{split}.log",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        drawn_by=split_flag,
+        folder=subpath(input.manifest, parent=True),
+        code=fingerprint.of_splits(),
+    shell:
+        "python -m transferability split-classes"
+        " --images {params.folder}"
+        " {params.drawn_by}"
+        " --split {output}"
+        " > {log} 2>&1"

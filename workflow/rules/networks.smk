@@ -1,0 +1,85 @@
+# Training.
+#   in:  images/<dataset>/…  results/<study>/splits/<split>.csv
+#   out: results/<study>/networks/<split>/seed<seed>/<network>/…
+#   1. train_base trains baseA, baseB, base2B, … from new layers
+#   2. train_treatment trains B3B, A3B+, R5B, …, which begin with layers of a base, or random ones
+
+
+rule train_base:
+    input:
+        # The manifest stands for the arrays: it holds their checksums, and Snakemake compares it
+        # by content, which it would not do with files of their size.
+        manifest="<store>/manifest.json",
+        arrays=ancient(
+            multiext(
+                "<store>/",
+                "train.images.npy",
+                "train.labels.npy",
+                "validation.images.npy",
+                "validation.labels.npy",
+            )
+        ),
+        split="<results>/splits/{split}.csv",
+    output:
+        metrics="<base>/metrics.json",
+        history="<base>/history.jsonl",
+        predictions="<base>/predictions.npy",
+        weights="<base>/weights.safetensors",
+    log:
+        "<results>/logs/networks/{split}/seed{seed}/{network}.log",
+    benchmark:
+        "<results>/costs/networks/{split}/seed{seed}/{network}.tsv"
+    # Everything waits for the bases.
+    priority: 10
+    conda:
+        "../../envs/training.yaml"
+    threads: 1
+    params:
+        architecture=as_json(STUDY["architecture"]),
+        recipe=recipe,
+        base="",
+        keep_weights="",
+        images=subpath(input.manifest, parent=True),
+        folder=subpath(output.metrics, parent=True),
+        code=fingerprint.of_training(STUDY["architecture"]["name"]),
+    shell:
+        "python -m transferability train"
+        " --network {wildcards.network}"
+        " --images {params.images}"
+        " --split {input.split}"
+        " --seed {wildcards.seed}"
+        " {params.base}"
+        " --architecture {params.architecture:q}"
+        " --recipe {params.recipe:q}"
+        " --folder {params.folder}"
+        " --threads {threads}"
+        " {params.keep_weights}"
+        " > {log} 2>&1"
+
+
+use rule train_base as train_treatment with:
+    input:
+        # As above: the base's metrics, which hold its weights' checksum, stand for the weights.
+        manifest=rules.train_base.input.manifest,
+        arrays=rules.train_base.input.arrays,
+        split=rules.train_base.input.split,
+        base_metrics=partial(base_file, "metrics.json"),
+        base_weights=ancient(partial(base_file, "weights.safetensors")),
+    output:
+        **(
+            {"weights": "<treatment>/weights.safetensors"}
+            if STUDY["keep_weights"] == "all"
+            else {}
+        ),
+        metrics="<treatment>/metrics.json",
+        history="<treatment>/history.jsonl",
+        predictions="<treatment>/predictions.npy",
+    priority: 0
+    params:
+        architecture=as_json(STUDY["architecture"]),
+        recipe=recipe,
+        base=base_flag,
+        keep_weights="--keep-weights" if STUDY["keep_weights"] == "all" else "",
+        images=subpath(input.manifest, parent=True),
+        folder=subpath(output.metrics, parent=True),
+        code=fingerprint.of_training(STUDY["architecture"]["name"]),

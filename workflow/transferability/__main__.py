@@ -1,0 +1,268 @@
+"""The command line: one subcommand per rule of the workflow.
+
+Each takes its inputs, outputs and settings as flags and imports what it needs itself, so that no
+rule pays for another's libraries.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+
+def prepare_images(flags: argparse.Namespace) -> None:
+    """Draw or read the images of a dataset and write its store."""
+    from transferability import images
+    from transferability.images import store
+
+    collection = images.source_module(flags.settings["source"]).read(flags.settings, flags.workers)
+    store.write(collection, flags.folder, flags.settings)
+
+
+def split_classes(flags: argparse.Namespace) -> None:
+    """Part the classes of a dataset into halves A and B."""
+    from transferability import classes
+    from transferability.images import store
+
+    opened = store.open_store(flags.images)
+    if flags.groups:
+        split = classes.draw_dissimilar(opened.classes, opened.groups, flags.groups)
+    else:
+        split = classes.draw_random(opened.classes, flags.random)
+    classes.write(split, flags.split)
+
+
+def train(flags: argparse.Namespace) -> None:
+    """Train one network."""
+    import torch
+
+    from transferability import fingerprint, training
+    from transferability.network_folder import NetworkFolder
+    from transferability.study import ALL_IMAGES, parse_name
+
+    torch.set_num_threads(flags.threads)
+    network = parse_name(flags.network)
+    if (flags.base is None) != (network.base is None):
+        needed = f"the weights of {network.base}" if network.base else "none"
+        raise ValueError(f"--base: network {network.name} copies {needed}; got {flags.base}")
+    task = training.Task(
+        network=network.name,
+        split=flags.split.stem,
+        seed=flags.seed,
+        target=network.target,
+        stream=network.stream,
+        n=network.n,
+        frozen_layers=network.frozen_layers,
+        images_per_class=(
+            None if network.target_size == ALL_IMAGES else int(network.target_size)
+        ),
+        architecture=flags.architecture,
+        recipe=flags.recipe,
+    )
+    folder = NetworkFolder(flags.folder)
+    metrics = training.train(
+        task,
+        images=flags.images,
+        split=flags.split,
+        base=flags.base,
+        folder=folder,
+        code=fingerprint.of_training(flags.architecture["name"]),
+        keep_weights=network.is_base or flags.keep_weights,
+    )
+    folder.write_metrics(metrics)
+    folder.remove_resume()
+
+
+def collect_networks(flags: argparse.Namespace) -> None:
+    """Gather the metrics and histories of a study's networks in two tables."""
+    from transferability import results
+
+    networks, evaluations = results.collect(
+        flags.study,
+        flags.results / "networks",
+        flags.splits, flags.seeds, flags.networks, flags.score
+    )
+    _write_table(networks, flags.table)
+    _write_table(evaluations, flags.evaluations)
+
+
+def estimate_effects(flags: argparse.Namespace) -> None:
+    """Estimate paired effects and the boost, with intervals."""
+    import numpy as np
+
+    from transferability import effects, results
+
+    networks = read_table(flags.table)
+    correct = results.correctness(flags.results / "networks", np.load(flags.labels))
+    _write_table(effects.estimate(networks, correct), flags.effects)
+    _write_table(effects.boost(networks, correct), flags.boost)
+
+
+def plot_transfer(flags: argparse.Namespace) -> None:
+    """Draw top-1 against n (figure 2 above, in the paper)."""
+    from transferability import figures
+
+    figures.save(figures.transfer(read_table(flags.table)), flags.figure)
+
+
+def plot_effects(flags: argparse.Namespace) -> None:
+    """Draw the effects against n (figure 2 below)."""
+    from transferability import figures
+
+    figures.save(figures.effects(read_table(flags.effects)), flags.figure)
+
+
+def plot_dissimilar(flags: argparse.Namespace) -> None:
+    """Draw dissimilar halves and random features (figure 3)."""
+    from transferability import figures
+
+    figures.save(
+        figures.dissimilar(read_table(flags.table), read_table(flags.effects)), flags.figure
+    )
+
+
+def plot_filters(flags: argparse.Namespace) -> None:
+    """Draw the first-layer filters of the bases."""
+    from transferability import checkpoint, figures
+
+    filters = {}
+    for path in flags.weights:
+        tensors, _, _ = checkpoint.load(path)
+        filters[path.parent.name] = next(t for t in tensors.values() if t.ndim == 4).numpy()
+    figures.save(figures.filters(filters), flags.figure)
+
+
+def plot_learning_curves(flags: argparse.Namespace) -> None:
+    """Draw top-1 and training loss against the epoch."""
+    from transferability import figures
+
+    figures.save(
+        figures.learning_curves(read_table(flags.table), read_table(flags.evaluations)),
+        flags.figure,
+    )
+
+
+def plot_cost(flags: argparse.Namespace) -> None:
+    """Draw the seconds that each network took."""
+    from transferability import figures
+
+    figures.save(figures.cost(read_table(flags.table)), flags.figure)
+
+
+def read_table(path: Path):
+    """A table as the project writes it; an empty cell is an empty text where texts are meant."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype={"source": str, "target_size": str}).fillna({"source": ""})
+
+
+def _write_table(table, path: Path) -> None:
+    from transferability import files
+
+    with files.whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
+    top = argparse.ArgumentParser(prog="python -m transferability", description=__doc__)
+    top.add_argument("--debug", action="store_true", help="show where in the code an error arose")
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(function, **flags) -> None:
+        name = function.__name__.replace("_", "-")
+        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        sub.set_defaults(run=function)
+        for flag, options in flags.items():
+            sub.add_argument(f"--{flag.replace('_', '-')}", **{"required": True, **options})
+
+    def path(text: str, **options) -> dict:
+        return {"type": Path, "help": text, **options}
+
+    def section(text: str, **options) -> dict:
+        return {"type": json.loads, "metavar": "JSON", "help": text, **options}
+
+    images = path("folder of the image store")
+    table = path("tables/networks.csv")
+    figure = path("the figure's file without suffix; .svg, .pdf and .png are written")
+
+    command(
+        prepare_images,
+        settings=section("the study's section dataset"),
+        folder=path("folder of the image store to write"),
+        workers={"type": int, "default": 1, "required": False, "help": "processes that draw"},
+    )
+    command(
+        split_classes,
+        images=images,
+        random={"type": int, "default": 0, "required": False, "help": "number of a random split"},
+        groups=section("groups of a dissimilar split, by half", default=None, required=False),
+        split=path("the CSV file to write"),
+    )
+    command(
+        train,
+        network={"help": "its name, such as baseA, B0B, A3B, B3B+, R5B"},
+        images=images,
+        split=path("CSV file of the class split; its name is the split's"),
+        seed={"type": int, "help": "the seed"},
+        base=path("weights.safetensors of the base to copy from", default=None, required=False),
+        architecture=section("the study's section architecture"),
+        recipe=section("the network's recipe"),
+        folder=path("folder of the network"),
+        threads={"type": int, "default": 1, "required": False, "help": "threads of the processor"},
+        keep_weights={"action": "store_true", "required": False, "help": "keep a treatment's too"},
+    )
+    command(
+        collect_networks,
+        study={"help": "name of the study"},
+        results=path("folder of the study, results/<study>"),
+        splits={"nargs": "+", "help": "names of the splits"},
+        seeds={"nargs": "+", "type": int, "help": "the seeds"},
+        networks={"nargs": "+", "help": "names of the networks of each split and seed"},
+        score={"choices": ["final", "mean_of_10_best"], "default": "final", "required": False},
+        table=path("tables/networks.csv to write"),
+        evaluations=path("tables/evaluations.csv to write"),
+    )
+    command(
+        estimate_effects,
+        table=table,
+        results=path("folder of the study, results/<study>"),
+        labels=path("validation.labels.npy of the image store"),
+        effects=path("tables/effects.csv to write"),
+        boost=path("tables/boost.csv to write"),
+    )
+    command(plot_transfer, table=table, figure=figure)
+    command(plot_effects, effects=path("tables/effects.csv"), figure=figure)
+    command(plot_dissimilar, table=table, effects=path("tables/effects.csv"), figure=figure)
+    command(
+        plot_filters,
+        weights=path("weights.safetensors of the bases", nargs="+"),
+        figure=figure,
+    )
+    command(
+        plot_learning_curves,
+        table=table,
+        evaluations=path("tables/evaluations.csv"),
+        figure=figure,
+    )
+    command(plot_cost, table=table, figure=figure)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; 0 if it did its work, 1 if an input or a training made that impossible."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    flags = parser().parse_args(arguments)
+    try:
+        flags.run(flags)
+    except (OSError, ValueError, ArithmeticError) as error:
+        if flags.debug:
+            raise
+        logging.error("%s: %s", type(error).__name__, error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

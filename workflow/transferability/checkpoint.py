@@ -1,0 +1,56 @@
+"""Tensors on disk: written whole, verified when read, free of code (safetensors)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from transferability import files
+
+
+class CheckpointError(ValueError):
+    """A file of tensors that cannot be trusted; the message names it and says what to do."""
+
+
+def save(path: Path | str, tensors: Mapping[str, torch.Tensor], header: dict) -> str:
+    """Write named tensors and a header (anything JSON can hold) in one step.
+
+    Returns the sha256 over both, which the file carries as well.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(header, sort_keys=True)
+    digest = _digest(tensors, text)
+    with files.whole(path) as temporary:
+        safetensors.torch.save_file(tensors, temporary, {"header": text, "sha256": digest})
+    return digest
+
+
+def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
+    """The tensors (on the CPU), the header and the sha256 of a file that `save` wrote.
+
+    Raises CheckpointError if it is missing, truncated, or not what was written.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
+    if not {"header", "sha256"} <= metadata.keys():
+        raise CheckpointError(f"{path}: has no header and checksum of this project")
+    if _digest(tensors, metadata["header"]) != metadata["sha256"]:
+        raise CheckpointError(f"{path}: its checksum does not fit; it changed after it was written")
+    return tensors, json.loads(metadata["header"]), metadata["sha256"]
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

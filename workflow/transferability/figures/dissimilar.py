@@ -1,0 +1,162 @@
+"""Figure 3: a dissimilar split's two targets, random features, and all relative to their base."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transferability.effects import EXCHANGEABLE
+from transferability.figures.effects import draw_relative
+from transferability.figures.panels import Panel, interval_words, means, panels_of, trained
+from transferability.figures.style import (
+    DASHED,
+    GREEN,
+    LOOKS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    WIDTH,
+    Look,
+    empty,
+    layer_axis,
+    note,
+    sample,
+    styled,
+)
+from transferability.figures.transfer import draw_networks, marker_words
+
+TRANSFER, RANDOM = ("transfer", False), ("random", False)
+# Each treatment's look on random splits, and on other splits by target.
+COLOURS = {
+    (TRANSFER, ""): (VERMILION, "^"),
+    (TRANSFER, "B"): (PURPLE, "v"),
+    (TRANSFER, "A"): (ORANGE, "<"),
+    (RANDOM, ""): (GREEN, "s"),
+    (RANDOM, "B"): (SKY, "P"),
+    (RANDOM, "A"): ("#56636b", "X"),
+}
+
+
+def _look(treatment: tuple[str, bool], panel: Panel) -> Look:
+    # A table may hold targets that are no half, such as all classes of a dataset.
+    half = panel.pool if panel.pool in ("A", "B", "") else None
+    colour, marker = COLOURS[treatment, half or ""]
+    source = "R" if treatment == RANDOM else "B" if panel.pool == "A" else "A"
+    name = f"{source}$n$" if half is None else f"{source}$n${half or 'B'}"
+    return LOOKS[treatment]._replace(
+        label=f"{name}, {panel.split_kind} split",
+        colour=colour,
+        marker=marker,
+        dashes=DASHED if panel.pool == "A" else LOOKS[treatment].dashes,
+        offset=0.0,
+    )
+
+
+def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], title: str) -> None:
+    """One treatment's networks in each panel's place, with their base at n = 0, in %."""
+    kind, fine_tuned = treatment
+    layers = {0}
+    for number, panel in enumerate(panels):
+        rows = panel.rows
+        look = _look(treatment, panel)._replace(offset=0.1 * (number - (len(panels) - 1) / 2))
+        own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
+        draw_networks(axes, own, look, panel.replicates)
+        base = rows[rows["kind"] == "base"]
+        if len(base):
+            draw_networks(axes, base, look._replace(filled=False), panel.replicates)
+            level = 100 * means(base, "top1")["mean"].iloc[0]
+            axes.axhline(level, color=look.colour, lw=0.7, ls=":")
+        layers |= set(own["n"])
+    layer_axis(axes, sorted(layers))
+    axes.set_title(title)
+    axes.set_ylabel("top-1 accuracy (%)")
+
+
+def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
+    """Transfer and random features relative to their base; True if some leave the panel below."""
+    axes.axhline(0, color="black", lw=0.8, ls=":")
+    layers, lows = {0}, {TRANSFER: [0.0], RANDOM: []}
+    for panel in panels:
+        for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM)):
+            rows = panel.rows[panel.rows["effect"] == effect]
+            if rows.empty:
+                continue
+            look = _look(treatment, panel)
+            draw_relative(axes, rows, look, look.label)
+            lows[treatment] += list(100 * rows["low"].fillna(rows["mean"]))
+            layers |= set(rows["n"])
+    layer_axis(axes, sorted(layers))
+    axes.set_title("relative to their base")
+    axes.set_ylabel("top-1 relative to the base\n(percentage points)")
+    # Random features at chance level would press all transfer into one line.
+    floor = 2 * min(lows[TRANSFER])
+    leaves = any(low < floor for low in lows[RANDOM]) and any(low > floor for low in lows[RANDOM])
+    if leaves:
+        axes.set_ylim(bottom=floor)
+    return leaves
+
+
+def _has(panel: Panel, kind: str) -> bool:
+    treated = (panel.rows["kind"] == kind) & ~panel.rows["fine_tuned"]
+    return bool((treated & (panel.rows["n"] > 0)).any())
+
+
+@styled
+def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
+    """Up to three panels, from the table of networks and from effects.csv: top-1 (%) of AnB and
+    BnA on a split of dissimilar halves; top-1 of RnB; and transfer and random features relative
+    to their own base (percentage points), on dissimilar and on random splits.
+
+    What the study lacks is left out. A row for each target size. Source: Yosinski et al. 2014,
+    Figure 3. Raises ValueError when a column is missing or a network is listed twice.
+    """
+    table = trained(networks).dropna(subset="top1")
+    relative = effects_table[effects_table["effect"].isin(["transfer", "random"])]
+    all_panels, effect_panels = panels_of(table), panels_of(relative)
+    sizes = list(dict.fromkeys(panel.target_size for panel in effect_panels))
+    if not sizes:
+        return empty("This study has no transfer or random networks beside their base.")
+    rows = []
+    for size in sizes:
+        panels = [panel for panel in all_panels if panel.target_size == size]
+        halves = [p for p in panels if p.split_kind != EXCHANGEABLE and _has(p, "transfer")]
+        rows.append((size, halves, [panel for panel in panels if _has(panel, "random")]))
+    titles = []
+    titles += ["dissimilar halves"] if any(halves for _, halves, _ in rows) else []
+    titles += ["random features"] if any(random for _, _, random in rows) else []
+    figure = Figure(figsize=(WIDTH, 1.3 + 2.3 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(titles) + 1, squeeze=False)
+    leaves = False
+    drawn: list[Panel] = []
+    for (size, halves, random), line in zip(rows, grid, strict=True):
+        suffix = "" if size == "all" else f", {size} images a class"
+        for axes, title in zip(line, titles, strict=False):
+            shown, treatment = (
+                (random, RANDOM) if title == "random features" else (halves, TRANSFER)
+            )
+            _draw_top1(axes, shown, treatment, title + suffix)
+            drawn += shown
+        beside = [panel for panel in effect_panels if panel.target_size == size]
+        leaves |= _draw_relative(line[-1], beside)
+    for axes in grid.ravel():
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(handles=_legend(effect_panels), loc="outside upper left", ncols=3)
+    note(
+        figure,
+        "Open markers at n = 0: bases." if drawn else "",
+        *(marker_words(drawn) if drawn else []),
+        interval_words(relative["interval"], "Relative to the base"),
+        "Random features leave the last panel below." if leaves else "",
+    )
+    return figure
+
+
+def _legend(panels: list[Panel]) -> list:
+    looks = {}
+    for panel in panels:
+        replicates = f"{panel.replicates} replicate{'s' if panel.replicates > 1 else ''}"
+        for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM)):
+            if (panel.rows["effect"] == effect).any():
+                look = _look(treatment, panel)
+                looks[look.label] = sample(look, f"{look.label} ({replicates})")
+    return list(looks.values())

@@ -1,0 +1,61 @@
+"""The first layer's filters of each base, as pictures."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from transferability.figures.style import WIDTH, empty, note, styled
+
+BLOCKS_PER_ROW = 4
+
+
+def mosaic(filters: np.ndarray) -> np.ndarray:
+    """Filters, out × 3 × height × width, as one picture, height × width × 3, with white gaps.
+
+    Each filter is stretched to its own lowest and highest value; one that is all alike is grey.
+    """
+    low = filters.min(axis=(1, 2, 3), keepdims=True)
+    span = filters.max(axis=(1, 2, 3), keepdims=True) - low
+    scaled = np.where(span > 0, (filters - low) / np.where(span > 0, span, 1), 0.5)
+    # Few pixels are enlarged, so that the gaps between filters stay narrow.
+    zoom = math.ceil(12 / scaled.shape[3])
+    scaled = scaled.repeat(zoom, axis=2).repeat(zoom, axis=3)
+    count, _, height, width = scaled.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    gap = max(1, round(width / 6))
+    picture = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    for place, image in enumerate(scaled.transpose(0, 2, 3, 1)):
+        top, left = place // columns * (height + gap), place % columns * (width + gap)
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+@styled
+def filters(bases: dict[str, np.ndarray]) -> Figure:
+    """The first-layer filters of each base, a block of colour pictures each, titled by its key.
+
+    `bases` gives for each name the weights, out × 3 × height × width. Raises ValueError when they
+    have another shape.
+    """
+    if not bases:
+        return empty("This study has no bases.")
+    for name, weights in bases.items():
+        if weights.ndim != 4 or weights.shape[1] != 3:
+            raise ValueError(
+                f"the first layer of {name} has weights of shape {weights.shape}; pictures need "
+                "out × 3 × height × width, the filters of a convolution over colour images"
+            )
+    columns = min(BLOCKS_PER_ROW, len(bases))
+    rows = math.ceil(len(bases) / columns)
+    block = min(WIDTH / columns, 2.6)
+    figure = Figure(figsize=(WIDTH, 0.4 + (block + 0.25) * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (name, weights) in zip(grid, bases.items(), strict=False):
+        axes.imshow(mosaic(np.asarray(weights, dtype=float)), interpolation="nearest")
+        axes.set_title(name, loc="center")
+    for axes in grid:
+        axes.set_axis_off()
+    note(figure, "Each filter is stretched to its own lowest and highest value.")
+    return figure

@@ -1,0 +1,123 @@
+"""Top-1 and training loss against epoch, a small panel for each treatment."""
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from transferability.figures.panels import Panel, means, panels_of, trained, wilson
+from transferability.figures.style import (
+    BLACK,
+    LOOKS,
+    WIDTH,
+    empty,
+    note,
+    styled,
+)
+
+History = dict[tuple[str, int, str], pd.DataFrame]
+METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
+BASES = {"base": ("baseB", "-"), "long_base": ("base2B", (0, (1, 1)))}
+KEY = ["split", "seed", "network"]
+
+
+def curves(networks: pd.DataFrame, histories: History) -> pd.DataFrame:
+    """All histories in one table, a row for each network and epoch; top-1 in %."""
+    told = pd.concat(histories, names=KEY)[["epoch", *METRICS]].reset_index(level=KEY)
+    told["top1"] *= 100
+    described = networks.drop(columns=[*METRICS, "epoch"], errors="ignore")
+    return described.merge(told, on=KEY)
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
+    """The mean over replicates against epoch, with its t interval as a band."""
+    mean = means(rows, metric, also=("epoch",))
+    axes.plot(mean["epoch"], mean["mean"], color=colour, linestyle=dashes, lw=1)
+    axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
+
+
+def _draw_row(
+    line: list[Axes],
+    rows: pd.DataFrame,
+    metric: str,
+    treatments: list[tuple[str, bool]],
+    colours: dict[int, tuple],
+) -> None:
+    """One metric in one place: the bases first, then each treatment with its base in black."""
+    base = rows[rows["kind"] == "base"]
+    for kind, (_, dashes) in BASES.items():
+        own = rows[rows["kind"] == kind]
+        if len(own):
+            _draw(line[0], own, metric, BLACK, dashes)
+    for axes, (kind, fine_tuned) in zip(line[1:], treatments, strict=True):
+        own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
+        if len(base):
+            _draw(axes, base, metric, BLACK)
+        for n, of_layer in own.groupby("n"):
+            _draw(axes, of_layer, metric, colours[n])
+
+
+def _interval_words(panels: list[Panel], networks: pd.DataFrame) -> str:
+    if max(panel.replicates for panel in panels) > 1:
+        return (
+            "Lines: means over replicates; bands: 95 % t intervals over replicates, none where "
+            "there is one."
+        )
+    base = networks[networks["kind"] == "base"].dropna(subset="top1")
+    if base.empty or "validation_images" not in base or base["validation_images"].isna().all():
+        return "No intervals over replicates, since there is one."
+    reach = 100 * wilson(base["top1"], base["validation_images"]).max()
+    return (
+        "No intervals over replicates, since there is one; over a network's validation images "
+        f"alone, a top-1 like the base's has a 95 % Wilson interval of ± {reach:.1f} points."
+    )
+
+
+@styled
+def learning_curves(networks: pd.DataFrame, histories: History) -> Figure:
+    """Validation top-1 (%) and training loss against epoch, for each treatment; n in colour.
+
+    `histories` gives the history.jsonl of each (split, seed, network) as a table with the columns
+    epoch, top1 (fraction) and train_loss. With several replicates, means with t intervals. Two
+    rows of panels for each kind of split, target size and, except on random splits, target.
+    Raises ValueError when a column is missing or a network is listed twice.
+    """
+    table = trained(networks)
+    if table.empty or not histories:
+        return empty("This study has no histories of trained networks.")
+    told = curves(table, histories)
+    panels = panels_of(told)
+    present = set(zip(told["kind"], told["fine_tuned"], strict=True))
+    treatments = [look for look in LOOKS if look in present and look[0] not in BASES]
+    layers = sorted(told.loc[~told["kind"].isin(BASES), "n"].unique())
+    # The palest colours are left to the paper.
+    palette = sns.color_palette("viridis_r", len(layers) + 1)[1:]
+    colours = dict(zip(layers, palette, strict=True))
+    rows, columns = 2 * len(panels), 1 + len(treatments)
+    figure = Figure(figsize=(WIDTH, 0.9 + 1.45 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey="row", sharex="col")
+    places = [(panel, metric) for panel in panels for metric in METRICS]
+    for line, (panel, metric) in zip(grid, places, strict=True):
+        _draw_row(list(line), panel.rows, metric, treatments, colours)
+        label = METRICS[metric]
+        line[0].set_ylabel(label if len(panels) == 1 else f"{panel.place}\n{label}")
+        line[0].yaxis.set_major_locator(MaxNLocator(4))
+    titles = ["bases", *(LOOKS[treatment].label for treatment in treatments)]
+    for axes, title in zip(grid[0], titles, strict=True):
+        axes.set_title(title)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    for axes in grid.ravel():
+        axes.spines[["top", "right"]].set_visible(False)
+    handles = [
+        Line2D([], [], color=BLACK, linestyle=dashes, label=label)
+        for kind, (label, dashes) in BASES.items()
+        if (told["kind"] == kind).any()
+    ]
+    handles += [Line2D([], [], color=colours[n], label=f"$n$ = {n}") for n in layers]
+    figure.legend(handles=handles, loc="outside upper left", ncols=10, columnspacing=1.0)
+    counts = "; ".join(panel.title.replace("\n", ": ") for panel in panels)
+    note(figure, f"{counts}.", _interval_words(panels, table))
+    return figure

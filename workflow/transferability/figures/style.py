@@ -1,0 +1,134 @@
+"""How every figure looks: sizes, colours, markers, the line below; and how it is saved."""
+
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from transferability.files import whole
+
+# Inches: the width of a paper's two columns.
+WIDTH = 7.0
+BLACK, GREY, LIGHT = "#000000", "#6b6b6b", "#d9d9d9"
+# Okabe and Ito's colours, told apart in all common forms of colour blindness.
+BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
+GREEN, PURPLE = "#009E73", "#CC79A7"
+
+RC = {
+    **sns.axes_style("ticks"),
+    "font.family": "sans-serif",
+    # Matplotlib brings this font along, so a figure is the same on every machine.
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.7,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 5,
+    "hatch.linewidth": 0.6,
+    "pdf.fonttype": 42,
+    # Letters as outlines: a browser without the font would break the layout.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "transferability",
+}
+
+# A figure drawn or saved under this decorator does not depend on the user's own settings.
+styled = mpl.rc_context(RC)
+
+
+class Look(NamedTuple):
+    """How a treatment is drawn: its marker and dashes tell it apart without colour too."""
+
+    label: str
+    meaning: str
+    colour: str
+    marker: str
+    filled: bool
+    dashes: str | tuple[float, tuple[float, ...]]
+    # Layers by which the marker stands beside its n, so that treatments do not cover one another.
+    offset: float
+
+
+DASHED = (0, (4, 1.5))
+LOOKS = {
+    ("base", False): Look("baseB", "trained on B alone", BLACK, "D", True, ":", 0.0),
+    ("long_base", False): Look("base2B", "twice as long", BLACK, "D", False, "none", 0.12),
+    ("selffer", False): Look("B$n$B", "selffer, frozen", BLUE, "o", True, "-", -0.12),
+    ("selffer", True): Look("B$n$B+", "selffer, fine-tuned", SKY, "o", False, DASHED, -0.04),
+    ("transfer", False): Look("A$n$B", "transfer, frozen", VERMILION, "^", True, "-", 0.04),
+    ("transfer", True): Look("A$n$B+", "transfer, fine-tuned", ORANGE, "^", False, DASHED, 0.12),
+    ("random", False): Look("R$n$B", "random, frozen", GREEN, "s", True, (0, (1, 1)), 0.0),
+}
+
+
+def face(look: Look) -> str:
+    """The colour inside the look's markers."""
+    return look.colour if look.filled else "white"
+
+
+def sample(look: Look, label: str) -> Line2D:
+    """A legend's sample of a look."""
+    return Line2D(
+        [],
+        [],
+        color=look.colour,
+        marker=look.marker,
+        markerfacecolor=face(look),
+        linestyle=look.dashes,
+        label=label,
+    )
+
+
+def note(figure: Figure, *sentences: str) -> None:
+    """The line below a figure that says what its intervals are."""
+    text = " ".join(sentence for sentence in sentences if sentence)
+    width_in_characters = round(19 * figure.get_figwidth())
+    figure.supxlabel(
+        textwrap.fill(text, width_in_characters, break_on_hyphens=False),
+        x=0.01,
+        ha="left",
+        fontsize=7,
+        color="#404040",
+    )
+
+
+def empty(message: str) -> Figure:
+    """A figure that says what the study lacks for it."""
+    figure = Figure(figsize=(WIDTH, 1.0))
+    figure.text(0.5, 0.5, message, ha="center", va="center", color=GREY)
+    return figure
+
+
+def layer_axis(axes: Axes, layers: list[int]) -> None:
+    """The axis of n, the number of copied layers, with a tick for each that was trained."""
+    axes.set_xticks(sorted(layers))
+    axes.set_xlim(min(layers) - 0.4, max(layers) + 0.4)
+    axes.set_xlabel("$n$, layers copied")
+
+
+@styled
+def save(figure: Figure, stem: Path | str) -> None:
+    """Write `stem`.svg, .pdf and .png (200 dpi), each whole or not at all, and without a date:
+    the same figure gives the same bytes."""
+    stem = Path(stem)
+    for suffix, metadata in (
+        (".svg", {"Date": None}),
+        (".pdf", {"CreationDate": None}),
+        (".png", {}),
+    ):
+        with whole(stem.with_name(stem.name + suffix)) as path:
+            figure.savefig(path, format=suffix[1:], dpi=200, metadata=metadata)

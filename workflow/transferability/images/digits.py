@@ -1,0 +1,87 @@
+"""The source `digits`: scikit-learn's 1,797 handwritten digits of 8×8 pixels.
+
+Real, tiny and on every machine that has scikit-learn: for tests and first steps.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from transferability.images import Facts, check_integer, complete
+
+if TYPE_CHECKING:
+    from transferability.images.store import Collection
+
+DEFAULTS = {"image_size": 8, "validation": 0.25, "seed": 0}
+# How often each digit occurs: written here because a DAG is built without scikit-learn.
+COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
+CLOSED = frozenset({0, 6, 8, 9})
+GREATEST_VALUE = 16
+
+
+def facts(settings: Mapping[str, Any]) -> Facts:
+    """What is known of the digits beforehand.
+
+    Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
+    """
+    settings = _checked(settings)
+    fewest = min(count - _held_out(count, settings["validation"]) for count in COUNTS)
+    return Facts(classes=10, max_classes=10, groups=("closed", "open"), images_per_class=fewest)
+
+
+def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
+    """The digits, grey in three equal channels, a share of each class held out for validation.
+
+    Group `closed` holds the digits drawn with a closed loop (0, 6, 8, 9), `open` the others.
+    Images above 8×8 pixels are enlarged bilinearly. One worker is enough for so few.
+    """
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    from transferability.images.store import Collection, Part
+
+    settings = _checked(settings)
+    size = settings["image_size"]
+    digits = load_digits()
+    generator = np.random.default_rng(settings["seed"])
+    chosen: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
+    for digit in range(10):
+        members = generator.permutation(np.flatnonzero(digits.target == digit))
+        held_out = _held_out(len(members), settings["validation"])
+        chosen["validation"].append(np.sort(members[:held_out]))
+        chosen["train"].append(np.sort(members[held_out:]))
+
+    def part(name: str) -> Part:
+        rows = np.concatenate(chosen[name])
+        grey = np.rint(digits.images[rows] * (255 / GREATEST_VALUE)).astype(np.uint8)
+        if size != grey.shape[1]:
+            bilinear = Image.Resampling.BILINEAR
+            grey = np.stack([Image.fromarray(g).resize((size, size), bilinear) for g in grey])
+        images = np.repeat(grey[..., None], 3, axis=-1)
+        return Part(labels=digits.target[rows].astype(np.int32), batches=lambda: [images])
+
+    return Collection(
+        classes=[(str(d), "closed" if d in CLOSED else "open") for d in range(10)],
+        image_size=(size, size),
+        train=part("train"),
+        validation=part("validation"),
+    )
+
+
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    settings = complete(settings, DEFAULTS)
+    check_integer(settings, "image_size", 8, reason="the digits have 8×8 pixels")
+    check_integer(settings, "seed", 0)
+    share = settings["validation"]
+    number = isinstance(share, (int, float)) and not isinstance(share, bool)
+    fewest = min(COUNTS)
+    if not number or not 0 < share < 1 or not 0 < _held_out(fewest, share) < fewest:
+        raise ValueError(
+            f"dataset.validation is {share!r}: expected a share above 0 and below 1 "
+            f"that leaves each class at least one image for training and one for validation"
+        )
+    return settings
+
+
+def _held_out(count: int, share: float) -> int:
+    return round(count * share)

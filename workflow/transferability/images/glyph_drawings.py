@@ -1,0 +1,317 @@
+"""The drawings behind the source `glyphs`: which characters are classes, and their images.
+
+Lengths inside an image are in units of half its side: larger images show as much, only finer.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageFont
+from scipy.ndimage import gaussian_filter
+
+# Bold Serif is for validation: both its letterforms and its weight occur in training, but never
+# together. DejaVu Sans Mono is left out because it lacks a quarter of the characters of these.
+TYPEFACES = {
+    "train": (
+        "DejaVuSans",
+        "DejaVuSans-Bold",
+        "DejaVuSans-Oblique",
+        "DejaVuSans-BoldOblique",
+        "DejaVuSerif",
+        "DejaVuSerif-Italic",
+    ),
+    "validation": ("DejaVuSerif-Bold", "DejaVuSerif-BoldItalic"),
+}
+# The slanted typefaces are left out of the comparison of shapes: they repeat the upright ones.
+UPRIGHT = {
+    "sans": ("DejaVuSans", "DejaVuSans-Bold"),
+    "serif": ("DejaVuSerif", "DejaVuSerif-Bold"),
+}
+
+# Two characters of a smaller distance are near-identical. Chosen by eye: below it lie Latin A and
+# Cyrillic А, o and O, accents that differ by a pixel. 1,453 characters remain, 847 of them letters.
+NEAR_IDENTICAL = 0.08
+# A greater distance from every training typeface is a mistake of the font; the few mistakes lie
+# above 0.4, all faithful drawings below 0.32.
+MISDRAWN = 0.36
+# Comparison at the smallest useful size keeps only differences that a small image still shows.
+COMPARED_SIZE = 16
+COMPARED_MARGIN = 1
+
+# An image: how much of it a glyph spans, and how far each random change may go. Chosen so that a
+# small network recognises about nine in ten validation images: neither ceiling nor floor.
+REACH = 0.72
+ROTATION = np.deg2rad(12)
+SCALE = 0.2
+ASPECT = 0.12
+SHEAR = 0.17
+SHIFT = 0.14
+WARP = 0.03
+CONTRAST = 0.22
+TEXTURE = 0.08
+NOISE = 0.05
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+# Glyphs are drawn once at this many pixels to a pixel of the image, then resampled.
+OVERSAMPLING = 2
+# Bounds the memory of drawing one class with many or large images.
+PIXELS_AT_ONCE = 1 << 18
+
+
+def name(character: str) -> str:
+    """The class name of a character, such as `U+0041 LATIN CAPITAL LETTER A`."""
+    return f"U+{ord(character):04X} {unicodedata.name(character)}"
+
+
+def group(character: str) -> str:
+    """`letters` for the Unicode categories L*, `symbols` for all others."""
+    return "letters" if unicodedata.category(character).startswith("L") else "symbols"
+
+
+def choose(classes: int, seed: int) -> list[str]:
+    """A seeded sample of the distinct characters, half letters, half symbols, by code point.
+
+    Where one group runs out the other fills its place. Fewer classes are a subset of more.
+    """
+    generator = np.random.default_rng([seed, 0])
+    shuffled: dict[str, list[str]] = {}
+    for wanted in ("letters", "symbols"):
+        members = [c for c in distinct() if group(c) == wanted]
+        shuffled[wanted] = [members[i] for i in generator.permutation(len(members))]
+    letters, symbols = shuffled["letters"], shuffled["symbols"]
+    if classes > len(letters) + len(symbols):
+        raise ValueError(
+            f"dataset.classes is {classes}: these DejaVu fonts have only "
+            f"{len(letters) + len(symbols)} distinct characters; install the matplotlib of the lock"
+        )
+    count = min(classes // 2, len(symbols))
+    count = max(count, classes - len(letters))
+    return sorted(letters[: classes - count] + symbols[:count])
+
+
+@lru_cache(maxsize=1)
+def distinct() -> tuple[str, ...]:
+    """All characters that may be classes, by code point: no two of them near-identical.
+
+    Of characters that look alike, the one with the lowest code point stays.
+    """
+    candidates = _candidates()
+    outlines = _outlines(candidates)
+    distance = distances(outlines)
+    usable = ~_misdrawn(outlines)
+    kept: list[int] = []
+    for i in np.flatnonzero(usable):
+        if not kept or distance[i, kept].min() >= NEAR_IDENTICAL:
+            kept.append(int(i))
+    return tuple(candidates[i] for i in kept)
+
+
+def distances(outlines: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How differently each two characters are drawn: float32 C×C, 0 (the same) to about 1.
+
+    One minus the correlation of their outlines (see `_outlines`), mean over the typefaces of a
+    family; of the two families the one that tells them apart less.
+    """
+    families = [
+        np.mean([1 - outlines[typeface] @ outlines[typeface].T for typeface in typefaces], axis=0)
+        for typefaces in UPRIGHT.values()
+    ]
+    return np.min(families, axis=0)
+
+
+def draw(character: str, part: str, count: int, image_size: int, seed: int) -> np.ndarray:
+    """Images of one character: uint8 count×S×S×3.
+
+    Each has a random typeface of the part (`train`, `validation`), rotation, scale, aspect, shear,
+    shift and smooth warp, random colours of enough contrast, a faint texture and a little noise.
+    """
+    generator = np.random.default_rng([seed, ord(character), list(TYPEFACES).index(part)])
+    masters = np.stack([_master(t, character, image_size) for t in TYPEFACES[part]])
+    images = np.empty((count, image_size, image_size, 3), np.uint8)
+    step = max(1, PIXELS_AT_ONCE // image_size**2)
+    for start in range(0, count, step):
+        block = images[start : start + step]
+        coverage = _resample(masters, len(block), image_size, generator)
+        block[:] = _colour(coverage, generator)
+    return images
+
+
+def _candidates() -> list[str]:
+    """Letters, numbers, punctuation and symbols that every typeface has and draws."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    names = [t for typefaces in TYPEFACES.values() for t in typefaces]
+    covered = [FT2Font(str(folder / f"{t}.ttf")).get_charmap() for t in names]
+    candidates = []
+    for codepoint in sorted(set(covered[0]).intersection(*covered[1:])):
+        character = chr(codepoint)
+        # A Braille pattern is nothing but the place of its dots: the same in every typeface, and
+        # lost when position and size are normalised.
+        braille = unicodedata.name(character, "").startswith("BRAILLE")
+        kind = unicodedata.category(character)[0]
+        if braille or kind not in "LNPS":
+            continue
+        if all(_glyph(t, character, COMPARED_SIZE) for ts in UPRIGHT.values() for t in ts):
+            candidates.append(character)
+    return candidates
+
+
+@lru_cache(maxsize=64)
+def _font(typeface: str, size: int) -> ImageFont.FreeTypeFont:
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{typeface}.ttf"
+    # The basic layout is in every build of Pillow; the other one depends on installed libraries.
+    return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _glyph(typeface: str, character: str, size: int) -> Image.Image | None:
+    """The glyph as a grey image cropped to its ink; None for a blank one."""
+    mask = _font(typeface, size).getmask(character, mode="L")
+    if 0 in mask.size:
+        return None
+    image = Image.frombytes("L", mask.size, bytes(mask))
+    box = image.getbbox()
+    return image.crop(box) if box else None
+
+
+def _large_glyph(typeface: str, character: str, longest: int) -> Image.Image:
+    """The glyph at a size at which its longer side has at least `longest` pixels.
+
+    Shrinking it from there leaves little of the hinting, which suits strokes to a pixel grid.
+    """
+    size = 64
+    glyph = _glyph(typeface, character, size)
+    # Doubled rather than fitted, so that few sizes of each typeface have to be opened.
+    while max(glyph.size) < longest:
+        size *= 2
+        glyph = _glyph(typeface, character, size)
+    return glyph
+
+
+def _fitted(glyph: Image.Image, longest: int, margin: int) -> np.ndarray:
+    """The glyph with its longer side resized, centred on a square: float32 in 0…1."""
+    scale = longest / max(glyph.size)
+    width, height = (max(1, round(side * scale)) for side in glyph.size)
+    resized = glyph.resize((width, height), Image.Resampling.BOX)
+    side = longest + 2 * margin
+    square = Image.new("L", (side, side))
+    square.paste(resized, ((side - width) // 2, (side - height) // 2))
+    return np.asarray(square, np.float32) / 255
+
+
+def _outlines(characters: Sequence[str]) -> dict[str, np.ndarray]:
+    """For each upright typeface, drawings made comparable: float32 C×P, each row of length 1.
+
+    They are normalised for position and size, and band-passed, so that outlines count and large
+    filled areas do not.
+    """
+    longest = COMPARED_SIZE - 2 * COMPARED_MARGIN
+    outlines = {}
+    for typeface in (t for typefaces in UPRIGHT.values() for t in typefaces):
+        glyphs = (_large_glyph(typeface, c, 2 * longest) for c in characters)
+        drawings = np.stack([_fitted(glyph, longest, COMPARED_MARGIN) for glyph in glyphs])
+        fine, coarse = (gaussian_filter(drawings, (0, sigma, sigma)) for sigma in (0.8, 3.0))
+        rows = (fine - coarse).reshape(len(characters), -1)
+        outlines[typeface] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return outlines
+
+
+def _misdrawn(outlines: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Characters that a validation typeface draws as no training typeface does: bool C.
+
+    DejaVu has a few mistakes: in Serif Bold, U+1D41 (modifier capital U) shows a T.
+    """
+    strange = np.zeros(len(next(iter(outlines.values()))), bool)
+    trained = [drawn for typeface, drawn in outlines.items() if typeface in TYPEFACES["train"]]
+    for typeface in outlines.keys() - TYPEFACES["train"]:
+        nearest = np.min([1 - (outlines[typeface] * drawn).sum(1) for drawn in trained], axis=0)
+        strange |= nearest > MISDRAWN
+    return strange
+
+
+def _master(typeface: str, character: str, image_size: int) -> np.ndarray:
+    """The glyph that all images of one typeface are resampled from, slightly blurred."""
+    longest = round(OVERSAMPLING * REACH * image_size)
+    glyph = _large_glyph(typeface, character, 2 * longest)
+    master = _fitted(glyph, longest, margin=2 * OVERSAMPLING)
+    return gaussian_filter(master, 0.5 * OVERSAMPLING)
+
+
+def _resample(
+    masters: np.ndarray, count: int, image_size: int, generator: np.random.Generator
+) -> np.ndarray:
+    """How much of each pixel the glyph covers, randomly placed and warped: float32 count×S×S."""
+
+    def uniform(extent: float) -> np.ndarray:
+        return generator.uniform(-extent, extent, count).astype(np.float32)
+
+    typeface = generator.integers(len(masters), size=count)
+    angle, scale, aspect, shear = (uniform(e) for e in (ROTATION, SCALE, ASPECT, SHEAR))
+    # The inverse of rotation · shear · scale: from a place in the image to one in the glyph.
+    cos, sin = np.cos(angle), np.sin(angle)
+    along, across = np.exp(-scale - aspect), np.exp(-scale + aspect)
+    inverse = (
+        (along * (cos - shear * sin), along * (sin + shear * cos)),
+        (-across * sin, across * cos),
+    )
+    centre = (np.arange(image_size, dtype=np.float32) + 0.5) * (2 / image_size) - 1
+    x = centre[None, None, :] - uniform(SHIFT)[:, None, None]
+    y = centre[None, :, None] - uniform(SHIFT)[:, None, None]
+    # Half and whole cosine waves across the image bend the strokes without breaking them.
+    waves = np.cos(np.pi * np.outer(np.arange(3), (centre + 1) / 2)).astype(np.float32)
+    weights = WARP * generator.standard_normal((2, count, 3, 3), np.float32)
+    warp = np.einsum("dnij,iy,jx->dnyx", weights, waves, waves, optimize=True)
+
+    side = masters.shape[-1]
+    place = []
+    for (from_x, from_y), bend in zip(inverse, warp, strict=True):
+        glyph = from_x[:, None, None] * x + from_y[:, None, None] * y + bend
+        pixel = glyph * (OVERSAMPLING * image_size / 2) + (side - 1) / 2
+        # The outermost pixels of a master are empty, and so is all beyond them.
+        place.append(np.clip(pixel, 0, side - 1.001))
+    column, row = (p.astype(np.int32) for p in place)
+    right, below = place[0] - column, place[1] - row
+    flat = masters.reshape(-1)
+    corner = (typeface[:, None, None].astype(np.int32) * side + row) * side + column
+    above = flat[corner] * (1 - right) + flat[corner + 1] * right
+    under = flat[corner + side] * (1 - right) + flat[corner + side + 1] * right
+    return above * (1 - below) + under * below
+
+
+def _colour(coverage: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Coverage n×S×S to uint8 n×S×S×3: two colours, each with its texture, and noise."""
+    count, size, _ = coverage.shape
+    grounds = np.stack(
+        [
+            ground[:, None, None, :] + _texture(count, size, generator)
+            for ground in _pairs(count, generator)
+        ]
+    )
+    images = grounds[0] + coverage[..., None] * (grounds[1] - grounds[0])
+    strength = generator.uniform(0, NOISE, (count, 1, 1, 1)).astype(np.float32)
+    images += strength * generator.standard_normal(images.shape, np.float32)
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
+def _pairs(count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Background and foreground, float32 count×3, that differ enough in brightness."""
+    pairs = generator.random((2, count, 3), np.float32)
+    while True:
+        brightness = pairs @ LUMA
+        similar = np.flatnonzero(np.abs(brightness[0] - brightness[1]) < CONTRAST)
+        if not similar.size:
+            return pairs[0], pairs[1]
+        pairs[:, similar] = generator.random((2, similar.size, 3), np.float32)
+
+
+def _texture(count: int, size: int, generator: np.random.Generator) -> np.ndarray:
+    """A faint grating of random direction, period and colour for each image: n×S×S×3."""
+    waves = generator.uniform(-2.5, 2.5, (2, count, 1)) * np.pi * np.linspace(-1, 1, size)
+    phase = generator.uniform(0, 2 * np.pi, (count, 1))
+    # cos(a + b) from the cosines and sines of rows and columns alone.
+    rows, columns = np.exp(1j * (waves[0] + phase)), np.exp(1j * waves[1])
+    grating = (rows[:, :, None] * columns[:, None, :]).real.astype(np.float32)
+    tint = generator.uniform(-TEXTURE, TEXTURE, (count, 1, 1, 3)).astype(np.float32)
+    return grating[..., None] * tint

@@ -1,0 +1,105 @@
+"""The source `glyphs`: Unicode characters drawn from the DejaVu fonts that matplotlib carries.
+
+Nothing is downloaded, there are as many as 1,400 classes, and validation images use typefaces
+that training never saw. What is here needs the standard library only; the drawing itself is in
+`glyph_drawings.py`.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+from transferability.images import Facts, check_integer, complete
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from transferability.images.store import Collection
+
+DEFAULTS = {
+    "classes": 100,
+    "images_per_class": 200,
+    "validation_images_per_class": 50,
+    "image_size": 24,
+    "seed": 0,
+}
+MAX_CLASSES = 1400
+GROUPS = ("letters", "symbols")
+
+
+def facts(settings: Mapping[str, Any]) -> Facts:
+    """What is known of the glyphs beforehand.
+
+    Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
+    """
+    settings = _checked(settings)
+    return Facts(
+        classes=settings["classes"],
+        max_classes=MAX_CLASSES,
+        groups=GROUPS,
+        images_per_class=settings["images_per_class"],
+    )
+
+
+def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
+    """Choose the classes and draw their images, in `workers` processes, a class at a time.
+
+    Half of the classes are letters (Unicode category L) and half symbols (numbers, punctuation,
+    symbols), so that both halves of a dissimilar split are large; where the symbols run out,
+    letters take their place. Which ones is drawn by `seed`, and fewer classes are a subset of
+    more. The images of a class depend on its character, the seed and the image size, and on
+    nothing else: not on the other classes and not on the number of workers.
+    """
+    import numpy as np
+
+    from transferability.images import glyph_drawings
+    from transferability.images.store import Collection, Part
+
+    settings = _checked(settings)
+    size, seed = settings["image_size"], settings["seed"]
+    characters = glyph_drawings.choose(settings["classes"], seed)
+
+    def part(name: str, count: int) -> Part:
+        draw = partial(glyph_drawings.draw, part=name, count=count, image_size=size, seed=seed)
+        labels = np.repeat(np.arange(len(characters), dtype=np.int32), count)
+        return Part(labels=labels, batches=lambda: _in_order(draw, characters, workers))
+
+    return Collection(
+        classes=[(glyph_drawings.name(c), glyph_drawings.group(c)) for c in characters],
+        image_size=(size, size),
+        train=part("train", settings["images_per_class"]),
+        validation=part("validation", settings["validation_images_per_class"]),
+    )
+
+
+def _in_order(
+    draw: "partial[np.ndarray]", characters: Sequence[str], workers: int
+) -> "Iterator[np.ndarray]":
+    """The images of one character after the other, drawn by several processes at once."""
+    if workers <= 1:
+        yield from map(draw, characters)
+        return
+    # A forked process could inherit a lock that one of numpy's threads holds.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting: deque[Future[np.ndarray]] = deque()
+        for character in characters:
+            # Few at a time, so that a slow disk does not let drawn images pile up in memory.
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(draw, character))
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    settings = complete(settings, DEFAULTS)
+    most = f"glyphs has at most {MAX_CLASSES} classes"
+    check_integer(settings, "classes", 2, MAX_CLASSES, reason=most)
+    check_integer(settings, "images_per_class", 1)
+    check_integer(settings, "validation_images_per_class", 1)
+    check_integer(settings, "image_size", 12, reason="smaller glyphs cannot be told apart")
+    check_integer(settings, "seed", 0)
+    return settings

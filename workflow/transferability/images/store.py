@@ -1,0 +1,232 @@
+"""The image store: a folder of arrays that every split, seed and study of a dataset shares.
+
+    train.images.npy  train.labels.npy  validation.images.npy  validation.labels.npy
+    classes.csv  manifest.json
+
+Images are uint8 N×H×W×3, labels int32 N and ascending. The manifest is written last and holds the
+size and checksum of every other file: a folder without it is no store. The same settings give the
+same bytes.
+"""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PARTS = ("train", "validation")
+MANIFEST = "manifest.json"
+CLASSES = "classes.csv"
+FORMAT = 1
+
+
+class StoreError(ValueError):
+    """A store that is unfinished or damaged; the message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the validation images of a collection."""
+
+    labels: np.ndarray
+    """int32 N, ascending: the class index of each image."""
+    batches: Callable[[], Iterable[np.ndarray]]
+    """Gives the images in the order of the labels, as uint8 arrays b×H×W×3 of any b."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a source gives: the classes, and images in batches, so that memory stays bounded."""
+
+    classes: list[tuple[str, str]]
+    """(name, group) of each class, in the order of the labels."""
+    image_size: tuple[int, int]
+    """Height and width in pixels."""
+    train: Part
+    validation: Part
+
+
+@dataclass(frozen=True)
+class Store:
+    """An image store on disk, its arrays memory-mapped."""
+
+    folder: Path
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+    classes: list[str]
+    groups: list[str]
+    digest: str
+    """sha256 of the manifest, and so of everything in the store."""
+
+    def verify(self) -> None:
+        """Read every file whole and compare checksums; raise StoreError at the first mismatch."""
+        manifest = _read_manifest(self.folder)
+        for name, expected in manifest["files"].items():
+            if _sha256(self.folder / name) != expected["sha256"]:
+                raise _damaged(self.folder, name, "does not have the manifest's checksum")
+
+
+def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any]) -> None:
+    """Write a collection as a store.
+
+    Each file is written under a temporary name and renamed once it is on disk, the manifest last.
+    Raises ValueError if the collection contradicts itself, for instance fewer images than labels.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without its manifest an older store in this folder no longer counts as complete.
+    (folder / MANIFEST).unlink(missing_ok=True)
+    names = [name for name, _ in collection.classes]
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two classes have the name {repeated!r}: expected each name once")
+    for part_name in PARTS:
+        part: Part = getattr(collection, part_name)
+        labels = np.asarray(part.labels, np.int32)
+        _check_labels(labels, part_name, len(names))
+        with _replacing(folder / f"{part_name}.images.npy") as temporary:
+            _write_images(temporary, part, collection.image_size, part_name)
+        with _replacing(folder / f"{part_name}.labels.npy") as temporary, temporary.open("wb") as f:
+            np.save(f, labels)
+    with (
+        _replacing(folder / CLASSES) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as f,
+    ):
+        table = csv.writer(f, lineterminator="\n")
+        table.writerow(("index", "name", "group"))
+        table.writerows((i, name, group) for i, (name, group) in enumerate(collection.classes))
+    manifest = {
+        "format": FORMAT,
+        "settings": dict(settings),
+        "classes": len(names),
+        "image_size": list(collection.image_size),
+        "train": len(collection.train.labels),
+        "validation": len(collection.validation.labels),
+        "files": {
+            name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)}
+            for name in _file_names()
+        },
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+    with _replacing(folder / MANIFEST) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def open_store(folder: Path | str) -> Store:
+    """Open a store without reading its images.
+
+    Sizes and shapes are checked against the manifest; `Store.verify` checks the content as well.
+    Raises StoreError if a file is missing, truncated or of another shape.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    for name in _file_names():
+        file, expected = folder / name, manifest["files"][name]["bytes"]
+        if not file.is_file():
+            raise _damaged(folder, name, "is missing")
+        if file.stat().st_size != expected:
+            raise _damaged(folder, name, f"has {file.stat().st_size} bytes instead of {expected}")
+    arrays = {}
+    for part in PARTS:
+        count = manifest[part]
+        shapes = {"images": (count, *manifest["image_size"], 3), "labels": (count,)}
+        for kind, dtype in (("images", np.uint8), ("labels", np.int32)):
+            name = f"{part}.{kind}.npy"
+            try:
+                array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+            except ValueError as error:
+                raise _damaged(folder, name, f"is no array ({error})") from error
+            if array.shape != shapes[kind] or array.dtype != dtype:
+                found = f"is {array.dtype} {array.shape}"
+                raise _damaged(folder, name, f"{found}, not {np.dtype(dtype)} {shapes[kind]}")
+            arrays[f"{part}_{kind}"] = array
+    with (folder / CLASSES).open(encoding="utf-8", newline="") as f:
+        rows = list(csv.DictReader(f))
+    if len(rows) != manifest["classes"]:
+        raise _damaged(folder, CLASSES, f"has {len(rows)} classes, not {manifest['classes']}")
+    return Store(
+        folder=folder,
+        classes=[row["name"] for row in rows],
+        groups=[row["group"] for row in rows],
+        digest=_sha256(folder / MANIFEST),
+        **arrays,
+    )
+
+
+def _file_names() -> list[str]:
+    return [f"{part}.{kind}.npy" for part in PARTS for kind in ("images", "labels")] + [CLASSES]
+
+
+def _damaged(folder: Path, name: str, what: str) -> StoreError:
+    return StoreError(
+        f"image store: {folder / name} {what}; delete the folder {folder} and run again"
+    )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _damaged(folder, MANIFEST, "is missing, so the store is unfinished") from None
+    except ValueError as error:
+        raise _damaged(folder, MANIFEST, f"is no JSON ({error})") from error
+    expected = {"classes", "image_size", "files", *PARTS}
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _damaged(folder, MANIFEST, f"is not of store format {FORMAT}")
+    if not expected <= manifest.keys() or not manifest["files"].keys() >= set(_file_names()):
+        raise _damaged(folder, MANIFEST, "lacks entries")
+    return manifest
+
+
+def _check_labels(labels: np.ndarray, part: str, classes: int) -> None:
+    if labels.ndim != 1 or not labels.size or np.any(np.diff(labels) < 0):
+        raise ValueError(f"{part} labels: expected one ascending class index for each image")
+    if labels[0] < 0 or labels[-1] >= classes:
+        raise ValueError(
+            f"{part} labels reach from {labels[0]} to {labels[-1]}: expected 0 to {classes - 1}"
+        )
+
+
+def _write_images(file: Path, part: Part, image_size: tuple[int, int], part_name: str) -> None:
+    shape = (len(part.labels), *image_size, 3)
+    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    filled = 0
+    for batch in part.batches():
+        if batch.dtype != np.uint8 or batch.shape[1:] != shape[1:]:
+            raise ValueError(
+                f"{part_name} images came as {batch.dtype} {batch.shape}: "
+                f"expected uint8 batches of {shape[1:]}"
+            )
+        if filled + len(batch) > shape[0]:
+            raise ValueError(f"{part_name}: more images than the {shape[0]} labels")
+        images[filled : filled + len(batch)] = batch
+        filled += len(batch)
+    if filled != shape[0]:
+        raise ValueError(f"{part_name}: {filled} images for {shape[0]} labels")
+    images.flush()
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[Path]:
+    """A temporary name beside the file that takes its place only when all went well."""
+    temporary = file.with_name(f".{file.name}.partial")
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()

@@ -1,0 +1,106 @@
+"""From the folders of networks to tidy tables, a row a network and a row an evaluation."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from transferability.network_folder import NetworkFolder, read_history
+from transferability.study import parse_name
+
+COLUMNS = [
+    "study",
+    "split",
+    "seed",
+    "network",
+    "kind",
+    "source",
+    "target",
+    "target_size",
+    "n",
+    "fine_tuned",
+    "top1",
+    "top5",
+    "loss",
+    "train_loss",
+    "images_seen",
+    "seconds",
+    "images_per_second",
+    "device",
+    "precision",
+    "validation_images",
+]
+EVALUATIONS_OF_BEST_SCORE = 10
+
+
+def network_path(networks: Path, split: str, seed: int, name: str) -> Path:
+    """The folder of one network among the networks of a study."""
+    return networks / split / f"seed{seed}" / name
+
+
+def collect(
+    study: str,
+    networks: Path,
+    splits: Sequence[str],
+    seeds: Sequence[int],
+    names: Sequence[str],
+    score: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The networks and the evaluations of a study: exactly those named, whatever else lies there.
+
+    `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
+    evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Raises
+    ValueError naming the file that is missing or no JSON.
+    """
+    rows, evaluations = [], []
+    for split in splits:
+        for seed in seeds:
+            for name in names:
+                key = {"study": study, "split": split, "seed": seed, "network": name}
+                folder = NetworkFolder(network_path(networks, split, seed, name))
+                metrics, history = _read(folder)
+                if score == "mean_of_10_best":
+                    metrics["top1"] = mean_of_best(line["top1"] for line in history)
+                described = parse_name(name)
+                facts = {field: getattr(described, field) for field in COLUMNS if hasattr(described, field)}
+                rows.append({**key, **facts, **{c: metrics[c] for c in COLUMNS if c in metrics}})
+                evaluations += [{**key, **line} for line in history]
+    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(evaluations)
+
+
+def _read(folder: NetworkFolder) -> tuple[dict, list[dict]]:
+    try:
+        return json.loads(folder.metrics.read_text(encoding="utf-8")), read_history(folder.history)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder.path}: its results cannot be read ({error}); delete the folder and run again"
+        ) from error
+
+
+def mean_of_best(top1: Iterable[float]) -> float:
+    """The mean of the ten best evaluations."""
+    return statistics.fmean(sorted(top1, reverse=True)[:EVALUATIONS_OF_BEST_SCORE])
+
+
+def correctness(networks: Path, validation_labels: np.ndarray) -> Callable[[pd.Series], np.ndarray]:
+    """A function that gives, for a row of the table of networks, whether each validation image of
+    its target half was classified right, in store order (1 or 0).
+
+    `validation_labels` int32 N are those of the whole store.
+    """
+
+    def of(row: pd.Series) -> np.ndarray:
+        folder = NetworkFolder(network_path(networks, row["split"], row["seed"], row["network"]))
+        predictions = np.load(folder.predictions)
+        if len(predictions) != len(validation_labels):
+            raise ValueError(
+                f"{folder.predictions}: {len(predictions)} predictions for "
+                f"{len(validation_labels)} validation images; delete {folder.path} and run again"
+            )
+        asked = predictions >= 0
+        return (predictions[asked] == validation_labels[asked]).astype(np.int8)
+
+    return of

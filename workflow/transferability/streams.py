@@ -1,0 +1,33 @@
+"""The two streams of random numbers: common to all treatments, and apart from the bases'.
+
+All treatments of one (split, seed, target) draw the same numbers for the same purpose, so that one
+differs from another by the treatment alone; the bases draw others.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The random numbers of one (split, seed, target): `name` is base or treatment."""
+
+    name: str
+    split: str
+    seed: int
+    target: str
+
+    def number(self, *purpose: str | int) -> int:
+        """A 63-bit seed for one purpose, such as ("layer", "conv1") or ("order", 3).
+
+        It depends on nothing but the stream and the purpose, so that an interrupted training can
+        draw what it would have drawn.
+        """
+        text = repr((self.name, self.split, self.seed, self.target, *purpose))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """A generator on the CPU, seeded for one purpose: every device sees the same numbers."""
+        return torch.Generator().manual_seed(self.number(*purpose))

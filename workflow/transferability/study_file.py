@@ -1,0 +1,171 @@
+"""From a study file to a checked study: defaults filled in, every mistake named before anything runs.
+
+The schema says which keys there are; what architecture and dataset make possible, they say
+themselves.
+"""
+
+import copy
+import difflib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from transferability import architectures, images, study
+from transferability.study import StudyError
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "study.schema.yaml"
+TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a section with keys of its own",
+}
+BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "minItems": "at least {} values",
+    "maxItems": "at most {} values",
+    "minProperties": "at least {} keys",
+    "pattern": "a text of the form {}",
+}
+
+
+def read(path: Path | str) -> dict:
+    """The complete, checked study of a YAML file.
+
+    Raises StudyError if the file cannot be read or the study cannot be run.
+    """
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
+    return complete(config)
+
+
+def complete(config: dict | None) -> dict:
+    """A study with every key filled in and checked, from one that names only what it changes.
+
+    Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
+    """
+    config = {} if config is None else copy.deepcopy(config)
+    validator = jsonschema.Draft202012Validator(_schema())
+    if isinstance(config, dict):
+        _fill(config, _schema())
+    mistakes = [_describe(error) for error in validator.iter_errors(config)]
+    if mistakes:
+        raise StudyError("\n".join(dict.fromkeys(mistakes)))
+    try:
+        dataset = images.facts(config["dataset"])
+        architecture = architectures.facts(config["architecture"])
+    except StudyError:
+        raise
+    except ValueError as error:
+        raise StudyError(str(error)) from error
+    study.check(
+        config,
+        layer_names=architecture.layer_names,
+        smallest_image=architecture.smallest_image,
+        classes=dataset.classes,
+        groups=dataset.groups,
+        images_per_class=dataset.images_per_class,
+    )
+    return config
+
+
+@cache
+def _schema() -> dict:
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _fill(instance: dict, schema: dict) -> None:
+    """Write the schema's defaults into an instance; items of lists are left as they are, so that
+    an override's recipe stays the few keys that it names."""
+    schema = _resolve(schema)
+    for key, leaf in schema.get("properties", {}).items():
+        leaf = _resolve(leaf)
+        if "default" in leaf:
+            instance.setdefault(key, copy.deepcopy(leaf["default"]))
+        if isinstance(instance.get(key), dict):
+            _fill(instance[key], leaf)
+    for choice in schema.get("allOf", []):
+        if jsonschema.Draft202012Validator(choice["if"]).is_valid(instance):
+            _fill(instance, choice["then"])
+
+
+def _resolve(schema: dict) -> dict:
+    if "$ref" not in schema:
+        return schema
+    return _schema()["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+
+
+def _describe(error: jsonschema.ValidationError) -> str:
+    error = _most_telling(error)
+    key = _key(error.absolute_path)
+    value = json.dumps(error.instance, ensure_ascii=False, default=str)
+    expected = error.validator_value
+    if error.validator == "additionalProperties":
+        return "\n".join(_unknown_keys(error))
+    if error.validator == "required":
+        missing = next(name for name in expected if name not in error.instance)
+        return f"{key}: the key {missing!r} is missing; {key} needs {', '.join(expected)}"
+    if error.validator == "enum":
+        return f"{key}: {value} is not allowed; choose one of {', '.join(map(str, expected))}"
+    if error.validator == "uniqueItems":
+        return f"{key}: {value} names a value twice; name each once"
+    if error.validator == "type":
+        hint = ""
+        if isinstance(error.instance, str) and expected in ("number", "integer"):
+            hint = " (without quotes; YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3)"
+        return f"{key}: {value} is not {TYPES[expected]}{hint}{_purpose(error)}"
+    if error.validator in BOUNDS:
+        return (
+            f"{key}: {value} is not possible; expected {BOUNDS[error.validator].format(expected)}"
+            f"{_purpose(error)}"
+        )
+    return f"{key}: {value} is not allowed{_purpose(error)}"
+
+
+def _most_telling(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Of a choice of forms none of which fits: the error inside the form that was meant, which is
+    the one whose type is that of the value."""
+    while error.validator == "oneOf":
+        inner = [
+            e
+            for e in error.context
+            if e.validator not in ("const", "type") or len(e.path) > len(error.path)
+        ]
+        if not inner:
+            return error
+        error = max(inner, key=lambda e: len(e.absolute_path))
+    return error
+
+
+def _unknown_keys(error: jsonschema.ValidationError) -> Iterator[str]:
+    allowed = sorted(error.schema["properties"])
+    for name in error.instance:
+        if name in allowed:
+            continue
+        close = difflib.get_close_matches(str(name), allowed, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        key = _key([*error.absolute_path, name])
+        yield f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
+
+
+def _purpose(error: jsonschema.ValidationError) -> str:
+    description = error.schema.get("description")
+    return f". {description}" if description else ""
+
+
+def _key(path: Iterator[str | int]) -> str:
+    key = ""
+    for part in path:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return key or "the study"
