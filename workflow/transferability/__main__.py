@@ -251,7 +251,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; 0 if it did its work, 1 if an input or a training made that impossible."""
+    """Run one subcommand; 0 if it did its work, 1 if an input or a training made it impossible."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     flags = parser().parse_args(arguments)
     try:

@@ -64,8 +64,8 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
     for row in rows:
         if row["class"] not in index or row["half"] not in halves:
             raise ValueError(
-                f"{path}: class {row['class']!r} in half {row['half']!r} does not fit the image "
-                f"store, which has no such class, or there is no such half; delete {path} and run again"
+                f"{path}: class {row['class']!r} in half {row['half']!r}: the image store has no "
+                f"such class, or there is no such half; delete {path} and run again"
             )
         halves[row["half"]].append(index[row["class"]])
     return {half: sorted(indices) for half, indices in halves.items()}

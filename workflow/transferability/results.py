@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,7 @@ def collect(
                 metrics, history = _read(folder)
                 if score == "mean_of_10_best":
                     metrics["top1"] = mean_of_best(line["top1"] for line in history)
-                described = parse_name(name)
-                facts = {field: getattr(described, field) for field in COLUMNS if hasattr(described, field)}
-                rows.append({**key, **facts, **{c: metrics[c] for c in COLUMNS if c in metrics}})
+                rows.append({**key, **asdict(parse_name(name)), **metrics})
                 evaluations += [{**key, **line} for line in history]
     return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(evaluations)
 

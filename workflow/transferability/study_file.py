@@ -1,4 +1,4 @@
-"""From a study file to a checked study: defaults filled in, every mistake named before anything runs.
+"""From a study file to a checked study: defaults filled in, each mistake named before a job runs.
 
 The schema says which keys there are; what architecture and dataset make possible, they say
 themselves.

@@ -27,7 +27,8 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     from torch import nn
 
     def convolution(name: str, inputs: int, outputs: int, kernel: int) -> nn.Module:
-        # Pooling before the rectifier gives the same values as after it, from a quarter of the work.
+        # Pooling before the rectifier gives the same values as after it, with a quarter of the work
+        # for the rectifier.
         return nn.Sequential(
             nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2),
             *([nn.BatchNorm2d(outputs)] if settings["batch_norm"] else []),
