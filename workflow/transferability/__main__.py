@@ -54,9 +54,7 @@ def train(flags: argparse.Namespace) -> None:
         stream=network.stream,
         n=network.n,
         frozen_layers=network.frozen_layers,
-        images_per_class=(
-            None if network.target_size == ALL_IMAGES else int(network.target_size)
-        ),
+        images_per_class=(None if network.target_size == ALL_IMAGES else int(network.target_size)),
         architecture=flags.architecture,
         recipe=flags.recipe,
     )
@@ -81,7 +79,10 @@ def collect_networks(flags: argparse.Namespace) -> None:
     networks, evaluations = results.collect(
         flags.study,
         flags.results / "networks",
-        flags.splits, flags.seeds, flags.networks, flags.score
+        flags.splits,
+        flags.seeds,
+        flags.networks,
+        flags.score,
     )
     _write_table(networks, flags.table)
     _write_table(evaluations, flags.evaluations)

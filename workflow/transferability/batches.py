@@ -138,6 +138,4 @@ class Augmentation:
 
     def __call__(self, images: torch.Tensor, chosen: torch.Tensor, here: slice) -> torch.Tensor:
         """The chosen images, b×H×W×3, with the draws that stand at `here` in the epoch's order."""
-        return images[
-            chosen[:, None, None], self.rows[here, :, None], self.columns[here, None, :]
-        ]
+        return images[chosen[:, None, None], self.rows[here, :, None], self.columns[here, None, :]]

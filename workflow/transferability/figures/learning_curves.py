@@ -17,18 +17,15 @@ from transferability.figures.style import (
     styled,
 )
 
-History = dict[tuple[str, int, str], pd.DataFrame]
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
 BASES = {"base": ("baseB", "-"), "long_base": ("base2B", (0, (1, 1)))}
 KEY = ["split", "seed", "network"]
 
 
-def curves(networks: pd.DataFrame, histories: History) -> pd.DataFrame:
-    """All histories in one table, a row for each network and epoch; top-1 in %."""
-    told = pd.concat(histories, names=KEY)[["epoch", *METRICS]].reset_index(level=KEY)
-    told["top1"] *= 100
-    described = networks.drop(columns=[*METRICS, "epoch"], errors="ignore")
-    return described.merge(told, on=KEY)
+def curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
+    """What the networks are, beside each of their evaluations; top-1 in %."""
+    told = evaluations[[*KEY, "epoch", *METRICS]].assign(top1=100 * evaluations["top1"])
+    return networks.drop(columns=[*METRICS, "epoch"], errors="ignore").merge(told, on=KEY)
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
@@ -76,18 +73,18 @@ def _interval_words(panels: list[Panel], networks: pd.DataFrame) -> str:
 
 
 @styled
-def learning_curves(networks: pd.DataFrame, histories: History) -> Figure:
+def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure:
     """Validation top-1 (%) and training loss against epoch, for each treatment; n in colour.
 
-    `histories` gives the history.jsonl of each (split, seed, network) as a table with the columns
+    `evaluations` has a row for each evaluation of each (split, seed, network), with the columns
     epoch, top1 (fraction) and train_loss. With several replicates, means with t intervals. Two
     rows of panels for each kind of split, target size and, except on random splits, target.
     Raises ValueError when a column is missing or a network is listed twice.
     """
     table = trained(networks)
-    if table.empty or not histories:
-        return empty("This study has no histories of trained networks.")
-    told = curves(table, histories)
+    if table.empty or evaluations.empty:
+        return empty("This study has no evaluations of trained networks.")
+    told = curves(table, evaluations)
     panels = panels_of(told)
     present = set(zip(told["kind"], told["fine_tuned"], strict=True))
     treatments = [look for look in LOOKS if look in present and look[0] not in BASES]

@@ -46,12 +46,12 @@ COMPARED_MARGIN = 1
 # An image: how much of it a glyph spans, and how far each random change may go. Chosen so that a
 # small network recognises about nine in ten validation images: neither ceiling nor floor.
 REACH = 0.72
-ROTATION = np.deg2rad(12)
+ROTATION = np.deg2rad(14)
 SCALE = 0.2
-ASPECT = 0.12
-SHEAR = 0.17
-SHIFT = 0.14
-WARP = 0.03
+ASPECT = 0.13
+SHEAR = 0.18
+SHIFT = 0.15
+WARP = 0.035
 CONTRAST = 0.22
 TEXTURE = 0.08
 NOISE = 0.05
