@@ -76,7 +76,8 @@ def test_validation_typefaces_never_occur_in_training(monkeypatch: pytest.Monkey
 
         monkeypatch.setattr(glyph_drawings, "_master", recording)
         glyph_drawings.draw("g", part, 40, 16, seed=0)
-    assert used["train"] and used["validation"]
+    assert used["train"]
+    assert used["validation"]
     assert not used["train"] & used["validation"]
 
 
@@ -154,7 +155,8 @@ def test_facts_agree_with_what_is_read():
 
 def test_store_name_depends_on_settings_and_not_on_their_order():
     name = images.store_name(SMALL)
-    assert name.startswith("glyphs-") and len(name) == len("glyphs-") + 8
+    assert name.startswith("glyphs-")
+    assert len(name) == len("glyphs-") + 8
     assert images.store_name(dict(reversed(SMALL.items()))) == name
     assert images.store_name({**SMALL, "seed": 2}) != name
 
