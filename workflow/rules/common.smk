@@ -8,19 +8,15 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 LIBRARY = Path(workflow.basedir) / "workflow"
-# Jobs find the library by this, also in an environment in which it is not installed.
+# Jobs run the Python that runs Snakemake, activated or not, and find the library without its being
+# installed there.
 os.environ.update(
-    PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.getenv("PYTHONPATH")]))
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", "")]),
+    PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.getenv("PYTHONPATH")])),
 )
 sys.path.insert(0, str(LIBRARY))
 
-from transferability import (
-    architectures,
-    fingerprint,
-    images,
-    study,
-    study_file,
-)  # noqa: E402
+from transferability import architectures, fingerprint, images, study, study_file
 
 try:
     STUDY = study_file.complete(config)
