@@ -253,7 +253,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; 0 if it did its work, 1 if an input or a training made it impossible."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
+    # Other libraries tell of every letter that they draw.
+    logging.getLogger("transferability").setLevel(logging.INFO)
     flags = parser().parse_args(arguments)
     try:
         flags.run(flags)

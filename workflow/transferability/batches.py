@@ -71,10 +71,10 @@ class Normalise(nn.Module):
 
     def __init__(self, images: torch.Tensor):
         super().__init__()
-        counts = torch.stack(
-            [torch.bincount(images[..., c].flatten(), minlength=256) for c in range(3)]
-        ).double()
-        values = torch.arange(256, dtype=torch.float64, device=images.device)
+        counts = [torch.bincount(images[..., c].flatten(), minlength=256) for c in range(3)]
+        # On the CPU, since not every device knows double precision.
+        counts = torch.stack(counts).cpu().double()
+        values = torch.arange(256, dtype=torch.float64)
         share = counts / counts.sum(1, keepdim=True)
         mean = (share * values).sum(1)
         deviation = ((share * values**2).sum(1) - mean**2).clamp_min(0).sqrt()

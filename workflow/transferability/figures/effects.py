@@ -137,7 +137,15 @@ def _name_areas(axes: Axes, heights: dict[Area, float], last: int, in_full: bool
             va="center",
             fontsize=7.5,
             color=GREY if in_full else area.colour,
-            arrowprops={"arrowstyle": "-", "color": area.colour, "lw": 0.6, "shrinkB": 0},
+            # The leader ends at the middle of the text's left edge, never behind a text.
+            arrowprops={
+                "arrowstyle": "-",
+                "color": area.colour,
+                "lw": 0.6,
+                "relpos": (0, 0.5),
+                "shrinkA": 1.5,
+                "shrinkB": 0,
+            },
             annotation_clip=False,
         )
 
