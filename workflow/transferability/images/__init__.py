@@ -2,7 +2,8 @@
 
 A source is a module in this folder with `facts(settings) -> Facts` and
 `read(settings, workers) -> Collection`. It is found by its file name: adding a source edits no
-file that other sources depend on. `settings` is the `dataset` section of a study.
+file that other sources depend on. `settings` is the `dataset` section of a study, complete and
+checked against the schema, which has the defaults and bounds; a source checks what it cannot say.
 """
 
 import hashlib
@@ -22,8 +23,6 @@ class Facts:
 
     classes: int | None
     """How many classes the store will hold; None where only reading tells."""
-    max_classes: int | None
-    """How many the source could give; None where only reading tells."""
     groups: tuple[str, ...]
     """The names that a dissimilar split can choose from."""
     images_per_class: int
@@ -59,33 +58,4 @@ def facts(settings: Mapping[str, Any]) -> Facts:
 
     Raises ValueError, naming `dataset.<key>`, for settings that the source cannot meet.
     """
-    if "source" not in settings:
-        raise ValueError(f"dataset.source is missing: expected one of {', '.join(sources())}")
     return source_module(settings["source"]).facts(settings)
-
-
-def complete(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of one source with its defaults filled in.
-
-    Raises ValueError for a key that is neither `source` nor one of the defaults.
-    """
-    for key in settings:
-        if key != "source" and key not in defaults:
-            raise ValueError(
-                f"dataset.{key} is not a setting of the source {settings.get('source')}: "
-                f"expected {', '.join(defaults)}"
-            )
-    return {**defaults, **settings}
-
-
-def check_integer(
-    settings: Mapping[str, Any], key: str, low: int, high: int | None = None, reason: str = ""
-) -> None:
-    """Raise ValueError, naming `dataset.<key>`, unless it is an integer from low to high."""
-    value = settings[key]
-    integer = isinstance(value, int) and not isinstance(value, bool)
-    if integer and low <= value and (high is None or value <= high):
-        return
-    allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-    message = f"dataset.{key} is {value!r}: expected an integer {allowed}"
-    raise ValueError(f"{message}; {reason}" if reason else message)

@@ -6,12 +6,11 @@ Real, tiny and on every machine that has scikit-learn: for tests and first steps
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, check_integer, complete
+from transferability.images import Facts
 
 if TYPE_CHECKING:
     from transferability.images.store import Collection
 
-DEFAULTS = {"image_size": 8, "validation": 0.25, "seed": 0}
 # How often each digit occurs: written here because a DAG is built without scikit-learn.
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
 CLOSED = frozenset({0, 6, 8, 9})
@@ -23,9 +22,15 @@ def facts(settings: Mapping[str, Any]) -> Facts:
 
     Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
     """
-    settings = _checked(settings)
-    fewest = min(count - _held_out(count, settings["validation"]) for count in COUNTS)
-    return Facts(classes=10, max_classes=10, groups=("closed", "open"), images_per_class=fewest)
+    share = settings["validation"]
+    fewest = min(count - _held_out(count, share) for count in COUNTS)
+    if fewest < 1 or _held_out(min(COUNTS), share) < 1:
+        raise ValueError(
+            f"dataset.validation: {share} leaves a class without images for training or without "
+            f"any for validation; each digit has {min(COUNTS)} or more, so choose between 0.01 "
+            "and 0.99"
+        )
+    return Facts(classes=10, groups=("closed", "open"), images_per_class=fewest)
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
@@ -40,7 +45,6 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
 
     from transferability.images.store import Collection, Part
 
-    settings = _checked(settings)
     size = settings["image_size"]
     digits = load_digits()
     generator = np.random.default_rng(settings["seed"])
@@ -66,21 +70,6 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
         train=part("train"),
         validation=part("validation"),
     )
-
-
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    settings = complete(settings, DEFAULTS)
-    check_integer(settings, "image_size", 8, reason="the digits have 8×8 pixels")
-    check_integer(settings, "seed", 0)
-    share = settings["validation"]
-    number = isinstance(share, (int, float)) and not isinstance(share, bool)
-    fewest = min(COUNTS)
-    if not number or not 0 < share < 1 or not 0 < _held_out(fewest, share) < fewest:
-        raise ValueError(
-            f"dataset.validation is {share!r}: expected a share above 0 and below 1 "
-            f"that leaves each class at least one image for training and one for validation"
-        )
-    return settings
 
 
 def _held_out(count: int, share: float) -> int:

@@ -12,33 +12,20 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, check_integer, complete
+from transferability.images import Facts
 
 if TYPE_CHECKING:
     import numpy as np
 
     from transferability.images.store import Collection
 
-DEFAULTS = {
-    "classes": 100,
-    "images_per_class": 200,
-    "validation_images_per_class": 50,
-    "image_size": 24,
-    "seed": 0,
-}
-MAX_CLASSES = 1400
 GROUPS = ("letters", "symbols")
 
 
 def facts(settings: Mapping[str, Any]) -> Facts:
-    """What is known of the glyphs beforehand.
-
-    Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
-    """
-    settings = _checked(settings)
+    """What is known of the glyphs beforehand."""
     return Facts(
         classes=settings["classes"],
-        max_classes=MAX_CLASSES,
         groups=GROUPS,
         images_per_class=settings["images_per_class"],
     )
@@ -58,7 +45,6 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
     from transferability.images import glyph_drawings
     from transferability.images.store import Collection, Part
 
-    settings = _checked(settings)
     size, seed = settings["image_size"], settings["seed"]
     characters = glyph_drawings.choose(settings["classes"], seed)
 
@@ -92,14 +78,3 @@ def _in_order(
             waiting.append(pool.submit(draw, character))
         while waiting:
             yield waiting.popleft().result()
-
-
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    settings = complete(settings, DEFAULTS)
-    most = f"glyphs has at most {MAX_CLASSES} classes"
-    check_integer(settings, "classes", 2, MAX_CLASSES, reason=most)
-    check_integer(settings, "images_per_class", 1)
-    check_integer(settings, "validation_images_per_class", 1)
-    check_integer(settings, "image_size", 12, reason="smaller glyphs cannot be told apart")
-    check_integer(settings, "seed", 0)
-    return settings

@@ -11,14 +11,14 @@ same bytes.
 import csv
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from transferability import files
 
 PARTS = ("train", "validation")
 MANIFEST = "manifest.json"
@@ -81,7 +81,6 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
     Raises ValueError if the collection contradicts itself, for instance fewer images than labels.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     # Without its manifest an older store in this folder no longer counts as complete.
     (folder / MANIFEST).unlink(missing_ok=True)
     names = [name for name, _ in collection.classes]
@@ -92,12 +91,15 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
         part: Part = getattr(collection, part_name)
         labels = np.asarray(part.labels, np.int32)
         _check_labels(labels, part_name, len(names))
-        with _replacing(folder / f"{part_name}.images.npy") as temporary:
+        with files.whole(folder / f"{part_name}.images.npy") as temporary:
             _write_images(temporary, part, collection.image_size, part_name)
-        with _replacing(folder / f"{part_name}.labels.npy") as temporary, temporary.open("wb") as f:
+        with (
+            files.whole(folder / f"{part_name}.labels.npy") as temporary,
+            temporary.open("wb") as f,
+        ):
             np.save(f, labels)
     with (
-        _replacing(folder / CLASSES) as temporary,
+        files.whole(folder / CLASSES) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as f,
     ):
         table = csv.writer(f, lineterminator="\n")
@@ -116,7 +118,7 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
         },
     }
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
-    with _replacing(folder / MANIFEST) as temporary:
+    with files.whole(folder / MANIFEST) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -212,19 +214,6 @@ def _write_images(file: Path, part: Part, image_size: tuple[int, int], part_name
     if filled != shape[0]:
         raise ValueError(f"{part_name}: {filled} images for {shape[0]} labels")
     images.flush()
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A temporary name beside the file that takes its place only when all went well."""
-    temporary = file.with_name(f".{file.name}.partial")
-    try:
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _sha256(file: Path) -> str:
