@@ -236,7 +236,7 @@ def test_an_interrupted_write_leaves_no_manifest(digits_store: Path):
     names = {file.name for file in digits_store.iterdir()}
     assert "manifest.json" not in names
     assert not [name for name in names if name.startswith("validation.images")]
-    assert not [name for name in names if name.endswith(".partial")]
+    assert not [name for name in names if name.startswith(".")]
     with pytest.raises(store.StoreError, match="unfinished"):
         store.open_store(digits_store)
     store.write(collection, digits_store, DIGITS)

@@ -23,6 +23,8 @@ try:
 except study.StudyError as error:
     files = ", ".join(map(str, workflow.configfiles))
     raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
+# For the report, which shows it.
+config.update(STUDY)
 
 STORE = f"images/{images.store_name(STUDY['dataset'])}"
 RESULTS = f"results/{STUDY['study']}"
