@@ -16,7 +16,14 @@ os.environ.update(
 )
 sys.path.insert(0, str(LIBRARY))
 
-from transferability import architectures, fingerprint, images, study, study_file
+from transferability import (
+    architectures,
+    fingerprint,
+    images,
+    networks,
+    study,
+    study_file,
+)
 
 try:
     STUDY = study_file.complete(config)
@@ -73,7 +80,7 @@ def recipe(wildcards):
 
 @cache
 def base_of(network):
-    return study.parse_name(network).base
+    return networks.parse_name(network).base
 
 
 def base_file(file, wildcards):
@@ -95,7 +102,7 @@ def split_flag(wildcards):
         return f"--random {wildcards.split.removeprefix('random')}"
     groups = {
         half: study.as_groups(STUDY["splits"]["dissimilar"][half])
-        for half in study.HALVES
+        for half in networks.HALVES
     }
     return f"--groups '{as_json(groups)}'"
 

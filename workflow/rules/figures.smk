@@ -74,7 +74,7 @@ rule plot_filters:
         weights=[
             f"<results>/networks/{SPLITS[0]}/seed{SEEDS[0]}/{base}/weights.safetensors"
             for base in NETWORKS
-            if study.parse_name(base).kind == "base"
+            if networks.parse_name(base).kind == "base"
         ],
     output:
         **figure_files("filters"),

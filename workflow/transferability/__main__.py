@@ -39,25 +39,12 @@ def train(flags: argparse.Namespace) -> None:
 
     from transferability import fingerprint, training
     from transferability.network_folder import NetworkFolder
-    from transferability.study import ALL_IMAGES, parse_name
+    from transferability.networks import parse_name
+    from transferability.task import Task
 
     torch.set_num_threads(flags.threads)
     network = parse_name(flags.network)
-    if (flags.base is None) != (network.base is None):
-        needed = f"the weights of {network.base}" if network.base else "none"
-        raise ValueError(f"--base: network {network.name} copies {needed}; got {flags.base}")
-    task = training.Task(
-        network=network.name,
-        split=flags.split.stem,
-        seed=flags.seed,
-        target=network.target,
-        stream=network.stream,
-        n=network.n,
-        frozen_layers=network.frozen_layers,
-        images_per_class=(None if network.target_size == ALL_IMAGES else int(network.target_size)),
-        architecture=flags.architecture,
-        recipe=flags.recipe,
-    )
+    task = Task.of(flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe)
     folder = NetworkFolder(flags.folder)
     metrics = training.train(
         task,
@@ -259,6 +246,12 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
     try:
         flags.run(flags)
+    except KeyError as error:
+        # The sections of a study that a flag holds have to be complete.
+        if flags.debug:
+            raise
+        logging.error("a JSON section lacks the key %s; --debug shows where it was needed", error)
+        return 1
     except (OSError, ValueError, ArithmeticError) as error:
         if flags.debug:
             raise

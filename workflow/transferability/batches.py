@@ -51,11 +51,11 @@ def image_set(
         shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
         firsts = np.searchsorted(labels[shuffled], classes)
         chosen = [shuffled[first : first + images_per_class] for first in firsts]
-        short = [c for c, some in zip(classes, chosen, strict=True) if (labels[some] != c).any()]
-        if short:
-            raise ValueError(
-                f"target_sizes: class {short[0]} has fewer than {images_per_class} training images"
-            )
+        for label, some in zip(classes, chosen, strict=True):
+            if np.count_nonzero(labels[some] == label) < images_per_class:
+                raise ValueError(
+                    f"target_sizes: class {label} has fewer than {images_per_class} training images"
+                )
         indices = np.sort(np.concatenate(chosen))
     return ImageSet(
         images=torch.from_numpy(images[indices]).to(device),

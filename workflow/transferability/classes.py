@@ -68,4 +68,9 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
                 f"such class, or there is no such half; delete {path} and run again"
             )
         halves[row["half"]].append(index[row["class"]])
+    if len({row["class"] for row in rows}) < len(rows) or min(map(len, halves.values())) < 2:
+        raise ValueError(
+            f"{path}: a class stands in it twice, or a half has fewer than two classes; "
+            f"delete {path} and run again"
+        )
     return {half: sorted(indices) for half, indices in halves.items()}

@@ -12,11 +12,14 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from transferability import checkpoint, files
+from transferability import files
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +61,20 @@ class NetworkFolder:
     def write_metrics(self, metrics: dict) -> None:
         files.write_text(self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
 
-    def save_resume(self, tensors: dict[str, torch.Tensor], identity: dict, state: dict) -> None:
+    def save_resume(self, tensors: dict[str, "torch.Tensor"], identity: dict, state: dict) -> None:
         """Keep what a training needs to go on; `identity` is all that decides its numbers."""
+        # Here, since who only reads results has no need of torch.
+        from transferability import checkpoint
+
         checkpoint.save(self.resume, tensors, {"identity": identity, "state": state})
 
-    def load_resume(self, identity: dict) -> tuple[dict[str, torch.Tensor], dict] | None:
+    def load_resume(self, identity: dict) -> tuple[dict[str, "torch.Tensor"], dict] | None:
         """What an interrupted training left, if it is whole and of the very same identity.
 
         What is not is set aside with a word why, never used and never deleted.
         """
+        from transferability import checkpoint
+
         if not self.resume.exists():
             return None
         try:
@@ -76,12 +84,13 @@ class NetworkFolder:
         else:
             # As it comes back from JSON: a tuple there is a list here.
             wanted = json.loads(json.dumps(identity))
-            found = header["identity"]
+            found = header.get("identity", {})
             if found == wanted:
                 return tensors, header["state"]
             differing = [key for key in wanted if found.get(key) != wanted[key]]
             reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
-        aside = self.resume.with_name("resume.set-aside.safetensors")
+        number = len(list(self.path.glob("resume.set-aside*.safetensors")))
+        aside = self.resume.with_name(f"resume.set-aside{number}.safetensors")
         self.resume.replace(aside)
         log.warning("%s; set aside as %s, training starts from the beginning", reason, aside.name)
         return None

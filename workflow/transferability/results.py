@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from transferability.network_folder import NetworkFolder, read_history
-from transferability.study import parse_name
+from transferability.networks import parse_name
 
 COLUMNS = [
     "study",
@@ -34,6 +34,7 @@ COLUMNS = [
     "precision",
     "validation_images",
 ]
+MEASURED = COLUMNS[COLUMNS.index("top1") :]
 EVALUATIONS_OF_BEST_SCORE = 10
 
 
@@ -72,11 +73,16 @@ def collect(
 
 def _read(folder: NetworkFolder) -> tuple[dict, list[dict]]:
     try:
-        return json.loads(folder.metrics.read_text(encoding="utf-8")), read_history(folder.history)
+        metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
+        history = read_history(folder.history)
+        missing = [column for column in MEASURED if column not in metrics]
+        if missing or not history:
+            raise ValueError(f"without {', '.join(missing) or 'evaluations'}")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{folder.path}: its results cannot be read ({error}); delete the folder and run again"
         ) from error
+    return metrics, history
 
 
 def mean_of_best(top1: Iterable[float]) -> float:

@@ -1,134 +1,24 @@
-"""From a study to its networks: their names, their bases and their recipes.
+"""From a study to its splits, its networks and their recipes.
 
-Pure and standard library only, since the workflow imports it each time it builds its graph. This is
-the one place that knows which network needs which base.
+Pure and standard library only, since the workflow imports it each time it builds its graph.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
-HALVES = ("A", "B")
-ALL_IMAGES = "all"
-
-NAME = re.compile(
-    r"base(?P<long>2?)(?P<half>[AB])(@(?P<base_size>[1-9]\d*))?"
-    r"|(?P<source>[ABR])(?P<n>\d+)(?P<target>[AB])(?P<plus>\+?)(@(?P<size>[1-9]\d*))?"
+from transferability.networks import (
+    ALL_IMAGES,
+    HALVES,
+    base_name,
+    other_half,
+    parse_name,
+    treatment_name,
 )
 
 
 class StudyError(ValueError):
     """A study that cannot be run as it is written; the message says what to change."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """One network of a study, as its name describes it.
-
-    `kind` is base, long_base, selffer, transfer or random; `source` is the half whose base it
-    copies (A or B), `random`, or empty for a base; `target_size` is `all` or the number of images
-    a class that it is trained on.
-    """
-
-    name: str
-    kind: str
-    source: str
-    target: str
-    n: int
-    fine_tuned: bool
-    target_size: str
-
-    @property
-    def is_base(self) -> bool:
-        return self.kind in ("base", "long_base")
-
-    @property
-    def frozen_layers(self) -> int:
-        """How many layers, from the input, do not learn."""
-        return 0 if self.fine_tuned else self.n
-
-    @property
-    def stream(self) -> str:
-        """The stream of random numbers that initialises the network and orders its images.
-
-        The bases draw from a stream of their own: if they shared the treatments', the upper layers
-        of a selffer would start from the very values with which its copied layers once grew up.
-        """
-        return "base" if self.is_base else "treatment"
-
-    @property
-    def base(self) -> str | None:
-        """The name of the base whose first n layers are copied, or None.
-
-        A selffer copies the base that was trained on as many images as itself; a transfer network
-        the one that was trained on all of the other half.
-        """
-        if self.n == 0 or self.source not in HALVES:
-            return None
-        size = self.target_size if self.source == self.target else ALL_IMAGES
-        return base_name(self.source, size)
-
-
-def base_name(half: str, target_size: str = ALL_IMAGES, long: bool = False) -> str:
-    """The name of the base of a half, such as `baseA`, `base2B` or `baseB@100`."""
-    return f"base{'2' if long else ''}{half}{_suffix(target_size)}"
-
-
-def treatment_name(
-    source: str, n: int, target: str, fine_tuned: bool = False, target_size: str = ALL_IMAGES
-) -> str:
-    """The name of a treatment, such as `A3B`, `B3B+`, `R5A` or `A3B+@100`."""
-    return f"{source}{n}{target}{'+' if fine_tuned else ''}{_suffix(target_size)}"
-
-
-def _suffix(target_size: str) -> str:
-    return "" if target_size == ALL_IMAGES else f"@{target_size}"
-
-
-def parse_name(name: str) -> Network:
-    """What a network's name says of it.
-
-    Raises StudyError for anything that is not a name in the paper's notation.
-    """
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise StudyError(
-            f"network {name!r}: not a network's name; expected one such as "
-            "baseA, base2B, B0B, A3B, B3B+, R5A or A3B+@100"
-        )
-    if match["half"]:
-        return Network(
-            name=name,
-            kind="long_base" if match["long"] else "base",
-            source="",
-            target=match["half"],
-            n=0,
-            fine_tuned=False,
-            target_size=match["base_size"] or ALL_IMAGES,
-        )
-    source, target, n = match["source"], match["target"], int(match["n"])
-    if n == 0 and (source != target or match["plus"]):
-        raise StudyError(
-            f"network {name!r}: with n = 0 nothing is copied, so {target}0{target} is the only one"
-        )
-    if source == "R" and match["plus"]:
-        raise StudyError(
-            f"network {name!r}: random layers that learn are those of {target}0{target}"
-        )
-    kind = "random" if source == "R" else "selffer" if source == target else "transfer"
-    return Network(
-        name=name,
-        kind=kind,
-        source="random" if source == "R" else source,
-        target=target,
-        n=n,
-        fine_tuned=bool(match["plus"]),
-        target_size=match["size"] or ALL_IMAGES,
-    )
-
-
-def other_half(half: str) -> str:
-    return "B" if half == "A" else "A"
 
 
 def split_names(splits: dict) -> list[str]:
@@ -179,25 +69,18 @@ def recipe(study: dict, split: str, seed: int, name: str) -> dict:
 
     Overrides apply in the order in which they stand; a later one wins.
     """
-    network = parse_name(name)
-    facts = {
-        "network": network.name,
-        "kind": network.kind,
-        "source": network.source,
-        "target": network.target,
-        "n": network.n,
-        "fine_tuned": network.fine_tuned,
-        "target_size": network.target_size,
-        "split": split,
-        "seed": seed,
-    }
     chosen = dict(study["recipe"])
     for override in study["overrides"]:
-        if all(facts[key] in _wanted(key, value) for key, value in override["where"].items()):
+        if _matches(override["where"], split, seed, name):
             chosen.update(override["recipe"])
-    if network.kind == "long_base":
+    if parse_name(name).kind == "long_base":
         chosen["epochs"] *= 2
     return chosen
+
+
+def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
+    facts = {**asdict(parse_name(name)), "network": name, "split": split, "seed": seed}
+    return all(facts[key] in _wanted(key, value) for key, value in where.items())
 
 
 def _wanted(key: str, value: object) -> list:
@@ -215,13 +98,14 @@ def check(
     layer_names: Sequence[str],
     smallest_image: int,
     classes: int,
-    groups: Sequence[str],
+    groups: Mapping[str, int],
     images_per_class: int,
 ) -> None:
     """Refuse what the schema cannot see: what architecture and dataset make impossible.
 
-    `layer_names` and `smallest_image` (pixels) describe the architecture; `classes`, `groups` and
-    `images_per_class` the dataset. Raises StudyError, which names the key and what it allows.
+    `layer_names` and `smallest_image` (pixels) describe the architecture; `classes`, `groups` (with
+    the number of classes in each, at least) and `images_per_class` the dataset. Raises StudyError,
+    which names the key and what it allows.
     """
     _check_layers(study, layer_names)
     _check_splits(study["splits"], classes, groups)
@@ -236,12 +120,40 @@ def check(
                 f"target_sizes: {size} images a class are more than the dataset's smallest class "
                 f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
             )
-    if study["score"] == "mean_of_10_best" and evaluations(study["recipe"]) < 10:
-        raise StudyError(
-            f"score: mean_of_10_best needs at least 10 evaluations, and this recipe makes "
-            f"{evaluations(study['recipe'])}; raise recipe.epochs, lower recipe.evaluate_every, "
-            "or choose 'final'"
-        )
+    _check_overrides(study, len(layer_names))
+    _check_score(study, len(layer_names))
+
+
+def _check_overrides(study: dict, layer_count: int) -> None:
+    """An override that can match nothing is a mistake; one whose n is left out of the layers for
+    now is not."""
+    for i, override in enumerate(study["overrides"]):
+        where = {key: value for key, value in override["where"].items() if key != "n"}
+        if not any(_matches(where, *network) for network in _all_networks(study, layer_count)):
+            raise StudyError(
+                f"overrides[{i}].where: it matches no network of this study; compare network, "
+                "split, seed, target and target_size with what the study trains, for instance by "
+                "snakemake -n"
+            )
+
+
+def _check_score(study: dict, layer_count: int) -> None:
+    if study["score"] != "mean_of_10_best":
+        return
+    for network in _all_networks(study, layer_count):
+        count = evaluations(recipe(study, *network))
+        if count < 10:
+            raise StudyError(
+                f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
+                f"{network[-1]} makes {count}; raise recipe.epochs, lower recipe.evaluate_every, "
+                "or choose 'final'"
+            )
+
+
+def _all_networks(study: dict, layer_count: int) -> Iterator[tuple[str, int, str]]:
+    """(split, seed, name) of every network of the study."""
+    names = network_names(study, layer_count)
+    return itertools.product(split_names(study["splits"]), study["seeds"], names)
 
 
 def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
@@ -260,7 +172,7 @@ def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
             )
 
 
-def _check_splits(splits: dict, classes: int, groups: Sequence[str]) -> None:
+def _check_splits(splits: dict, classes: int, groups: Mapping[str, int]) -> None:
     if not split_names(splits):
         raise StudyError(
             "splits: there is none; set splits.random to 1 or more, or name two groups in "
@@ -287,6 +199,12 @@ def _check_splits(splits: dict, classes: int, groups: Sequence[str]) -> None:
                     "the two halves must not overlap, so name it in one of them"
                 )
             taken[group] = half
+        size = sum(groups[group] for group in as_groups(splits["dissimilar"][half]))
+        if size < 2:
+            raise StudyError(
+                f"splits.dissimilar.{half}: these groups may hold {size} of the dataset's classes, "
+                "and a half needs at least 2; raise dataset.classes or name other groups"
+            )
 
 
 def as_groups(groups: str | Sequence[str]) -> list[str]:

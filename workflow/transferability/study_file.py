@@ -7,6 +7,7 @@ themselves.
 import copy
 import difflib
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from transferability.study import StudyError
 SCHEMA = Path(__file__).parents[1] / "schemas" / "study.schema.yaml"
 TYPES = {
     "integer": "a whole number",
-    "number": "a number",
+    "number": "a finite number",
     "string": "a text",
     "boolean": "true or false",
     "array": "a list",
@@ -31,11 +32,28 @@ BOUNDS = {
     "maximum": "at most {}",
     "exclusiveMinimum": "more than {}",
     "exclusiveMaximum": "less than {}",
-    "minItems": "at least {} values",
-    "maxItems": "at most {} values",
-    "minProperties": "at least {} keys",
+    "minItems": "a list of at least {}",
+    "maxItems": "a list of at most {}",
+    "minProperties": "a number of keys of at least {}",
     "pattern": "a text of the form {}",
 }
+
+
+def _is_integer(_, value: object) -> bool:
+    # JSON counts 64.0 as an integer; as the size of a batch or part of a name it is none.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: object, value: object) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 def read(path: Path | str) -> dict:
@@ -47,7 +65,10 @@ def read(path: Path | str) -> dict:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
-    return complete(config)
+    try:
+        return complete(config)
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from error
 
 
 def complete(config: dict | None) -> dict:
@@ -56,10 +77,14 @@ def complete(config: dict | None) -> dict:
     Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
     """
     config = {} if config is None else copy.deepcopy(config)
-    validator = jsonschema.Draft202012Validator(_schema())
     if isinstance(config, dict):
         _fill(config, _schema())
-    mistakes = [_describe(error) for error in validator.iter_errors(config)]
+    errors = list(Validator(_schema()).iter_errors(config))
+    # What is of the wrong type fails everything else that is asked of it, too.
+    mistyped = {tuple(error.path): error for error in reversed(errors) if error.validator == "type"}
+    mistakes = [
+        _describe(error) for error in errors if mistyped.get(tuple(error.path), error) is error
+    ]
     if mistakes:
         raise StudyError("\n".join(dict.fromkeys(mistakes)))
     try:
@@ -96,7 +121,7 @@ def _fill(instance: dict, schema: dict) -> None:
         if isinstance(instance.get(key), dict):
             _fill(instance[key], leaf)
     for choice in schema.get("allOf", []):
-        if jsonschema.Draft202012Validator(choice["if"]).is_valid(instance):
+        if Validator(choice["if"]).is_valid(instance):
             _fill(instance, choice["then"])
 
 
@@ -121,16 +146,41 @@ def _describe(error: jsonschema.ValidationError) -> str:
     if error.validator == "uniqueItems":
         return f"{key}: {value} names a value twice; name each once"
     if error.validator == "type":
-        hint = ""
-        if isinstance(error.instance, str) and expected in ("number", "integer"):
-            hint = " (without quotes; YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3)"
-        return f"{key}: {value} is not {TYPES[expected]}{hint}{_purpose(error)}"
+        return f"{key}: {value} is not {TYPES[expected]}{_hint(error.instance)}{_purpose(error)}"
     if error.validator in BOUNDS:
-        return (
-            f"{key}: {value} is not possible; expected {BOUNDS[error.validator].format(expected)}"
-            f"{_purpose(error)}"
-        )
+        bound = BOUNDS[error.validator].format(expected)
+        return f"{key}: {value} is not possible; expected {bound}{_purpose(error)}"
+    if error.validator == "oneOf":
+        forms = " or ".join(_form(choice) for choice in expected)
+        return f"{key}: {value} is not allowed; expected {forms}{_purpose(error)}"
     return f"{key}: {value} is not allowed{_purpose(error)}"
+
+
+def _hint(value: object) -> str:
+    """What is probably wrong with a text that looks like a number."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return ""
+    if not isinstance(value, str):
+        return ""
+    return " (write it without quotes; YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3)"
+
+
+def _form(schema: dict) -> str:
+    """In words, what a schema allows."""
+    schema = _resolve(schema)
+    if "const" in schema:
+        return str(schema["const"])
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if "oneOf" in schema:
+        return " or ".join(_form(choice) for choice in schema["oneOf"])
+    if schema["type"] == "array":
+        return f"a list, each of it {_form(schema['items'])}"
+    if schema["type"] == "object":
+        return f"a section with the keys {' and '.join(schema['properties'])}"
+    return {"null": "null"}.get(schema["type"]) or TYPES[schema["type"]]
 
 
 def _most_telling(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
@@ -140,7 +190,8 @@ def _most_telling(error: jsonschema.ValidationError) -> jsonschema.ValidationErr
         inner = [
             e
             for e in error.context
-            if e.validator not in ("const", "type") or len(e.path) > len(error.path)
+            if e.validator not in ("const", "type")
+            or len(e.absolute_path) > len(error.absolute_path)
         ]
         if not inner:
             return error

@@ -2,58 +2,25 @@
 
 import hashlib
 import logging
-import math
 import time
-from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from transferability import (
-    batches,
-    checkpoint,
-    classes,
-    devices,
-    frozen_features,
-    optimisation,
-    transplant,
-)
+from transferability import batches, checkpoint, classes, devices, transplant
 from transferability.images import store as image_store
 from transferability.network_folder import NetworkFolder
+from transferability.run import Run
 from transferability.streams import Stream
+from transferability.task import Task
 
 log = logging.getLogger(__name__)
 
 STEPS_PER_CHECK = 32
 """Steps between two looks at the loss; each look waits for the device."""
-
-
-class TrainingError(ArithmeticError):
-    """A training that cannot go on; the message names the network, the epoch and the cause."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """All that decides a network's numbers, but for images, weights, code and machine.
-
-    `n` layers are copied (or, for random features, left as they are), and the first
-    `frozen_layers` do not learn; `images_per_class` None stands for all.
-    """
-
-    network: str
-    split: str
-    seed: int
-    target: str
-    stream: str
-    n: int
-    frozen_layers: int
-    images_per_class: int | None
-    architecture: dict
-    recipe: dict
 
 
 def train(
@@ -82,16 +49,14 @@ def train(
     network = transplant.initialised(
         task.architecture, store.train_images.shape[1], len(learned.classes), stream
     )
-    weights, base_digest = {}, None
-    if base is not None:
-        weights, _, base_digest = checkpoint.load(base)
+    weights, base_digest = load_base(task, base)
 
     # Where the parameters come from, stated once: resume, else transplant, else new.
     identity = {
         **asdict(task),
         "images": store.digest,
         "classes": hashlib.sha256(split.read_bytes()).hexdigest(),
-        "base": base_digest,
+        "base_sha256": base_digest,
         "code": code,
         "torch": torch.__version__,
         "precision": precision,
@@ -104,7 +69,7 @@ def train(
             if name.startswith("network.")
         }
         network.load_state_dict(weights)
-    elif base is not None:
+    elif task.base is not None:
         try:
             transplant.copy_layers(network, weights, task.n)
         except transplant.TransplantError as error:
@@ -177,93 +142,23 @@ def load_data(
     )
 
 
-class Run:
-    """A training under way: the network, its optimizer, its images, and how far it has come."""
+def load_base(task: Task, path: Path | None) -> tuple[dict[str, torch.Tensor], str | None]:
+    """The weights that the task copies from, and their sha256; none if it copies none.
 
-    def __init__(
-        self,
-        network: nn.Sequential,
-        task: Task,
-        normalise: batches.Normalise,
-        precision: str,
-        stream: Stream,
-    ):
-        self.network, self.task, self.precision, self.stream = network, task, precision, stream
-        self.recipe = task.recipe
-        # `entry` turns what the images are kept as into what the first layer of `layers` takes.
-        self.entry: nn.Module = normalise
-        self.layers, self.frozen_layers = network, task.frozen_layers
-        self.device_type = next(network.parameters()).device.type
-        self.parameters = OrderedDict(
-            (name, p) for name, p in network.named_parameters() if p.requires_grad
+    Raises ValueError if they are missing, not wanted, or of another network than the task's base.
+    """
+    if path is None or task.base is None:
+        if path is None and task.base is None:
+            return {}, None
+        wanted = f"the weights of {task.base}" if task.base else "no weights"
+        raise ValueError(f"--base: network {task.network} copies {wanted}, and got {path}")
+    weights, header, digest = checkpoint.load(path)
+    if header.get("network") != task.base:
+        raise ValueError(
+            f"--base: network {task.network} copies {task.base}, and {path} holds the weights of "
+            f"{header.get('network', 'another kind of file')}"
         )
-        self.optimizer = optimisation.Optimizer(self.parameters, self.recipe)
-        self.epoch, self.images_seen, self.seconds = 0, 0, 0.0
-        self.history: list[dict] = []
-        self.resumed_at: list[int] = []
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
-        )
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return batches.steps_per_epoch(len(self.learned), self.recipe["batch_size"])
-
-    def learning_rate(self, step: int) -> float:
-        """The learning rate of a step, counted from the first of the coming epoch."""
-        per_epoch = self.steps_per_epoch
-        total = per_epoch * self.recipe["epochs"]
-        return optimisation.learning_rate(self.recipe, self.epoch * per_epoch + step, total)
-
-    def take(self, learned: batches.ImageSet, validation: batches.ImageSet) -> None:
-        """Take the images, as features of the frozen layers where these are always the same."""
-        self.learned, self.validation = learned, validation
-        fixed = frozen_features.unchanging_layers(
-            self.network[: self.frozen_layers], self.recipe["augment"]
-        )
-        if fixed == 0:
-            return
-        with torch.no_grad(), self.autocast():
-            features = frozen_features.compute(
-                nn.Sequential(self.entry, self.network[:fixed]),
-                [learned, validation],
-                self.recipe["batch_size"],
-            )
-        if features is not None:
-            self.learned, self.validation = features
-            self.entry = frozen_features.ChannelsFirst()
-            self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The network's parameters and buffers and the optimizer's momenta."""
-        momenta = {
-            f"momentum.{name}": momentum
-            for name, momentum in self.optimizer.momenta.items()
-            if momentum is not None
-        }
-        network = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        return network | momenta
-
-    def state(self) -> dict:
-        return {
-            "epoch": self.epoch,
-            "images_seen": self.images_seen,
-            "seconds": self.seconds,
-            "history": self.history,
-            "resumed_at": self.resumed_at,
-        }
-
-    def restore(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
-        """Go on from what `tensors` and `state` once gave; the network has its own already."""
-        for name, parameter in self.parameters.items():
-            if f"momentum.{name}" in tensors:
-                momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
-                self.optimizer.momenta[name] = momentum
-        self.epoch, self.images_seen = state["epoch"], state["images_seen"]
-        self.seconds, self.history = state["seconds"], state["history"]
-        self.resumed_at = [*state["resumed_at"], self.epoch]
+    return weights, digest
 
 
 def train_one_epoch(run: Run) -> float:
@@ -287,13 +182,8 @@ def train_one_epoch(run: Run) -> float:
         run.optimizer.step(run.learning_rate(step))
         total += loss.detach()
         run.images_seen += len(labels)
-        if (step % STEPS_PER_CHECK == 0 or step == steps - 1) and not math.isfinite(total):
-            raise TrainingError(
-                f"{run.task.network} ({run.task.split}, seed {run.task.seed}): the loss is no "
-                f"longer finite in epoch {run.epoch + 1} at learning rate "
-                f"{run.learning_rate(step):.4g}; lower recipe.learning_rate (now "
-                f"{run.recipe['learning_rate']}) or raise recipe.warmup"
-            )
+        if step % STEPS_PER_CHECK == 0 or step == steps - 1:
+            run.check_finite(total, step)
     run.epoch += 1
     run.seconds += time.perf_counter() - start
     return total.item() / steps
@@ -320,13 +210,16 @@ def evaluate(run: Run) -> Evaluation:
             ]
         )
     labels = run.validation.labels
+    loss = F.cross_entropy(logits, labels)
+    # The last step before may have ruined the weights, and no training loss tells of it.
+    run.check_finite(loss, step=-1)
     best = logits.topk(min(5, logits.shape[1])).indices
     hits = best == labels[:, None]
     return Evaluation(
         {
             "top1": hits[:, 0].sum().item() / len(labels),
             "top5": hits.any(1).sum().item() / len(labels),
-            "loss": F.cross_entropy(logits, labels).item(),
+            "loss": loss.item(),
         },
         best[:, 0].cpu().numpy(),
     )

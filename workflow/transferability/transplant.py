@@ -26,8 +26,8 @@ def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -
     network of a stream, whatever happens to the layers below it.
     """
     architecture = architectures.module(settings["name"])
-    network = nn.Sequential(OrderedDict(architecture.build(settings, image_size, classes)))
     with torch.random.fork_rng(devices=[]):
+        network = nn.Sequential(OrderedDict(architecture.build(settings, image_size, classes)))
         for name, layer in network.named_children():
             torch.manual_seed(stream.number("layer", name))
             architecture.initialise(layer)
@@ -48,7 +48,7 @@ def copy_layers(network: nn.Sequential, weights: Mapping[str, torch.Tensor], n: 
     ]
     if misfits:
         raise TransplantError(
-            "the base's weights are of another architecture:\n  " + "\n  ".join(misfits)
+            f"the base's weights are of another architecture: {'; '.join(misfits)}"
         )
     network[:n].load_state_dict({name: weights[name] for name in mine})
 

@@ -23,8 +23,8 @@ class Facts:
 
     classes: int | None
     """How many classes the store will hold; None where only reading tells."""
-    groups: tuple[str, ...]
-    """The names that a dissimilar split can choose from."""
+    groups: dict[str, int]
+    """Those that a dissimilar split can choose from, and how many classes each has at least."""
     images_per_class: int
     """Training images of the smallest class."""
 

@@ -30,7 +30,11 @@ def facts(settings: Mapping[str, Any]) -> Facts:
             f"any for validation; each digit has {min(COUNTS)} or more, so choose between 0.01 "
             "and 0.99"
         )
-    return Facts(classes=10, groups=("closed", "open"), images_per_class=fewest)
+    return Facts(
+        classes=10,
+        groups={"closed": len(CLOSED), "open": 10 - len(CLOSED)},
+        images_per_class=fewest,
+    )
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":

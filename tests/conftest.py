@@ -1,0 +1,24 @@
+import pytest
+from laboratory import Laboratory
+from project import Project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """The tiny study, whole. For reading only: tests that change or run anything take `project`."""
+    project = Project.copied(tmp_path_factory.mktemp("finished") / "project")
+    project.write_study()
+    project.succeed()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A copy of the finished project, to change at will."""
+    return Project.copied(tmp_path / "project", results_of=finished)
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory) -> Laboratory:
+    """Digits and a class split of them, on which networks train in a moment. For reading only."""
+    return Laboratory.built(tmp_path_factory.mktemp("laboratory"))

@@ -1,0 +1,116 @@
+"""Networks that train on scikit-learn's digits in a moment, and what their trainings leave."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from transferability import checkpoint, classes, images, training
+from transferability.images import digits, store
+from transferability.network_folder import NetworkFolder, read_history
+from transferability.task import Task
+
+DATASET = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}
+ARCHITECTURE = {
+    "name": "small",
+    "channels": [8, 8, 8, 8, 8],
+    "units": [16, 16],
+    "batch_norm": True,
+    "dropout": 0.2,
+}
+RECIPE = {
+    "epochs": 2,
+    "batch_size": 32,
+    "optimizer": "sgd",
+    "learning_rate": 0.03,
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "augment": [],
+    "evaluate_every": 1,
+    "precision": "fp32",
+    "device": "cpu",
+}
+MEASURED_BY_CLOCK = ("seconds", "images_per_second")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left, without what a clock measured."""
+
+    folder: NetworkFolder
+    metrics: dict
+    weights: dict[str, torch.Tensor]
+    history: list[dict]
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """An image store and a class split on which networks are trained."""
+
+    images: Path
+    split: Path
+
+    @classmethod
+    def built(cls, root: Path) -> "Laboratory":
+        """A laboratory in an empty folder."""
+        # The bits of a training depend on the number of threads.
+        torch.set_num_threads(1)
+        folder = root / images.store_name(DATASET)
+        store.write(digits.read(DATASET), folder, DATASET)
+        split = root / "random0.csv"
+        classes.write(classes.draw_random(store.open_store(folder).classes, 0), split)
+        return cls(folder, split)
+
+    def task(
+        self,
+        name: str,
+        recipe: dict | None = None,
+        architecture: dict | None = None,
+        stream: str | None = None,
+        seed: int = 0,
+    ) -> Task:
+        """The task of a network of that name; `recipe` and `architecture` name what differs."""
+        task = Task.of(
+            name,
+            self.split.stem,
+            seed,
+            {**ARCHITECTURE, **(architecture or {})},
+            {**RECIPE, **(recipe or {})},
+        )
+        return replace(task, stream=stream or task.stream)
+
+    def train(
+        self,
+        name: str,
+        folder: Path,
+        base: Trained | None = None,
+        keep_weights: bool = True,
+        **changes: object,
+    ) -> Trained:
+        """Train a network; `changes` are those that `task` knows."""
+        folder = NetworkFolder(folder)
+        metrics = training.train(
+            self.task(name, **changes),
+            images=self.images,
+            split=self.split,
+            base=base and base.folder.weights,
+            folder=folder,
+            code="code",
+            keep_weights=keep_weights,
+        )
+        return Trained(
+            folder=folder,
+            metrics=_without_clock(json.loads(json.dumps(metrics))),
+            weights=checkpoint.load(folder.weights)[0] if keep_weights else {},
+            history=[_without_clock(line) for line in read_history(folder.history)],
+            predictions=np.load(folder.predictions),
+        )
+
+
+def _without_clock(numbers: dict) -> dict:
+    return {key: value for key, value in numbers.items() if key not in MEASURED_BY_CLOCK}

@@ -1,0 +1,120 @@
+"""A copy of the project in a folder of its own, and what Snakemake does there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "config.yaml", "studies", "workflow", "profiles", "envs")
+# Digits, narrow layers and few n: a second or two a network, most of it spent on imports. Ten
+# evaluations are what score: mean_of_10_best asks for.
+TINY = {
+    "study": "tiny",
+    "dataset": {"source": "digits", "image_size": 8},
+    "layers": [0, 3, 7],
+    "architecture": {"name": "small", "channels": [4, 8, 8, 8, 8], "units": [16, 16]},
+    "recipe": {"epochs": 10, "batch_size": 128, "evaluate_every": 1},
+}
+# Where a user's own settings would otherwise reach into a test.
+FOREIGN = ("PYTHONPATH", "SNAKEMAKE_PROFILE")
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+WILDCARD = re.compile(r"(?:split|seed|network)=([^,\n]+)")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project's own files in `folder`, with a study beside them, ready for Snakemake."""
+
+    folder: Path
+
+    @classmethod
+    def copied(cls, folder: Path, results_of: "Project | None" = None) -> "Project":
+        """A copy of the project as it stands, with the results of another copy if there is one."""
+        if results_of is not None:
+            shutil.copytree(results_of.folder, folder)
+            return cls(folder)
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            folder.mkdir(parents=True, exist_ok=True)
+            copy(ROOT / part, folder / part)
+        return cls(folder)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "tiny"
+
+    def network(self, name: str) -> Path:
+        return self.results / "networks" / "random0" / "seed0" / name
+
+    def write_study(self, **changes: Any) -> None:
+        """Write study.yaml: the tiny study, some of its sections changed."""
+        text = yaml.safe_dump({**TINY, **changes}, sort_keys=False, allow_unicode=True)
+        (self.folder / "study.yaml").write_text(text, encoding="utf-8")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that stands in a file of the library once or more, everywhere there."""
+        path = self.folder / "workflow" / "transferability" / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{file} has no {old!r} any more; edit something else that it has"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def append(self, file: str, text: str) -> None:
+        """Add text at the end of a file of the library, which may be new."""
+        path = self.folder / "workflow" / "transferability" / file
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+    def start(self, *arguments: str, study: str | None = "study.yaml") -> subprocess.Popen:
+        """Start Snakemake on a study, or on config.yaml if it is None, in a session of its own."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        if study is not None:
+            command += ["--configfile", study]
+        environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+        # The rules say `python`, which has to be the one that runs these tests.
+        environment["PATH"] = os.pathsep.join(
+            [str(Path(sys.executable).parent), environment.get("PATH", "")]
+        )
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, study: str | None = "study.yaml") -> tuple[int, str]:
+        """Run Snakemake to its end; its exit status and all that it said."""
+        process = self.start(*arguments, study=study)
+        output, _ = process.communicate(timeout=240)
+        return process.returncode, output
+
+    def succeed(self, *arguments: str, study: str | None = "study.yaml") -> str:
+        """Run Snakemake, which has to end well; what it said."""
+        status, output = self.run(*arguments, study=study)
+        assert status == 0, output
+        return output
+
+    def jobs(self, *arguments: str, study: str | None = "study.yaml") -> set[str]:
+        """What Snakemake would do: `<rule>` or `<rule> <split>/<seed>/<network>`, all but `all`."""
+        output = self.succeed("--dry-run", *arguments, study=study)
+        found = JOB.findall(output)
+        total = re.search(r"^total +(\d+)$", output, re.MULTILINE)
+        assert len(found) == (int(total[1]) if total else 0), output
+        if not found:
+            assert "Nothing to be done" in output, output
+        return {
+            " ".join([rule, "/".join(WILDCARD.findall(block))]).strip()
+            for rule, block in found
+            if rule != "all"
+        }

@@ -1,0 +1,147 @@
+"""Tensors on disk: whole, verified, or refused."""
+
+import json
+import os
+
+import pytest
+import safetensors.torch
+import torch
+
+from transferability import checkpoint
+from transferability.checkpoint import CheckpointError
+
+HEADER = {"epoch": 3, "words": "äöü", "nested": {"list": [1, 2.5, None, True]}}
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, 3, 5, 5, generator=generator)
+    return {
+        "conv1.0.weight": weight,
+        "channels_last": weight.clone().to(memory_format=torch.channels_last),
+        "transposed": torch.randn(3, 4, generator=generator).T,
+        "bf16": weight.bfloat16(),
+        "half": weight.half(),
+        "double": weight.double(),
+        "num_batches_tracked": torch.tensor(7),
+        "bytes": torch.arange(256, dtype=torch.uint8),
+        "mask": weight > 0,
+        "scalar": torch.tensor(0.5),
+        "empty": torch.empty(0, 3),
+        "odd": torch.tensor([float("nan"), float("inf"), -0.0]),
+    }
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save(path, tensors(), HEADER)
+    return path
+
+
+def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
+    path = tmp_path / "folder" / "weights.safetensors"
+    digest = checkpoint.save(path, tensors(), HEADER)
+    loaded, header, read_digest = checkpoint.load(path)
+    assert header == HEADER
+    assert read_digest == digest
+    assert loaded.keys() == tensors().keys()
+    for name, tensor in tensors().items():
+        assert loaded[name].dtype == tensor.dtype
+        assert loaded[name].shape == tensor.shape
+        torch.testing.assert_close(loaded[name], tensor, rtol=0, atol=0, equal_nan=True)
+
+
+def test_the_checksum_is_of_the_content(tmp_path, saved):
+    again = tmp_path / "again.safetensors"
+    reordered = dict(reversed(tensors().items()))
+    first = checkpoint.load(saved)[2]
+    assert checkpoint.save(again, reordered, HEADER) == first
+    assert checkpoint.save(again, {**tensors(), "scalar": torch.tensor(0.25)}, HEADER) != first
+    assert checkpoint.save(again, tensors(), {**HEADER, "epoch": 4}) != first
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused_by_name(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(CheckpointError, match=saved.name):
+        checkpoint.load(saved)
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(saved):
+    few = {name: tensors()[name] for name in ("odd", "num_batches_tracked", "bf16")}
+    checkpoint.save(saved, {name: t.flatten()[:6] for name, t in few.items()}, HEADER)
+    content = saved.read_bytes()
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        saved.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=saved.name):
+            checkpoint.load(saved)
+
+
+def test_a_header_that_was_tampered_with_is_found(saved):
+    with safetensors.safe_open(saved, "pt") as file:
+        metadata = file.metadata()
+    metadata["header"] = json.dumps({**HEADER, "epoch": 4}, sort_keys=True)
+    held = checkpoint.load(saved)[0]
+    safetensors.torch.save_file(held, saved, metadata)
+    with pytest.raises(CheckpointError, match="checksum does not fit"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda held: {**held, "transposed": held["transposed"].reshape(3, 4)},
+        lambda held: {**held, "scalar": held["scalar"].view(torch.int32)},
+        lambda held: {**held, "scalar": held["odd"], "odd": held["scalar"]},
+        lambda held: {name: tensor for name, tensor in held.items() if name != "empty"},
+    ],
+    ids=["shape", "type", "names", "fewer"],
+)
+def test_tensors_under_another_description_are_found(saved, change):
+    with safetensors.safe_open(saved, "pt") as file:
+        metadata = file.metadata()
+    safetensors.torch.save_file(change(checkpoint.load(saved)[0]), saved, metadata)
+    with pytest.raises(CheckpointError, match="checksum does not fit"):
+        checkpoint.load(saved)
+
+
+def test_a_file_of_another_program_is_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file({"a": torch.ones(2)}, path)
+    with pytest.raises(CheckpointError, match="no header and checksum"):
+        checkpoint.load(path)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(CheckpointError, match=r"none\.safetensors"):
+        checkpoint.load(tmp_path / "none.safetensors")
+
+
+def fail_to_replace(monkeypatch):
+    def replace(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def fail_half_way(monkeypatch):
+    def save_file(tensors, path, metadata):
+        path.write_bytes(b"half of it")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", save_file)
+
+
+@pytest.mark.parametrize("fail", [fail_to_replace, fail_half_way])
+def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(saved, monkeypatch, fail):
+    before = saved.read_bytes()
+    with monkeypatch.context() as patch:
+        fail(patch)
+        with pytest.raises(OSError, match="no space"):
+            checkpoint.save(saved, {"a": torch.ones(2)}, {})
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]

@@ -1,0 +1,80 @@
+"""Splits of classes into halves."""
+
+import pytest
+
+from transferability import classes
+
+NAMES = [f"class {i}, 'quoted' \"and\" äöü" for i in range(20)]
+HALVES = {"A": ["letters"], "B": ["symbols"]}
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(20, (10, 10)), (7, (4, 3)), (4, (2, 2))])
+def test_random_halves_are_equal_but_for_an_odd_class(count, sizes):
+    split = classes.draw_random(NAMES[:count], 0)
+    assert list(split) == NAMES[:count]
+    halves = list(split.values())
+    assert (halves.count("A"), halves.count("B")) == sizes
+
+
+def test_a_random_split_is_its_number_alone():
+    first = classes.draw_random(NAMES, 3)
+    assert classes.draw_random(NAMES, 3) == first
+    drawn = {tuple(classes.draw_random(NAMES, number).values()) for number in range(20)}
+    assert len(drawn) == 20
+
+
+def test_a_random_split_stays_what_it_was():
+    split = classes.draw_random([str(digit) for digit in range(10)], 0)
+    assert "".join(split.values()) == "BABABAABBA"
+
+
+def test_a_dissimilar_split_is_as_large_as_its_groups():
+    groups = ["letters"] * 5 + ["symbols"] * 3 + ["others"] * 12
+    split = classes.draw_dissimilar(NAMES, groups, HALVES)
+    assert split == dict(zip(NAMES[:8], "AAAAABBB", strict=True))
+    both = classes.draw_dissimilar(NAMES, groups, {"A": ["letters", "symbols"], "B": ["others"]})
+    assert list(both.values()) == ["A"] * 8 + ["B"] * 12
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_half_of_fewer_than_two_classes_is_refused(count):
+    groups = ["letters"] * (20 - count) + ["symbols"] * count
+    with pytest.raises(ValueError, match=rf"splits\.dissimilar\.B.*symbols hold {count} .*least 2"):
+        classes.draw_dissimilar(NAMES, groups, HALVES)
+
+
+def test_what_is_written_is_read_as_indices_in_store_order(tmp_path):
+    split = dict(zip(NAMES[:6], "BABAAB", strict=True))
+    # The file may hold the classes in any order.
+    classes.write(dict(reversed(split.items())), tmp_path / "random0.csv")
+    assert classes.read(tmp_path / "random0.csv", NAMES) == {"A": [1, 3, 4], "B": [0, 2, 5]}
+
+
+def written(tmp_path, text: str):
+    path = tmp_path / "random0.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "columns class, half"),
+        ("class,half\n", "a row a class"),
+        ("class,part\na,A\n", "columns class, half"),
+        ("class,half\na,A\nz,B\n", "'z'"),
+        ("class,half\na,A\nb,C\n", "'C'"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_store_is_named(tmp_path, text, words):
+    path = written(tmp_path, text)
+    with pytest.raises(ValueError, match=words) as caught:
+        classes.read(path, ["a", "b", "c", "d"])
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["class,half\na,A\na,B\nb,A\nc,B\n", "class,half\na,A\nb,A\n"])
+def test_halves_that_overlap_or_are_empty_are_refused(tmp_path, text):
+    path = written(tmp_path, text)
+    with pytest.raises(ValueError, match="class"):
+        classes.read(path, ["a", "b", "c", "d"])

@@ -1,0 +1,216 @@
+"""The command line: each command by hand, and what it says when it cannot do its work."""
+
+import json
+import logging
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from laboratory import ARCHITECTURE, RECIPE
+
+from transferability import networks, study, study_file
+from transferability.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+STUDY = study_file.complete(
+    {
+        "study": "tiny",
+        "dataset": {"source": "digits"},
+        "splits": {"random": 1, "dissimilar": {"A": "closed", "B": "open"}},
+        "layers": [0, 1],
+        "long_base": False,
+        "architecture": {"channels": [4] * 5, "units": [8, 8]},
+        "recipe": {"epochs": 1, "batch_size": 64, "precision": "fp32", "device": "cpu"},
+    }
+)
+NAMES = study.network_names(STUDY, 8)
+SPLITS = study.split_names(STUDY["splits"])
+
+
+def run(line: str, **sections: dict) -> None:
+    """Run a command; `{name}` in the line stands for a section of that name as JSON."""
+    words = [word.format_map(Sections(sections)) for word in shlex.split(line)]
+    assert main(words) == 0, line
+
+
+class Sections(dict):
+    def __getitem__(self, key: str) -> str:
+        return json.dumps(super().__getitem__(key))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """A whole study, made with the commands alone."""
+    root = tmp_path_factory.mktemp("commands")
+    images, folder = root / "images", root / "results"
+    run(f"prepare-images --folder {images} --settings {{dataset}}", dataset=STUDY["dataset"])
+    run(f"split-classes --images {images} --split {folder}/splits/random0.csv --random 0")
+    run(
+        f"split-classes --images {images} --split {folder}/splits/dissimilar.csv "
+        "--groups {groups}",
+        groups={"A": ["closed"], "B": ["open"]},
+    )
+    for split in SPLITS:
+        for name in NAMES:
+            trained = folder / "networks" / split / "seed0"
+            base = networks.parse_name(name).base
+            run(
+                f"train --network {name} --images {images} --split {folder}/splits/{split}.csv "
+                f"--seed 0 {f'--base {trained}/{base}/weights.safetensors' if base else ''} "
+                f"--folder {trained}/{name} --threads 1 "
+                "--architecture {architecture} --recipe {recipe}",
+                architecture=STUDY["architecture"],
+                recipe=study.recipe(STUDY, split, 0, name),
+            )
+    table = f"--table {folder}/tables/networks.csv"
+    evaluations = f"--evaluations {folder}/tables/evaluations.csv"
+    effects = f"--effects {folder}/tables/effects.csv"
+    run(
+        f"collect-networks --study tiny --results {folder} --splits {' '.join(SPLITS)} --seeds 0 "
+        f"--networks {' '.join(NAMES)} {table} {evaluations}"
+    )
+    run(
+        f"estimate-effects {table} --results {folder} --labels {images}/validation.labels.npy "
+        f"{effects} --boost {folder}/tables/boost.csv"
+    )
+    bases = " ".join(
+        f"{folder}/networks/random0/seed0/{base}/weights.safetensors" for base in ("baseA", "baseB")
+    )
+    for figure, inputs in {
+        "transfer": table,
+        "effects": effects,
+        "dissimilar": f"{table} {effects}",
+        "filters": f"--weights {bases}",
+        "learning-curves": f"{table} {evaluations}",
+        "cost": table,
+    }.items():
+        run(f"plot-{figure} {inputs} --figure {folder}/figures/{figure}")
+    return folder
+
+
+def test_the_commands_make_a_whole_study(results):
+    table = pd.read_csv(results / "tables" / "networks.csv")
+    assert sorted(table["network"]) == sorted(NAMES * 2)
+    assert table["top1"].between(0, 1).all()
+    evaluations = pd.read_csv(results / "tables" / "evaluations.csv")
+    assert len(evaluations) == len(table)
+    effects = pd.read_csv(results / "tables" / "effects.csv")
+    assert {"coadaptation", "boost", "retraining"} <= set(effects["effect"])
+    assert len(pd.read_csv(results / "tables" / "boost.csv")) > 0
+
+
+@pytest.mark.parametrize(
+    "figure", ["transfer", "effects", "dissimilar", "filters", "learning-curves", "cost"]
+)
+def test_each_figure_has_three_formats(results, figure):
+    for suffix, begins in {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}.items():
+        assert (results / "figures" / f"{figure}{suffix}").read_bytes().startswith(begins)
+
+
+def test_a_network_leaves_its_files_and_no_more(results):
+    networks = results / "networks" / "random0" / "seed0"
+    of_all = {"metrics.json", "history.jsonl", "predictions.npy"}
+    for name in NAMES:
+        left = {file.name for file in (networks / name).iterdir()}
+        assert left == of_all | ({"weights.safetensors"} if name.startswith("base") else set())
+        found = json.loads((networks / name / "metrics.json").read_text(encoding="utf-8"))
+        assert found["identity"]["network"] == name
+
+
+@pytest.fixture
+def failure(caplog):
+    """The one line that a command leaves which cannot do its work."""
+
+    def of(*arguments: object) -> str:
+        caplog.clear()
+        with caplog.at_level(logging.ERROR):
+            assert main([str(argument) for argument in arguments]) == 1
+        assert len(caplog.records) == 1
+        assert caplog.records[0].exc_info is None
+        message = caplog.records[0].getMessage()
+        assert "\n" not in message
+        return message
+
+    return of
+
+
+def training(laboratory, folder: Path, name: str, **changes: object) -> list[object]:
+    recipe = {**RECIPE, **changes}
+    return [
+        *("train", "--network", name, "--images", laboratory.images, "--split", laboratory.split),
+        *("--seed", 0, "--folder", folder, "--recipe", json.dumps(recipe)),
+        *("--architecture", json.dumps({**ARCHITECTURE, "batch_norm": False})),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "words"),
+    [
+        ("A3B", [], "copies the weights of baseA"),
+        ("baseB", ["--base", "weights.safetensors"], "copies no weights"),
+        ("R3B", ["--base", "weights.safetensors"], "copies no weights"),
+        ("B0B", ["--base", "weights.safetensors"], "copies no weights"),
+        ("A3C", [], "'A3C'"),
+        ("A3B", ["--base", "none.safetensors"], "none.safetensors"),
+    ],
+)
+def test_a_base_is_given_to_those_who_copy_one(laboratory, tmp_path, failure, name, base, words):
+    assert words in failure(*training(laboratory, tmp_path / name, name), *base)
+    assert not (tmp_path / name / "metrics.json").exists()
+
+
+def test_the_weights_of_another_network_are_refused(laboratory, tmp_path, failure):
+    assert main([str(word) for word in training(laboratory, tmp_path / "baseB", "baseB")]) == 0
+    weights = tmp_path / "baseB" / "weights.safetensors"
+    arguments = training(laboratory, tmp_path / "A3B", "A3B")
+    assert "baseA" in failure(*arguments, "--base", weights)
+
+
+def test_a_training_that_diverges_leaves_no_metrics(laboratory, tmp_path, failure):
+    found = failure(*training(laboratory, tmp_path, "baseB", learning_rate=1e12))
+    for words in ("TrainingError", "baseB", "epoch 1", "recipe.learning_rate"):
+        assert words in found
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_key_that_a_recipe_lacks_is_named_without_traceback(laboratory, tmp_path, failure):
+    arguments = training(laboratory, tmp_path, "baseB")
+    arguments[arguments.index("--recipe") + 1] = "{}"
+    assert "device" in failure(*arguments)
+
+
+def test_a_missing_input_is_named(tmp_path, failure):
+    missing = tmp_path / "none" / "networks.csv"
+    assert str(missing) in failure("plot-cost", "--table", missing, "--figure", tmp_path / "cost")
+    assert "R5B" in failure(
+        *("collect-networks", "--study", "s", "--results", tmp_path, "--splits", "random0"),
+        *("--seeds", "0", "--networks", "R5B", "--table", tmp_path / "networks.csv"),
+        *("--evaluations", tmp_path / "evaluations.csv"),
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["paint"], ["plot-cost", "--colour", "red"]])
+def test_a_command_that_is_none_ends_with_its_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m transferability" in capsys.readouterr().err
+
+
+def test_the_program_fails_with_one_line_and_code_1(tmp_path):
+    command = ["split-classes", "--images", tmp_path / "none", "--split", tmp_path / "s.csv"]
+    found = subprocess.run(
+        [sys.executable, "-m", "transferability", *command],
+        cwd=ROOT / "workflow",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert len(found.stderr.splitlines()) == 1
+    assert f"{tmp_path / 'none'}" in found.stderr

@@ -1,0 +1,157 @@
+"""What counts as another version of the code, and for which results."""
+
+import ast
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from transferability import fingerprint
+
+RESULTS = {
+    "digits": lambda: fingerprint.of_images("digits"),
+    "glyphs": lambda: fingerprint.of_images("glyphs"),
+    "splits": fingerprint.of_splits,
+    "training": lambda: fingerprint.of_training("small"),
+    "collection": fingerprint.of_collection,
+    "effects": fingerprint.of_effects,
+    "figures": fingerprint.of_figures,
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the package, to be edited."""
+    copy = tmp_path / fingerprint.PACKAGE
+    shutil.copytree(fingerprint.ROOT, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "ROOT", copy)
+    fingerprint.fingerprint.cache_clear()
+    yield copy
+    fingerprint.fingerprint.cache_clear()
+
+
+def fingerprints() -> dict[str, str]:
+    fingerprint.fingerprint.cache_clear()
+    return {result: compute() for result, compute in RESULTS.items()}
+
+
+@pytest.fixture(scope="module")
+def untouched() -> dict[str, str]:
+    return fingerprints()
+
+
+@pytest.fixture
+def changed(package, untouched) -> Callable[[str, Callable[[str], str]], set[str]]:
+    """The results whose code an edit of a module's text changes."""
+
+    def of(module: str, edit: Callable[[str], str]) -> set[str]:
+        file = package / f"{module}.py"
+        text = file.read_text(encoding="utf-8")
+        edited = edit(text)
+        assert edited != text
+        file.write_text(edited, encoding="utf-8")
+        after = fingerprints()
+        return {result for result in RESULTS if after[result] != untouched[result]}
+
+    return of
+
+
+def with_a_comment(text: str) -> str:
+    return text.replace("\n\n\n", "\n\n\n# A remark.\n", 1) + "# The end.\n"
+
+
+def with_another_docstring(text: str) -> str:
+    return re.sub(r'"""(\w)', r'"""Put otherwise: \1', text)
+
+
+def in_another_format(text: str) -> str:
+    return ast.unparse(ast.parse(text))
+
+
+def with_other_arithmetic(text: str) -> str:
+    """The first operation becomes another one."""
+    tree = ast.parse(text)
+    operation = next(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow)
+    )
+    operation.op = ast.Pow()
+    return ast.unparse(tree)
+
+
+def with_another_line(text: str) -> str:
+    return f"{text}\nADDED = 1\n"
+
+
+@pytest.mark.parametrize("module", ["training", "figures/style", "effects", "images/digits"])
+@pytest.mark.parametrize("edit", [with_a_comment, with_another_docstring, in_another_format])
+def test_comments_docstrings_and_formatting_do_not_count(changed, module, edit):
+    assert changed(module, edit) == set()
+
+
+def test_time_stamps_do_not_count(package, untouched):
+    for file in package.rglob("*.py"):
+        file.touch()
+    assert fingerprints() == untouched
+
+
+@pytest.mark.parametrize("module", ["training", "optimisation", "batches", "architectures/small"])
+def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
+    assert changed(module, with_other_arithmetic) == {"training"}
+
+
+@pytest.mark.parametrize(
+    ("module", "results"),
+    [
+        *((module, {"training"}) for module in ("devices", "frozen_features", "streams")),
+        *((module, {"training"}) for module in ("transplant", "run", "task")),
+        ("networks", {"training", "collection", "effects"}),
+        ("study", set()),
+        ("classes", {"training", "splits"}),
+        ("images/store", {"training", "digits", "glyphs"}),
+        ("images/digits", {"digits"}),
+        ("images/glyphs", {"glyphs"}),
+        ("images/glyph_drawings", {"glyphs"}),
+        ("results", {"collection", "effects"}),
+        # Figures take the names of the effects from where these are estimated.
+        ("effects", {"effects", "figures"}),
+        ("intervals", {"effects", "figures"}),
+        ("figures/style", {"figures"}),
+        ("figures/transfer", {"figures"}),
+        ("fingerprint", set()),
+        ("study_file", set()),
+        ("__main__", set()),
+    ],
+)
+def test_a_module_counts_for_what_it_decides(changed, module, results):
+    assert changed(module, with_another_line) == results
+
+
+ADDED = "def facts(settings):\n    return 1 + 1\n"
+
+
+@pytest.mark.parametrize("room", ["images", "architectures"])
+def test_another_source_or_architecture_counts_for_nothing_that_does_not_use_it(
+    package, untouched, room
+):
+    (package / room / "added.py").write_text(ADDED, encoding="utf-8")
+    assert fingerprints() == untouched
+
+
+@pytest.mark.parametrize(
+    "imported", ["", "def build():\n    from transferability.architectures import inner\n"]
+)
+def test_an_architecture_counts_for_those_who_use_it(package, imported):
+    """Also by what it imports inside a function."""
+    added, inner = (package / "architectures" / f"{name}.py" for name in ("added", "inner"))
+    added.write_text(ADDED + imported, encoding="utf-8")
+    inner.write_text(ADDED, encoding="utf-8")
+    before = fingerprint.of_training("added")
+    assert before != fingerprint.of_training("small")
+    edited = inner if imported else added
+    edited.write_text(with_other_arithmetic(edited.read_text()), encoding="utf-8")
+    fingerprint.fingerprint.cache_clear()
+    assert fingerprint.of_training("added") != before

@@ -1,0 +1,82 @@
+"""The house is in order: form, lint, and one set of versions in all the places that name them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from project import ROOT
+
+EXPORT = (
+    "uv export --locked --no-dev --no-emit-project --format requirements-txt --no-header"
+    " --no-annotate"
+)
+
+
+def checked(*command: str) -> str:
+    """The output of a command that has to end well."""
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}{run.stderr}"
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ruff check",
+        "ruff format --check",
+        "snakefmt --check Snakefile workflow",
+        "snakemake --lint",
+        "snakemake --lint --configfile studies/digits.yaml",
+    ],
+)
+def test_form(command):
+    tool, *arguments = command.split()
+    checked(sys.executable, "-m", tool, *arguments)
+
+
+def locked_versions() -> dict[str, str]:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
+def lines(text: str) -> list[str]:
+    """Lines without comments, which may differ."""
+    return [line.rstrip() for line in text.splitlines() if line.strip() and "#" not in line]
+
+
+def test_requirements_lock_is_what_uv_exports():
+    uv = shutil.which("uv")
+    if uv is None:
+        assert "CI" not in os.environ, "uv is not installed"
+        pytest.skip("uv is not installed")
+    exported = checked(uv, *EXPORT.split()[1:])
+    file = ROOT / "requirements.lock"
+    assert lines(file.read_text(encoding="utf-8")) == lines(exported), (
+        f"requirements.lock is out of step; make it anew: {EXPORT} -o requirements.lock"
+    )
+
+
+def test_requirements_lock_has_hashes_and_no_addresses():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    requirements = re.split(r"(?m)^(?=[A-Za-z0-9])", "\n".join(lines(text)))
+    assert len(requirements) > 50
+    for requirement in filter(None, requirements):
+        assert re.match(r"[A-Za-z0-9._-]+==", requirement), requirement
+        assert "--hash=sha256:" in requirement, requirement
+    assert "://" not in text
+    assert "--index" not in text
+
+
+@pytest.mark.parametrize("name", ["training", "analysis"])
+def test_environments_name_the_locked_versions(name):
+    environment = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8"))
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    locked = locked_versions()
+    assert pip
+    for requirement in pip:
+        package, _, version = requirement.partition("==")
+        assert version == locked.get(package), requirement

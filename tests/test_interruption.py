@@ -1,0 +1,94 @@
+"""A training that kill -9 ended goes on with the same command, to the same bits."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from project import TINY, Project
+
+from transferability import checkpoint
+from transferability.network_folder import read_history
+
+# Long enough to be met in the middle; evaluated at other epochs than those that are saved.
+RECIPE = {**TINY["recipe"], "epochs": 100, "evaluate_every": 7, "augment": ["crop"]}
+TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
+NOT_RESULTS = ("seconds", "images_per_second", "resumed_at_epochs")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished, tmp_path_factory) -> Path:
+    """The folder of a baseA that was trained in one go."""
+    project = Project.copied(tmp_path_factory.mktemp("uninterrupted") / "project", finished)
+    project.write_study(recipe=RECIPE)
+    project.succeed(TARGET)
+    return project.network("baseA")
+
+
+def trained_epochs(network: Path) -> int:
+    """How far the resume file of a network has come; 0 if there is none yet."""
+    resume = network / "resume.safetensors"
+    return checkpoint.load(resume)[1]["state"]["epoch"] if resume.exists() else 0
+
+
+def training_process(snakemake: subprocess.Popen) -> psutil.Process:
+    """The Python that trains, among the processes that Snakemake started."""
+    for process in psutil.Process(snakemake.pid).children(recursive=True):
+        if process.cmdline()[1:4] == ["-m", "transferability", "train"]:
+            return process
+    raise AssertionError("no training is under way")
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"still waiting after {seconds} s"
+        time.sleep(0.01)
+
+
+def results(network: Path) -> dict:
+    """All results of a network, but for how long they took and what happened on the way."""
+    tensors, header, digest = checkpoint.load(network / "weights.safetensors")
+    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
+    history = read_history(network / "history.jsonl")
+    return {
+        "weights": {name: tensor.numpy().tobytes() for name, tensor in tensors.items()},
+        "header and checksum of the weights": (header, digest),
+        "predictions": (network / "predictions.npy").read_bytes(),
+        "history": [{k: v for k, v in line.items() if k != "seconds"} for line in history],
+        "metrics": {k: v for k, v in metrics.items() if k not in NOT_RESULTS},
+    }
+
+
+@pytest.mark.parametrize("victim", ["training", "snakemake and all below it"])
+def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, victim):
+    network = project.network("baseA")
+    project.write_study(recipe=RECIPE)
+    snakemake = project.start(TARGET)
+    wait_until(lambda: trained_epochs(network) >= 10 or snakemake.poll() is not None)
+    training = training_process(snakemake)
+    # These jobs have to run the copy's code, or all of the tests here would be of another one.
+    assert training.environ()["PYTHONPATH"] == str(project.folder / "workflow")
+    if victim == "training":
+        training.kill()
+    else:
+        os.killpg(snakemake.pid, signal.SIGKILL)
+    output, _ = snakemake.communicate(timeout=60)
+    wait_until(lambda: not training.is_running())
+    assert snakemake.returncode != 0, output
+    assert not (network / "metrics.json").exists()
+    saved = trained_epochs(network)
+    assert 10 <= saved < RECIPE["epochs"]
+
+    if victim != "training":
+        project.succeed("--unlock")
+    project.succeed(TARGET)
+
+    assert results(network) == results(uninterrupted)
+    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["resumed_at_epochs"] == [saved]
+    assert not list(network.glob("*resume*"))

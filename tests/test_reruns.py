@@ -1,0 +1,182 @@
+"""What reruns when: the exact jobs that follow from one change to a finished study."""
+
+import os
+
+import pytest
+import yaml
+from project import TINY
+
+TABLES = {"collect_networks", "estimate_effects"}
+FIGURES_OF_EFFECTS = {"plot_effects", "plot_dissimilar"}
+FIGURES_OF_TABLES = {"plot_transfer", "plot_learning_curves", "plot_cost", *FIGURES_OF_EFFECTS}
+FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
+DOWNSTREAM = TABLES | FIGURES_OF_TABLES
+BASES = ("baseA", "baseB", "base2B")
+
+
+def layer(n: int) -> tuple[str, ...]:
+    """The treatments of one n with target B."""
+    return (f"B{n}B", f"B{n}B+", f"A{n}B", f"A{n}B+", f"R{n}B")
+
+
+TREATMENTS = ("B0B", *layer(3), *layer(7))
+
+
+def trainings(*networks: str, replicate: str = "random0/0") -> set[str]:
+    return {
+        f"train_{'base' if name.startswith('base') else 'treatment'} {replicate}/{name}"
+        for name in networks
+    }
+
+
+EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"layers": [0, 3]}, DOWNSTREAM, id="n = 7 out"),
+        pytest.param({"layers": [0, 2, 3, 7]}, trainings(*layer(2)) | DOWNSTREAM, id="n = 2 in"),
+        pytest.param(
+            {"overrides": [{"where": {"n": 3}, "recipe": {"learning_rate": 0.01}}]},
+            trainings(*layer(3)) | DOWNSTREAM,
+            id="another recipe for n = 3",
+        ),
+        pytest.param(
+            {"overrides": [{"where": {"kind": "base"}, "recipe": {"learning_rate": 0.01}}]},
+            trainings("baseA", "baseB", *layer(3), *layer(7)) - trainings("R3B", "R7B")
+            | TABLES
+            | FIGURES,
+            id="another recipe for the bases",
+        ),
+        pytest.param(
+            {"recipe": {**TINY["recipe"], "learning_rate": 0.01}},
+            EVERY_TRAINING | TABLES | FIGURES,
+            id="another recipe for all",
+        ),
+        pytest.param(
+            {"seeds": [0, 1]},
+            trainings(*BASES, *TREATMENTS, replicate="random0/1") | DOWNSTREAM,
+            id="a seed in",
+        ),
+        pytest.param(
+            {"splits": {"random": 2}},
+            {"split_classes random1"}
+            | trainings(*BASES, *TREATMENTS, replicate="random1/0")
+            | DOWNSTREAM,
+            id="a split in",
+        ),
+        pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, id="another score"),
+        pytest.param(
+            {"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, id="keep all weights"
+        ),
+        pytest.param({}, set(), id="no change"),
+    ],
+)
+def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expected):
+    project.write_study(**changes)
+    assert project.jobs() == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        pytest.param("figures/style.py", "#0072B2", "#0072B3", FIGURES, id="a colour"),
+        pytest.param(
+            "training.py",
+            "total += loss.detach()",
+            "total += 2 * loss.detach()",
+            EVERY_TRAINING | TABLES | FIGURES,
+            id="the loop's arithmetic",
+        ),
+        pytest.param(
+            "architectures/small.py",
+            "def build(",
+            "WIDTH = 2 * 3\n\n\ndef build(",
+            EVERY_TRAINING | TABLES | FIGURES,
+            id="the architecture in use",
+        ),
+        pytest.param(
+            "effects.py",
+            "def estimate(",
+            "SCALE = 2 * 3\n\n\ndef estimate(",
+            {"estimate_effects"} | FIGURES,
+            id="the estimation of effects",
+        ),
+        pytest.param(
+            "training.py", "    run.epoch += 1\n", "    run.epoch  +=  1\n", set(), id="form"
+        ),
+        pytest.param("training.py", "# Seeded anew", "# Seeded afresh", set(), id="a comment"),
+        pytest.param("training.py", '"""Train one', '"""Train a single', set(), id="a docstring"),
+        pytest.param(
+            "images/glyphs.py",
+            "def read(",
+            "SCALE = 2 * 3\n\n\ndef read(",
+            set(),
+            id="other images",
+        ),
+    ],
+)
+def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expected):
+    project.edit(file, old, new)
+    assert project.jobs() == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("images/other.py", "def facts(settings): ...\n\n\ndef read(settings, workers): ...\n"),
+        ("architectures/other.py", "def facts(settings): ...\n"),
+    ],
+)
+def test_a_new_source_or_architecture_reruns_nothing(project, file, text):
+    project.append(file, text)
+    assert project.jobs() == set()
+
+
+def test_time_stamps_rerun_nothing(project):
+    """As after a checkout, a copy or a restored backup, in an order of no meaning."""
+    files = sorted(path for path in project.folder.rglob("*") if path.is_file())
+    library = [path for path in files if ".snakemake" not in path.parts]
+    assert project.network("baseA") / "weights.safetensors" in library
+    for age, path in enumerate(reversed(library)):
+        os.utime(path, (2e9 - 60 * age, 2e9 - 60 * age))
+    assert project.jobs() == set()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["images/*/*.npy", "results/**/weights.safetensors", "workflow/**/*.py"]
+)
+def test_newer_files_of_one_kind_rerun_nothing(project, pattern):
+    files = list(project.folder.glob(pattern))
+    assert files
+    for path in files:
+        path.touch()
+    assert project.jobs() == set()
+
+
+def test_order_and_comments_of_the_study_file_rerun_nothing(project):
+    sections = reversed(TINY.items())
+    study = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in sections
+    }
+    text = "# Another day.\n" + yaml.safe_dump(study, sort_keys=False)
+    (project.folder / "study.yaml").write_text(text, encoding="utf-8")
+    assert project.jobs() == set()
+
+
+def test_a_default_that_is_spelled_out_reruns_nothing(project):
+    project.write_study(seeds=[0], recipe={**TINY["recipe"], "momentum": 0.9})
+    assert project.jobs() == set()
+
+
+def test_n_taken_out_and_put_back_trains_nothing(project):
+    project.write_study(layers=[0, 3])
+    project.succeed()
+    table = (project.results / "tables" / "networks.csv").read_text(encoding="utf-8")
+    assert ",B3B," in table
+    assert ",B7B," not in table
+    assert project.jobs() == set()
+    project.write_study()
+    assert project.jobs() == DOWNSTREAM

@@ -1,0 +1,149 @@
+"""From the folders of networks to tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transferability import results
+from transferability.network_folder import NetworkFolder
+
+NAMES = ("baseA", "baseB", "B0B", "A3B+@20", "R5A")
+SPLITS, SEEDS = ("random0", "dissimilar"), (0, 3)
+
+
+def metrics(top1: float) -> dict:
+    return {
+        "top1": top1,
+        "top5": 0.9,
+        "loss": 1.5,
+        "train_loss": 1.25,
+        "images_seen": 640,
+        "seconds": 2.5,
+        "images_per_second": 256.0,
+        "device": "cpu",
+        "precision": "fp32",
+        "validation_images": 6,
+        "identity": {"not": "a column"},
+    }
+
+
+def history(top1: float, count: int = 12) -> list[dict]:
+    """Ever better but for the last, which is the network's."""
+    values = [0.01 * (i + 1) for i in range(count - 1)] + [top1]
+    return [{"epoch": i + 1, "top1": value, "loss": 1.0} for i, value in enumerate(values)]
+
+
+def write(networks: Path, split: str, seed: int, name: str, top1: float) -> NetworkFolder:
+    folder = NetworkFolder(networks / split / f"seed{seed}" / name)
+    folder.write_metrics(metrics(top1))
+    folder.write_history(history(top1))
+    return folder
+
+
+@pytest.fixture
+def networks(tmp_path) -> Path:
+    """The networks of a study, and some that it no longer names."""
+    folder = tmp_path / "networks"
+    named = [(split, seed, name) for split in SPLITS for seed in SEEDS for name in NAMES]
+    others = [("random1", 0, "baseB"), ("random0", 7, "baseB"), ("random0", 0, "A1B")]
+    for i, (split, seed, name) in enumerate(named + others):
+        write(folder, split, seed, name, 0.001 * i)
+    return folder
+
+
+def collect(networks: Path, score: str = "final") -> tuple[pd.DataFrame, pd.DataFrame]:
+    return results.collect("made", networks, SPLITS, SEEDS, NAMES, score)
+
+
+def test_the_table_holds_exactly_the_networks_that_are_named(networks):
+    table, evaluations = collect(networks)
+    expected = [(split, seed, name) for split in SPLITS for seed in SEEDS for name in NAMES]
+    key = ["split", "seed", "network"]
+    assert list(table[key].itertuples(index=False, name=None)) == expected
+    assert list(table.columns) == results.COLUMNS
+    assert not table.isna().any().any()
+    assert set(table["study"]) == set(evaluations["study"]) == {"made"}
+    assert list(evaluations[key].drop_duplicates().itertuples(index=False, name=None)) == expected
+    assert len(evaluations) == 12 * len(expected)
+
+
+def test_a_row_says_what_the_name_and_the_metrics_say(networks):
+    table, _ = collect(networks)
+    row = table.set_index(["split", "seed", "network"]).loc["dissimilar", 3, "A3B+@20"]
+    facts = ["kind", "source", "target", "target_size", "n", "fine_tuned"]
+    assert row[facts].tolist() == ["transfer", "A", "B", "20", 3, True]
+    assert row["top1"] == pytest.approx(0.018)
+    for key, value in metrics(row["top1"]).items():
+        if key in results.COLUMNS:
+            assert row[key] == value
+
+
+def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
+    final, _ = collect(networks)
+    best, evaluations = collect(networks, "mean_of_10_best")
+    of_one = evaluations.query("split == 'random0' and seed == 0 and network == 'baseB'")["top1"]
+    assert len(of_one) == 12
+    expected = of_one.nlargest(10).mean()
+    assert best.loc[1, "network"] == "baseB"
+    assert best.loc[1, "top1"] == pytest.approx(expected)
+    # The last evaluation is none of the ten best.
+    assert expected == pytest.approx(np.mean([0.01 * i for i in range(2, 12)]))
+    others = [column for column in results.COLUMNS if column != "top1"]
+    pd.testing.assert_frame_equal(final[others], best[others])
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("metrics", None), ("history", None), ("metrics", ""), ("metrics", "{"), ("history", "{")],
+)
+def test_a_file_that_is_missing_or_broken_is_named(networks, file, content):
+    folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
+    path = getattr(folder, file)
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    with pytest.raises(ValueError, match="delete the folder and run again") as caught:
+        collect(networks)
+    assert str(folder.path) in str(caught.value)
+
+
+def test_metrics_that_lack_a_number_are_named(networks):
+    folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
+    folder.write_metrics({key: v for key, v in metrics(0.5).items() if key != "top1"})
+    with pytest.raises(ValueError, match="R5A"):
+        collect(networks)
+
+
+@pytest.mark.parametrize("score", ["final", "mean_of_10_best"])
+def test_an_empty_history_is_named(networks, score):
+    folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
+    folder.write_history([])
+    with pytest.raises(ValueError, match="R5A"):
+        collect(networks, score)
+
+
+LABELS = np.array([0, 0, 3, 3, 5, 5, 6, 6], dtype=np.int32)
+ROW = pd.Series({"split": "random0", "seed": 3, "network": "A3B+@20"})
+
+
+def test_correctness_is_of_the_images_of_the_target_half_in_store_order(networks):
+    folder = NetworkFolder(networks / "random0" / "seed3" / "A3B+@20")
+    # Classes 3 and 6 are in the half; class 0 is a class too, so -1 alone means not asked.
+    folder.write_predictions(np.array([-1, -1, 3, 6, -1, -1, 3, 6]))
+    correct = results.correctness(networks, LABELS)(ROW)
+    assert correct.tolist() == [1, 0, 0, 1]
+    folder.write_predictions(np.array([0, 3, 3, 0, -1, -1, -1, -1]))
+    assert results.correctness(networks, LABELS)(ROW).tolist() == [1, 0, 1, 0]
+
+
+def test_predictions_of_another_store_are_refused(networks):
+    folder = NetworkFolder(networks / "random0" / "seed3" / "A3B+@20")
+    folder.write_predictions(np.array([-1, -1, 3]))
+    with pytest.raises(
+        ValueError, match=r"3 predictions for 8 validation images; delete"
+    ) as caught:
+        results.correctness(networks, LABELS)(ROW)
+    assert str(folder.path) in str(caught.value)

@@ -1,0 +1,240 @@
+"""From a study to its networks: names, bases, recipes."""
+
+import copy
+
+import pytest
+
+from transferability import study, study_file
+from transferability.networks import parse_name
+from transferability.study import network_names, recipe
+
+LAYERS = 8
+
+
+def a_study(**changes: object) -> dict:
+    return study_file.complete(copy.deepcopy(changes))
+
+
+EVERYTHING = {"targets": ["A", "B"], "target_sizes": ["all", 20, 100]}
+
+
+def test_each_name_of_a_study_says_what_it_was_made_of():
+    names = network_names(a_study(**EVERYTHING), LAYERS)
+    assert "A3B+@100" in names
+    for name in names:
+        network = parse_name(name)
+        if network.is_base:
+            long = network.kind == "long_base"
+            again = study.base_name(network.target, network.target_size, long)
+        else:
+            letter = "R" if network.kind == "random" else network.source
+            again = study.treatment_name(
+                letter, network.n, network.target, network.fine_tuned, network.target_size
+            )
+        assert again == name == network.name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "source", "target", "n", "fine_tuned", "size", "base", "stream", "frozen"),
+    [
+        ("baseA", "base", "", "A", 0, False, "all", None, "base", 0),
+        ("base2B", "long_base", "", "B", 0, False, "all", None, "base", 0),
+        ("baseB@20", "base", "", "B", 0, False, "20", None, "base", 0),
+        ("base2A@20", "long_base", "", "A", 0, False, "20", None, "base", 0),
+        ("B0B", "selffer", "B", "B", 0, False, "all", None, "treatment", 0),
+        ("B3B", "selffer", "B", "B", 3, False, "all", "baseB", "treatment", 3),
+        ("A3B", "transfer", "A", "B", 3, False, "all", "baseA", "treatment", 3),
+        ("B3A", "transfer", "B", "A", 3, False, "all", "baseB", "treatment", 3),
+        ("A12A+", "selffer", "A", "A", 12, True, "all", "baseA", "treatment", 0),
+        ("A3B+", "transfer", "A", "B", 3, True, "all", "baseA", "treatment", 0),
+        ("R5A", "random", "random", "A", 5, False, "all", None, "treatment", 5),
+        # A selffer of few images copies a base that saw as few; a transfer network the whole one.
+        ("B3B@20", "selffer", "B", "B", 3, False, "20", "baseB@20", "treatment", 3),
+        ("A3B+@20", "transfer", "A", "B", 3, True, "20", "baseA", "treatment", 0),
+        ("R5B@20", "random", "random", "B", 5, False, "20", None, "treatment", 5),
+    ],
+)
+def test_what_a_name_says(name, kind, source, target, n, fine_tuned, size, base, stream, frozen):
+    network = parse_name(name)
+    assert (network.kind, network.source, network.target, network.n) == (kind, source, target, n)
+    assert (network.fine_tuned, network.target_size, network.base) == (fine_tuned, size, base)
+    assert (network.stream, network.frozen_layers) == (stream, frozen)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("A0B", "B0A", "R0B", "B0B+", "R3B+", "C3B", "A3C", "baseC", "base", "base3B", "base2"),
+        *("A3B@0", "A3B@", "A3B@all", "A3B@20+", "baseB+", "A-1B", "A1.0B", "AB", "a3b", "A3b"),
+        *("", " A3B", "A3B ", "A3B\n", "A3B++", "../A3B"),
+    ],
+)
+def test_what_is_no_name_is_refused_with_the_name(name):
+    with pytest.raises(ValueError, match="network") as caught:
+        parse_name(name)
+    assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["A03B", "A٣B"])
+def test_a_network_has_one_name(name):
+    with pytest.raises(ValueError, match="network"):
+        parse_name(name)
+
+
+def test_the_default_study_is_39_networks():
+    names = network_names(a_study(), LAYERS)
+    layers = range(1, 8)
+    treatments = [kind.format(n) for n in layers for kind in ("B{}B", "B{}B+", "A{}B", "A{}B+")]
+    expected = ["baseA", "baseB", "base2B", "B0B", *treatments, *(f"R{n}B" for n in layers)]
+    assert len(expected) == 39
+    assert sorted(names) == sorted(expected)
+
+
+def test_with_target_a_each_network_has_its_mirror_image():
+    mirror = str.maketrans("AB", "BA")
+    of_b, of_a, of_both = (
+        set(network_names(a_study(targets=targets), LAYERS))
+        for targets in (["B"], ["A"], ["A", "B"])
+    )
+    assert {name.translate(mirror) for name in of_b} == of_a
+    assert of_a | of_b == of_both
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        EVERYTHING,
+        {"target_sizes": [20]},
+        {"treatments": ["transfer"], "layers": [3], "long_base": False},
+        {"treatments": ["selffer+"], "target_sizes": [20, "all"], "targets": ["A"]},
+    ],
+)
+def test_each_network_stands_once_and_after_the_base_that_it_copies(changes):
+    names = network_names(a_study(**changes), LAYERS)
+    assert len(names) == len(set(names))
+    for name in names:
+        base = parse_name(name).base
+        assert base is None or names.index(base) < names.index(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"treatments": ["transfer"], "layers": [3]},
+            ["baseA", "baseB", "base2B", "A3B"],
+        ),
+        (
+            {"treatments": ["random"], "layers": [0, 2], "long_base": False},
+            ["baseB", "B0B", "R2B"],
+        ),
+        (
+            {"treatments": ["selffer", "transfer"], "layers": [3], "target_sizes": [20]},
+            ["baseA", "baseB@20", "base2B@20", "B3B@20", "A3B@20"],
+        ),
+    ],
+)
+def test_a_study_has_the_networks_it_asks_for_and_their_bases(changes, expected):
+    assert network_names(a_study(**changes), LAYERS) == expected
+
+
+def test_all_layers_are_those_of_the_architecture():
+    assert study.layers(a_study(layers="all"), 5) == [0, 1, 2, 3, 4]
+    assert study.layers(a_study(layers=[7, 2]), LAYERS) == [7, 2]
+
+
+def test_splits_are_named_in_order():
+    both = {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}}
+    assert study.split_names(both) == ["random0", "random1", "dissimilar"]
+    assert study.split_names({**both, "random": 0}) == ["dissimilar"]
+
+
+NAMES = (
+    *("baseA", "baseB", "base2B", "baseB@20", "B0B", "B3B", "A3B", "A3B+", "B3A", "A5A+"),
+    *("R5A", "R5B", "A3B@20"),
+)
+TRANSFERS = {"A3B", "A3B+", "B3A", "A3B@20"}
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"network": "A3B+"}, {"A3B+"}),
+        ({"network": ["A3B+", "B0B"]}, {"A3B+", "B0B"}),
+        ({"kind": "transfer"}, TRANSFERS),
+        ({"kind": ["transfer", "long_base"]}, TRANSFERS | {"base2B"}),
+        ({"source": "A"}, {"A3B", "A3B+", "A3B@20", "A5A+"}),
+        ({"source": ["A", "random"]}, {"A3B", "A3B+", "A3B@20", "A5A+", "R5A", "R5B"}),
+        ({"target": "A"}, {"baseA", "B3A", "A5A+", "R5A"}),
+        ({"target": ["A", "B"]}, set(NAMES)),
+        ({"n": 5}, {"A5A+", "R5A", "R5B"}),
+        ({"n": [3, 7]}, {"B3B", *TRANSFERS}),
+        ({"fine_tuned": True}, {"A3B+", "A5A+"}),
+        ({"fine_tuned": False}, set(NAMES) - {"A3B+", "A5A+"}),
+        ({"target_size": 20}, {"A3B@20", "baseB@20"}),
+        ({"target_size": ["all", 100]}, set(NAMES) - {"A3B@20", "baseB@20"}),
+        ({"split": "random0", "seed": [0, 1]}, set(NAMES)),
+        ({"split": ["random1", "dissimilar"]}, set()),
+        ({"seed": 1}, set()),
+        ({"n": 3, "kind": "transfer", "target": "A"}, {"B3A"}),
+    ],
+)
+def test_an_override_changes_the_networks_that_match_and_no_other(where, expected):
+    changed = a_study(
+        splits={"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}},
+        seeds=[0, 1],
+        targets=["A", "B"],
+        target_sizes=["all", 20, 100],
+        overrides=[{"where": where, "recipe": {"learning_rate": 0.5}}],
+    )
+    rates = {name: recipe(changed, "random0", 0, name)["learning_rate"] for name in NAMES}
+    assert {name for name, rate in rates.items() if rate == 0.5} == expected
+
+
+def test_an_override_of_a_split_or_a_seed_changes_that_replicate():
+    where = {"split": "random1", "seed": [1, 2]}
+    changed = a_study(
+        splits={"random": 2},
+        seeds=[0, 1, 2],
+        overrides=[{"where": where, "recipe": {"epochs": 5}}],
+    )
+    epochs = {
+        (split, seed): recipe(changed, split, seed, "A3B")["epochs"]
+        for split in ("random0", "random1")
+        for seed in (0, 1, 2)
+    }
+    assert {replicate for replicate, number in epochs.items() if number == 5} == {
+        ("random1", 1),
+        ("random1", 2),
+    }
+
+
+def test_a_later_override_wins_and_others_keep_what_they_set():
+    changed = a_study(
+        overrides=[
+            {"where": {"n": 3}, "recipe": {"learning_rate": 0.5, "momentum": 0.1}},
+            {"where": {"kind": "transfer"}, "recipe": {"learning_rate": 0.25}},
+        ]
+    )
+    chosen = recipe(changed, "random0", 0, "A3B")
+    assert (chosen["learning_rate"], chosen["momentum"]) == (0.25, 0.1)
+    assert recipe(changed, "random0", 0, "B3B")["learning_rate"] == 0.5
+    assert {k: v for k, v in chosen.items() if k not in ("learning_rate", "momentum")} == {
+        k: v for k, v in changed["recipe"].items() if k not in ("learning_rate", "momentum")
+    }
+
+
+def test_a_long_base_has_twice_the_epochs_also_of_an_override():
+    plain = a_study()
+    assert recipe(plain, "random0", 0, "base2B")["epochs"] == 24
+    assert recipe(plain, "random0", 0, "baseB")["epochs"] == 12
+    changed = a_study(overrides=[{"where": {"kind": "long_base"}, "recipe": {"epochs": 5}}])
+    assert recipe(changed, "random0", 0, "base2B")["epochs"] == 10
+    # Asking changes nothing.
+    assert changed["recipe"]["epochs"] == 12
+
+
+@pytest.mark.parametrize(("epochs", "every", "expected"), [(12, 2, 6), (5, 2, 3), (1, 3, 1)])
+def test_evaluations_are_counted_with_the_last(epochs, every, expected):
+    assert study.evaluations({"epochs": epochs, "evaluate_every": every}) == expected

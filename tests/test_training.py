@@ -1,0 +1,318 @@
+"""Training: what is frozen, what is shared, what an interruption changes (nothing)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from transferability import batches, checkpoint, devices, training, transplant
+from transferability.images import store as image_store
+from transferability.network_folder import NetworkFolder
+from transferability.run import TrainingError
+from transferability.streams import Stream
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+
+
+def of_layers(weights: dict, layers: tuple[str, ...]) -> dict:
+    return {name: t for name, t in weights.items() if name.split(".")[0] in layers}
+
+
+def same(some: dict, others: dict) -> bool:
+    return some.keys() == others.keys() and all(torch.equal(some[k], others[k]) for k in some)
+
+
+def all_differ(some: dict, others: dict) -> bool:
+    return some.keys() == others.keys() and not any(torch.equal(some[k], others[k]) for k in some)
+
+
+@pytest.fixture(scope="module")
+def bases(laboratory, tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("bases")
+    return {name: laboratory.train(name, folder / name) for name in ("baseA", "baseB")}
+
+
+class Recorder:
+    """What trainings began with and saw: initial values and the images of each step, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.initial: dict[str, torch.Tensor] = {}
+        self.order: list[np.ndarray] = []
+        self.images: list[bytes] = []
+        train_one_epoch, shuffled = training.train_one_epoch, batches.shuffled
+
+        def recording_epoch(run: training.Run) -> float:
+            if run.epoch == 0:
+                self.initial = {k: t.clone() for k, t in run.network.state_dict().items()}
+                self.order, self.images = [], []
+            return train_one_epoch(run)
+
+        def recording_batches(images: batches.ImageSet, *arguments: object) -> Iterator:
+            numbered = replace(images, labels=torch.arange(len(images)))
+            for batch, numbers in shuffled(numbered, *arguments):
+                self.order.append(images.indices[numbers.numpy()])
+                self.images.append(batch.numpy().tobytes())
+                yield batch, images.labels[numbers]
+
+        monkeypatch.setattr(training, "train_one_epoch", recording_epoch)
+        monkeypatch.setattr(batches, "shuffled", recording_batches)
+
+
+@pytest.fixture
+def recorder(monkeypatch) -> Recorder:
+    return Recorder(monkeypatch)
+
+
+@pytest.mark.parametrize("augment", [[], ["crop", "mirror"]], ids=["plain", "augmented"])
+@pytest.mark.parametrize("name", ["A1B", "B5B", "A7B"])
+def test_frozen_weights_and_statistics_are_the_base_s_bit_for_bit(
+    laboratory, bases, tmp_path, name, augment
+):
+    n, base = int(name[1]), bases[f"base{name[0]}"]
+    trained = laboratory.train(name, tmp_path, base, recipe={"augment": augment})
+    frozen = of_layers(trained.weights, LAYERS[:n])
+    assert any("running_mean" in key for key in frozen)
+    assert same(frozen, of_layers(base.weights, LAYERS[:n]))
+    initial = dict(
+        transplant.initialised(
+            laboratory.task(name).architecture, 8, 5, Stream("treatment", "random0", 0, "B")
+        ).state_dict()
+    )
+    assert all_differ(of_layers(trained.weights, LAYERS[n:]), of_layers(initial, LAYERS[n:]))
+
+
+@pytest.mark.parametrize("name", ["A3B+", "B7B+"])
+def test_fine_tuned_layers_and_their_statistics_learn(laboratory, bases, tmp_path, name, recorder):
+    base = bases[f"base{name[0]}"]
+    copied = LAYERS[: int(name[1])]
+    trained = laboratory.train(name, tmp_path, base)
+    assert same(of_layers(recorder.initial, copied), of_layers(base.weights, copied))
+    assert all_differ(of_layers(trained.weights, copied), of_layers(base.weights, copied))
+
+
+def test_random_layers_stay_as_they_would_begin_in_b0b(laboratory, tmp_path, recorder):
+    laboratory.train("B0B", tmp_path / "B0B")
+    begun = recorder.initial
+    trained = laboratory.train("R3B", tmp_path / "R3B")
+    assert same(of_layers(trained.weights, LAYERS[:3]), of_layers(begun, LAYERS[:3]))
+    assert all_differ(of_layers(trained.weights, LAYERS[3:]), of_layers(begun, LAYERS[3:]))
+
+
+def test_b0b_is_a_base_on_the_stream_of_the_treatments(laboratory, bases, tmp_path):
+    b0b = laboratory.train("B0B", tmp_path / "B0B")
+    base = laboratory.train("baseB", tmp_path / "baseB", stream="treatment")
+    assert same(b0b.weights, base.weights)
+    assert b0b.history == base.history
+    assert np.array_equal(b0b.predictions, base.predictions)
+    learned = [name for name in b0b.weights if name.endswith("weight")]
+    assert not any(torch.equal(b0b.weights[k], bases["baseB"].weights[k]) for k in learned)
+    assert b0b.history != bases["baseB"].history
+
+
+@pytest.mark.parametrize("augment", [[], ["crop", "mirror"]], ids=["plain", "augmented"])
+def test_treatments_share_fresh_layers_order_and_augmentation_but_bases_have_others(
+    laboratory, bases, tmp_path, recorder, augment
+):
+    recipe = {"augment": augment}
+    laboratory.train("B0B", tmp_path / "B0B", recipe=recipe)
+    initial, order, images = recorder.initial, np.concatenate(recorder.order), recorder.images
+    for name in ("A3B", "B3B", "A3B+", "B3B+", "R3B", "A6B"):
+        base = None if name.startswith("R") else bases[f"base{name[0]}"]
+        laboratory.train(name, tmp_path / name, base, recipe=recipe)
+        fresh = LAYERS[int(name[1]) :]
+        assert same(of_layers(recorder.initial, fresh), of_layers(initial, fresh)), name
+        assert np.array_equal(np.concatenate(recorder.order), order), name
+        if augment:
+            assert recorder.images == images, name
+    laboratory.train("baseB", tmp_path / "baseB", recipe=recipe)
+    drawn = [name for name in initial if name.endswith("0.weight") or name == "fc8.weight"]
+    assert not any(torch.equal(recorder.initial[name], initial[name]) for name in drawn)
+    assert not np.array_equal(np.concatenate(recorder.order), order)
+    # Each epoch has an order of its own.
+    first, second = np.split(order, 2)
+    assert not np.array_equal(first, second)
+
+
+def test_the_same_task_gives_the_same_bits_and_another_seed_others(laboratory, bases, tmp_path):
+    first, again = (
+        laboratory.train("A3B", tmp_path / folder, bases["baseA"]) for folder in ("first", "again")
+    )
+    assert first.metrics == again.metrics
+    assert first.history == again.history
+    assert same(first.weights, again.weights)
+    assert np.array_equal(first.predictions, again.predictions)
+    other = laboratory.train("A3B", tmp_path / "other", bases["baseA"], seed=1)
+    assert other.history != first.history
+
+
+class Killed(BaseException):
+    """As a kill would, it ends the training wherever it is."""
+
+
+def kill_after_saving(monkeypatch, epoch: int) -> None:
+    save = NetworkFolder.save_resume
+
+    def save_and_die(self, tensors, identity, state):
+        save(self, tensors, identity, state)
+        if state["epoch"] == epoch:
+            raise Killed
+
+    monkeypatch.setattr(NetworkFolder, "save_resume", save_and_die)
+
+
+def kill_in_evaluation(monkeypatch, epoch: int) -> None:
+    evaluate = training.evaluate
+
+    def evaluate_or_die(run):
+        if run.epoch == epoch:
+            raise Killed
+        return evaluate(run)
+
+    monkeypatch.setattr(training, "evaluate", evaluate_or_die)
+
+
+@pytest.mark.parametrize(
+    ("name", "kill", "epoch", "resumed_at"),
+    [
+        ("baseB", kill_after_saving, 1, 1),
+        ("baseB", kill_in_evaluation, 2, 1),
+        ("baseB", kill_after_saving, 3, 3),
+        ("A3B", kill_after_saving, 2, 2),
+        ("A3B+", kill_after_saving, 2, 2),
+        ("A7B", kill_in_evaluation, 2, 1),
+        ("R3B", kill_after_saving, 1, 1),
+    ],
+)
+def test_interrupted_and_resumed_equals_uninterrupted(
+    laboratory, bases, tmp_path, monkeypatch, name, kill, epoch, resumed_at
+):
+    base = bases["baseA"] if name.startswith("A") else None
+    # Evaluations fall on epochs 2 and 3.
+    recipe = {"epochs": 3, "evaluate_every": 2, "augment": ["crop"] if name == "A3B+" else []}
+    whole = laboratory.train(name, tmp_path / "whole", base, recipe=recipe)
+    with monkeypatch.context() as patch:
+        kill(patch, epoch)
+        with pytest.raises(Killed):
+            laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
+    resumed = laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
+    assert resumed.metrics.pop("resumed_at_epochs") == [resumed_at]
+    assert whole.metrics.pop("resumed_at_epochs") == []
+    assert resumed.metrics == whole.metrics
+    assert resumed.history == whole.history
+    assert [line["epoch"] for line in whole.history] == [2, 3]
+    assert same(resumed.weights, whole.weights)
+    assert np.array_equal(resumed.predictions, whole.predictions)
+
+
+def test_what_another_recipe_left_is_not_gone_on_with(laboratory, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_after_saving(patch, 1)
+        with pytest.raises(Killed):
+            laboratory.train("baseB", tmp_path / "left", recipe={"learning_rate": 0.01})
+    after = laboratory.train("baseB", tmp_path / "left")
+    assert after.metrics["resumed_at_epochs"] == []
+    assert after.history == laboratory.train("baseB", tmp_path / "alone").history
+
+
+def test_both_precisions_learn(laboratory, tmp_path):
+    recipe = {"epochs": 6, "learning_rate": 0.05}
+    losses = set()
+    for precision in ("fp32", "bf16"):
+        trained = laboratory.train(
+            "baseB",
+            tmp_path / precision,
+            recipe={**recipe, "precision": precision},
+            architecture={"dropout": 0.0},
+        )
+        assert trained.metrics["precision"] == precision
+        assert trained.metrics["top1"] > 0.8
+        assert trained.weights["conv1.0.weight"].dtype == torch.float32
+        losses.add(trained.metrics["loss"])
+    assert len(losses) == 2
+
+
+def test_a_loss_that_is_no_longer_finite_stops_the_training(laboratory, tmp_path):
+    with pytest.raises(TrainingError) as caught:
+        laboratory.train(
+            "baseB", tmp_path, recipe={"learning_rate": 1e12}, architecture={"batch_norm": False}
+        )
+    for words in ("baseB", "random0", "seed 0", "epoch 1 at learning rate", "recipe.learning_rate"):
+        assert words in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_the_last_step_ruined_stop_the_training(laboratory, tmp_path):
+    recipe = {"epochs": 1, "batch_size": 1024, "learning_rate": 1e38, "warmup": 0.0}
+    with pytest.raises(TrainingError, match=r"baseB.*epoch 1.*learning rate"):
+        laboratory.train(
+            "baseB", tmp_path, recipe=recipe, architecture={"batch_norm": False, "dropout": 0.0}
+        )
+
+
+def test_target_sizes_take_nested_images_that_bases_and_treatments_share(laboratory):
+    opened = image_store.open_store(laboratory.images)
+
+    def learned(name: str) -> batches.ImageSet:
+        cpu = torch.device("cpu")
+        return training.load_data(opened, laboratory.split, laboratory.task(name), cpu)[0]
+
+    of_base = learned("baseB@20")
+    assert np.bincount(of_base.labels.numpy()).tolist() == [20] * 5
+    for name in ("B0B@20", "A3B@20", "B3B+@20", "R3B@20", "base2B@20"):
+        assert np.array_equal(learned(name).indices, of_base.indices)
+    assert set(learned("A3B@10").indices) < set(of_base.indices) < set(learned("A3B").indices)
+
+
+def test_a_network_of_a_target_size_is_trained_on_as_many_and_judged_on_all(
+    laboratory, bases, tmp_path
+):
+    trained = laboratory.train("A3B@20", tmp_path, bases["baseA"])
+    assert trained.metrics["train_images"] == 100
+    assert trained.metrics["images_seen"] == 2 * 96
+    assert trained.metrics["validation_images"] == bases["baseB"].metrics["validation_images"]
+
+
+def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):
+    base = bases["baseB"]
+    opened = image_store.open_store(laboratory.images)
+    asked = base.predictions >= 0
+    half = set(opened.validation_labels[asked])
+    assert len(half) == base.metrics["classes"] == 5
+    assert np.array_equal(asked, np.isin(opened.validation_labels, list(half)))
+    assert set(base.predictions[asked]) <= half
+    hits = base.predictions[asked] == opened.validation_labels[asked]
+    assert base.metrics["top1"] == pytest.approx(hits.mean())
+    assert base.metrics["top5"] == 1.0
+    assert base.metrics["weights_sha256"] == checkpoint.load(base.folder.weights)[2]
+    last = base.history[-1]
+    assert {key: base.metrics[key] for key in ("top1", "loss", "train_loss")} == {
+        key: last[key] for key in ("top1", "loss", "train_loss")
+    }
+
+
+def test_weights_are_kept_only_if_asked_for(laboratory, bases, tmp_path):
+    trained = laboratory.train("A3B", tmp_path, bases["baseA"], keep_weights=False)
+    assert trained.metrics["weights_sha256"] is None
+    assert not trained.folder.weights.exists()
+
+
+def test_weights_of_another_architecture_are_refused_by_name(laboratory, bases, tmp_path):
+    weights = bases["baseA"].folder.weights
+    with pytest.raises(transplant.TransplantError) as caught:
+        laboratory.train("A3B", tmp_path, bases["baseA"], architecture={"channels": [4] * 5})
+    assert str(weights) in str(caught.value)
+    assert "conv1.0.weight: expected (4, 3, 5, 5), found (8, 3, 5, 5)" in str(caught.value)
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"recipe\.device: cuda is not available here, only .*cpu"):
+        devices.choose_device("cuda")
+
+
+def test_images_that_are_no_store_are_refused(laboratory, tmp_path: Path):
+    with pytest.raises(image_store.StoreError, match="manifest"):
+        replace(laboratory, images=tmp_path / "none").train("baseB", tmp_path / "baseB")

@@ -1,0 +1,133 @@
+"""Copying, freezing and initialising layers."""
+
+import re
+
+import pytest
+import torch
+from laboratory import ARCHITECTURE
+from torch import nn
+
+from transferability import transplant
+from transferability.architectures.small import LAYER_NAMES
+from transferability.streams import Stream
+
+TREATMENT = Stream("treatment", "random0", 0, "B")
+BASE = Stream("base", "random0", 0, "B")
+
+
+def network(stream: Stream = TREATMENT, classes: int = 5, **changes: object) -> nn.Sequential:
+    return transplant.initialised({**ARCHITECTURE, **changes}, 8, classes, stream)
+
+
+def layer(name: str) -> str:
+    return name.split(".")[0]
+
+
+def clones(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_exactly_n_layers_are_copied_with_their_statistics(n):
+    copied = set(LAYER_NAMES[:n])
+    base, mine = network(BASE), network()
+    for buffer in base.buffers():
+        buffer.add_(1)
+    begun = clones(mine)
+    transplant.copy_layers(mine, base.state_dict(), n)
+    for name, tensor in mine.state_dict().items():
+        expected = base.state_dict()[name] if layer(name) in copied else begun[name]
+        assert torch.equal(tensor, expected), name
+
+
+def test_copies_do_not_share_memory_with_the_base():
+    base, mine = network(BASE), network()
+    before = clones(base)
+    transplant.copy_layers(mine, base.state_dict(), 8)
+    with torch.no_grad():
+        for parameter in mine.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in base.state_dict().items())
+
+
+def test_layers_of_another_shape_are_named_one_by_one_and_nothing_is_copied():
+    mine = network()
+    begun = clones(mine)
+    base = network(BASE, channels=[8, 4, 8, 8, 8]).state_dict()
+    del base["conv1.0.bias"]
+    with pytest.raises(transplant.TransplantError) as caught:
+        transplant.copy_layers(mine, base, 3)
+    lines = re.split("[:;] (?=conv)", str(caught.value))
+    assert "conv1.0.bias: expected (8,), found none" in lines
+    assert "conv2.0.weight: expected (8, 8, 3, 3), found (4, 8, 3, 3)" in lines
+    assert "conv3.0.weight: expected (8, 8, 3, 3), found (8, 4, 3, 3)" in lines
+    assert not any(line.startswith(("conv1.0.weight", "conv4")) for line in lines)
+    assert all(torch.equal(tensor, begun[name]) for name, tensor in mine.state_dict().items())
+
+
+def test_layers_above_n_may_be_of_another_shape():
+    transplant.copy_layers(network(classes=5), network(BASE, classes=9).state_dict(), 7)
+
+
+def test_a_layer_starts_from_values_of_its_own():
+    """Whatever the layers below it are, and however many classes there are above it."""
+    some, other = network(), network(channels=[8, 6, 8, 8, 8], classes=7)
+    for name in ("conv1.0.weight", "conv4.0.weight", "fc6.1.weight", "fc7.0.weight"):
+        assert torch.equal(some.state_dict()[name], other.state_dict()[name])
+    # Two layers of one shape start from different values.
+    assert not torch.equal(some.conv3[0].weight, some.conv4[0].weight)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        BASE,
+        Stream("treatment", "random1", 0, "B"),
+        Stream("treatment", "random0", 1, "B"),
+        Stream("treatment", "random0", 0, "A"),
+    ],
+)
+def test_another_stream_starts_from_other_values(stream):
+    mine, other = network(), network(stream)
+    for name, parameter in mine.named_parameters():
+        if parameter.ndim > 1:
+            assert not torch.equal(parameter, other.get_parameter(name))
+
+
+def test_initial_weights_are_those_of_he():
+    wide = network(channels=[64] * 5, units=[512, 512], batch_norm=False)
+    for parameter in wide.parameters():
+        if parameter.ndim == 1:
+            assert not parameter.any()
+        elif parameter.numel() > 10_000:
+            expected = (2 / parameter[0].numel()) ** 0.5
+            assert parameter.std().item() == pytest.approx(expected, rel=0.05)
+
+
+def test_freezing_stops_every_gradient_of_these_layers_and_of_no_other():
+    mine = network()
+    transplant.freeze(mine[:3])
+    for name, parameter in mine.named_parameters():
+        assert parameter.requires_grad == (layer(name) not in LAYER_NAMES[:3])
+
+
+def test_frozen_layers_keep_their_statistics_and_their_dropout():
+    mine = network()
+    transplant.set_training(mine, 7)
+    norms = [m for m in mine.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
+    dropouts = [m for m in mine.modules() if isinstance(m, nn.Dropout)]
+    assert (len(norms), len(dropouts)) == (7, 2)
+    assert not any(norm.training for norm in norms)
+    assert all(dropout.training for dropout in dropouts)
+    before = clones(mine)
+    images = torch.randn(16, 3, 8, 8)
+    assert not torch.equal(mine(images), mine(images))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in mine.state_dict().items())
+
+
+def test_layers_that_learn_are_in_training_mode():
+    mine = network()
+    mine.eval()
+    transplant.set_training(mine, 3)
+    norms = {layer(name): m for name, m in mine.named_modules() if "BatchNorm" in repr(type(m))}
+    assert [name for name, norm in norms.items() if norm.training] == list(LAYER_NAMES[3:7])

@@ -1,0 +1,194 @@
+"""The workflow as a user meets it: a study, a command, what it says and what lies there then."""
+
+import json
+import re
+import zipfile
+
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT, TINY, Project
+
+NOT_RESULTS = ["seconds", "images_per_second"]
+NETWORKS = "results/tiny/tables/networks.csv"
+FEW = {"layers": [3], "treatments": ["transfer", "selffer+"]}
+TABLES = ("networks", "effects", "boost")
+FIGURES = ("transfer", "effects", "filters", "learning_curves", "cost", "dissimilar")
+FOREIGN = {
+    "study": "foreign",
+    "seeds": [0, 1, 2],
+    "splits": {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}},
+    "overrides": [{"where": {"n": 7}, "recipe": {"learning_rate": 0.001}}],
+    "architecture": {"dropout": 0.5},
+    "recipe": {"augment": ["mirror"], "momentum": 0.8},
+    "keep_weights": "all",
+}
+
+
+@pytest.fixture
+def pristine(tmp_path) -> Project:
+    """A copy of the project in which nothing has run."""
+    project = Project.copied(tmp_path / "pristine")
+    project.write_study()
+    return project
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory) -> Project:
+    """A few networks of the tiny study, all of their weights kept, trained in another folder."""
+    project = Project.copied(tmp_path_factory.mktemp("elsewhere") / "project")
+    project.write_study(**FEW, keep_weights="all")
+    project.succeed(NETWORKS)
+    return project
+
+
+def commands(output: str) -> set[str]:
+    return set(re.findall(r"python -m transferability .*", output))
+
+
+def table(project: Project, name: str) -> pd.DataFrame:
+    return pd.read_csv(project.results / "tables" / f"{name}.csv", keep_default_na=False)
+
+
+def test_a_study_ends_with_its_tables_and_figures(finished):
+    networks = table(finished, "networks")
+    assert sorted(networks["network"]) == sorted(
+        ["baseA", "baseB", "base2B", "B0B"]
+        + [
+            f"{name}"
+            for n in (3, 7)
+            for name in (f"B{n}B", f"B{n}B+", f"A{n}B", f"A{n}B+", f"R{n}B")
+        ]
+    )
+    for name in TABLES:
+        assert len(table(finished, name))
+    for figure in FIGURES:
+        for suffix in ("svg", "pdf", "png"):
+            assert (finished.results / "figures" / f"{figure}.{suffix}").stat().st_size > 1000
+
+
+def test_networks_do_not_depend_on_what_else_is_trained_nor_where(finished, elsewhere):
+    again = table(elsewhere, "networks").drop(columns=NOT_RESULTS).set_index("network")
+    assert sorted(again.index) == ["A3B", "B3B+", "base2B", "baseA", "baseB"]
+    first = table(finished, "networks").drop(columns=NOT_RESULTS).set_index("network")
+    pd.testing.assert_frame_equal(again, first.loc[again.index], check_exact=True)
+
+
+def test_fewer_weights_to_keep_train_nothing(elsewhere):
+    assert (elsewhere.network("A3B") / "weights.safetensors").exists()
+    elsewhere.write_study(**FEW, keep_weights="bases")
+    assert elsewhere.jobs(NETWORKS) == set()
+
+
+def test_jobs_run_the_code_beside_the_snakefile(project):
+    project.append("__init__.py", "\nimport sys\n\nprint(__file__, file=sys.stderr)\n")
+    project.succeed("--forcerun", "plot_cost", "--until", "plot_cost")
+    log = (project.results / "logs" / "figures" / "cost.log").read_text(encoding="utf-8")
+    assert log.splitlines()[0] == str(project.folder / "workflow/transferability/__init__.py")
+
+
+def test_a_given_study_stands_alone(pristine):
+    given = ("--dry-run", "--printshellcmds")
+    alone = commands(pristine.succeed(*given, study="studies/digits.yaml"))
+    assert len(alone) > 50
+    (pristine.folder / "config.yaml").write_text(yaml.safe_dump(FOREIGN), encoding="utf-8")
+    assert commands(pristine.succeed(*given, study="studies/digits.yaml")) == alone
+    foreign = commands(pristine.succeed(*given, study=None))
+    assert any("results/foreign/networks/dissimilar/seed2" in command for command in foreign)
+
+
+@pytest.mark.parametrize("study", ["study.yaml", None])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        pytest.param(
+            ["study=other", "layers=all"],
+            ["results/other/networks/random0/seed0/R6B "],
+            id="plain values",
+        ),
+        pytest.param(
+            ["seeds=[5]", "recipe={epochs: 3}"],
+            [" --seeds 5 ", '"batch_size": 128, "device": "auto", "epochs": 3,'],
+            id="lists and sections",
+        ),
+    ],
+)
+def test_a_setting_on_the_command_line_wins(pristine, study, settings, told):
+    (pristine.folder / "config.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    output = pristine.succeed("--dry-run", "--printshellcmds", "--config", *settings, study=study)
+    for text in told:
+        assert any(text in command for command in commands(output)), text
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"recipe": {"learning_rte": 0.1}}, ["recipe.learning_rte", "learning_rate"]),
+        ({"layers": [0, 8]}, ["layers", "n = 8", "0…7"]),
+        ({"targets": ["C"]}, ["targets[0]", '"C"', "A, B"]),
+        (
+            {"splits": {"dissimilar": {"A": "closed", "B": "closed"}}},
+            ["splits.dissimilar", "closed"],
+        ),
+    ],
+)
+def test_a_mistake_in_the_study_is_told_before_anything_runs(pristine, mistake, told):
+    pristine.write_study(**mistake)
+    status, output = pristine.run()
+    assert status != 0
+    assert all(text in output for text in ["study.yaml", *told]), output
+    assert "Traceback" not in output
+    assert not (pristine.folder / "images").exists()
+    assert not (pristine.folder / "results").exists()
+
+
+def test_a_training_that_diverges_says_which_and_where(project):
+    project.write_study(recipe={**TINY["recipe"], "learning_rate": 1e20, "warmup": 0})
+    status, output = project.run("results/tiny/networks/random0/seed0/baseA/metrics.json")
+    assert status != 0
+    message = re.search(r"TrainingError: (.*)", output)
+    assert message, output
+    for told in ("baseA", "random0", "seed 0", "epoch 1 at learning rate", "1e+20"):
+        assert told in message[1]
+    assert "Traceback" not in output
+    assert not (project.network("baseA") / "metrics.json").exists()
+
+
+def test_the_report_shows_all_tables_and_figures(project):
+    project.succeed("--report", "report.zip")
+    with zipfile.ZipFile(project.folder / "report.zip") as report:
+        html = report.read("report/report.html").decode()
+        files = {name.rsplit("/", 1)[-1]: report.read(name) for name in report.namelist()}
+    entries = embedded(html, "results")
+    categories = embedded(html, "categories")
+    expected = {
+        "Tables": {f"results/tiny/tables/{name}.csv": {"table": name} for name in TABLES},
+        "Figures": {
+            f"results/tiny/figures/{name}.svg": {"figure": name.replace("_", " ")}
+            for name in FIGURES
+        },
+    }
+    assert categories.keys() == expected.keys()
+    for category, of_file in expected.items():
+        listed = [path for paths in categories[category].values() for path in paths]
+        assert sorted(listed) == sorted(of_file)
+        for path, labels in of_file.items():
+            assert entries[path]["labels"] == labels
+            caption = re.sub("<[^>]*>", "", entries[path]["caption"])
+            assert len(caption.split()) >= 10, path
+            assert "system-message" not in entries[path]["caption"], path
+            assert files[path.rsplit("/", 1)[-1]] == (project.folder / path).read_bytes()
+
+
+def embedded(html: str, name: str) -> dict:
+    """A variable of the report's page; its text looks the same as that of other scripts' ones."""
+    for start in re.finditer(rf"\bvar {name} = (?={{)", html):
+        return json.JSONDecoder().raw_decode(html, start.end())[0]
+    raise AssertionError(f"the report has no {name}")
+
+
+def test_the_studies_at_hand_can_be_run(pristine):
+    studies = sorted((ROOT / "studies").glob("*.yaml"))
+    assert studies
+    for study in studies:
+        assert pristine.jobs(study=f"studies/{study.name}")

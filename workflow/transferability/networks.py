@@ -1,0 +1,127 @@
+"""What a network's name says of it: its kind, its layers, the base that it copies.
+
+Pure and standard library only. Of all that a study is, this alone decides a network's numbers
+beside its recipe.
+"""
+
+import re
+from dataclasses import dataclass
+
+HALVES = ("A", "B")
+ALL_IMAGES = "all"
+
+NUMBER = "(?:0|[1-9][0-9]*)"
+NAME = re.compile(
+    r"base(?P<long>2?)(?P<half>[AB])(@(?P<base_size>[1-9][0-9]*))?"
+    rf"|(?P<source>[ABR])(?P<n>{NUMBER})(?P<target>[AB])(?P<plus>\+?)(@(?P<size>[1-9][0-9]*))?"
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of a study, as its name describes it.
+
+    `kind` is base, long_base, selffer, transfer or random; `source` is the half whose base it
+    copies (A or B), `random`, or empty for a base; `target_size` is `all` or the number of images
+    a class that it is trained on.
+    """
+
+    name: str
+    kind: str
+    source: str
+    target: str
+    n: int
+    fine_tuned: bool
+    target_size: str
+
+    @property
+    def is_base(self) -> bool:
+        return self.kind in ("base", "long_base")
+
+    @property
+    def frozen_layers(self) -> int:
+        """How many layers, from the input, do not learn."""
+        return 0 if self.fine_tuned else self.n
+
+    @property
+    def stream(self) -> str:
+        """The stream of random numbers that initialises the network and orders its images.
+
+        The bases draw from a stream of their own: if they shared the treatments', the upper layers
+        of a selffer would start from the very values with which its copied layers once grew up.
+        """
+        return "base" if self.is_base else "treatment"
+
+    @property
+    def base(self) -> str | None:
+        """The name of the base whose first n layers are copied, or None.
+
+        A selffer copies the base that was trained on as many images as itself; a transfer network
+        the one that was trained on all of the other half.
+        """
+        if self.n == 0 or self.source not in HALVES:
+            return None
+        size = self.target_size if self.source == self.target else ALL_IMAGES
+        return base_name(self.source, size)
+
+
+def base_name(half: str, target_size: str = ALL_IMAGES, long: bool = False) -> str:
+    """The name of the base of a half, such as `baseA`, `base2B` or `baseB@100`."""
+    return f"base{'2' if long else ''}{half}{_suffix(target_size)}"
+
+
+def treatment_name(
+    source: str, n: int, target: str, fine_tuned: bool = False, target_size: str = ALL_IMAGES
+) -> str:
+    """The name of a treatment, such as `A3B`, `B3B+`, `R5A` or `A3B+@100`."""
+    return f"{source}{n}{target}{'+' if fine_tuned else ''}{_suffix(target_size)}"
+
+
+def _suffix(target_size: str) -> str:
+    return "" if target_size == ALL_IMAGES else f"@{target_size}"
+
+
+def parse_name(name: str) -> Network:
+    """What a network's name says of it.
+
+    Raises ValueError for anything that is not a name in the paper's notation.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"network {name!r}: not a network's name; expected one such as "
+            "baseA, base2B, B0B, A3B, B3B+, R5A or A3B+@100"
+        )
+    if match["half"]:
+        return Network(
+            name=name,
+            kind="long_base" if match["long"] else "base",
+            source="",
+            target=match["half"],
+            n=0,
+            fine_tuned=False,
+            target_size=match["base_size"] or ALL_IMAGES,
+        )
+    source, target, n = match["source"], match["target"], int(match["n"])
+    if n == 0 and (source != target or match["plus"]):
+        raise ValueError(
+            f"network {name!r}: with n = 0 nothing is copied, so {target}0{target} is the only one"
+        )
+    if source == "R" and match["plus"]:
+        raise ValueError(
+            f"network {name!r}: random layers that learn are those of {target}0{target}"
+        )
+    kind = "random" if source == "R" else "selffer" if source == target else "transfer"
+    return Network(
+        name=name,
+        kind=kind,
+        source="random" if source == "R" else source,
+        target=target,
+        n=n,
+        fine_tuned=bool(match["plus"]),
+        target_size=match["size"] or ALL_IMAGES,
+    )
+
+
+def other_half(half: str) -> str:
+    return "B" if half == "A" else "A"
