@@ -129,12 +129,12 @@ def _trainings(networks: list[str]) -> Iterator[tuple[str, str | None, str]]:
     for base in dict.fromkeys(study.parse_name(name).base for name in treatments):
         names = [name for name in treatments if study.parse_name(name).base == base]
         pattern = "|".join(name.replace("+", "[+]") for name in names)
-        yield f"train_from_{base}", base, pattern
+        yield f"train_from_{base or 'nothing'}", base, pattern
 
 
 def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
     """Seconds of a dry run, and the number of its jobs."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", *arguments]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
     start = time.perf_counter()
     run = subprocess.run(command, cwd=folder, text=True, capture_output=True)
     seconds = time.perf_counter() - start

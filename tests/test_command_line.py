@@ -36,6 +36,13 @@ def run(line: str, **sections: dict) -> None:
     assert main(words) == 0, line
 
 
+def outputs(folder: Path) -> list[Path]:
+    """What a rule asks of a network's training."""
+    files = ["metrics.json", "history.jsonl", "predictions.npy"]
+    files += ["weights.safetensors"] * folder.name.startswith("base")
+    return [folder / file for file in files]
+
+
 class Sections(dict):
     def __getitem__(self, key: str) -> str:
         return json.dumps(super().__getitem__(key))
@@ -60,7 +67,7 @@ def results(tmp_path_factory) -> Path:
             run(
                 f"train --network {name} --images {images} --split {folder}/splits/{split}.csv "
                 f"--seed 0 {f'--base {trained}/{base}/weights.safetensors' if base else ''} "
-                f"--folder {trained}/{name} --threads 1 "
+                f"--outputs {' '.join(map(str, outputs(trained / name)))} --threads 1 "
                 "--architecture {architecture} --recipe {recipe}",
                 architecture=STUDY["architecture"],
                 recipe=study.recipe(STUDY, split, 0, name),
@@ -141,7 +148,7 @@ def training(laboratory, folder: Path, name: str, **changes: object) -> list[obj
     recipe = {**RECIPE, **changes}
     return [
         *("train", "--network", name, "--images", laboratory.images, "--split", laboratory.split),
-        *("--seed", 0, "--folder", folder, "--recipe", json.dumps(recipe)),
+        *("--seed", 0, "--outputs", *outputs(folder), "--recipe", json.dumps(recipe)),
         *("--architecture", json.dumps({**ARCHITECTURE, "batch_norm": False})),
     ]
 
@@ -167,6 +174,12 @@ def test_the_weights_of_another_network_are_refused(laboratory, tmp_path, failur
     weights = tmp_path / "baseB" / "weights.safetensors"
     arguments = training(laboratory, tmp_path / "A3B", "A3B")
     assert "baseA" in failure(*arguments, "--base", weights)
+
+
+def test_outputs_that_are_none_of_a_network_are_refused(laboratory, tmp_path, failure):
+    arguments = training(laboratory, tmp_path / "B0B", "B0B")
+    elsewhere = tmp_path / "baseB" / "weights.safetensors"
+    assert str(elsewhere) in failure(*arguments, "--outputs", *outputs(tmp_path / "B0B"), elsewhere)
 
 
 def test_a_training_that_diverges_leaves_no_metrics(laboratory, tmp_path, failure):

@@ -5,7 +5,9 @@ import sys
 from functools import cache, partial
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 LIBRARY = Path(workflow.basedir) / "workflow"
 # Jobs run the Python that runs Snakemake, activated or not, and find the library without its being
@@ -25,6 +27,17 @@ from transferability import (
     study_file,
 )
 
+
+def typed(value):
+    """Numbers and lists again, where --config has made texts of them."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+update_config(config, typed(workflow.config_settings.config))
 try:
     STUDY = study_file.complete(config)
 except study.StudyError as error:
@@ -83,16 +96,25 @@ def base_of(network):
     return networks.parse_name(network).base
 
 
-def base_file(file, wildcards):
-    """That file of the base whose layers a treatment copies; none if it copies none."""
+def base_metrics(wildcards):
+    """The metrics of the base whose layers a treatment copies; none if it copies none."""
     base = base_of(wildcards.network)
     if base is None:
         return []
-    return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/{file}"
+    return (
+        f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/metrics.json"
+    )
+
+
+def base_weights(wildcards):
+    base = base_of(wildcards.network)
+    if base is None:
+        return []
+    return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/weights.safetensors"
 
 
 def base_flag(wildcards):
-    weights = base_file("weights.safetensors", wildcards)
+    weights = base_weights(wildcards)
     return f"--base {weights}" if weights else ""
 
 

@@ -4,6 +4,11 @@
 #   1. train_base trains baseA, baseB, base2B, … from new layers
 #   2. train_treatment trains B3B, A3B+, R5B, …, which begin with layers of a base, or random ones
 
+# Asked for by name, so that a study that comes to want them trains what has none yet.
+KEPT_WEIGHTS = (
+    of_every_network("weights.safetensors") if STUDY["keep_weights"] == "all" else []
+)
+
 
 rule train_base:
     input:
@@ -38,9 +43,7 @@ rule train_base:
         architecture=as_json(STUDY["architecture"]),
         recipe=recipe,
         base="",
-        keep_weights="",
         images=subpath(input.manifest, parent=True),
-        folder=subpath(output.metrics, parent=True),
         code=fingerprint.of_training(STUDY["architecture"]["name"]),
     shell:
         "python -m transferability train"
@@ -51,9 +54,8 @@ rule train_base:
         " {params.base}"
         " --architecture {params.architecture:q}"
         " --recipe {params.recipe:q}"
-        " --folder {params.folder}"
+        " --outputs {output}"
         " --threads {threads}"
-        " {params.keep_weights}"
         " > {log} 2>&1"
 
 
@@ -63,8 +65,8 @@ use rule train_base as train_treatment with:
         manifest=rules.train_base.input.manifest,
         arrays=rules.train_base.input.arrays,
         split=rules.train_base.input.split,
-        base_metrics=partial(base_file, "metrics.json"),
-        base_weights=ancient(partial(base_file, "weights.safetensors")),
+        base_metrics=base_metrics,
+        base_weights=ancient(base_weights),
     output:
         **(
             {"weights": "<treatment>/weights.safetensors"}
@@ -79,7 +81,5 @@ use rule train_base as train_treatment with:
         architecture=as_json(STUDY["architecture"]),
         recipe=recipe,
         base=base_flag,
-        keep_weights="--keep-weights" if STUDY["keep_weights"] == "all" else "",
         images=subpath(input.manifest, parent=True),
-        folder=subpath(output.metrics, parent=True),
         code=fingerprint.of_training(STUDY["architecture"]["name"]),

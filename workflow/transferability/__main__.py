@@ -39,13 +39,11 @@ def train(flags: argparse.Namespace) -> None:
 
     from transferability import fingerprint, training
     from transferability.network_folder import NetworkFolder
-    from transferability.networks import parse_name
     from transferability.task import Task
 
     torch.set_num_threads(flags.threads)
-    network = parse_name(flags.network)
     task = Task.of(flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe)
-    folder = NetworkFolder(flags.folder)
+    folder = NetworkFolder.of(flags.outputs)
     metrics = training.train(
         task,
         images=flags.images,
@@ -53,7 +51,7 @@ def train(flags: argparse.Namespace) -> None:
         base=flags.base,
         folder=folder,
         code=fingerprint.of_training(flags.architecture["name"]),
-        keep_weights=network.is_base or flags.keep_weights,
+        keep_weights=folder.weights in flags.outputs,
     )
     folder.write_metrics(metrics)
     folder.remove_resume()
@@ -197,9 +195,12 @@ def parser() -> argparse.ArgumentParser:
         base=path("weights.safetensors of the base to copy from", default=None, required=False),
         architecture=section("the study's section architecture"),
         recipe=section("the network's recipe"),
-        folder=path("folder of the network"),
+        outputs=path(
+            "the files to write, in the network's folder: metrics.json, history.jsonl and "
+            "predictions.npy always are, weights.safetensors if it is named",
+            nargs="+",
+        ),
         threads={"type": int, "default": 1, "required": False, "help": "threads of the processor"},
-        keep_weights={"action": "store_true", "required": False, "help": "keep a treatment's too"},
     )
     command(
         collect_networks,

@@ -25,7 +25,10 @@ def save(path: Path | str, tensors: Mapping[str, torch.Tensor], header: dict) ->
     text = json.dumps(header, sort_keys=True)
     digest = _digest(tensors, text)
     with files.whole(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary, {"header": text, "sha256": digest})
+        # One entry, since safetensors writes several in any order.
+        metadata = {"checkpoint": json.dumps({"header": text, "sha256": digest})}
+        safetensors.torch.save_file(tensors, temporary, metadata)
+        files.share(temporary)
     return digest
 
 
@@ -40,8 +43,9 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
-    if not {"header", "sha256"} <= metadata.keys():
+    if "checkpoint" not in metadata:
         raise CheckpointError(f"{path}: has no header and checksum of this project")
+    metadata = json.loads(metadata["checkpoint"])
     if _digest(tensors, metadata["header"]) != metadata["sha256"]:
         raise CheckpointError(f"{path}: its checksum does not fit; it changed after it was written")
     return tensors, json.loads(metadata["header"]), metadata["sha256"]

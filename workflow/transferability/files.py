@@ -25,6 +25,14 @@ def whole(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def share(path: Path) -> None:
+    """Let those read a file whom the user lets read new ones; some libraries write for the user
+    alone, which hides results from colleagues on a cluster."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
     with whole(path) as temporary:

@@ -52,18 +52,25 @@ def fingerprint(*modules: str) -> str:
     What is chosen by name at run time (a dataset's source, an architecture) is not imported in
     this sense and has to be named.
     """
-    found: dict[str, ast.Module] = {}
+    found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in found:
-            continue
-        found[name] = ast.parse(_file(name).read_text(encoding="utf-8"))
-        waiting += _imports(found[name])
+        if name not in found:
+            found[name], imported = _syntax(_file(name).read_text(encoding="utf-8"))
+            waiting += [module for module in imported if _file(module).is_file()]
     digest = hashlib.sha256()
     for name in sorted(found):
-        digest.update(f"{name}\n{ast.unparse(_without_docstrings(found[name]))}\n".encode())
+        digest.update(f"{name}\n{found[name]}\n".encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _syntax(text: str) -> tuple[str, list[str]]:
+    """What of a module's text counts, and the modules of the package that it may import."""
+    tree = ast.parse(text)
+    imported = list(_imports(tree))
+    return ast.unparse(_without_docstrings(tree)), imported
 
 
 def _file(module: str) -> Path:
@@ -72,7 +79,8 @@ def _file(module: str) -> Path:
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    """The modules of the package that a syntax tree imports, at its top or inside functions."""
+    """What a syntax tree imports from the package, at its top or inside functions: modules, and
+    names that may be modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             candidates = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
@@ -82,7 +90,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             continue
         for candidate in candidates:
             name = candidate.removeprefix(f"{PACKAGE}.")
-            if name != candidate and _file(name).is_file():
+            if name != candidate:
                 yield name
 
 

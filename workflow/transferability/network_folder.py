@@ -10,6 +10,7 @@ resume.safetensors    while training: all that is needed to go on
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,18 @@ class NetworkFolder:
     """Reading and writing the files of one network."""
 
     path: Path
+
+    @classmethod
+    def of(cls, outputs: Sequence[Path]) -> "NetworkFolder":
+        """The folder of these files. Raises ValueError if one is no network's, or elsewhere."""
+        folder = cls(outputs[0].parent)
+        known = [folder.metrics, folder.history, folder.predictions, folder.weights]
+        foreign = [str(path) for path in outputs if path not in known]
+        if foreign:
+            raise ValueError(
+                f"--outputs: {', '.join(foreign)} is none of {', '.join(map(str, known))}"
+            )
+        return folder
 
     @property
     def metrics(self) -> Path:
