@@ -84,7 +84,9 @@ def test_a_flipped_bit_is_found_wherever_it_is(saved):
 def test_a_header_that_was_tampered_with_is_found(saved):
     with safetensors.safe_open(saved, "pt") as file:
         metadata = file.metadata()
-    metadata["header"] = json.dumps({**HEADER, "epoch": 4}, sort_keys=True)
+    stored = json.loads(metadata["checkpoint"])
+    stored["header"] = json.dumps({**HEADER, "epoch": 4}, sort_keys=True)
+    metadata["checkpoint"] = json.dumps(stored)
     held = checkpoint.load(saved)[0]
     safetensors.torch.save_file(held, saved, metadata)
     with pytest.raises(CheckpointError, match="checksum does not fit"):
@@ -145,3 +147,15 @@ def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(saved, monke
             checkpoint.save(saved, {"a": torch.ones(2)}, {})
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_equal_content_gives_equal_bytes(saved, tmp_path):
+    again = tmp_path / "again.safetensors"
+    checkpoint.save(again, tensors(), HEADER)
+    assert again.read_bytes() == saved.read_bytes()
+
+
+def test_those_read_it_who_may_read_new_files(saved):
+    plain = saved.with_name("plain")
+    plain.touch()
+    assert saved.stat().st_mode == plain.stat().st_mode

@@ -103,7 +103,7 @@ def test_a_given_study_stands_alone(pristine):
     [
         pytest.param(
             ["study=other", "layers=all"],
-            ["results/other/networks/random0/seed0/R6B "],
+            ["results/other/networks/random0/seed0/R6B/metrics.json "],
             id="plain values",
         ),
         pytest.param(

@@ -43,12 +43,14 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
-    if "checkpoint" not in metadata:
-        raise CheckpointError(f"{path}: has no header and checksum of this project")
-    metadata = json.loads(metadata["checkpoint"])
-    if _digest(tensors, metadata["header"]) != metadata["sha256"]:
+    try:
+        held = json.loads(metadata["checkpoint"])
+        text, digest = held["header"], held["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: has no header and checksum of this project") from error
+    if _digest(tensors, text) != digest:
         raise CheckpointError(f"{path}: its checksum does not fit; it changed after it was written")
-    return tensors, json.loads(metadata["header"]), metadata["sha256"]
+    return tensors, json.loads(text), digest
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:
