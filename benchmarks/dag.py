@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import study, study_file  # noqa: E402
+from transferability.networks import parse_name  # noqa: E402
 
 SEEDS = 10
 LAYERS = 8
@@ -91,7 +92,7 @@ def bare_workflow(checked: dict) -> str:
     tables = {
         name: f"tables/{name}.csv" for name in ("networks", "evaluations", "effects", "boost")
     }
-    bases = [name for name in networks if study.parse_name(name).kind == "base"]
+    bases = [name for name in networks if parse_name(name).kind == "base"]
     figures = {
         "transfer": [tables["networks"]],
         "effects": [tables["effects"]],
@@ -125,9 +126,9 @@ def bare_workflow(checked: dict) -> str:
 def _trainings(networks: list[str]) -> Iterator[tuple[str, str | None, str]]:
     """A rule for the bases and one for the treatments of each base: name, base, which networks."""
     yield "train_base", None, "base.+"
-    treatments = [name for name in networks if not study.parse_name(name).is_base]
-    for base in dict.fromkeys(study.parse_name(name).base for name in treatments):
-        names = [name for name in treatments if study.parse_name(name).base == base]
+    treatments = [name for name in networks if not parse_name(name).is_base]
+    for base in dict.fromkeys(parse_name(name).base for name in treatments):
+        names = [name for name in treatments if parse_name(name).base == base]
         pattern = "|".join(name.replace("+", "[+]") for name in names)
         yield f"train_from_{base or 'nothing'}", base, pattern
 
