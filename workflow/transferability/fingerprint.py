@@ -70,7 +70,16 @@ def _syntax(text: str) -> tuple[str, list[str]]:
     """What of a module's text counts, and the modules of the package that it may import."""
     tree = ast.parse(text)
     imported = list(_imports(tree))
-    return ast.unparse(_without_docstrings(tree)), imported
+    return repr(_shape(_without_docstrings(tree))), imported
+
+
+def _shape(node: object) -> object:
+    """A syntax tree as plain values, the same in all versions of Python, which print one each in
+    their own way."""
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+        return type(node).__name__, [(name, _shape(value)) for name, value in fields]
+    return [_shape(item) for item in node] if isinstance(node, list) else node
 
 
 def _file(module: str) -> Path:
