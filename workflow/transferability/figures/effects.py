@@ -125,7 +125,7 @@ def _name_areas(axes: Axes, heights: dict[Area, float], last: int, in_full: bool
     if not heights:
         return
     low, high = axes.get_ylim()
-    gap = (high - low) * (0.115 if in_full else 0.07)
+    gap = (high - low) * (0.115 if in_full else 0.09)
     labels = _spread(list(heights.values()), gap)
     shift = min(0.0, high - gap / 2 - max(labels))
     for (area, height), label in zip(heights.items(), labels, strict=True):
