@@ -65,7 +65,7 @@ def test_a_study_of_digits_has_no_key_of_glyphs():
     found = study_file.read(ROOT / "studies" / "digits.yaml")
     assert found["dataset"] == {"source": "digits", "image_size": 16, "validation": 0.25, "seed": 0}
     assert found["seeds"] == [0]
-    assert found["recipe"]["learning_rate"] == 0.03
+    assert found["recipe"]["weight_decay"] == 0.0005
 
 
 def test_an_override_stays_what_it_names():
