@@ -1,0 +1,63 @@
+"""How long a training takes before its first step, against `import torch` alone.
+
+    python benchmarks/start.py
+
+A training of one epoch on scikit-learn's digits, timed from the start of its process to the end,
+less the seconds that it spent in its steps.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import study, study_file  # noqa: E402
+
+
+def timed(*arguments: str) -> float:
+    """Seconds of a Python process of its own, on one thread."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="the median of so many pairs")
+    flags = parser.parse_args()
+    digits = study_file.read(ROOT / "studies" / "digits.yaml")
+    recipe = {**study.recipe(digits, "random0", 0, "baseB"), "epochs": 1}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        images, split = folder / "images", folder / "random0.csv"
+        dataset = json.dumps(digits["dataset"])
+        timed(
+            "-m", "transferability", "prepare-images", f"--settings={dataset}", f"--folder={images}"
+        )
+        timed("-m", "transferability", "split-classes", f"--images={images}", f"--split={split}")
+        ratios = []
+        for repeat in range(flags.repeats):
+            outputs = [folder / str(repeat) / name for name in ("metrics.json", "history.jsonl")]
+            whole = timed(
+                *(*command, "train", "--network=baseB", "--seed=0"),
+                *(f"--images={images}", f"--split={split}", f"--recipe={json.dumps(recipe)}"),
+                *(f"--architecture={json.dumps(digits['architecture'])}", "--outputs", *outputs),
+            )
+            steps = json.loads(outputs[0].read_text(encoding="utf-8"))["seconds"]
+            torch_alone = timed("-c", "import torch")
+            ratios.append((whole - steps) / torch_alone)
+            print(f"start {whole - steps:.2f} s, import torch {torch_alone:.2f} s")
+    print(f"ratio {statistics.median(ratios):.2f}, median of {flags.repeats}")
+
+
+if __name__ == "__main__":
+    main()
