@@ -39,11 +39,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         images, split = folder / "images", folder / "random0.csv"
+        command = ("-m", "transferability")
         dataset = json.dumps(digits["dataset"])
-        timed(
-            "-m", "transferability", "prepare-images", f"--settings={dataset}", f"--folder={images}"
-        )
-        timed("-m", "transferability", "split-classes", f"--images={images}", f"--split={split}")
+        timed(*command, "prepare-images", f"--settings={dataset}", f"--folder={images}")
+        timed(*command, "split-classes", f"--images={images}", f"--split={split}")
         ratios = []
         for repeat in range(flags.repeats):
             outputs = [folder / str(repeat) / name for name in ("metrics.json", "history.jsonl")]

@@ -7,6 +7,7 @@ from made_networks import BASE, LONG_BASE, RETRAINED, TOP1, correctness, network
 from scipy import stats
 
 from transferability.effects import EFFECTS, boost, estimate, paired_differences
+from transferability.intervals import mean_over_replicates
 
 FOUR_SPLITS = ("random0", "random1", "random2", "random3")
 CELL = ["split", "seed", "target", "target_size"]
@@ -37,7 +38,7 @@ def test_known_effects_come_out(targets):
     np.testing.assert_allclose(effects["mean"], expected, atol=1e-12)
     assert set(effects["target"]) == {"+".join(targets)}
     assert set(effects["replicates"]) == {8}
-    assert set(effects["interval"]) == {"t over replicates"}
+    assert set(effects["interval"]) == {"t over splits"}
 
 
 def test_a_network_that_copies_nothing_is_retraining_alone():
@@ -78,14 +79,44 @@ def test_targets_are_averaged_on_random_splits_alone():
     assert mean == pytest.approx(pairs["difference"].mean())
 
 
-def test_t_interval_over_replicates():
-    table = networks(splits=("random0", "random1"), seeds=(0, 1), noise=0.01)
+@pytest.mark.parametrize(
+    ("splits", "seeds", "kind"),
+    [
+        (("random0", "random1", "random2"), (0, 1), "t over splits"),
+        (("random0", "random1"), (0,), "t over splits"),
+        (("random0",), (0, 1, 2), "t over seeds"),
+    ],
+)
+def test_t_interval_is_over_splits_or_over_the_seeds_of_one(splits, seeds, kind):
+    table = networks(splits=splits, seeds=seeds, noise=0.01)
     row = of(estimate(table), effect="specificity", n=5).iloc[0]
-    values = of(paired_differences(table), effect="specificity", n=5)["difference"]
-    reach = stats.t.ppf(0.975, 3) * values.std(ddof=1) / np.sqrt(4)
-    assert row["replicates"] == len(values) == 4
+    pairs = of(paired_differences(table), effect="specificity", n=5)
+    unit = "split" if len(splits) > 1 else "seed"
+    values = pairs.groupby(unit)["difference"].mean()
+    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    assert row["interval"] == kind
+    assert row["replicates"] == len(splits) * len(seeds)
     assert row["low"] == pytest.approx(values.mean() - reach)
     assert row["high"] == pytest.approx(values.mean() + reach)
+
+
+def test_interval_over_splits_covers_where_seeds_of_one_split_are_alike():
+    """Seeds as if they were splits would cover three effects in four."""
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        of_splits = np.repeat(random.normal(0.02, 0.01, 4), 2)
+        values = pd.DataFrame(
+            {
+                "split": np.repeat([f"random{k}" for k in range(4)], 2),
+                "seed": np.tile([0, 1], 4),
+                "difference": of_splits + random.normal(0, 0.005, 8),
+                "all": 0,
+            }
+        )
+        row = mean_over_replicates(values, ["all"], "difference").iloc[0]
+        covered += row["low"] <= 0.02 <= row["high"]
+    assert 0.92 <= covered / 400 <= 0.98
 
 
 def test_bootstrap_over_images_with_one_replicate():
@@ -187,8 +218,9 @@ def test_pooled_and_paired_agree_on_a_complete_table():
     assert list(dict.fromkeys(table["layers"])) == ["1-7", "3-7", "5-7"]
     paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
     np.testing.assert_allclose(paired["mean"], pooled["mean"], atol=1e-12)
-    assert set(paired["interval"]) == {"t over replicates"}
-    assert set(pooled["interval"]) == {"bootstrap over replicates"}
+    assert set(table["interval"]) == {"t over splits"}
+    ends = ["low", "high"]
+    np.testing.assert_allclose(paired[ends], pooled[ends], atol=1e-12)
     assert list(pooled["networks"]) == [112, 112, 80, 80, 48, 48]
     assert ((pooled["low"] < pooled["mean"]) & (pooled["mean"] < pooled["high"])).all()
 

@@ -1,6 +1,7 @@
 """What reruns when: the exact jobs that follow from one change to a finished study."""
 
 import os
+import shutil
 
 import pytest
 import yaml
@@ -169,6 +170,21 @@ def test_order_and_comments_of_the_study_file_rerun_nothing(project):
 def test_a_default_that_is_spelled_out_reruns_nothing(project):
     project.write_study(seeds=[0], recipe={**TINY["recipe"], "momentum": 0.9})
     assert project.jobs() == set()
+
+
+def test_deleted_images_are_missed_by_new_networks_alone(project):
+    shutil.rmtree(project.folder / "images")
+    assert project.jobs() == set()
+    # Snakemake cannot know that they will be the same again.
+    project.write_study(layers=[0, 2, 3, 7])
+    assert {"prepare_images"} | EVERY_TRAINING | trainings(*layer(2)) <= project.jobs()
+
+
+def test_edited_code_of_the_images_reruns_all_that_they_decide(project):
+    project.append("images/digits.py", "SCALE = 2 * 3\n")
+    assert project.jobs() == (
+        {"prepare_images", "split_classes random0"} | EVERY_TRAINING | TABLES | FIGURES
+    )
 
 
 def test_n_taken_out_and_put_back_trains_nothing(project):

@@ -179,7 +179,7 @@ MISTAKES = {
     "too few channels": (
         "architecture: {channels: [1, 2, 3]}",
         "architecture.channels:",
-        ["at least 5"],
+        ["exactly 5"],
     ),
     "layer without channels": (
         "architecture: {channels: [1, 2, 3, 4, 0]}",
@@ -259,6 +259,10 @@ PASSED = {
         "{score: mean_of_10_best, recipe: {epochs: 20}, "
         "overrides: [{where: {n: 1}, recipe: {epochs: 2}}]}"
     ),
+    "override of an n of another kind": (
+        "overrides: [{where: {n: 3, kind: base}, recipe: {epochs: 1}}]"
+    ),
+    "name that begins with a hyphen": "study: -x",
     "halves of one class": (
         "{dataset: {classes: 2}, splits: {random: 0, dissimilar: {A: letters, B: symbols}}}"
     ),

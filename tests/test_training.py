@@ -144,8 +144,22 @@ def test_the_same_task_gives_the_same_bits_and_another_seed_others(laboratory, b
     assert first.history == again.history
     assert same(first.weights, again.weights)
     assert np.array_equal(first.predictions, again.predictions)
-    other = laboratory.train("A3B", tmp_path / "other", bases["baseA"], seed=1)
-    assert other.history != first.history
+    one, other = (
+        laboratory.train("B0B", tmp_path / f"seed{seed}", seed=seed, keep_weights=False)
+        for seed in (0, 1)
+    )
+    assert one.history != other.history
+
+
+def test_a_base_of_another_seed_is_refused(laboratory, bases, tmp_path):
+    with pytest.raises(ValueError, match=r"--base.*baseA.*differs in seed"):
+        laboratory.train("A3B", tmp_path / "A3B", bases["baseA"], seed=1)
+
+
+def test_weights_of_an_earlier_training_do_not_stay_beside_new_results(laboratory, tmp_path):
+    laboratory.train("B0B", tmp_path / "B0B")
+    again = laboratory.train("B0B", tmp_path / "B0B", keep_weights=False)
+    assert not again.folder.weights.exists()
 
 
 class Killed(BaseException):
@@ -314,5 +328,5 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_images_that_are_no_store_are_refused(laboratory, tmp_path: Path):
-    with pytest.raises(image_store.StoreError, match="manifest"):
+    with pytest.raises(image_store.StoreError, match="there is no folder"):
         replace(laboratory, images=tmp_path / "none").train("baseB", tmp_path / "baseB")

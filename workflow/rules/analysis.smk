@@ -46,7 +46,7 @@ rule collect_networks:
 rule estimate_effects:
     input:
         table="<results>/tables/networks.csv",
-        labels="<store>/validation.labels.npy",
+        labels=ancient("<store>/validation.labels.npy"),
         # With one replicate the intervals come from the single predictions.
         predictions=(of_every_network("predictions.npy") if ONE_REPLICATE else []),
     output:

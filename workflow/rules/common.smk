@@ -1,6 +1,7 @@
 # The study, checked and complete, and what the rules ask of it. No rule reads config itself.
 import json
 import os
+import shlex
 import sys
 from functools import cache, partial
 from pathlib import Path
@@ -37,6 +38,9 @@ def typed(value):
     return yaml.safe_load(value) if isinstance(value, str) else value
 
 
+# Two studies that name no study must not share a folder.
+if workflow.overwrite_configfiles:
+    config.setdefault("study", Path(workflow.overwrite_configfiles[-1]).stem)
 update_config(config, typed(workflow.config_settings.config))
 try:
     STUDY = study_file.complete(config)
@@ -47,6 +51,11 @@ except study.StudyError as error:
 config.update(STUDY)
 
 STORE = f"images/{images.store_name(STUDY['dataset'])}"
+STORE_ARRAYS = [
+    f"{STORE}/{part}.{kind}.npy"
+    for part in ("train", "validation")
+    for kind in ("images", "labels")
+]
 RESULTS = f"results/{STUDY['study']}"
 SPLITS = study.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
@@ -126,7 +135,7 @@ def split_flag(wildcards):
         half: study.as_groups(STUDY["splits"]["dissimilar"][half])
         for half in networks.HALVES
     }
-    return f"--groups '{as_json(groups)}'"
+    return f"--groups {shlex.quote(as_json(groups))}"
 
 
 def figure_files(figure):

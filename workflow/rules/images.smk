@@ -8,14 +8,8 @@
 rule prepare_images:
     output:
         manifest="<store>/manifest.json",
-        arrays=multiext(
-            "<store>/",
-            "train.images.npy",
-            "train.labels.npy",
-            "validation.images.npy",
-            "validation.labels.npy",
-            "classes.csv",
-        ),
+        arrays=STORE_ARRAYS,
+        classes="<store>/classes.csv",
     log:
         "<results>/logs/prepare_images.log",
     benchmark:

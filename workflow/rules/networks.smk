@@ -12,18 +12,10 @@ KEPT_WEIGHTS = (
 
 rule train_base:
     input:
-        # The manifest stands for the arrays: it holds their checksums, and Snakemake compares it
-        # by content, which it would not do with files of their size.
+        # The manifest, which holds the arrays' checksums, stands for them: Snakemake compares small
+        # files by content and large ones by time.
         manifest="<store>/manifest.json",
-        arrays=ancient(
-            multiext(
-                "<store>/",
-                "train.images.npy",
-                "train.labels.npy",
-                "validation.images.npy",
-                "validation.labels.npy",
-            )
-        ),
+        arrays=ancient(STORE_ARRAYS),
         split="<results>/splits/{split}.csv",
     output:
         metrics="<base>/metrics.json",
@@ -61,7 +53,7 @@ rule train_base:
 
 use rule train_base as train_treatment with:
     input:
-        # As above: the base's metrics, which hold its weights' checksum, stand for the weights.
+        # In the same way, the base's metrics stand for its weights.
         manifest=rules.train_base.input.manifest,
         arrays=rules.train_base.input.arrays,
         split=rules.train_base.input.split,

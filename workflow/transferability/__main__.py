@@ -150,6 +150,29 @@ def _write_table(table, path: Path) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
+class Section(dict):
+    """A section of a study, given by hand or by Snakemake; it has to be complete."""
+
+    def __missing__(self, key: str) -> None:
+        raise ValueError(f"the JSON of a section lacks the key {key!r}; it has {', '.join(self)}")
+
+
+def _section(text: str) -> Section:
+    try:
+        section = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON ({error})") from error
+    if not isinstance(section, dict):
+        raise argparse.ArgumentTypeError(f'{text!r} is no section in JSON, such as {{"seed": 0}}')
+    return Section(section)
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
     top = argparse.ArgumentParser(prog="python -m transferability", description=__doc__)
@@ -167,7 +190,7 @@ def parser() -> argparse.ArgumentParser:
         return {"type": Path, "help": text, **options}
 
     def section(text: str, **options) -> dict:
-        return {"type": json.loads, "metavar": "JSON", "help": text, **options}
+        return {"type": _section, "metavar": "JSON", "help": text, **options}
 
     images = path("folder of the image store")
     table = path("tables/networks.csv")
@@ -177,7 +200,12 @@ def parser() -> argparse.ArgumentParser:
         prepare_images,
         settings=section("the study's section dataset"),
         folder=path("folder of the image store to write"),
-        workers={"type": int, "default": 1, "required": False, "help": "processes that draw"},
+        workers={
+            "type": _at_least_one,
+            "default": 1,
+            "required": False,
+            "help": "processes that draw",
+        },
     )
     command(
         split_classes,
@@ -200,7 +228,12 @@ def parser() -> argparse.ArgumentParser:
             "predictions.npy always are, weights.safetensors if it is named",
             nargs="+",
         ),
-        threads={"type": int, "default": 1, "required": False, "help": "threads of the processor"},
+        threads={
+            "type": _at_least_one,
+            "default": 1,
+            "required": False,
+            "help": "threads of the processor",
+        },
     )
     command(
         collect_networks,
@@ -247,12 +280,6 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
     try:
         flags.run(flags)
-    except KeyError as error:
-        # The sections of a study that a flag holds have to be complete.
-        if flags.debug:
-            raise
-        logging.error("a JSON section lacks the key %s; --debug shows where it was needed", error)
-        return 1
     except (OSError, ValueError, ArithmeticError) as error:
         if flags.debug:
             raise

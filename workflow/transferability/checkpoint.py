@@ -27,7 +27,10 @@ def save(path: Path | str, tensors: Mapping[str, torch.Tensor], header: dict) ->
     with files.whole(path) as temporary:
         # One entry, since safetensors writes several in any order.
         metadata = {"checkpoint": json.dumps({"header": text, "sha256": digest})}
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        try:
+            safetensors.torch.save_file(tensors, temporary, metadata)
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{path}: cannot be written ({error})") from error
         files.share(temporary)
     return digest
 

@@ -15,7 +15,7 @@ def choose_device(wanted: str) -> torch.device:
     }
     if wanted == "auto":
         wanted = next(name for name, there in available.items() if there)
-    if not available[wanted]:
+    if not available.get(wanted):
         there = ", ".join(name for name, yes in available.items() if yes)
         raise ValueError(
             f"recipe.device: {wanted} is not available here, only {there}; "
@@ -36,6 +36,21 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     else:
         fast = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
     return "bf16" if fast else "fp32"
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """The order of images and weights in memory that a device is fast in.
+
+    Not on Apple's MPS, where gradients of channels-last tensors have been wrong (pytorch issues
+    107214 and 175189).
+    """
+    return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+
+
+def use_precision(precision: str) -> None:
+    """Let fp32 be fp32: by default CUDA rounds the factors of convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
 
 
 def describe(device: torch.device) -> str:

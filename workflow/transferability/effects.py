@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 
 from transferability.intervals import (
-    NO_INTERVAL,
-    OVER_CLUSTERS,
     OVER_IMAGES,
     REPLICATE,
     Correct,
     Images,
+    difference_of_means,
     mean_over_replicates,
-    over_clusters,
 )
 
 logger = logging.getLogger(__name__)
@@ -57,7 +55,7 @@ REQUIRED = [*IDENTITY, "network", "kind", "n", "fine_tuned", "top1"]
 MEAN = ["estimator", "mean", "low", "high", "interval", "replicates"]
 DESCRIBED = ["study", "split_kind", "target", "target_size"]
 EFFECTS_COLUMNS = [*DESCRIBED, "effect", "n", *MEAN]
-BOOST_COLUMNS = [*DESCRIBED, "layers", "comparison", *MEAN, "networks"]
+BOOST_COLUMNS = [*DESCRIBED, "layers", "n", "comparison", *MEAN, "networks"]
 
 
 def checked(networks: pd.DataFrame) -> pd.DataFrame:
@@ -196,12 +194,13 @@ def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataF
     targets, their differences are averaged inside a replicate and `target` reads A+B. On other
     splits each target has its own rows.
 
-    With two or more replicates the interval is Student's t over replicates. With one it is a
-    paired percentile bootstrap over validation images, narrower than the truth since it knows
-    nothing of training noise. `correct(row)` gives, for one row of `networks`, the 0/1
-    correctness of each validation image of its target half, in store order. The bootstrap
-    decides the width only, the scores in the table the location: where a score is not the
-    final accuracy (`mean_of_10_best`), the interval is shifted by the difference of the two.
+    With several splits the interval is Student's t over the splits' means; with several seeds of
+    one split it is over these, and holds for that split alone. With one replicate it is a paired
+    percentile bootstrap over validation images, narrower than the truth since it knows nothing of
+    training noise. `correct(row)` gives, for one row of `networks`, the 0/1 correctness of each
+    validation image of its target half, in store order. The bootstrap decides the width only, the
+    scores in the table the location: where a score is not the final accuracy (`mean_of_10_best`),
+    the interval is shifted by the difference of the two.
     Without `correct`, low and high are NaN and interval is `none`.
 
     Raises ValueError when a column is missing, a network is listed twice, or networks that are
@@ -249,14 +248,9 @@ def _pooled_boost(
     treated: pd.DataFrame, control: pd.DataFrame, images: Images | None
 ) -> dict[str, object]:
     mean = treated["top1"].mean() - control["top1"].mean()
-    clusters = pd.concat(
-        [side.groupby(REPLICATE)["top1"].agg(["sum", "count"]) for side in (treated, control)],
-        axis=1,
-    ).fillna(0)
-    low, high, interval = np.nan, np.nan, NO_INTERVAL
-    if len(clusters) >= 2:
-        (low, high), interval = over_clusters(clusters), OVER_CLUSTERS
-    elif images:
+    low, high, interval = difference_of_means(treated, control, "top1")
+    replicates = len(pd.concat([treated, control])[REPLICATE].drop_duplicates())
+    if replicates == 1 and images:
         weights = pd.Series(
             np.repeat([1 / len(treated), -1 / len(control)], [len(treated), len(control)]),
             index=treated.index.append(control.index),
@@ -270,7 +264,7 @@ def _pooled_boost(
         "low": low,
         "high": high,
         "interval": interval,
-        "replicates": len(clusters),
+        "replicates": replicates,
         "networks": len(treated),
     }
 
@@ -279,8 +273,9 @@ def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFram
     """boost.csv: what AnB+ gains over the base and over BnB+, on average over layers (Table 1).
 
     Columns: study, split_kind, target, target_size, layers (1-N, 3-N and 5-N, N the largest n of
-    the AnB+), comparison (base or selffer), estimator, mean, low, high (differences in top-1, as
-    fractions), interval (its kind), replicates and networks (how many AnB+ entered).
+    the AnB+), n (those of them that the study has, such as `3 4 7`), comparison (base or
+    selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
+    kind), replicates and networks (how many AnB+ entered).
 
     `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
     paper's estimator: the mean over the AnB+ less the mean over the control networks, each
@@ -288,9 +283,8 @@ def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFram
     which the table lists an AnB+, be it without score; where the scored AnB+ and the controls
     are of different halves, `target` says so (`B vs A+B`).
 
-    With two or more replicates the interval of `paired` is Student's t over replicates, that of
-    `pooled` a percentile bootstrap over replicates. With one it is the bootstrap over images of
-    `estimate`, and `none` without `correct`.
+    Intervals are Student's t over splits, or over the seeds of one split; with one replicate, the
+    bootstrap over images of `estimate`, and `none` without `correct`.
 
     Raises ValueError as `estimate` does. Source: Yosinski et al. 2014, Table 1.
     """
@@ -305,9 +299,13 @@ def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFram
         scored = table[_in_group(table, key) & halves & table["top1"].notna()]
         own = pairs[_in_group(pairs, key)]
         for start in [start for start in FIRST_LAYERS if start <= last]:
+            entered = sorted(group.loc[(group["n"] >= start) & group["top1"].notna(), "n"].unique())
             for comparison, effect in COMPARISONS.items():
                 described = dict(
-                    zip(GROUP, key, strict=True), layers=f"{start}-{last}", comparison=comparison
+                    zip(GROUP, key, strict=True),
+                    layers=f"{start}-{last}",
+                    n=" ".join(map(str, entered)),
+                    comparison=comparison,
                 )
                 differences = own[(own["effect"] == effect) & (own["n"] >= start)]
                 if len(differences):

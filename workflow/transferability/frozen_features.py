@@ -37,15 +37,19 @@ def compute(
     one = layers(sets[0].images[:1])
     if one.nbytes * sum(len(images) for images in sets) > MOST_BYTES:
         return None
-    return [
-        replace(
-            images,
-            images=torch.cat(
-                [_channels_last(layers(batch)) for batch in batches.ordered(images, batch_size)]
-            ),
-        )
-        for images in sets
-    ]
+    return [replace(images, images=_features(layers, images, one, batch_size)) for images in sets]
+
+
+def _features(
+    layers: nn.Sequential, images: batches.ImageSet, one: torch.Tensor, batch_size: int
+) -> torch.Tensor:
+    # Filled in place: to join the batches' features would take twice their memory.
+    features = _channels_last(one).new_empty((len(images), *_channels_last(one).shape[1:]))
+    filled = 0
+    for batch in batches.ordered(images, batch_size):
+        features[filled : filled + len(batch)] = _channels_last(layers(batch))
+        filled += len(batch)
+    return features
 
 
 def _channels_last(features: torch.Tensor) -> torch.Tensor:
@@ -54,7 +58,7 @@ def _channels_last(features: torch.Tensor) -> torch.Tensor:
 
 
 class ChannelsFirst(nn.Module):
-    """N×H×W×C → N×C×H×W in channels-last order, as layers take it; N×C as it is."""
+    """N×H×W×C → N×C×H×W, as layers take it; N×C as it is."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features.permute(0, 3, 1, 2) if features.ndim == 4 else features
+        return batches.channels_first(features) if features.ndim == 4 else features

@@ -13,68 +13,96 @@ Correct = Callable[[pd.Series], np.ndarray]
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
-OVER_REPLICATES = "t over replicates"
+OVER_SPLITS = "t over splits"
+OVER_SEEDS = "t over seeds"
 OVER_IMAGES = "bootstrap over images"
-OVER_CLUSTERS = "bootstrap over replicates"
 NO_INTERVAL = "none"
 
 REPLICATE = ["split", "seed"]
 
 
+def _t_interval(units: np.ndarray) -> np.ndarray:
+    """2 × groups: low and high of the mean of each row's units, by Student's t."""
+    with warnings.catch_warnings():
+        # Equal units rightly give an interval of no width; scipy doubts its precision.
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        return np.array(stats.ttest_1samp(units, 0, axis=-1).confidence_interval(CONFIDENCE))
+
+
 def mean_over_replicates(values: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Mean of `value` for each group `by`, over replicates (split, seed), with its t interval.
 
-    What a replicate holds several of (targets, layers) is averaged inside it first. Columns:
-    `by`, mean, low, high (95 %), interval and replicates. With one replicate low and high are
-    NaN and interval is `none`.
+    What a replicate holds several of (targets, layers) is averaged inside it first. Seeds of one
+    split share its classes and are not independent draws of an effect: with several splits, the
+    interval is over the splits' means; with one, it is over its seeds and holds for that split
+    alone. Columns: `by`, mean, low, high (95 %), interval (`t over splits`, `t over seeds` or, with
+    one replicate, `none`, low and high being NaN) and replicates.
     """
     inside = values.groupby([*by, *REPLICATE], as_index=False)[value].mean()
-    groups = inside.groupby(by)[value]
-    table = groups.agg(mean="mean", replicates="count").assign(low=np.nan, high=np.nan)
+    of_splits = inside.groupby([*by, "split"], as_index=False)[value].mean()
+    several = of_splits.groupby(by)[value].transform("count") >= 2
+    one = inside.groupby(by)["split"].transform("nunique") == 1
+    units = pd.concat([of_splits[several], inside[one]]).sort_values(by, kind="stable")
+    groups = units.groupby(by)[value]
+    table = groups.agg(mean="mean", units="count").assign(low=np.nan, high=np.nan)
     counts = groups.transform("count")
     for count in np.unique(counts[counts >= 2]):
-        # Grouping sorted the rows, so each group's replicates lie next to one another.
-        matrix = inside.loc[counts == count, value].to_numpy().reshape(-1, count)
-        with warnings.catch_warnings():
-            # Equal replicates rightly give an interval of no width; scipy doubts its precision.
-            warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
-            interval = stats.ttest_1samp(matrix, 0, axis=1).confidence_interval(CONFIDENCE)
-        table.loc[table["replicates"] == count, "low"] = interval.low
-        table.loc[table["replicates"] == count, "high"] = interval.high
-    table["interval"] = np.where(table["replicates"] >= 2, OVER_REPLICATES, NO_INTERVAL)
-    return table.reset_index()
+        # The rows are sorted, so each group's units lie next to one another.
+        matrix = units.loc[counts == count, value].to_numpy().reshape(-1, count)
+        table.loc[table["units"] == count, ["low", "high"]] = _t_interval(matrix).T
+    splits = inside.groupby(by)["split"].nunique()
+    table["replicates"] = inside.groupby(by).size()
+    table["interval"] = np.select(
+        [splits >= 2, table["units"] >= 2], [OVER_SPLITS, OVER_SEEDS], NO_INTERVAL
+    )
+    return table.drop(columns="units").reset_index()
+
+
+def difference_of_means(
+    treated: pd.DataFrame, control: pd.DataFrame, value: str
+) -> tuple[float, float, str]:
+    """Low, high and kind of the t interval of the mean of `treated` less that of `control`.
+
+    The units, splits or the seeds of one split, may hold unequal numbers of networks: each is
+    counted with its linearised contribution to the difference, which is its own difference where
+    all hold the same. NaN and `none` with one unit.
+    """
+    several = pd.concat([treated["split"], control["split"]]).nunique() >= 2
+    unit, kind = (["split"], OVER_SPLITS) if several else (REPLICATE, OVER_SEEDS)
+    sides = [side.groupby(unit)[value].agg(["sum", "count"]) for side in (treated, control)]
+    units = pd.concat(sides, axis=1, keys=["treated", "control"]).fillna(0)
+    if len(units) < 2:
+        return np.nan, np.nan, NO_INTERVAL
+    means = {"treated": treated[value].mean(), "control": control[value].mean()}
+    contribution = {
+        side: (units[side]["sum"] - mean * units[side]["count"]) / units[side]["count"].mean()
+        for side, mean in means.items()
+    }
+    difference = means["treated"] - means["control"]
+    low, high = _t_interval(
+        (difference + contribution["treated"] - contribution["control"]).to_numpy()
+    )
+    return low, high, kind
 
 
 def _sum_of_means(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
     return sum(sample.mean(axis=axis) for sample in samples)
 
 
-def _difference_of_means(
-    treated: np.ndarray, n_treated: np.ndarray, control: np.ndarray, n_control: np.ndarray, axis=-1
-) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return treated.sum(axis) / n_treated.sum(axis) - control.sum(axis) / n_control.sum(axis)
-
-
-def _bootstrap(samples: list[np.ndarray], statistic: Callable, paired: bool) -> np.ndarray:
-    """Low and high of the percentile bootstrap; resamples without a value are left out."""
-    with warnings.catch_warnings():
-        # Said by scipy of resamples without a value, which are dealt with below.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
-            samples,
-            statistic,
-            n_resamples=RESAMPLES,
-            # Bounds the memory of one batch to some 100 MB.
-            batch=max(1, min(RESAMPLES, 5_000_000 // max(len(sample) for sample in samples))),
-            vectorized=True,
-            paired=paired,
-            confidence_level=CONFIDENCE,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        )
-    tail = 50 * (1 - CONFIDENCE)
-    return np.nanpercentile(result.bootstrap_distribution, [tail, 100 - tail])
+def _bootstrap(samples: list[np.ndarray]) -> np.ndarray:
+    """Low and high of the percentile bootstrap of the sum of the samples' means."""
+    result = stats.bootstrap(
+        samples,
+        _sum_of_means,
+        n_resamples=RESAMPLES,
+        # Bounds the memory of one batch to some 100 MB.
+        batch=max(1, min(RESAMPLES, 5_000_000 // max(len(sample) for sample in samples))),
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return np.array(result.confidence_interval)
 
 
 class Images:
@@ -107,15 +135,5 @@ class Images:
                     "evaluate them on the same image store"
                 )
             samples.append(np.tensordot(rows.to_numpy(), np.stack(images), axes=1))
-        low_high = _bootstrap(samples, _sum_of_means, paired=False)
+        low_high = _bootstrap(samples)
         return low_high + (location - _sum_of_means(*samples))
-
-
-def over_clusters(clusters: pd.DataFrame) -> np.ndarray:
-    """Low and high of a difference of two means, by a bootstrap over replicates.
-
-    `clusters` has one row per replicate: sum and number of treated networks' scores, sum and
-    number of the control networks'. Replicates are drawn whole, so the four stay together, and
-    may be unequally filled.
-    """
-    return _bootstrap(list(clusters.to_numpy(float).T), _difference_of_means, paired=True)

@@ -8,6 +8,7 @@ weights.safetensors   for bases; for the others if the study asks
 resume.safetensors    while training: all that is needed to go on
 """
 
+import itertools
 import json
 import logging
 from collections.abc import Sequence
@@ -102,8 +103,8 @@ class NetworkFolder:
                 return tensors, header["state"]
             differing = [key for key in wanted if found.get(key) != wanted[key]]
             reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
-        number = len(list(self.path.glob("resume.set-aside*.safetensors")))
-        aside = self.resume.with_name(f"resume.set-aside{number}.safetensors")
+        places = (self.path / f"resume.set-aside{k}.safetensors" for k in itertools.count())
+        aside = next(place for place in places if not place.exists())
         self.resume.replace(aside)
         log.warning("%s; set aside as %s, training starts from the beginning", reason, aside.name)
         return None

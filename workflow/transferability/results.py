@@ -1,6 +1,7 @@
 """From the folders of networks to tidy tables, a row a network and a row an evaluation."""
 
 import json
+import logging
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -11,6 +12,8 @@ import pandas as pd
 
 from transferability.network_folder import NetworkFolder, read_history
 from transferability.networks import parse_name
+
+log = logging.getLogger(__name__)
 
 COLUMNS = [
     "study",
@@ -57,7 +60,7 @@ def collect(
     evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Raises
     ValueError naming the file that is missing or no JSON.
     """
-    rows, evaluations = [], []
+    rows, evaluations, made_by = [], [], {}
     for split in splits:
         for seed in seeds:
             for name in names:
@@ -66,12 +69,38 @@ def collect(
                 metrics, history = _read(folder)
                 if score == "mean_of_10_best":
                     metrics["top1"] = mean_of_best(line["top1"] for line in history)
+                made_by.setdefault((split, seed), []).append(_made_by(metrics))
                 rows.append({**key, **asdict(parse_name(name)), **metrics})
                 evaluations += [{**key, **line} for line in history]
+    _warn_of_mixtures(made_by)
     return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(evaluations)
 
 
+def _made_by(metrics: dict) -> dict[str, str]:
+    identity = metrics.get("identity", {})
+    return {
+        "device": metrics["device"],
+        "precision": metrics["precision"],
+        "torch version": identity.get("torch"),
+        "code": identity.get("code"),
+    }
+
+
+def _warn_of_mixtures(made_by: dict[tuple[str, int], list[dict[str, str]]]) -> None:
+    """Say where networks that are compared were not trained in the same way."""
+    for (split, seed), makings in made_by.items():
+        for what in makings[0]:
+            kinds = sorted({str(making[what]) for making in makings})
+            if len(kinds) > 1:
+                log.warning(
+                    "%s seed %s: its networks differ in %s (%s), and effects hold that too",
+                    *(split, seed, what, ", ".join(kinds)),
+                )
+
+
 def _read(folder: NetworkFolder) -> tuple[dict, list[dict]]:
+    if not folder.metrics.exists():
+        raise ValueError(f"{folder.metrics}: is missing; the network has to be trained first")
     try:
         metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
         history = read_history(folder.history)

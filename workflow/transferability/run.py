@@ -1,6 +1,7 @@
 """A training under way: all that changes from step to step, and how it is kept and restored."""
 
 import math
+import time
 from collections import OrderedDict
 
 import torch
@@ -68,6 +69,7 @@ class Run:
 
     def take(self, learned: batches.ImageSet, validation: batches.ImageSet) -> None:
         """Take the images, as features of the frozen layers where these are always the same."""
+        start = time.perf_counter()
         self.learned, self.validation = learned, validation
         fixed = frozen_features.unchanging_layers(
             self.network[: self.frozen_layers], self.recipe["augment"]
@@ -84,6 +86,8 @@ class Run:
             self.learned, self.validation = features
             self.entry = frozen_features.ChannelsFirst()
             self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
+        # It stands for the frozen layers' share of every epoch, and so is part of the training.
+        self.seconds += time.perf_counter() - start
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The network's parameters and buffers and the optimizer's momenta."""

@@ -125,15 +125,14 @@ def check(
 
 
 def _check_overrides(study: dict, layer_count: int) -> None:
-    """An override that can match nothing is a mistake; one whose n is left out of the layers for
-    now is not."""
+    """An override that can match nothing is a mistake; one whose n is not among the layers for now
+    is not."""
+    candidates = list(_all_networks({**study, "layers": "all"}, layer_count))
     for i, override in enumerate(study["overrides"]):
-        where = {key: value for key, value in override["where"].items() if key != "n"}
-        if not any(_matches(where, *network) for network in _all_networks(study, layer_count)):
+        if not any(_matches(override["where"], *network) for network in candidates):
             raise StudyError(
-                f"overrides[{i}].where: it matches no network of this study; compare network, "
-                "split, seed, target and target_size with what the study trains, for instance by "
-                "snakemake -n"
+                f"overrides[{i}].where: it matches no network of this study; compare it with what "
+                "the study trains, for instance by snakemake -n"
             )
 
 

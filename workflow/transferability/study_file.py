@@ -146,9 +146,12 @@ def _describe(error: jsonschema.ValidationError) -> str:
     if error.validator == "uniqueItems":
         return f"{key}: {value} names a value twice; name each once"
     if error.validator == "type":
-        return f"{key}: {value} is not {TYPES[expected]}{_hint(error.instance)}{_purpose(error)}"
+        hint = _hint(error.instance, expected)
+        return f"{key}: {value} is not {TYPES[expected]}{hint}{_purpose(error)}"
     if error.validator in BOUNDS:
         bound = BOUNDS[error.validator].format(expected)
+        if error.schema.get("minItems") == error.schema.get("maxItems") is not None:
+            bound = f"a list of exactly {expected}"
         return f"{key}: {value} is not possible; expected {bound}{_purpose(error)}"
     if error.validator == "oneOf":
         forms = " or ".join(_form(choice) for choice in expected)
@@ -156,15 +159,19 @@ def _describe(error: jsonschema.ValidationError) -> str:
     return f"{key}: {value} is not allowed{_purpose(error)}"
 
 
-def _hint(value: object) -> str:
-    """What is probably wrong with a text that looks like a number."""
+def _hint(value: object, expected: str) -> str:
+    """How a value of the wrong type was probably meant."""
+    if expected == "array" and not isinstance(value, dict):
+        return f"; write [{value}]"
+    if expected not in ("integer", "number") or not isinstance(value, str):
+        return ""
     try:
         float(value)
-    except (TypeError, ValueError):
+    except ValueError:
         return ""
-    if not isinstance(value, str):
-        return ""
-    return " (write it without quotes; YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3)"
+    if "e" in value.lower():
+        return "; YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3"
+    return "; write it without quotes"
 
 
 def _form(schema: dict) -> str:
@@ -177,7 +184,7 @@ def _form(schema: dict) -> str:
     if "oneOf" in schema:
         return " or ".join(_form(choice) for choice in schema["oneOf"])
     if schema["type"] == "array":
-        return f"a list, each of it {_form(schema['items'])}"
+        return f"a list, such as [1, 2], of which each is {_form(schema['items'])}"
     if schema["type"] == "object":
         return f"a section with the keys {' and '.join(schema['properties'])}"
     return {"null": "null"}.get(schema["type"]) or TYPES[schema["type"]]
@@ -205,9 +212,25 @@ def _unknown_keys(error: jsonschema.ValidationError) -> Iterator[str]:
         if name in allowed:
             continue
         close = difflib.get_close_matches(str(name), allowed, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        elsewhere = _sections_with(name)
+        hint = ""
+        if close:
+            hint = f"did you mean {close[0]}? "
+        elif elsewhere:
+            hint = f"it belongs in {' or '.join(elsewhere)}; "
         key = _key([*error.absolute_path, name])
         yield f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
+
+
+def _sections_with(name: str) -> list[str]:
+    """The places of a study that have a key of that name."""
+    top = _schema()["properties"]
+    places = ["the top of the file"] * (name in top)
+    for section, schema in top.items():
+        parts = [_resolve(schema)]
+        parts += [_resolve(choice["then"]) for choice in parts[0].get("allOf", [])]
+        places += [section] * any(name in part.get("properties", {}) for part in parts)
+    return places
 
 
 def _purpose(error: jsonschema.ValidationError) -> str:

@@ -49,17 +49,27 @@ def train(
     network = transplant.initialised(
         task.architecture, store.train_images.shape[1], len(learned.classes), stream
     )
-    weights, base_digest = load_base(task, base)
+    if task.n >= len(network):
+        raise ValueError(
+            f"network {task.network}: n = {task.n}, and {task.architecture['name']} has "
+            f"{len(network)} layers, of which the last is always new"
+        )
+    devices.use_precision(precision)
+    trained_on = {
+        "images_sha256": store.digest,
+        "split_sha256": hashlib.sha256(split.read_bytes()).hexdigest(),
+    }
+    weights, base_digest = load_base(task, base, trained_on)
 
     # Where the parameters come from, stated once: resume, else transplant, else new.
     identity = {
         **asdict(task),
-        "images": store.digest,
-        "classes": hashlib.sha256(split.read_bytes()).hexdigest(),
+        **trained_on,
         "base_sha256": base_digest,
         "code": code,
         "torch": torch.__version__,
         "precision": precision,
+        "device": device.type,
     }
     resumed = folder.load_resume(identity)
     if resumed is not None:
@@ -75,7 +85,7 @@ def train(
         except transplant.TransplantError as error:
             raise transplant.TransplantError(f"{base}: {error}") from error
 
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
     normalise = batches.Normalise(learned.images).to(device)
     run = Run(network, task, normalise, precision, stream)
@@ -83,7 +93,10 @@ def train(
         run.restore(*resumed)
         log.info("%s goes on after epoch %d", task.network, run.epoch)
     run.take(learned, validation)
+    # Where these are features now, nothing holds the images any more.
+    learned, validation = run.learned, run.validation
 
+    evaluation = None
     while run.epoch < recipe["epochs"]:
         train_loss = train_one_epoch(run)
         if run.epoch % recipe["evaluate_every"] == 0 or run.epoch == recipe["epochs"]:
@@ -102,12 +115,16 @@ def train(
             log.info("%s %s", task.network, run.history[-1])
         folder.save_resume(run.tensors(), identity, run.state())
 
-    evaluation = evaluate(run)
+    if evaluation is None:
+        # It went on after its last epoch.
+        evaluation = evaluate(run)
     folder.write_history(run.history)
     predictions = np.full(len(store.validation_labels), -1, np.int32)
     predictions[validation.indices] = validation.classes[evaluation.predictions]
     folder.write_predictions(predictions)
     digest = None
+    # Weights of an earlier training, by another recipe, must not lie beside these results.
+    folder.weights.unlink(missing_ok=True)
     if keep_weights:
         digest = checkpoint.save(folder.weights, network.state_dict(), identity)
     return {
@@ -142,21 +159,32 @@ def load_data(
     )
 
 
-def load_base(task: Task, path: Path | None) -> tuple[dict[str, torch.Tensor], str | None]:
+def load_base(
+    task: Task, path: Path | None, trained_on: dict
+) -> tuple[dict[str, torch.Tensor], str | None]:
     """The weights that the task copies from, and their sha256; none if it copies none.
 
-    Raises ValueError if they are missing, not wanted, or of another network than the task's base.
+    Raises ValueError if they are missing, not wanted, or of another network, split, seed or
+    image store than the task's base.
     """
     if path is None or task.base is None:
         if path is None and task.base is None:
             return {}, None
         wanted = f"the weights of {task.base}" if task.base else "no weights"
-        raise ValueError(f"--base: network {task.network} copies {wanted}, and got {path}")
+        given = f"got {path}" if path else "got none; give --base"
+        raise ValueError(f"--base: network {task.network} copies {wanted}, and {given}")
     weights, header, digest = checkpoint.load(path)
-    if header.get("network") != task.base:
+    wanted = {
+        "network": task.base,
+        "split": task.split,
+        "seed": task.seed,
+        **trained_on,
+    }
+    differing = [key for key in wanted if header.get(key) != wanted[key]]
+    if differing:
         raise ValueError(
-            f"--base: network {task.network} copies {task.base}, and {path} holds the weights of "
-            f"{header.get('network', 'another kind of file')}"
+            f"--base: network {task.network} copies {task.base} of its own study, and {path} "
+            f"differs in {', '.join(differing)} (network {header.get('network')})"
         )
     return weights, digest
 

@@ -3,15 +3,17 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from transferability.effects import size_order
-from transferability.figures.panels import reach, trained
+from transferability.figures.panels import T_INTERVALS, reach, trained
 from transferability.figures.style import (
     BLACK,
     BLUE,
     DASHED,
     LOOKS,
     ORANGE,
+    PURPLE,
     WIDTH,
     Look,
     empty,
@@ -25,6 +27,7 @@ from transferability.intervals import mean_over_replicates
 
 FROZEN = Look("frozen", "BnB, AnB, RnB", BLUE, "o", True, "-", -0.06)
 FINE_TUNED = Look("fine-tuned", "BnB+, AnB+", ORANGE, "^", False, DASHED, 0.06)
+NOTHING_COPIED = Look("B0B", "nothing copied or frozen", PURPLE, "s", False, "none", -0.14)
 BASE, LONG_BASE = LOOKS["base", False], LOOKS["long_base", False]
 SCALES = ((3 * 3600, 3600, "hours"), (600, 60, "minutes"), (0, 1, "seconds"))
 
@@ -36,16 +39,21 @@ def _scaled(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return rows.assign(time=rows["seconds"] / seconds), unit
 
 
+def _groups(rows: pd.DataFrame) -> dict[Look, pd.Series]:
+    """Which rows are drawn in which look."""
+    treated, fine_tuned = ~rows["kind"].isin(["base", "long_base"]), rows["fine_tuned"]
+    return {
+        BASE: rows["kind"] == "base",
+        LONG_BASE: rows["kind"] == "long_base",
+        NOTHING_COPIED: treated & (rows["n"] == 0),
+        FROZEN: treated & (rows["n"] > 0) & ~fine_tuned,
+        FINE_TUNED: treated & (rows["n"] > 0) & fine_tuned,
+    }
+
+
 def _draw(axes: Axes, rows: pd.DataFrame, value: str) -> None:
-    fine_tuned = rows["fine_tuned"]
-    bases = rows["kind"].isin(["base", "long_base"])
-    for own, look in (
-        (rows[rows["kind"] == "base"], BASE),
-        (rows[rows["kind"] == "long_base"], LONG_BASE),
-        (rows[~bases & ~fine_tuned], FROZEN),
-        (rows[~bases & fine_tuned], FINE_TUNED),
-    ):
-        own = own.dropna(subset=value)
+    for look, of_look in _groups(rows).items():
+        own = rows[of_look].dropna(subset=value)
         if own.empty:
             continue
         marks = {"color": look.colour, "marker": look.marker, "mfc": face(look)}
@@ -58,7 +66,6 @@ def _draw(axes: Axes, rows: pd.DataFrame, value: str) -> None:
         if look is BASE:
             axes.axhline(mean["mean"].iloc[0], color=BLACK, lw=0.7, ls=":")
     layer_axis(axes, sorted({0, *rows["n"]}))
-    axes.set_ylim(bottom=0)
 
 
 @styled
@@ -80,23 +87,21 @@ def cost(networks: pd.DataFrame) -> Figure:
         _draw(right, rows, "images_per_second")
         left.set_ylabel(f"training time ({unit})")
         right.set_ylabel("images a second")
-        right.yaxis.set_major_formatter("{x:,.0f}")
+        left.set_ylim(bottom=0)
+        right.set_yscale("log")
+        right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        right.yaxis.set_major_formatter("{x:,.10g}")
+        right.yaxis.set_minor_formatter(NullFormatter())
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
             axes.set_title("" if size == "all" else f"{size} images a class")
-    bases = table["kind"].isin(["base", "long_base"])
-    handles = [sample(BASE, "baseB")]
-    if (table["kind"] == "long_base").any():
-        handles.append(sample(LONG_BASE, "base2B"))
-    for look, treated in ((FROZEN, ~table["fine_tuned"]), (FINE_TUNED, table["fine_tuned"])):
-        if (treated & ~bases).any():
-            handles.append(sample(look, look.label))
-    figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    handles = [sample(look, look.label) for look, rows in _groups(table).items() if rows.any()]
+    figure.legend(handles=handles, loc="outside upper left", ncols=5)
     replicates = len(table[["split", "seed"]].drop_duplicates())
     note(
         figure,
         "Small markers: networks; large markers: means.",
-        f"Bars: 95 % t intervals over {replicates} replicates (split, seed)."
+        f"{replicates} replicates; bars: 95 % {T_INTERVALS}."
         if replicates > 1
         else "One replicate: no intervals over replicates.",
         f"Device and precision: {_machines(table)}.",

@@ -35,6 +35,9 @@ COLOURS = {
     (RANDOM, "B"): (SKY, "P"),
     (RANDOM, "A"): ("#56636b", "X"),
 }
+# Bands of more lines than this would cover one another: those have bars, side by side, which
+# take up so much of a layer.
+BANDS, SPREAD = 2, 0.8
 
 
 def _look(treatment: tuple[str, bool], panel: Panel) -> Look:
@@ -58,7 +61,7 @@ def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], tit
     layers = {0}
     for number, panel in enumerate(panels):
         rows = panel.rows
-        look = _look(treatment, panel)._replace(offset=0.1 * (number - (len(panels) - 1) / 2))
+        look = _look(treatment, panel)._replace(offset=0.15 * (number - (len(panels) - 1) / 2))
         own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
         draw_networks(axes, own, look, panel.replicates)
         base = rows[rows["kind"] == "base"]
@@ -76,16 +79,16 @@ def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     """Transfer and random features relative to their base; True if some leave the panel below."""
     axes.axhline(0, color="black", lw=0.8, ls=":")
     layers, lows = {0}, {TRANSFER: [0.0], RANDOM: []}
-    for panel in panels:
-        for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM)):
-            rows = panel.rows[panel.rows["effect"] == effect]
-            if rows.empty:
-                continue
-            look = _look(treatment, panel)
-            draw_relative(axes, rows, look, look.label)
-            lows[treatment] += list(100 * rows["low"].fillna(rows["mean"]))
-            layers |= set(rows["n"])
+    lines = _lines(panels)
+    dodge = SPREAD / len(lines) if len(lines) > BANDS else 0.0
+    for place, (panel, effect, treatment) in enumerate(lines):
+        rows = panel.rows[panel.rows["effect"] == effect]
+        look = _look(treatment, panel)._replace(offset=dodge * (place - (len(lines) - 1) / 2))
+        draw_relative(axes, rows, look, look.label, band=len(lines) <= BANDS)
+        lows[treatment] += list(100 * rows["low"].fillna(rows["mean"]))
+        layers |= set(rows["n"])
     layer_axis(axes, sorted(layers))
+    axes.set_xlim(-0.5, max(layers) + 0.5)
     axes.set_title("relative to their base")
     axes.set_ylabel("top-1 relative to the base\n(percentage points)")
     # Random features at chance level would press all transfer into one line.
@@ -94,6 +97,26 @@ def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     if leaves:
         axes.set_ylim(bottom=floor)
     return leaves
+
+
+def _lines(panels: list[Panel]) -> list[tuple[Panel, str, tuple[str, bool]]]:
+    """The lines of the last panel: a panel of the table, an effect, and its treatment."""
+    return [
+        (panel, effect, treatment)
+        for panel in panels
+        for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM))
+        if (panel.rows["effect"] == effect).any()
+    ]
+
+
+def _half_words(panels: list[Panel]) -> str:
+    """A sentence that says what A and B stand for in a legend that names each kind of split."""
+    kinds = {panel.split_kind: panel.rows["target"] for panel in panels}
+    own = sorted(set(kinds) - {EXCHANGEABLE})
+    if EXCHANGEABLE not in kinds or not (own or (kinds[EXCHANGEABLE] != "B").any()):
+        return ""
+    others = f"; {' and '.join(own)} splits have their own A and B" if own else ""
+    return f"On random splits B stands for the target half{others}."
 
 
 def _has(panel: Panel, kind: str) -> bool:
@@ -125,7 +148,9 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     titles += ["dissimilar halves"] if any(halves for _, halves, _ in rows) else []
     titles += ["random features"] if any(random for _, _, random in rows) else []
     figure = Figure(figsize=(WIDTH, 1.3 + 2.3 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(titles) + 1, squeeze=False)
+    # The last panel has the most lines.
+    ratios = [*(1.0 for _ in titles), 1.3]
+    grid = figure.subplots(len(rows), len(ratios), squeeze=False, width_ratios=ratios)
     leaves = False
     drawn: list[Panel] = []
     for (size, halves, random), line in zip(rows, grid, strict=True):
@@ -145,6 +170,7 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
         figure,
         "Open markers at n = 0: bases." if drawn else "",
         *(marker_words(drawn) if drawn else []),
+        _half_words(effect_panels),
         interval_words(relative["interval"], "Relative to the base"),
         "Random features leave the last panel below." if leaves else "",
     )
@@ -153,10 +179,8 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
 
 def _legend(panels: list[Panel]) -> list:
     looks = {}
-    for panel in panels:
+    for panel, _, treatment in _lines(panels):
         replicates = f"{panel.replicates} replicate{'s' if panel.replicates > 1 else ''}"
-        for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM)):
-            if (panel.rows["effect"] == effect).any():
-                look = _look(treatment, panel)
-                looks[look.label] = sample(look, f"{look.label} ({replicates})")
+        look = _look(treatment, panel)
+        looks[look.label] = sample(look, f"{look.label} ({replicates})")
     return list(looks.values())

@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from transferability.figures.panels import Panel, interval_words, panel_grid, panels_of, reach
+from transferability.figures.panels import (
+    Panel,
+    interval_words,
+    panel_grid,
+    panels_of,
+    reach,
+    target_words,
+)
 from transferability.figures.style import (
     BLUE,
     GREY,
@@ -26,11 +33,15 @@ from transferability.figures.style import (
     styled,
 )
 
+# The areas between lines show best where the lines stand close to their n.
 LINES = {
-    "coadaptation": LOOKS["selffer", False],
-    "self_boost": LOOKS["selffer", True],
-    "transfer": LOOKS["transfer", False],
-    "boost": LOOKS["transfer", True],
+    effect: LOOKS[treatment]._replace(offset=LOOKS[treatment].offset / 2)
+    for effect, treatment in (
+        ("coadaptation", ("selffer", False)),
+        ("self_boost", ("selffer", True)),
+        ("transfer", ("transfer", False)),
+        ("boost", ("transfer", True)),
+    )
 }
 LONG_BASE = LOOKS["long_base", False]
 
@@ -54,18 +65,28 @@ AREAS = (
     Area("5", "transfer + fine-tuning improves", BASELINE, "boost", ORANGE, ""),
 )
 # Layers to the right of the last n: where the brackets stand, and where their names begin.
+# A small panel has less room for a layer, so that they stand this many times further off.
 BRACKETS = (0.30, 0.48, 0.66, 0.84)
 NAMES = 1.05
+FURTHER = 1.8
 
 
-def draw_relative(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
-    """The line of one effect against n, in percentage points, with its interval as a band."""
+def draw_relative(axes: Axes, rows: pd.DataFrame, look: Look, label: str, band: bool) -> None:
+    """The line of one effect against n, in percentage points, with its intervals as bars and,
+    where `band`, as a band too."""
     rows = rows.sort_values("n")
-    x = rows["n"] + look.offset / 2
-    axes.fill_between(x, 100 * rows["low"], 100 * rows["high"], color=look.colour, alpha=0.18, lw=0)
+    x = rows["n"] + look.offset
+    low, high = 100 * rows["low"], 100 * rows["high"]
+    if band:
+        axes.fill_between(x, low, high, color=look.colour, alpha=0.18, lw=0)
     # A band has no width where there is one n, and a bar shows it there as well.
     axes.errorbar(
-        x, 100 * rows["mean"], 100 * reach(rows), color=look.colour, ls="none", elinewidth=0.6
+        x,
+        100 * rows["mean"],
+        100 * reach(rows),
+        color=look.colour,
+        ls="none",
+        elinewidth=0.6 if band else 0.9,
     )
     axes.plot(
         x,
@@ -85,7 +106,7 @@ def _edges(rows: pd.DataFrame, area: Area) -> pd.DataFrame:
     return lines.reindex(columns=[area.lower, area.upper]).dropna()
 
 
-def _draw_areas(axes: Axes, rows: pd.DataFrame) -> dict[Area, float]:
+def _draw_areas(axes: Axes, rows: pd.DataFrame, stretch: float) -> dict[Area, float]:
     """Shade the areas, bracket each at its last n, and return the height of each bracket."""
     heights = {}
     last = rows["n"].max()
@@ -106,7 +127,17 @@ def _draw_areas(axes: Axes, rows: pd.DataFrame) -> dict[Area, float]:
             zorder=0.5,
         )
         ends = [lower.iloc[-1], upper.iloc[-1]]
-        axes.plot([last + aside] * 2, ends, color=area.colour, lw=2.2, solid_capstyle="butt")
+        # The ticks at both ends show a bracket that is too short to be seen.
+        axes.plot(
+            [last + stretch * aside] * 2,
+            ends,
+            color=area.colour,
+            lw=1.6,
+            solid_capstyle="butt",
+            marker="_",
+            markeredgewidth=1.2,
+            label=f"bracket {area.number}",
+        )
         heights[area] = sum(ends) / 2
     return heights
 
@@ -121,7 +152,9 @@ def _spread(heights: list[float], gap: float) -> list[float]:
     return list(apart[np.argsort(order, kind="stable")])
 
 
-def _name_areas(axes: Axes, heights: dict[Area, float], last: int, in_full: bool) -> None:
+def _name_areas(
+    axes: Axes, heights: dict[Area, float], last: int, stretch: float, in_full: bool
+) -> None:
     if not heights:
         return
     low, high = axes.get_ylim()
@@ -129,11 +162,11 @@ def _name_areas(axes: Axes, heights: dict[Area, float], last: int, in_full: bool
     labels = _spread(list(heights.values()), gap)
     shift = min(0.0, high - gap / 2 - max(labels))
     for (area, height), label in zip(heights.items(), labels, strict=True):
-        aside = BRACKETS[AREAS.index(area)]
+        aside = stretch * BRACKETS[AREAS.index(area)]
         axes.annotate(
             f"{area.number}  {area.name}\n    {_formula(area)}" if in_full else area.number,
             xy=(last + aside, height),
-            xytext=(last + NAMES, label + shift),
+            xytext=(last + stretch * NAMES, label + shift),
             va="center",
             fontsize=7.5,
             color=GREY if in_full else area.colour,
@@ -157,10 +190,12 @@ def _formula(area: Area) -> str:
 
 
 def _draw_noise(axes: Axes, rows: pd.DataFrame) -> None:
-    """B0B − baseB as a grey band: what is smaller than it is training noise."""
-    for retraining in rows[rows["effect"] == "retraining"].itertuples():
-        axes.axhspan(100 * retraining.low, 100 * retraining.high, color=LIGHT, zorder=0, lw=0)
-        axes.axhline(100 * retraining.mean, color=GREY, lw=0.7, zorder=0.1, label="B0B")
+    """B0B − baseB as a grey band about zero, since its other sign was as likely; base2B."""
+    retraining = rows.loc[rows["effect"] == "retraining", ["mean", "low", "high"]]
+    if len(retraining):
+        # Without an interval the difference alone is left.
+        width = 100 * retraining.abs().max(axis=None)
+        axes.axhspan(-width, width, color=LIGHT, zorder=0, lw=0, label="training noise")
     axes.axhline(0, color="black", lw=0.8, ls=":")
     axes.plot(0, 0, color="black", marker="D", ls="none")
     long = rows[rows["effect"] == "long_base"]
@@ -179,15 +214,16 @@ def _draw_noise(axes: Axes, rows: pd.DataFrame) -> None:
 def _draw_panel(axes: Axes, panel: Panel, alone: bool) -> None:
     rows = panel.rows
     _draw_noise(axes, rows)
-    heights = _draw_areas(axes, rows)
+    stretch = 1.0 if alone else FURTHER
+    heights = _draw_areas(axes, rows, stretch)
     for effect, look in LINES.items():
         own = rows[rows["effect"] == effect]
         if len(own):
-            draw_relative(axes, own, look, look.label)
+            draw_relative(axes, own, look, look.label, band=True)
     layers = sorted({0, *rows["n"]})
     layer_axis(axes, layers)
-    axes.set_xlim(-0.4, layers[-1] + NAMES + (0 if alone else 0.5))
-    _name_areas(axes, heights, layers[-1], alone)
+    axes.set_xlim(-0.4, layers[-1] + stretch * NAMES + (0 if alone else 0.6))
+    _name_areas(axes, heights, layers[-1], stretch, alone)
     axes.set_title(panel.title)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -198,8 +234,9 @@ def effects(effects_table: pd.DataFrame) -> Figure:
 
     Drawn from effects.csv alone: coadaptation, transfer, boost and self_boost as lines with
     interval bands, the four effects of the paper as the shaded areas between them, retraining
-    as a grey band, long_base as a marker at n = 0. A panel for each kind of split, target size
-    and, except on random splits, target. Source: Yosinski et al. 2014, Figure 2, below.
+    as a grey band about zero, long_base as a marker at n = 0. A panel for each kind of split,
+    target size and, except on random splits, target. Source: Yosinski et al. 2014, Figure 2,
+    below.
     """
     shown = [*LINES, "retraining", "long_base"]
     table = effects_table[effects_table["effect"].isin(shown)]
@@ -217,7 +254,7 @@ def effects(effects_table: pd.DataFrame) -> Figure:
     if "long_base" in present:
         handles.append(sample(LONG_BASE, "base2B − baseB"))
     if "retraining" in present:
-        handles.append(Patch(color=LIGHT, label="B0B − baseB, training noise"))
+        handles.append(Patch(color=LIGHT, label="± |B0B − baseB|, training noise"))
     handles += [sample(look, f"{look.label} − baseB") for e, look in LINES.items() if e in present]
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
     areas = [area for area in AREAS if any(len(_edges(panel.rows, area)) for panel in panels)]
@@ -228,10 +265,6 @@ def effects(effects_table: pd.DataFrame) -> Figure:
         figure,
         interval_words(table["interval"], "Bands and bars"),
         "" if alone else f"{figure_words}.",
-        "B stands for the target half, A for the other." if _has_target_a(table) else "",
+        target_words(panels),
     )
     return figure
-
-
-def _has_target_a(table: pd.DataFrame) -> bool:
-    return table["target"].str.contains("A").any()

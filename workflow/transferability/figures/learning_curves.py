@@ -7,7 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from transferability.figures.panels import Panel, means, panels_of, trained, wilson
+from transferability.figures.panels import (
+    T_INTERVALS,
+    Panel,
+    means,
+    panels_of,
+    trained,
+    wilson,
+)
 from transferability.figures.style import (
     BLACK,
     LOOKS,
@@ -59,8 +66,8 @@ def _draw_row(
 def _interval_words(panels: list[Panel], networks: pd.DataFrame) -> str:
     if max(panel.replicates for panel in panels) > 1:
         return (
-            "Lines: means over replicates; bands: 95 % t intervals over replicates, none where "
-            "there is one."
+            f"Lines: means over replicates; bands: 95 % {T_INTERVALS}, none where there is one "
+            "replicate."
         )
     base = networks[networks["kind"] == "base"].dropna(subset="top1")
     if base.empty or "validation_images" not in base or base["validation_images"].isna().all():
@@ -94,18 +101,26 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     colours = dict(zip(layers, palette, strict=True))
     rows, columns = 2 * len(panels), 1 + len(treatments)
     figure = Figure(figsize=(WIDTH, 0.9 + 1.45 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey="row", sharex="col")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex="col")
     places = [(panel, metric) for panel in panels for metric in METRICS]
     for line, (panel, metric) in zip(grid, places, strict=True):
         _draw_row(list(line), panel.rows, metric, treatments, colours)
         label = METRICS[metric]
         line[0].set_ylabel(label if len(panels) == 1 else f"{panel.place}\n{label}")
+        for axes, (kind, _) in zip(line[1:], treatments, strict=True):
+            # Random features would press the curves of all others together.
+            if kind == "random":
+                axes.yaxis.set_major_locator(MaxNLocator(4))
+                continue
+            axes.sharey(line[0])
+            axes.tick_params(labelleft=False)
         line[0].yaxis.set_major_locator(MaxNLocator(4))
     titles = ["bases", *(LOOKS[treatment].label for treatment in treatments)]
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title)
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in grid.ravel():
         axes.spines[["top", "right"]].set_visible(False)
     handles = [
@@ -116,5 +131,11 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     handles += [Line2D([], [], color=colours[n], label=f"$n$ = {n}") for n in layers]
     figure.legend(handles=handles, loc="outside upper left", ncols=10, columnspacing=1.0)
     counts = "; ".join(panel.title.replace("\n", ": ") for panel in panels)
-    note(figure, f"{counts}.", _interval_words(panels, table))
+    apart = f"{LOOKS['random', False].label} has vertical axes of its own."
+    note(
+        figure,
+        f"{counts}.",
+        apart if ("random", False) in treatments else "",
+        _interval_words(panels, table),
+    )
     return figure

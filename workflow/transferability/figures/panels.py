@@ -15,11 +15,14 @@ from transferability.intervals import (
     CONFIDENCE,
     NO_INTERVAL,
     OVER_IMAGES,
-    OVER_REPLICATES,
+    OVER_SEEDS,
+    OVER_SPLITS,
     REPLICATE,
     mean_over_replicates,
 )
 
+# What the intervals of `means` are.
+T_INTERVALS = "t intervals over splits, or over seeds where there is one split"
 TREATMENT = ["kind", "fine_tuned"]
 
 
@@ -117,10 +120,23 @@ def wilson(top1: pd.Series, images: pd.Series) -> np.ndarray:
     return np.clip(apart, 0, None)
 
 
+def target_words(panels: list[Panel]) -> str:
+    """A sentence that says what A and B stand for in a legend that serves every panel."""
+    if any(panel.pool == "A" for panel in panels):
+        return (
+            "In the legend B stands for the target half and A for the other, in panels of target A "
+            "too."
+        )
+    if any(panel.rows["target"].isin(["A", "A+B"]).any() for panel in panels):
+        return "B stands for the target half, A for the other."
+    return ""
+
+
 def interval_words(intervals: pd.Series, shape: str) -> str:
     """A sentence that says what the intervals of a table of effects are."""
     words = {
-        OVER_REPLICATES: "t intervals over replicates",
+        OVER_SPLITS: "t intervals over splits",
+        OVER_SEEDS: "t intervals over the seeds of one split, which hold for that split alone",
         OVER_IMAGES: (
             "paired bootstrap intervals over validation images where there is one replicate "
             "(narrower than the truth: they know nothing of training noise)"

@@ -6,11 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.figures.panels import (
+    T_INTERVALS,
     Panel,
     means,
     panel_grid,
     panels_of,
     reach,
+    target_words,
     trained,
     wilson,
 )
@@ -76,8 +78,7 @@ def marker_words(panels: list[Panel]) -> list[str]:
     words = []
     if len(single) < len(panels):
         words.append(
-            "Small markers: networks. Large markers with bars: means with 95 % t intervals over "
-            "replicates (split, seed)."
+            f"Small markers: networks. Large markers with bars: means with 95 % {T_INTERVALS}."
         )
     if single and "validation_images" in rows and rows["validation_images"].notna().any():
         counts = pd.concat(single)["validation_images"].dropna().unique()
@@ -89,8 +90,11 @@ def marker_words(panels: list[Panel]) -> list[str]:
         )
     elif single:
         words.append("One replicate, number of validation images not known: no intervals.")
-    if (rows["target"] == "A").any():
-        words.append("B stands for the target half, A for the other.")
+    if any(rows["target"].nunique() > 1 for rows in single):
+        words.append(
+            "Where there are two markers, they are the networks of both targets, and lines run "
+            "through their means."
+        )
     return words
 
 
@@ -119,5 +123,5 @@ def transfer(networks: pd.DataFrame) -> Figure:
         loc="outside upper left",
         ncols=3,
     )
-    note(figure, *marker_words(panels))
+    note(figure, *marker_words(panels), target_words(panels))
     return figure

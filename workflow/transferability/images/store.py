@@ -174,6 +174,8 @@ def _damaged(folder: Path, name: str, what: str) -> StoreError:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise StoreError(f"image store: there is no folder {folder}; prepare-images makes it")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
