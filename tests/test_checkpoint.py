@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -159,3 +160,18 @@ def test_those_read_it_who_may_read_new_files(saved):
     plain = saved.with_name("plain")
     plain.touch()
     assert saved.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_one_of_both(saved, monkeypatch):
+    """Another process writes the next epoch's state just after this one opened the last."""
+    read = Path.read_bytes
+    newer = {name: tensor.clone().fill_(1) for name, tensor in tensors().items()}
+
+    def read_and_replace(path):
+        content = read(path)
+        checkpoint.save(saved, newer, {"epoch": 2})
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_replace)
+    assert checkpoint.load(saved)[1] == HEADER
+    assert checkpoint.load(saved)[1] == {"epoch": 2}

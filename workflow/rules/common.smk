@@ -105,21 +105,21 @@ def base_of(network):
     return networks.parse_name(network).base
 
 
-def base_metrics(wildcards):
-    """The metrics of the base whose layers a treatment copies; none if it copies none."""
+def base_file(wildcards, file):
+    """That file of the base whose layers a treatment copies; none if it copies none."""
     base = base_of(wildcards.network)
     if base is None:
         return []
-    return (
-        f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/metrics.json"
-    )
+    return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/{file}"
+
+
+# Functions of their own, since Snakemake takes far longer to look into a partial one.
+def base_metrics(wildcards):
+    return base_file(wildcards, "metrics.json")
 
 
 def base_weights(wildcards):
-    base = base_of(wildcards.network)
-    if base is None:
-        return []
-    return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/weights.safetensors"
+    return base_file(wildcards, "weights.safetensors")
 
 
 def base_flag(wildcards):

@@ -110,12 +110,17 @@ def plot_dissimilar(flags: argparse.Namespace) -> None:
 
 def plot_filters(flags: argparse.Namespace) -> None:
     """Draw the first-layer filters of the bases."""
-    from transferability import checkpoint, figures
+    from transferability import architectures, checkpoint, figures
 
     filters = {}
     for path in flags.weights:
-        tensors, _, _ = checkpoint.load(path)
-        filters[path.parent.name] = next(t for t in tensors.values() if t.ndim == 4).numpy()
+        tensors, header, _ = checkpoint.load(path)
+        first = architectures.facts(header["architecture"]).layer_names[0]
+        filters[path.parent.name] = next(
+            tensor.numpy()
+            for name, tensor in tensors.items()
+            if name.startswith(f"{first}.") and tensor.ndim == 4
+        )
     figures.save(figures.filters(filters), flags.figure)
 
 

@@ -41,13 +41,16 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
     Raises CheckpointError if it is missing, truncated, or not what was written.
     """
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        # Read once: safetensors opens a path twice, and between the two another process may put a
+        # newer file in its place.
+        content = Path(path).read_bytes()
+        tensors = safetensors.torch.load(content)
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
-        held = json.loads(metadata["checkpoint"])
+        # The format: eight bytes with the length of a JSON header, which holds the metadata.
+        length = int.from_bytes(content[:8], "little")
+        held = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
         text, digest = held["header"], held["sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: has no header and checksum of this project") from error

@@ -89,6 +89,33 @@ class Run:
         # It stands for the frozen layers' share of every epoch, and so is part of the training.
         self.seconds += time.perf_counter() - start
 
+    def note(self, train_loss: float, evaluation: dict) -> None:
+        """Add an evaluation, made after the last epoch, to the history."""
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "learning_rate": self.learning_rate(-1),
+                "train_loss": train_loss,
+                **evaluation,
+                "images_seen": self.images_seen,
+                "seconds": round(self.seconds, 3),
+            }
+        )
+
+    def metrics(self) -> dict:
+        """The numbers of a training that has come to its end."""
+        last = self.history[-1]
+        return {
+            **{key: last[key] for key in ("top1", "top5", "loss", "train_loss")},
+            "images_seen": self.images_seen,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.images_seen / self.seconds, 1),
+            "validation_images": len(self.validation),
+            "train_images": len(self.learned),
+            "classes": len(self.learned.classes),
+            "resumed_at_epochs": self.resumed_at,
+        }
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """The network's parameters and buffers and the optimizer's momenta."""
         momenta = {

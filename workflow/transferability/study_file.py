@@ -90,8 +90,6 @@ def complete(config: dict | None) -> dict:
     try:
         dataset = images.facts(config["dataset"])
         architecture = architectures.facts(config["architecture"])
-    except StudyError:
-        raise
     except ValueError as error:
         raise StudyError(str(error)) from error
     study.check(

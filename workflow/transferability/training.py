@@ -101,16 +101,7 @@ def train(
         train_loss = train_one_epoch(run)
         if run.epoch % recipe["evaluate_every"] == 0 or run.epoch == recipe["epochs"]:
             evaluation = evaluate(run)
-            run.history.append(
-                {
-                    "epoch": run.epoch,
-                    "learning_rate": run.learning_rate(-1),
-                    "train_loss": train_loss,
-                    **evaluation.numbers,
-                    "images_seen": run.images_seen,
-                    "seconds": round(run.seconds, 3),
-                }
-            )
+            run.note(train_loss, evaluation.numbers)
             folder.write_history(run.history)
             log.info("%s %s", task.network, run.history[-1])
         folder.save_resume(run.tensors(), identity, run.state())
@@ -122,24 +113,17 @@ def train(
     predictions = np.full(len(store.validation_labels), -1, np.int32)
     predictions[validation.indices] = validation.classes[evaluation.predictions]
     folder.write_predictions(predictions)
-    digest = None
     # Weights of an earlier training, by another recipe, must not lie beside these results.
     folder.weights.unlink(missing_ok=True)
+    digest = None
     if keep_weights:
         digest = checkpoint.save(folder.weights, network.state_dict(), identity)
     return {
-        **{key: run.history[-1][key] for key in ("top1", "top5", "loss", "train_loss")},
-        "images_seen": run.images_seen,
-        "seconds": round(run.seconds, 3),
-        "images_per_second": round(run.images_seen / run.seconds, 1),
+        **run.metrics(),
         "device": devices.describe(device),
         "precision": precision,
-        "validation_images": len(validation),
-        "classes": len(learned.classes),
-        "train_images": len(learned),
-        "weights_sha256": digest,
-        "resumed_at_epochs": run.resumed_at,
         "threads": torch.get_num_threads(),
+        "weights_sha256": digest,
         "identity": identity,
     }
 
