@@ -14,6 +14,7 @@ TOP1 = {
     ("random", False): (0.880, 0.820, 0.700, 0.520, 0.300, 0.120, 0.050),
 }
 IMAGES = 2500
+FOUR_SPLITS = ("random0", "random1", "random2", "random3")
 
 
 def networks(
@@ -93,3 +94,10 @@ def correctness(row: pd.Series) -> np.ndarray:
     correct = np.ones(IMAGES, dtype=int)
     correct[wrong] = 0
     return correct
+
+
+def of(table: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """The rows that have these values."""
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table

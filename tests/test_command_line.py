@@ -75,20 +75,23 @@ def results(tmp_path_factory) -> Path:
     table = f"--table {folder}/tables/networks.csv"
     evaluations = f"--evaluations {folder}/tables/evaluations.csv"
     effects = f"--effects {folder}/tables/effects.csv"
+    boost = f"--boost {folder}/tables/boost.csv"
     run(
         f"collect-networks --study tiny --results {folder} --splits {' '.join(SPLITS)} --seeds 0 "
         f"--networks {' '.join(NAMES)} {table} {evaluations}"
     )
     run(
         f"estimate-effects {table} --results {folder} --labels {images}/validation.labels.npy "
-        f"{effects} --boost {folder}/tables/boost.csv"
+        f"--differences {folder}/tables/differences.csv {effects} {boost}"
     )
+    run(f"write-findings {effects} {boost} --page {folder}/findings.html")
     bases = " ".join(
         f"{folder}/networks/random0/seed0/{base}/weights.safetensors" for base in ("baseA", "baseB")
     )
     for figure, inputs in {
         "transfer": table,
         "effects": effects,
+        "boost": boost,
         "dissimilar": f"{table} {effects}",
         "filters": f"--weights {bases}",
         "learning-curves": f"{table} {evaluations}",
@@ -107,10 +110,31 @@ def test_the_commands_make_a_whole_study(results):
     effects = pd.read_csv(results / "tables" / "effects.csv")
     assert {"coadaptation", "boost", "retraining"} <= set(effects["effect"])
     assert len(pd.read_csv(results / "tables" / "boost.csv")) > 0
+    differences = pd.read_csv(results / "tables" / "differences.csv")
+    assert set(differences["split"]) == set(SPLITS)
+    assert "What the numbers say" in (results / "findings.html").read_text(encoding="utf-8")
+
+
+def test_published_networks_can_stand_behind_a_study_s_effects(results, tmp_path):
+    published = ROOT / "workflow" / "resources" / "yosinski2014"
+    run(
+        f"read-published --study published --published {published}/networks.csv "
+        f"--class-splits {published}/class_splits.csv --table {tmp_path}/networks.csv"
+    )
+    run(
+        f"estimate-effects --table {tmp_path}/networks.csv --results {tmp_path} --labels "
+        f"--differences {tmp_path}/differences.csv --effects {tmp_path}/effects.csv "
+        f"--boost {tmp_path}/boost.csv"
+    )
+    run(
+        f"plot-effects --effects {results}/tables/effects.csv "
+        f"--reference {tmp_path}/effects.csv --figure {tmp_path}/effects"
+    )
+    assert (tmp_path / "effects.svg").read_text() != (results / "figures/effects.svg").read_text()
 
 
 @pytest.mark.parametrize(
-    "figure", ["transfer", "effects", "dissimilar", "filters", "learning-curves", "cost"]
+    "figure", ["transfer", "effects", "boost", "dissimilar", "filters", "learning-curves", "cost"]
 )
 def test_each_figure_has_three_formats(results, figure):
     for suffix, begins in {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}.items():

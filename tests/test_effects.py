@@ -3,13 +3,21 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
-from made_networks import BASE, LONG_BASE, RETRAINED, TOP1, correctness, networks
+from made_networks import (
+    BASE,
+    FOUR_SPLITS,
+    IMAGES,
+    LONG_BASE,
+    RETRAINED,
+    TOP1,
+    correctness,
+    networks,
+    of,
+)
 from scipy import stats
 
-from transferability.effects import EFFECTS, boost, estimate, paired_differences
-from transferability.intervals import mean_over_replicates
+from transferability.effects import EFFECTS, estimate, paired_differences
 
-FOUR_SPLITS = ("random0", "random1", "random2", "random3")
 CELL = ["split", "seed", "target", "target_size"]
 
 
@@ -21,12 +29,6 @@ def known(effect: str, n: int) -> float:
         return RETRAINED - BASE
     treated, control = next((e.treated, e.control) for e in EFFECTS if e.name == effect)
     return TOP1[treated][n - 1] - (BASE if control[0] == "base" else TOP1[control][n - 1])
-
-
-def of(table: pd.DataFrame, **values: object) -> pd.DataFrame:
-    for column, value in values.items():
-        table = table[table[column] == value]
-    return table
 
 
 @pytest.mark.parametrize("targets", ["B", "AB"])
@@ -100,25 +102,6 @@ def test_t_interval_is_over_splits_or_over_the_seeds_of_one(splits, seeds, kind)
     assert row["high"] == pytest.approx(values.mean() + reach)
 
 
-def test_interval_over_splits_covers_where_seeds_of_one_split_are_alike():
-    """Seeds as if they were splits would cover three effects in four."""
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(400):
-        of_splits = np.repeat(random.normal(0.02, 0.01, 4), 2)
-        values = pd.DataFrame(
-            {
-                "split": np.repeat([f"random{k}" for k in range(4)], 2),
-                "seed": np.tile([0, 1], 4),
-                "difference": of_splits + random.normal(0, 0.005, 8),
-                "all": 0,
-            }
-        )
-        row = mean_over_replicates(values, ["all"], "difference").iloc[0]
-        covered += row["low"] <= 0.02 <= row["high"]
-    assert 0.92 <= covered / 400 <= 0.98
-
-
 def test_bootstrap_over_images_with_one_replicate():
     table = networks(layers=(0, 7), noise=0.002)
     effects = estimate(table, correctness)
@@ -156,9 +139,42 @@ def test_both_targets_bootstrap_each_its_own_images():
 
 
 def test_no_interval_without_replicates_and_predictions():
-    effects = estimate(networks())
+    effects = estimate(networks().drop(columns="validation_images"))
     assert set(effects["interval"]) == {"none"}
     assert effects[["low", "high"]].isna().all(axis=None)
+    # Several unpaired differences at once share networks, and their errors with them.
+    assert set(estimate(networks(targets="AB"))["interval"]) == {"none"}
+
+
+def test_without_predictions_the_number_of_images_gives_an_unpaired_interval():
+    table = networks(layers=(7,))
+    effects = estimate(table)
+    assert set(effects["interval"]) == {"unpaired over images"}
+    row = of(effects, effect="transfer", n=7).iloc[0]
+    treated, control = TOP1["transfer", False][6], BASE
+    ends = [
+        stats.binomtest(round(IMAGES * top1), IMAGES).proportion_ci(0.95, "wilson")
+        for top1 in (treated, control)
+    ]
+    # Newcombe's interval, from the Wilson intervals of both.
+    low = treated - control - np.hypot(treated - ends[0].low, ends[1].high - control)
+    high = treated - control + np.hypot(ends[0].high - treated, control - ends[1].low)
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    paired = of(estimate(table, correctness), effect="transfer", n=7).iloc[0]
+    assert row["high"] - row["low"] > paired["high"] - paired["low"]
+
+
+def test_differences_and_those_missing_are_counted():
+    table = networks(splits=FOUR_SPLITS, targets="AB")
+    lost = (table["network"] == "A3B") & table["split"].isin(["random1", "random2"])
+    effects = estimate(table.assign(top1=table["top1"].mask(lost)))
+    needs_it = of(effects, n=3)
+    needs_it = needs_it[needs_it["effect"].isin(["transfer", "specificity"])]
+    assert set(needs_it["differences"]) == {6}
+    assert set(needs_it["missing"]) == {2}
+    others = effects.drop(needs_it.index)
+    assert set(others["differences"]) == {8}
+    assert set(others["missing"]) == {0}
 
 
 def test_images_of_unequal_number_are_refused():
@@ -176,7 +192,8 @@ def test_a_missing_network_takes_its_own_effects_away_alone(how, caplog):
     unscored = table.assign(top1=table["top1"].mask(lost))
     incomplete = table[~lost] if how == "row" else unscored
     with caplog.at_level(logging.WARNING):
-        effects = estimate(incomplete)
+        paired_differences(incomplete)
+    effects = estimate(incomplete)
     said = [line for line in caplog.messages if "left out" in line]
     assert {line.split()[1].rstrip(":") for line in said} == (
         {"coadaptation", "recovery", "specificity"}
@@ -194,7 +211,8 @@ def test_one_lost_replicate_is_counted_and_said(caplog):
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     lost = (table["network"] == "A3B") & (table["split"] == "random2")
     with caplog.at_level(logging.WARNING):
-        effects = estimate(table[~lost])
+        paired_differences(table[~lost])
+    effects = estimate(table[~lost])
     assert of(effects, effect="transfer", n=3)["replicates"].item() == 3
     assert of(effects, effect="transfer", n=4)["replicates"].item() == 4
     said = [line for line in caplog.messages if line.startswith("effect transfer:")]
@@ -206,78 +224,11 @@ def test_one_lost_replicate_is_counted_and_said(caplog):
 def test_wholly_missing_treatments_leave_an_empty_table(caplog):
     table = networks()
     with caplog.at_level(logging.WARNING):
-        effects = estimate(table[table["kind"] == "base"])
+        assert paired_differences(table[table["kind"] == "base"]).empty
+    effects = estimate(table[table["kind"] == "base"])
     assert effects.empty
     assert list(effects.columns) == list(estimate(table).columns)
     assert len(caplog.messages) == len(EFFECTS)
-    assert boost(table[table["kind"] == "base"]).empty
-
-
-def test_pooled_and_paired_agree_on_a_complete_table():
-    table = boost(networks(splits=FOUR_SPLITS, seeds=(0, 1), targets="AB", noise=0.01))
-    assert list(dict.fromkeys(table["layers"])) == ["1-7", "3-7", "5-7"]
-    paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
-    np.testing.assert_allclose(paired["mean"], pooled["mean"], atol=1e-12)
-    assert set(table["interval"]) == {"t over splits"}
-    ends = ["low", "high"]
-    np.testing.assert_allclose(paired[ends], pooled[ends], atol=1e-12)
-    assert list(pooled["networks"]) == [112, 112, 80, 80, 48, 48]
-    assert ((pooled["low"] < pooled["mean"]) & (pooled["mean"] < pooled["high"])).all()
-
-
-def test_boost_is_the_mean_over_layers():
-    table = of(boost(networks()), layers="5-7", comparison="selffer", estimator="paired")
-    expected = np.mean(np.subtract(TOP1["transfer", True][4:], TOP1["selffer", True][4:]))
-    assert table["mean"].item() == pytest.approx(expected)
-
-
-def test_pooled_and_paired_part_on_an_unbalanced_table():
-    table = networks(splits=("random0", "random1"))
-    # A split on which everything is worse, and of whose AnB+ all but one are lost.
-    worse = table["split"] == "random1"
-    table["top1"] -= 0.1 * worse
-    transfer_plus = (table["kind"] == "transfer") & table["fine_tuned"]
-    table = table[~(worse & transfer_plus & (table["n"] > 1))]
-    row = of(boost(table), layers="1-7", comparison="base").set_index("estimator")
-    gains = np.subtract(TOP1["transfer", True], BASE)
-    assert row.loc["paired", "mean"] == pytest.approx((gains.mean() + gains[0]) / 2)
-    treated = (np.sum(TOP1["transfer", True]) + TOP1["transfer", True][0] - 0.1) / 8
-    assert row.loc["pooled", "mean"] == pytest.approx(treated - (BASE - 0.05))
-    assert list(row["networks"]) == [8, 8]
-
-
-def test_pooled_says_that_it_compares_different_halves():
-    table = networks(splits=("random0", "random1"), targets="AB")
-    transfer_plus = (table["kind"] == "transfer") & table["fine_tuned"]
-    table["top1"] = table["top1"].mask(transfer_plus & (table["target"] == "A"))
-    rows = of(boost(table), layers="1-7", comparison="base").set_index("estimator")
-    assert rows.loc["paired", "target"] == "B"
-    assert rows.loc["pooled", "target"] == "B vs A+B"
-
-
-def test_a_base_that_is_a_source_only_is_no_control():
-    table = networks()
-    table.loc[table["network"] == "baseA", "top1"] = 0.1
-    rows = of(boost(table), layers="1-7", comparison="base")
-    assert rows["mean"].iloc[0] == pytest.approx(rows["mean"].iloc[1])
-
-
-def test_boost_with_one_replicate_bootstraps_images():
-    table = boost(networks(), correctness)
-    assert set(table["interval"]) == {"bootstrap over images"}
-    paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
-    np.testing.assert_allclose(paired[["low", "high"]], pooled[["low", "high"]], atol=1e-12)
-    pd.testing.assert_frame_equal(table, boost(networks(), correctness))
-
-
-def test_layers_of_boost_are_those_that_exist():
-    assert set(boost(networks(layers=(1, 2, 3)))["layers"]) == {"1-3", "3-3"}
-    assert set(boost(networks(layers=(2,)))["layers"]) == {"1-2"}
-
-
-def test_dissimilar_boost_keeps_its_targets_apart():
-    table = boost(networks(splits=("dissimilar",), targets="AB"))
-    assert set(table["target"]) == {"A", "B"}
 
 
 def test_what_is_wrong_with_a_table_is_named():

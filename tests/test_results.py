@@ -149,3 +149,32 @@ def test_predictions_of_another_store_are_refused(networks):
     ) as caught:
         results.correctness(networks, LABELS)(ROW)
     assert str(folder.path) in str(caught.value)
+
+
+def test_an_omitted_network_has_a_row_without_numbers(networks):
+    table, evaluations = results.collect(
+        "made", networks, SPLITS, SEEDS, NAMES, "final", ["random0/seed3/A3B+@20"]
+    )
+    key = ["split", "seed", "network"]
+    row = table.set_index(key).loc["random0", 3, "A3B+@20"]
+    assert row[results.MEASURED].isna().all()
+    facts = ["study", "kind", "source", "target", "target_size", "n", "fine_tuned"]
+    assert row[facts].tolist() == ["made", "transfer", "A", "B", "20", 3, True]
+    complete, all_evaluations = collect(networks)
+    others = table["top1"].notna()
+    assert others.sum() == len(complete) - 1
+    pd.testing.assert_frame_equal(table[others], complete[others], check_dtype=False)
+    left = all_evaluations.set_index(key).drop(index=("random0", 3, "A3B+@20"))
+    pd.testing.assert_frame_equal(evaluations.set_index(key), left)
+    # Counts stay whole numbers beside an empty cell.
+    assert ",640," in table.to_csv(index=False)
+    assert ",640.0," not in table.to_csv(index=False)
+
+
+def test_an_omitted_network_need_not_be_there(networks):
+    for file in (networks / "random0" / "seed0" / "R5A").iterdir():
+        file.unlink()
+    table, _ = results.collect(
+        "made", networks, SPLITS, SEEDS, NAMES, "final", ["random0/seed0/R5A"]
+    )
+    assert table["top1"].isna().sum() == 1

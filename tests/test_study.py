@@ -238,3 +238,26 @@ def test_a_long_base_has_twice_the_epochs_also_of_an_override():
 @pytest.mark.parametrize(("epochs", "every", "expected"), [(12, 2, 6), (5, 2, 3), (1, 3, 1)])
 def test_evaluations_are_counted_with_the_last(epochs, every, expected):
     assert study.evaluations({"epochs": epochs, "evaluate_every": every}) == expected
+
+
+def test_omitted_networks_are_those_that_match_any_item():
+    chosen = a_study(
+        splits={"random": 2},
+        seeds=[0, 5],
+        omit=[{"network": ["A3B+", "B7B"], "split": "random1", "seed": 5}, {"kind": "random"}],
+    )
+    omitted = study.omitted(chosen, LAYERS)
+    random = {
+        (split, seed, f"R{n}B")
+        for split, seed in study.replicates(chosen)
+        for n in range(1, LAYERS)
+    }
+    assert set(omitted) == random | {("random1", 5, "A3B+"), ("random1", 5, "B7B")}
+    assert len(omitted) == len(set(omitted))
+    assert study.omitted(a_study(), LAYERS) == []
+
+
+def test_a_base_may_be_omitted_with_all_that_copies_from_it():
+    chosen = a_study(treatments=["transfer"], omit=[{"source": "A"}, {"network": "baseA"}])
+    kept = set(network_names(chosen, LAYERS)) - {name for *_, name in study.omitted(chosen, LAYERS)}
+    assert kept == {"baseB", "base2B", "B0B"}

@@ -90,6 +90,25 @@ MISTAKES = {
         "overrides:",
         ["a list"],
     ),
+    "omitted network that no study has": (
+        "omit: [{n: 3}, {network: A3C}]",
+        "omit[1]:",
+        ["matches no network"],
+    ),
+    "n of an omitted network": ("omit: [{n: 8}]", "omit[0].n:", ["n = 8", "0…7"]),
+    "omitting nothing": ("omit: [{}]", "omit[0]:", ["at least 1"]),
+    "omitting a base that others copy": (
+        "omit: [{network: baseA}]",
+        "omit:",
+        ["baseA of random0, seed 0", "A1B", "keep baseA, or leave out"],
+    ),
+    "omitting everything": ("omit: [{seed: 0}]", "omit:", ["no network", "fewer"]),
+    "unknown reference": ("reference: alexnet", "reference:", ["none, yosinski2014"]),
+    "name of the published study": (
+        "study: yosinski2014",
+        "study:",
+        ["published results", "another name"],
+    ),
     "unknown source": ("dataset: {source: mnist}", "dataset.source:", ["glyphs, digits"]),
     "more classes than there are": (
         "dataset: {classes: 1401}",

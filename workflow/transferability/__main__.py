@@ -68,21 +68,41 @@ def collect_networks(flags: argparse.Namespace) -> None:
         flags.seeds,
         flags.networks,
         flags.score,
+        flags.omitted,
     )
     _write_table(networks, flags.table)
     _write_table(evaluations, flags.evaluations)
+
+
+def read_published(flags: argparse.Namespace) -> None:
+    """Read the published networks of 2014 into a table like a study's."""
+    from transferability import published
+
+    networks = published.read(flags.study, flags.published, flags.class_splits)
+    _write_table(networks, flags.table)
 
 
 def estimate_effects(flags: argparse.Namespace) -> None:
     """Estimate paired effects and the boost, with intervals."""
     import numpy as np
 
-    from transferability import effects, results
+    from transferability import boost, effects, results
 
     networks = read_table(flags.table)
-    correct = results.correctness(flags.results / "networks", np.load(flags.labels))
+    correct = None
+    if flags.labels:
+        correct = results.correctness(flags.results / "networks", np.load(flags.labels))
+    _write_table(effects.paired_differences(networks), flags.differences)
     _write_table(effects.estimate(networks, correct), flags.effects)
-    _write_table(effects.boost(networks, correct), flags.boost)
+    _write_table(boost.boost(networks, correct), flags.boost)
+
+
+def write_findings(flags: argparse.Namespace) -> None:
+    """Write what the numbers say, effect by effect, as a page."""
+    from transferability import files, findings
+
+    page = findings.page(read_table(flags.effects), read_table(flags.boost))
+    files.write_text(flags.page, page)
 
 
 def plot_transfer(flags: argparse.Namespace) -> None:
@@ -96,7 +116,15 @@ def plot_effects(flags: argparse.Namespace) -> None:
     """Draw the effects against n (figure 2 below)."""
     from transferability import figures
 
-    figures.save(figures.effects(read_table(flags.effects)), flags.figure)
+    reference = read_table(flags.reference) if flags.reference else None
+    figures.save(figures.effects(read_table(flags.effects), reference), flags.figure)
+
+
+def plot_boost(flags: argparse.Namespace) -> None:
+    """Draw the boost by each estimator (table 1)."""
+    from transferability import figures
+
+    figures.save(figures.boost(read_table(flags.boost)), flags.figure)
 
 
 def plot_dissimilar(flags: argparse.Namespace) -> None:
@@ -199,6 +227,8 @@ def parser() -> argparse.ArgumentParser:
 
     images = path("folder of the image store")
     table = path("tables/networks.csv")
+    effects = path("tables/effects.csv")
+    boost = path("tables/boost.csv")
     figure = path("the figure's file without suffix; .svg, .pdf and .png are written")
 
     command(
@@ -247,24 +277,54 @@ def parser() -> argparse.ArgumentParser:
         splits={"nargs": "+", "help": "names of the splits"},
         seeds={"nargs": "+", "type": int, "help": "the seeds"},
         networks={"nargs": "+", "help": "names of the networks of each split and seed"},
+        omitted={
+            "nargs": "*",
+            "default": [],
+            "required": False,
+            "help": "networks that the study leaves out, such as random0/seed0/A3B",
+        },
         score={"choices": ["final", "mean_of_10_best"], "default": "final", "required": False},
         table=path("tables/networks.csv to write"),
         evaluations=path("tables/evaluations.csv to write"),
     )
     command(
+        read_published,
+        study={"help": "name of the study that they make up"},
+        published=path("the published table, networks.csv"),
+        class_splits=path("the published class splits, class_splits.csv"),
+        table=path("tables/networks.csv to write"),
+    )
+    command(
         estimate_effects,
         table=table,
         results=path("folder of the study, results/<study>"),
-        labels=path("validation.labels.npy of the image store"),
+        labels=path(
+            "validation.labels.npy of the image store: with one replicate, intervals are over its "
+            "images; left empty where there are no predictions",
+            nargs="?",
+            required=False,
+        ),
+        differences=path("tables/differences.csv to write"),
         effects=path("tables/effects.csv to write"),
         boost=path("tables/boost.csv to write"),
     )
+    command(write_findings, effects=effects, boost=boost, page=path("the HTML file to write"))
     command(plot_transfer, table=table, figure=figure)
-    command(plot_effects, effects=path("tables/effects.csv"), figure=figure)
-    command(plot_dissimilar, table=table, effects=path("tables/effects.csv"), figure=figure)
+    command(
+        plot_effects,
+        effects=effects,
+        reference=path(
+            "effects.csv of other networks, to stand behind these; left empty for none",
+            nargs="?",
+            required=False,
+        ),
+        figure=figure,
+    )
+    command(plot_boost, boost=boost, figure=figure)
+    command(plot_dissimilar, table=table, effects=effects, figure=figure)
     command(
         plot_filters,
-        weights=path("weights.safetensors of the bases", nargs="+"),
+        weights=path("weights.safetensors of the bases", nargs="*"),
         figure=figure,
     )
     command(

@@ -34,9 +34,19 @@ def of_collection() -> str:
     return fingerprint("results")
 
 
+def of_published() -> str:
+    """The fingerprint of the code that reads the published networks."""
+    return fingerprint("published")
+
+
 def of_effects() -> str:
     """The fingerprint of the code that estimates effects."""
-    return fingerprint("results", "effects")
+    return fingerprint("results", "effects", "boost")
+
+
+def of_findings() -> str:
+    """The fingerprint of the code that says what the numbers say."""
+    return fingerprint("findings")
 
 
 def of_figures() -> str:

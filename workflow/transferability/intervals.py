@@ -1,12 +1,13 @@
 """95 % intervals: over replicates where there are several, over validation images where not."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 Correct = Callable[[pd.Series], np.ndarray]
 
@@ -16,6 +17,8 @@ RESAMPLES = 2000
 OVER_SPLITS = "t over splits"
 OVER_SEEDS = "t over seeds"
 OVER_IMAGES = "bootstrap over images"
+UNPAIRED = "unpaired over images"
+OF_MODEL = "t of the linear model"
 NO_INTERVAL = "none"
 
 REPLICATE = ["split", "seed"]
@@ -65,24 +68,45 @@ def difference_of_means(
 
     The units, splits or the seeds of one split, may hold unequal numbers of networks: each is
     counted with its linearised contribution to the difference, which is its own difference where
-    all hold the same. NaN and `none` with one unit.
+    all hold the same. The degrees of freedom are those of the side that stands in fewer units; NaN
+    and `none` where one side stands in one unit, which cannot tell how units differ.
     """
     several = pd.concat([treated["split"], control["split"]]).nunique() >= 2
     unit, kind = (["split"], OVER_SPLITS) if several else (REPLICATE, OVER_SEEDS)
     sides = [side.groupby(unit)[value].agg(["sum", "count"]) for side in (treated, control)]
-    units = pd.concat(sides, axis=1, keys=["treated", "control"]).fillna(0)
-    if len(units) < 2:
+    fewest = min(len(side) for side in sides)
+    if fewest < 2:
         return np.nan, np.nan, NO_INTERVAL
+    units = pd.concat(sides, axis=1, keys=["treated", "control"]).fillna(0)
     means = {"treated": treated[value].mean(), "control": control[value].mean()}
     contribution = {
         side: (units[side]["sum"] - mean * units[side]["count"]) / units[side]["count"].mean()
         for side, mean in means.items()
     }
+    error = stats.sem(contribution["treated"] - contribution["control"])
     difference = means["treated"] - means["control"]
-    low, high = _t_interval(
-        (difference + contribution["treated"] - contribution["control"]).to_numpy()
+    if error == 0:
+        return difference, difference, kind
+    return *stats.t.interval(CONFIDENCE, fewest - 1, difference, error), kind
+
+
+def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, float]:
+    """Low and high (95 %) of the first top-1 less the second, from the number of validation images
+    of each alone, by Newcombe's score interval.
+
+    As if both networks had been validated on images of their own. They share them, and mostly err
+    on the same ones, so this is wider than a paired interval over images.
+    """
+    (first, of_first), (second, of_second) = zip(top1, images, strict=True)
+    return confint_proportions_2indep(
+        first * of_first,
+        of_first,
+        second * of_second,
+        of_second,
+        compare="diff",
+        method="newcomb",
+        alpha=1 - CONFIDENCE,
     )
-    return low, high, kind
 
 
 def _sum_of_means(*samples: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -3,7 +3,7 @@
 import json
 import logging
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,6 +37,7 @@ COLUMNS = [
     "precision",
     "validation_images",
 ]
+COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 MEASURED = COLUMNS[COLUMNS.index("top1") :]
 EVALUATIONS_OF_BEST_SCORE = 10
 
@@ -53,27 +54,39 @@ def collect(
     seeds: Sequence[int],
     names: Sequence[str],
     score: str,
+    omitted: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The networks and the evaluations of a study: exactly those named, whatever else lies there.
 
     `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
-    evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Raises
-    ValueError naming the file that is missing or no JSON.
+    evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Those
+    `omitted`, such as random0/seed0/A3B, have a row without measured values. Raises ValueError
+    naming the file that is missing or no JSON.
     """
     rows, evaluations, made_by = [], [], {}
     for split in splits:
         for seed in seeds:
             for name in names:
                 key = {"study": study, "split": split, "seed": seed, "network": name}
-                folder = NetworkFolder(network_path(networks, split, seed, name))
-                metrics, history = _read(folder)
+                path = network_path(networks, split, seed, name)
+                if path.relative_to(networks).as_posix() in omitted:
+                    rows.append({**key, **asdict(parse_name(name))})
+                    continue
+                metrics, history = _read(NetworkFolder(path))
                 if score == "mean_of_10_best":
                     metrics["top1"] = mean_of_best(line["top1"] for line in history)
                 made_by.setdefault((split, seed), []).append(_made_by(metrics))
                 rows.append({**key, **asdict(parse_name(name)), **metrics})
                 evaluations += [{**key, **line} for line in history]
     _warn_of_mixtures(made_by)
-    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(evaluations)
+    table = whole_numbers(pd.DataFrame(rows, columns=COLUMNS))
+    return table, pd.DataFrame(evaluations)
+
+
+def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, its counts as whole numbers where some are missing too."""
+    counts = [column for column in COUNTS if column in table]
+    return table.astype(dict.fromkeys(counts, "Int64"))
 
 
 def _made_by(metrics: dict) -> dict[str, str]:

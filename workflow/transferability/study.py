@@ -16,6 +16,9 @@ from transferability.networks import (
     treatment_name,
 )
 
+# The study of 2014, whose results are published and come with the project.
+PUBLISHED = "yosinski2014"
+
 
 class StudyError(ValueError):
     """A study that cannot be run as it is written; the message says what to change."""
@@ -33,7 +36,7 @@ def layers(study: dict, layer_count: int) -> list[int]:
 
 
 def network_names(study: dict, layer_count: int) -> list[str]:
-    """The networks that are trained for each (split, seed), in a stable order, bases first."""
+    """The networks of each (split, seed), in a stable order, bases first."""
     sizes = [str(size) for size in study["target_sizes"]]
     ns = layers(study, layer_count)
     treatments = []
@@ -78,6 +81,22 @@ def recipe(study: dict, split: str, seed: int, name: str) -> dict:
     return chosen
 
 
+def replicates(study: dict) -> list[tuple[str, int]]:
+    """The (split, seed) of a study."""
+    return list(itertools.product(split_names(study["splits"]), study["seeds"]))
+
+
+def omitted(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
+    """The (split, seed, name) of the networks that the study leaves out."""
+    if not study["omit"]:
+        return []
+    return [
+        network
+        for network in _all_networks(study, layer_count)
+        if any(_matches(where, *network) for where in study["omit"])
+    ]
+
+
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
     facts = {**asdict(parse_name(name)), "network": name, "split": split, "seed": seed}
     return all(facts[key] in _wanted(key, value) for key, value in where.items())
@@ -107,6 +126,10 @@ def check(
     the number of classes in each, at least) and `images_per_class` the dataset. Raises StudyError,
     which names the key and what it allows.
     """
+    if study["study"] == PUBLISHED:
+        raise StudyError(
+            f"study: {study['study']} is where the published results lie; choose another name"
+        )
     _check_layers(study, layer_names)
     _check_splits(study["splits"], classes, groups)
     if study["dataset"]["image_size"] < smallest_image:
@@ -121,18 +144,39 @@ def check(
                 f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
             )
     _check_overrides(study, len(layer_names))
+    _check_omitted(study, len(layer_names))
     _check_score(study, len(layer_names))
 
 
 def _check_overrides(study: dict, layer_count: int) -> None:
     """An override that can match nothing is a mistake; one whose n is not among the layers for now
     is not."""
-    candidates = list(_all_networks({**study, "layers": "all"}, layer_count))
     for i, override in enumerate(study["overrides"]):
-        if not any(_matches(override["where"], *network) for network in candidates):
+        _check_match(study, f"overrides[{i}].where", override["where"], layer_count)
+
+
+def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> None:
+    candidates = _all_networks({**study, "layers": "all"}, layer_count)
+    if not any(_matches(where, *network) for network in candidates):
+        raise StudyError(
+            f"{key}: it matches no network of this study; compare it with what the study trains, "
+            "for instance by snakemake -n"
+        )
+
+
+def _check_omitted(study: dict, layer_count: int) -> None:
+    for i, where in enumerate(study["omit"]):
+        _check_match(study, f"omit[{i}]", where, layer_count)
+    left_out = set(omitted(study, layer_count))
+    kept = [network for network in _all_networks(study, layer_count) if network not in left_out]
+    if not kept:
+        raise StudyError("omit: it leaves no network of this study; leave out fewer")
+    for split, seed, name in kept:
+        base = parse_name(name).base
+        if (split, seed, base) in left_out:
             raise StudyError(
-                f"overrides[{i}].where: it matches no network of this study; compare it with what "
-                "the study trains, for instance by snakemake -n"
+                f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
+                f"keep {base}, or leave out what copies from it too"
             )
 
 
@@ -152,7 +196,7 @@ def _check_score(study: dict, layer_count: int) -> None:
 def _all_networks(study: dict, layer_count: int) -> Iterator[tuple[str, int, str]]:
     """(split, seed, name) of every network of the study."""
     names = network_names(study, layer_count)
-    return itertools.product(split_names(study["splits"]), study["seeds"], names)
+    return ((*replicate, name) for replicate in replicates(study) for name in names)
 
 
 def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
@@ -162,6 +206,8 @@ def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
         named += [
             (f"overrides[{i}].where.n", n) for n in _wanted("n", override["where"].get("n", []))
         ]
+    for i, where in enumerate(study["omit"]):
+        named += [(f"omit[{i}].n", n) for n in _wanted("n", where.get("n", []))]
     for key, n in named:
         if n > last:
             raise StudyError(

@@ -1,0 +1,201 @@
+"""Table 1: what transfer with fine-tuning gains, by each estimator."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_networks import BASE, FOUR_SPLITS, TOP1, correctness, networks, of
+from scipy import stats
+
+from transferability.boost import boost
+
+
+def kind(table: pd.DataFrame, kind: str) -> pd.Series:
+    return (table["kind"] == kind) & table["fine_tuned"]
+
+
+def apart(noise: float = 0.01, splits: tuple[str, ...] = FOUR_SPLITS) -> pd.DataFrame:
+    """As published in 2014: AnB+ on B halves only, BnB+ on A halves only."""
+    table = networks(splits=splits, targets="AB", noise=noise)
+    lost = (kind(table, "transfer") & (table["target"] == "A")) | (
+        kind(table, "selffer") & (table["target"] == "B")
+    )
+    return table.assign(top1=table["top1"].mask(lost))
+
+
+def test_pooled_and_paired_agree_on_a_complete_table():
+    table = boost(networks(splits=FOUR_SPLITS, seeds=(0, 1), targets="AB", noise=0.01))
+    assert list(dict.fromkeys(table["layers"])) == ["1-7", "3-7", "5-7"]
+    paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
+    np.testing.assert_allclose(paired["mean"], pooled["mean"], atol=1e-12)
+    assert set(table["interval"]) == {"t over splits"}
+    ends = ["low", "high"]
+    np.testing.assert_allclose(paired[ends], pooled[ends], atol=1e-12)
+    assert list(pooled["networks"]) == [112, 112, 80, 80, 48, 48]
+    assert ((pooled["low"] < pooled["mean"]) & (pooled["mean"] < pooled["high"])).all()
+
+
+def test_boost_is_the_mean_over_layers():
+    table = of(boost(networks()), layers="5-7", comparison="selffer", estimator="paired")
+    expected = np.mean(np.subtract(TOP1["transfer", True][4:], TOP1["selffer", True][4:]))
+    assert table["mean"].item() == pytest.approx(expected)
+
+
+def test_pooled_and_paired_part_on_an_unbalanced_table():
+    table = networks(splits=("random0", "random1"))
+    # A split on which everything is worse, and of whose AnB+ all but one are lost.
+    worse = table["split"] == "random1"
+    table["top1"] -= 0.1 * worse
+    transfer_plus = (table["kind"] == "transfer") & table["fine_tuned"]
+    table = table[~(worse & transfer_plus & (table["n"] > 1))]
+    row = of(boost(table), layers="1-7", comparison="base").set_index("estimator")
+    gains = np.subtract(TOP1["transfer", True], BASE)
+    assert row.loc["paired", "mean"] == pytest.approx((gains.mean() + gains[0]) / 2)
+    treated = (np.sum(TOP1["transfer", True]) + TOP1["transfer", True][0] - 0.1) / 8
+    assert row.loc["pooled", "mean"] == pytest.approx(treated - (BASE - 0.05))
+    assert list(row["networks"]) == [8, 8]
+
+
+def test_pooled_says_that_it_compares_different_halves():
+    table = networks(splits=("random0", "random1"), targets="AB")
+    transfer_plus = (table["kind"] == "transfer") & table["fine_tuned"]
+    table["top1"] = table["top1"].mask(transfer_plus & (table["target"] == "A"))
+    rows = of(boost(table), layers="1-7", comparison="base").set_index("estimator")
+    assert rows.loc["paired", "target"] == "B"
+    assert rows.loc["pooled", "target"] == "B vs A+B"
+
+
+def test_a_base_that_is_a_source_only_is_no_control():
+    table = networks()
+    table.loc[table["network"] == "baseA", "top1"] = 0.1
+    rows = of(boost(table), layers="1-7", comparison="base")
+    assert rows["mean"].iloc[0] == pytest.approx(rows["mean"].iloc[1])
+
+
+def test_boost_with_one_replicate_bootstraps_images():
+    table = boost(networks(), correctness)
+    assert set(table["interval"]) == {"bootstrap over images"}
+    paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
+    np.testing.assert_allclose(paired[["low", "high"]], pooled[["low", "high"]], atol=1e-12)
+    pd.testing.assert_frame_equal(table, boost(networks(), correctness))
+
+
+def test_layers_of_boost_are_those_that_exist():
+    assert set(boost(networks(layers=(1, 2, 3)))["layers"]) == {"1-3", "3-3"}
+    assert set(boost(networks(layers=(2,)))["layers"]) == {"1-2"}
+
+
+def test_dissimilar_boost_keeps_its_targets_apart():
+    table = boost(networks(splits=("dissimilar",), targets="AB"))
+    assert set(table["target"]) == {"A", "B"}
+
+
+def test_a_table_of_bases_has_no_boost():
+    table = networks()
+    assert boost(table[table["kind"] == "base"]).empty
+
+
+def test_a_complete_table_needs_no_comparison_across_gaps():
+    assert set(boost(networks(splits=FOUR_SPLITS))["estimator"]) == {"paired", "pooled"}
+
+
+def test_where_no_control_was_published_bases_link_the_halves():
+    table = apart(noise=0)
+    # A halves are harder, by far more than any boost.
+    table.loc[table["target"] == "A", "top1"] -= 0.1
+    rows = of(boost(table), layers="1-7", comparison="selffer").set_index("estimator")
+    assert set(rows.index) == {"through_base", "linear_model", "pooled"}
+    gain = np.mean(np.subtract(TOP1["transfer", True], TOP1["selffer", True]))
+    assert rows.loc["through_base", "mean"] == pytest.approx(gain)
+    assert rows.loc["linear_model", "mean"] == pytest.approx(gain)
+    # The made table has A halves worse by 0.003 itself.
+    assert rows.loc["pooled", "mean"] == pytest.approx(gain + 0.103)
+    assert set(rows["target"]) == {"B vs A"}
+    assert set(rows["missing"]) == {2 * 4 * 7}
+    assert (rows["networks"] == 28).all()
+    assert (rows["controls"] == 28).all()
+
+
+def test_through_base_has_the_t_interval_over_splits():
+    table = apart()
+    row = of(boost(table), layers="1-7", estimator="through_base").iloc[0]
+    base = of(table, kind="base").set_index(["split", "target"])["top1"]
+    relative = (
+        table["top1"]
+        - base.loc[list(table[["split", "target"]].itertuples(index=False, name=None))].to_numpy()
+    )
+    sides = [
+        relative[kind(table, which)].groupby(table["split"]).mean()
+        for which in ("transfer", "selffer")
+    ]
+    per_split = sides[0] - sides[1]
+    expected = stats.ttest_1samp(per_split, 0).confidence_interval(0.95)
+    assert row["interval"] == "t over splits"
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_linear_model_is_least_squares():
+    """The same by the normal equations, in numbers of its own."""
+    table = apart()
+    row = of(boost(table), layers="3-7", estimator="linear_model").iloc[0]
+    own = table[(table["kind"] == "base") | (table["fine_tuned"] & (table["n"] >= 3))]
+    own = own.dropna(subset="top1")
+    halves = pd.get_dummies(own["split"] + own["target"]).to_numpy(dtype=float)
+    treated = np.stack([kind(own, "transfer"), kind(own, "selffer")], axis=1).astype(float)
+    design = np.hstack([treated, halves])
+    inverse = np.linalg.inv(design.T @ design)
+    solution = inverse @ design.T @ own["top1"].to_numpy()
+    residual = own["top1"].to_numpy() - design @ solution
+    freedom = len(own) - design.shape[1]
+    contrast = np.zeros(design.shape[1])
+    contrast[:2] = 1, -1
+    error = np.sqrt(residual @ residual / freedom * (contrast @ inverse @ contrast))
+    reach = stats.t.ppf(0.975, freedom) * error
+    assert row["mean"] == pytest.approx(contrast @ solution)
+    assert (row["low"], row["high"]) == pytest.approx((row["mean"] - reach, row["mean"] + reach))
+    assert row["interval"] == "t of the linear model"
+
+
+def test_across_a_gap_one_replicate_bootstraps_images():
+    rows = of(boost(apart(splits=("random0",)), correctness), comparison="selffer")
+    kinds = rows.set_index(["estimator", "layers"])["interval"].unstack(0)
+    assert set(kinds["through_base"]) == set(kinds["pooled"]) == {"bootstrap over images"}
+    assert set(kinds["linear_model"]) == {"t of the linear model"}
+    inside = (rows["low"] < rows["mean"]) & (rows["mean"] < rows["high"])
+    assert inside.all()
+
+
+def test_one_lost_control_brings_the_comparison_across_gaps():
+    table = networks(splits=FOUR_SPLITS, noise=0.01)
+    lost = (table["network"] == "B3B+") & (table["split"] == "random2")
+    rows = of(boost(table.assign(top1=table["top1"].mask(lost))), comparison="selffer")
+    assert set(of(rows, layers="1-7")["estimator"]) == {
+        "paired",
+        "through_base",
+        "linear_model",
+        "pooled",
+    }
+    assert set(of(rows, layers="1-7")["missing"]) == {1}
+    assert set(of(rows, layers="5-7")["estimator"]) == {"paired", "pooled"}
+    assert of(rows, layers="1-7", estimator="paired")["networks"].item() == 27
+    assert of(rows, layers="1-7", estimator="through_base")["networks"].item() == 28
+
+
+def test_without_a_base_halves_cannot_be_linked():
+    table = apart()
+    table = table.assign(top1=table["top1"].mask(table["kind"] == "base"))
+    assert set(boost(table)["estimator"]) == {"pooled"}
+
+
+def test_no_interval_where_one_side_stands_in_one_split():
+    """How splits differ cannot be told from one."""
+    table = networks(splits=FOUR_SPLITS, noise=0.01)
+    lost = kind(table, "transfer") & (table["split"] != "random0")
+    row = of(
+        boost(table.assign(top1=table["top1"].mask(lost))),
+        layers="1-7",
+        comparison="base",
+        estimator="pooled",
+    ).iloc[0]
+    assert row["interval"] == "none"
+    assert row["replicates"] == 1
+    assert np.isnan(row["low"])

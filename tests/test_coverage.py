@@ -1,0 +1,149 @@
+"""95 % intervals hold the true effect in about 95 of 100 studies: by simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from transferability.boost import boost
+from transferability.effects import estimate
+
+DRAWS = 2000
+# The expected top-1 of each network; what is known is their differences.
+EXPECTED = {
+    "baseB": ("base", 0, False, 0.60),
+    "B1B": ("selffer", 1, False, 0.58),
+    "A1B": ("transfer", 1, False, 0.55),
+    "B1B+": ("selffer", 1, True, 0.615),
+    "A1B+": ("transfer", 1, True, 0.62),
+}
+DESIGNS = {
+    "eight splits": (8, 1),
+    "four splits, two seeds each": (4, 2),
+    "eight seeds of one split": (1, 8),
+}
+
+
+def studies(splits: int, seeds: int, draws: int = DRAWS) -> pd.DataFrame:
+    """Made studies with known effects, of eight replicates each.
+
+    A (split, seed) moves all of its networks alike, by three points; a split moves each treatment
+    by a point, since its classes suit it more or less; a training adds half a point of noise. Seeds
+    of one split say nothing of other splits: in that design the split is held at its mean.
+    """
+    random = np.random.default_rng(0)
+    shape = (draws, splits, seeds, len(EXPECTED))
+    top1 = np.broadcast_to([top1 for *_, top1 in EXPECTED.values()], shape).copy()
+    top1 += random.normal(0, 0.03, shape[:3])[..., None]
+    if splits > 1:
+        top1 += random.normal(0, 0.01, (draws, splits, 1, len(EXPECTED)))
+    top1 += random.normal(0, 0.005, shape)
+    index = pd.MultiIndex.from_product(
+        [range(draws), [f"random{k}" for k in range(splits)], range(seeds), EXPECTED],
+        names=["study", "split", "seed", "network"],
+    )
+    table = pd.DataFrame({"top1": top1.ravel()}, index=index).reset_index()
+    facts = pd.DataFrame.from_dict(EXPECTED, orient="index").iloc[:, :3]
+    facts.columns = ["kind", "n", "fine_tuned"]
+    return table.merge(facts, left_on="network", right_index=True, how="left").assign(
+        target="B", target_size="all"
+    )
+
+
+def covered(table: pd.DataFrame, truth: float) -> float:
+    return ((table["low"] <= truth) & (truth <= table["high"])).mean()
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_intervals_of_effects_cover(design):
+    effects = estimate(studies(*DESIGNS[design]))
+    assert set(effects["replicates"]) == {8}
+    for effect, truth in (
+        ("coadaptation", -0.02),
+        ("specificity", -0.03),
+        ("boost", 0.02),
+        ("boost_over_selffer", 0.005),
+    ):
+        own = effects[effects["effect"] == effect]
+        assert len(own) == DRAWS
+        assert 0.93 <= covered(own, truth) <= 0.97
+
+
+def test_what_the_intervals_are_not_would_cover_too_little():
+    """Why they are t, over splits: a bootstrap over eight splits is too narrow, and so is a t over
+    eight (split, seed) of which each two share a split."""
+
+    def differences(design: str) -> np.ndarray:
+        table = studies(*DESIGNS[design]).set_index(["study", "split", "seed", "network"])["top1"]
+        table = table.unstack()
+        return (table["A1B"] - table["B1B"]).to_numpy().reshape(DRAWS, 8)
+
+    def share(intervals) -> float:
+        low, high = intervals
+        return ((low <= -0.03) & (high >= -0.03)).mean()
+
+    bootstrap = stats.bootstrap(
+        (differences("eight splits"),),
+        np.mean,
+        axis=-1,
+        n_resamples=1000,
+        batch=100,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    assert share(bootstrap.confidence_interval) < 0.92
+    as_if_apart = stats.ttest_1samp(differences("four splits, two seeds each"), 0, axis=-1)
+    assert share(as_if_apart.confidence_interval(0.95)) < 0.92
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_intervals_of_the_boost_cover(gaps):
+    """Also where, as in 2014, one half has the AnB+ and the other the BnB+."""
+    of_half_b = studies(8, 1, draws=300)
+    of_half_a = of_half_b.assign(
+        target="A",
+        # Another half, other noise, and harder classes.
+        top1=studies(8, 1, draws=600)["top1"].to_numpy()[len(of_half_b) :] - 0.05,
+    )
+    table = pd.concat([of_half_b, of_half_a])
+    if gaps:
+        plus = table["fine_tuned"]
+        lost = plus & ((table["kind"] == "transfer") == (table["target"] == "A"))
+        table = table.assign(top1=table["top1"].mask(lost))
+    estimates = boost(table)
+    estimates = estimates[estimates["comparison"] == "selffer"]
+    if gaps:
+        # The halves' own difference is taken for the treatments'.
+        assert covered(estimates[estimates["estimator"] == "pooled"], 0.005) < 0.5
+    for estimator in ("through_base", "linear_model") if gaps else ("paired", "pooled"):
+        own = estimates[estimates["estimator"] == estimator]
+        assert len(own) == 300
+        assert covered(own, 0.005) >= 0.92, estimator
+        if estimator != "linear_model":
+            assert covered(own, 0.005) <= 0.98, estimator
+
+
+def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
+    """Of one training each: what more images of the kind would tell, not what more trainings."""
+    draws, images = 300, 500
+    random = np.random.default_rng(0)
+    table = studies(1, 1, draws).assign(validation_images=images)
+    # Images differ in how hard they are, so both networks err on the same ones.
+    hardness = random.normal(0, 1, (draws, images))
+    skill = {"A1B": 0.2, "B1B": 0.4}
+    drawn = {
+        name: hardness + random.normal(0, 0.5, (draws, images)) < level
+        for name, level in skill.items()
+    }
+    table = table[table["network"].isin(skill)].assign(
+        top1=lambda rows: [
+            drawn[name][study].mean()
+            for name, study in zip(rows["network"], rows["study"], strict=True)
+        ]
+    )
+    effects = estimate(table, lambda row: drawn[row["network"]][row["study"]])
+    expected = {name: stats.norm.cdf(level / np.hypot(1, 0.5)) for name, level in skill.items()}
+    assert set(effects["interval"]) == {"bootstrap over images"}
+    assert 0.92 <= covered(effects, expected["A1B"] - expected["B1B"]) <= 0.98
+    # As if on images of their own, the interval would be wider than need be.
+    assert covered(estimate(table), expected["A1B"] - expected["B1B"]) > 0.98

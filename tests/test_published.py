@@ -1,0 +1,179 @@
+"""The published networks of 2014 through the project's own analysis."""
+
+import hashlib
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_networks import of
+from project import ROOT, Project
+
+from transferability import effects, published, results
+from transferability.boost import boost
+
+DATA = ROOT / "workflow" / "resources" / "yosinski2014"
+# Table 1 of the paper, in percentage points: over base, over selffer.
+TABLE_1 = {"1-7": (1.6, 1.4), "3-7": (1.8, 1.4), "5-7": (2.1, 1.7)}
+DIGESTS = {"networks.csv": "47367c1a096eaa79", "class_splits.csv": "532edabf7dc24764"}
+PUBLISHED_FILES = {
+    *(f"tables/{table}.csv" for table in ("networks", "differences", "effects", "boost")),
+    *(
+        f"figures/{figure}.{suffix}"
+        for figure in ("transfer", "effects", "boost", "dissimilar")
+        for suffix in ("svg", "pdf", "png")
+    ),
+    "findings.html",
+}
+
+
+@pytest.fixture(scope="module")
+def networks() -> pd.DataFrame:
+    return published.read("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
+
+
+def test_each_network_is_traceable_to_its_published_directory(networks):
+    source = pd.read_csv(DATA / "networks.csv").set_index("directory")
+    assert list(networks.columns) == [*results.COLUMNS, "directory", "iterations", "evaluations"]
+    assert len(networks) == len(source) == 170
+    assert not networks.duplicated(["split", "network"]).any()
+    beside = source.loc[networks["directory"]]
+    for column in ("split", "network", "target", "n", "fine_tuned", "top1"):
+        np.testing.assert_array_equal(networks[column], beside[column])
+    # What a directory is called says what the network is.
+    name = networks["directory"].str.extract(
+        r"transfer(?P<plus>-ft)?(?P<split>natman|\d)(?P<source>[AB])\d?(?P<target>[AB])_1_(?P<n>\d)"
+    )
+    copied = networks[name["n"].notna()]
+    name = name.dropna(subset="n")
+    assert len(copied) == 140
+    assert (copied["n"] == name["n"].astype(int)).all()
+    assert (copied["fine_tuned"] == name["plus"].notna()).all()
+    assert (copied["source"] == name["source"]).all()
+    assert (copied["target"] == name["target"]).all()
+    split = name["split"].where(name["split"] == "natman", "random" + name["split"])
+    assert (copied["split"] == split).all()
+    assert ((copied["kind"] == "transfer") == (name["source"] != name["target"])).all()
+
+
+def test_networks_without_a_log_are_missing_and_counted(networks, caplog):
+    lost = networks["top1"].isna()
+    assert lost.sum() == 22
+    assert networks.loc[lost, "fine_tuned"].all()
+    with caplog.at_level(logging.INFO):
+        published.read("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
+    assert caplog.messages == ["170 published networks; 22 of them have no log, and so no top1"]
+
+
+def test_validation_images_are_fifty_a_class(networks):
+    images = networks.set_index(["split", "target"])["validation_images"]
+    assert set(images["natman", "A"]) == {22_450}
+    assert set(images["natman", "B"]) == {27_550}
+    assert set(images["random2", "A"]) == set(images["random2", "B"]) == {25_000}
+    assert set(images["all1000", "all"]) == {50_000}
+
+
+def test_reduced_networks_are_bases_on_fewer_images(networks):
+    reduced = networks[networks["target_size"] != "all"]
+    assert set(reduced["kind"]) == {"base"}
+    assert set(reduced["target_size"]) == {
+        *("1", "2", "5", "10", "25", "50", "100", "250", "500", "750", "1000", "1300")
+    }
+
+
+@pytest.mark.parametrize("layers", TABLE_1)
+def test_pooled_boost_rounds_to_table_1(networks, layers):
+    pooled = of(boost(networks), estimator="pooled", layers=layers).set_index("comparison")
+    points = tuple(round(100 * pooled.loc[over, "mean"], 1) for over in ("base", "selffer"))
+    assert points == TABLE_1[layers]
+
+
+def test_paired_by_target_most_of_the_boost_over_selffer_is_gone(networks):
+    table = of(boost(networks), layers="1-7")
+    over_selffer = of(table, comparison="selffer").set_index("estimator")
+    assert set(over_selffer.index) == {"through_base", "linear_model", "pooled"}
+    for estimator in ("through_base", "linear_model"):
+        row = over_selffer.loc[estimator]
+        assert row["mean"] == pytest.approx(0, abs=0.0005)
+        assert row["low"] < 0 < row["high"]
+        assert row["target"] == "B vs A"
+    assert set(table["missing"]) == {18, 22}
+    paired = of(table, comparison="base", estimator="paired").iloc[0]
+    assert (paired["mean"], paired["target"]) == (pytest.approx(0.0095, abs=0.00005), "B")
+
+
+def test_differences_are_of_one_target_and_can_be_looked_up(networks):
+    differences = effects.paired_differences(networks)
+    row = of(differences, split="random2", effect="specificity", n=5, target="A").iloc[0]
+    by_name = networks.set_index(["split", "network"])
+    assert by_name.loc[("random2", row["network"]), "directory"] == "transfer2B2A_1_5"
+    assert by_name.loc[("random2", row["control"]), "directory"] == "transfer2A2A_1_5"
+    assert row["difference"] == pytest.approx(0.5812763 - 0.596712)
+    assert "boost_over_selffer" not in set(differences["effect"])
+
+
+def test_effects_count_what_is_missing(networks):
+    table = effects.estimate(networks)
+    row = of(table, split_kind="random", effect="boost", n=3).iloc[0]
+    # Two splits with one AnB+ each; the other six halves have none with a log.
+    assert (row["differences"], row["missing"], row["replicates"]) == (2, 6, 2)
+    natman = of(table, split_kind="natman", effect="transfer", n=7)
+    assert set(natman["interval"]) == {"unpaired over images"}
+    np.testing.assert_allclose(natman["mean"], [-0.2543731, -0.245872], atol=1e-6)
+
+
+def test_class_splits_are_those_of_the_paper():
+    table = pd.read_csv(DATA / "class_splits.csv")
+    assert list(table["wnid"]) == sorted(set(table["wnid"]))
+    assert len(table) == 1000
+    for split in ("random0", "random1", "random2", "random3"):
+        assert (table[split] == "A").sum() == 500
+    assert (table["natman"] == "A").sum() == 449
+
+
+def test_a_published_file_without_its_columns_is_named(tmp_path):
+    (tmp_path / "networks.csv").write_text("split,n\nrandom0,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"networks\.csv: lacks the columns network, kind"):
+        published.read("x", tmp_path / "networks.csv", DATA / "class_splits.csv")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """A copy of the project in which the published results were made, and nothing trained."""
+    project = Project.copied(tmp_path_factory.mktemp("published") / "project")
+    project.write_study()
+    project.succeed("published")
+    return project
+
+
+def test_published_makes_every_file_and_trains_nothing(project):
+    folder = project.folder / "results" / "yosinski2014"
+    made = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "logs" not in path.parts
+    }
+    assert made == PUBLISHED_FILES
+    assert not project.results.exists()
+    assert project.jobs("published") == set()
+    log = (folder / "logs" / "estimate_effects.log").read_text(encoding="utf-8")
+    assert "effect boost: 46 of 56 differences left out" in log
+
+
+def test_the_published_results_stand_behind_a_study_s_own(project):
+    project.write_study(reference="yosinski2014")
+    jobs = project.jobs()
+    assert "plot_effects" in jobs
+    # The published effects are there already.
+    assert not any("published" in job for job in jobs)
+    output = project.succeed("--dry-run", "--printshellcmds", "--until", "plot_effects")
+    assert "--reference results/yosinski2014/tables/effects.csv" in output
+
+
+def test_the_data_are_as_they_were_published():
+    """No line lost or edited by hand: sha256 of both files."""
+    digests = {
+        name: hashlib.sha256((DATA / name).read_bytes()).hexdigest()[:16]
+        for name in ("networks.csv", "class_splits.csv")
+    }
+    assert digests == DIGESTS
