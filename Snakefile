@@ -16,6 +16,7 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/published.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -25,5 +26,11 @@ rule all:
     default_target: True
     input:
         TABLES,
+        FINDINGS,
         FIGURES,
         KEPT_WEIGHTS,
+
+
+rule published:
+    input:
+        PUBLISHED_FILES,

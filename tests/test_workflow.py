@@ -13,7 +13,7 @@ NOT_RESULTS = ["seconds", "images_per_second"]
 NETWORKS = "results/tiny/tables/networks.csv"
 FEW = {"layers": [3], "treatments": ["transfer", "selffer+"]}
 TABLES = ("networks", "effects", "boost")
-FIGURES = ("transfer", "effects", "filters", "learning_curves", "cost", "dissimilar")
+FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost", "dissimilar")
 FOREIGN = {
     "study": "foreign",
     "seeds": [0, 1, 2],
@@ -162,6 +162,9 @@ def test_the_report_shows_all_tables_and_figures(project):
     entries = embedded(html, "results")
     categories = embedded(html, "categories")
     expected = {
+        "What the numbers say": {
+            "results/tiny/findings.html": {"page": "what the numbers say"},
+        },
         "Tables": {f"results/tiny/tables/{name}.csv": {"table": name} for name in TABLES},
         "Figures": {
             f"results/tiny/figures/{name}.svg": {"figure": name.replace("_", " ")}

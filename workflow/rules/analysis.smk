@@ -1,22 +1,23 @@
-# From networks to tables.
+# From networks to tables, and to what they say.
 #   in:  results/<study>/networks/…
-#   out: results/<study>/tables/{networks,evaluations,effects,boost}.csv
+#   out: results/<study>/tables/{networks,evaluations,differences,effects,boost}.csv
+#        results/<study>/findings.html
 #   1. collect_networks gathers metrics and histories
 #   2. estimate_effects pairs the networks and estimates effects with intervals
+#   3. write_findings says what the effects say, in sentences
 
-TABLES = [f"<results>/tables/{table}.csv" for table in ("networks", "effects", "boost")]
+TABLES = [
+    f"<results>/tables/{table}.csv"
+    for table in ("networks", "differences", "effects", "boost")
+]
+FINDINGS = "<results>/findings.html"
 
 
 rule collect_networks:
     input:
         of_every_network("metrics.json"),
     output:
-        table=report(
-            "<results>/tables/networks.csv",
-            caption="../report/networks_table.rst",
-            category="Tables",
-            labels={"table": "networks"},
-        ),
+        table=table_file("networks"),
         evaluations="<results>/tables/evaluations.csv",
     log:
         "<results>/logs/collect_networks.log",
@@ -28,6 +29,7 @@ rule collect_networks:
         splits=SPLITS,
         seeds=SEEDS,
         networks=NETWORKS,
+        omitted=[f"{split}/seed{seed}/{network}" for split, seed, network in OMITTED],
         score=STUDY["score"],
         code=fingerprint.of_collection(),
     shell:
@@ -37,6 +39,7 @@ rule collect_networks:
         " --splits {params.splits}"
         " --seeds {params.seeds}"
         " --networks {params.networks}"
+        " --omitted {params.omitted}"
         " --score {params.score}"
         " --table {output.table}"
         " --evaluations {output.evaluations}"
@@ -46,22 +49,16 @@ rule collect_networks:
 rule estimate_effects:
     input:
         table="<results>/tables/networks.csv",
-        labels=ancient("<store>/validation.labels.npy"),
-        # With one replicate the intervals come from the single predictions.
-        predictions=(of_every_network("predictions.npy") if ONE_REPLICATE else []),
+        labels=(
+            ancient("<store>/validation.labels.npy") if INTERVALS_OVER_IMAGES else []
+        ),
+        predictions=(
+            of_every_network("predictions.npy") if INTERVALS_OVER_IMAGES else []
+        ),
     output:
-        effects=report(
-            "<results>/tables/effects.csv",
-            caption="../report/effects_table.rst",
-            category="Tables",
-            labels={"table": "effects"},
-        ),
-        boost=report(
-            "<results>/tables/boost.csv",
-            caption="../report/boost_table.rst",
-            category="Tables",
-            labels={"table": "boost"},
-        ),
+        differences="<results>/tables/differences.csv",
+        effects=table_file("effects"),
+        boost=table_file("boost"),
     log:
         "<results>/logs/estimate_effects.log",
     conda:
@@ -74,6 +71,27 @@ rule estimate_effects:
         " --table {input.table}"
         " --results {params.results}"
         " --labels {input.labels}"
+        " --differences {output.differences}"
         " --effects {output.effects}"
         " --boost {output.boost}"
+        " > {log} 2>&1"
+
+
+rule write_findings:
+    input:
+        effects="<results>/tables/effects.csv",
+        boost="<results>/tables/boost.csv",
+    output:
+        findings_file(),
+    log:
+        "<results>/logs/write_findings.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=fingerprint.of_findings(),
+    shell:
+        "python -m transferability write-findings"
+        " --effects {input.effects}"
+        " --boost {input.boost}"
+        " --page {output}"
         " > {log} 2>&1"

@@ -62,12 +62,29 @@ SEEDS = STUDY["seeds"]
 NETWORKS = study.network_names(
     STUDY, len(architectures.facts(STUDY["architecture"]).layer_names)
 )
-ONE_REPLICATE = len(SEEDS) == 1 and (
-    STUDY["splits"]["random"] == 1 or STUDY["splits"]["dissimilar"] is not None
+OMITTED = study.omitted(
+    STUDY, len(architectures.facts(STUDY["architecture"]).layer_names)
+)
+TRAINED = [
+    (split, seed, network)
+    for split, seed in study.replicates(STUDY)
+    for network in NETWORKS
+    if (split, seed, network) not in OMITTED
+]
+# Some effect has one replicate, whose interval comes from the single predictions.
+INTERVALS_OVER_IMAGES = bool(OMITTED) or (
+    len(SEEDS) == 1
+    and (STUDY["splits"]["random"] == 1 or STUDY["splits"]["dissimilar"] is not None)
 )
 # Figure 3 of the paper is about these two.
 HAS_DISSIMILAR_FIGURE = (
     STUDY["splits"]["dissimilar"] is not None or "random" in STUDY["treatments"]
+)
+# What stands faintly behind the effects.
+REFERENCE = (
+    f"results/{STUDY['reference']}/tables/effects.csv"
+    if STUDY["reference"] != "none"
+    else []
 )
 as_json = partial(json.dumps, sort_keys=True, ensure_ascii=False)
 
@@ -88,9 +105,7 @@ def of_every_network(file):
     """That file of each network of the study."""
     return [
         f"<results>/networks/{split}/seed{seed}/{network}/{file}"
-        for split in SPLITS
-        for seed in SEEDS
-        for network in NETWORKS
+        for split, seed, network in TRAINED
     ]
 
 
@@ -138,13 +153,33 @@ def split_flag(wildcards):
     return f"--groups {shlex.quote(as_json(groups))}"
 
 
-def figure_files(figure):
+def table_file(table, category="Tables"):
+    """A table, with its caption in the report."""
+    return report(
+        f"<results>/tables/{table}.csv",
+        caption=f"../report/{table}_table.rst",
+        category=category,
+        labels={"table": table},
+    )
+
+
+def findings_file(category="What the numbers say"):
+    """The page of findings, with its caption in the report."""
+    return report(
+        "<results>/findings.html",
+        caption="../report/findings.rst",
+        category=category,
+        labels={"page": "what the numbers say"},
+    )
+
+
+def figure_files(figure, category="Figures"):
     """A figure's outputs, with its caption in the report."""
     return dict(
         svg=report(
             f"<results>/figures/{figure}.svg",
             caption=f"../report/{figure}.rst",
-            category="Figures",
+            category=category,
             labels={"figure": figure.replace("_", " ")},
         ),
         pdf=f"<results>/figures/{figure}.pdf",

@@ -4,7 +4,7 @@
 
 FIGURES = [
     f"<results>/figures/{figure}.{suffix}"
-    for figure in ("transfer", "effects", "filters", "learning_curves", "cost")
+    for figure in ("transfer", "effects", "boost", "filters", "learning_curves", "cost")
     + (("dissimilar",) if HAS_DISSIMILAR_FIGURE else ())
     for suffix in ("svg", "pdf", "png")
 ]
@@ -32,6 +32,7 @@ rule plot_transfer:
 rule plot_effects:
     input:
         effects="<results>/tables/effects.csv",
+        reference=REFERENCE,
     output:
         **figure_files("effects"),
     log:
@@ -44,6 +45,26 @@ rule plot_effects:
     shell:
         "python -m transferability plot-effects"
         " --effects {input.effects}"
+        " --reference {input.reference}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_boost:
+    input:
+        boost="<results>/tables/boost.csv",
+    output:
+        **figure_files("boost"),
+    log:
+        "<results>/logs/figures/boost.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-boost"
+        " --boost {input.boost}"
         " --figure {params.figure}"
         " > {log} 2>&1"
 
@@ -71,10 +92,12 @@ rule plot_dissimilar:
 
 rule plot_filters:
     input:
+        # Those of the first replicate.
         weights=[
-            f"<results>/networks/{SPLITS[0]}/seed{SEEDS[0]}/{base}/weights.safetensors"
-            for base in NETWORKS
-            if networks.parse_name(base).kind == "base"
+            f"<results>/networks/{split}/seed{seed}/{network}/weights.safetensors"
+            for split, seed, network in TRAINED
+            if networks.parse_name(network).kind == "base"
+            and (split, seed) == TRAINED[0][:2]
         ],
     output:
         **figure_files("filters"),

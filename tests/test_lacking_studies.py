@@ -1,0 +1,129 @@
+"""Studies that lack something, from the study file to what the tables say of it."""
+
+import pandas as pd
+import pytest
+from made_networks import of
+from project import Project
+
+CONTROLLED = ["selffer", "selffer+", "transfer", "transfer+"]
+OMITTED = [{"network": ["A3B+", "B7B"]}, {"kind": "random", "n": 3}]
+
+
+def table(project: Project, name: str) -> pd.DataFrame:
+    return pd.read_csv(project.results / "tables" / f"{name}.csv")
+
+
+def run(folder, **study) -> Project:
+    project = Project.copied(folder / "project")
+    project.write_study(**study)
+    project.succeed()
+    return project
+
+
+@pytest.fixture(scope="module")
+def four_splits(tmp_path_factory) -> Project:
+    return run(
+        tmp_path_factory.mktemp("four"),
+        splits={"random": 4},
+        layers=[0, 3],
+        treatments=CONTROLLED,
+        long_base=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def dissimilar_alone(tmp_path_factory) -> Project:
+    return run(
+        tmp_path_factory.mktemp("dissimilar"),
+        splits={"random": 0, "dissimilar": {"A": "closed", "B": "open"}},
+        targets=["A", "B"],
+        layers=[3],
+        treatments=CONTROLLED,
+    )
+
+
+def test_three_networks_are_left_out(project):
+    before = {name: table(project, name) for name in ("networks", "effects", "differences")}
+    project.write_study(omit=OMITTED)
+    jobs = project.jobs()
+    assert not any("train" in job for job in jobs)
+    assert {"collect_networks", "estimate_effects", "write_findings", "plot_transfer"} <= jobs
+    project.succeed()
+    networks = table(project, "networks").set_index("network")
+    left_out = networks["top1"].isna()
+    assert set(networks.index[left_out]) == {"A3B+", "B7B", "R3B"}
+    pd.testing.assert_frame_equal(
+        networks[~left_out],
+        before["networks"].set_index("network")[~left_out],
+        check_dtype=False,
+    )
+    needed = before["differences"]
+    lost = needed["network"].isin(OMITTED_NAMES) | needed["control"].isin(OMITTED_NAMES)
+    gone = set(needed.loc[lost, ["effect", "n"]].itertuples(index=False, name=None))
+    assert gone == {
+        *(("boost", 3), ("boost_over_selffer", 3), ("random", 3)),
+        *(("coadaptation", 7), ("recovery", 7), ("specificity", 7)),
+    }
+    effects = before["effects"]
+    kept = [(row.effect, row.n) not in gone for row in effects.itertuples()]
+    pd.testing.assert_frame_equal(
+        table(project, "effects"), effects[kept].reset_index(drop=True), check_exact=True
+    )
+    log = (project.results / "logs" / "estimate_effects.log").read_text(encoding="utf-8")
+    for effect, _ in gone:
+        (line,) = [line for line in log.splitlines() if f"effect {effect}: 1 of 2 " in line]
+        assert "which has no" in line
+    boost = of(table(project, "boost"), comparison="selffer")
+    assert set(boost["missing"]) == {1, 0}
+    # Put back, they are as they were, and nothing is trained.
+    project.write_study()
+    assert not any("train" in job for job in project.jobs())
+
+
+OMITTED_NAMES = ["A3B+", "B7B", "R3B"]
+
+
+def test_a_network_of_one_replicate_can_be_left_out(four_splits):
+    before = table(four_splits, "effects")
+    four_splits.write_study(
+        splits={"random": 4},
+        layers=[0, 3],
+        treatments=CONTROLLED,
+        long_base=False,
+        omit=[{"network": "A3B", "split": "random2"}],
+    )
+    four_splits.succeed("results/tiny/tables/effects.csv")
+    effects = table(four_splits, "effects")
+    needs_it = effects["effect"].isin(["transfer", "specificity"])
+    assert set(effects.loc[needs_it, "replicates"]) == {3}
+    assert set(effects.loc[needs_it, "missing"]) == {1}
+    pd.testing.assert_frame_equal(effects[~needs_it], before[~needs_it])
+
+
+def test_one_seed_and_one_split_rest_on_images(finished):
+    for name in ("effects", "boost"):
+        assert set(table(finished, name)["interval"]) == {"bootstrap over images"}
+        assert set(table(finished, name)["replicates"]) == {1}
+    assert table(finished, "effects")["low"].notna().all()
+
+
+def test_four_splits_rest_on_splits(four_splits):
+    effects = table(four_splits, "effects")
+    assert set(effects["interval"]) == {"t over splits"}
+    assert set(effects["replicates"]) == {4}
+    assert not (effects["effect"] == "long_base").any()
+    assert set(table(four_splits, "boost")["interval"]) == {"t over splits"}
+    log = (four_splits.results / "logs" / "estimate_effects.log").read_text(encoding="utf-8")
+    assert "effect long_base: the table has no network for it" in log
+
+
+def test_a_dissimilar_split_alone_keeps_its_targets_apart(dissimilar_alone):
+    effects = table(dissimilar_alone, "effects")
+    assert set(effects["split_kind"]) == {"dissimilar"}
+    for _, rows in effects.groupby(["effect", "n"]):
+        assert sorted(rows["target"]) == ["A", "B"]
+    assert set(effects["interval"]) == {"bootstrap over images"}
+    assert set(table(dissimilar_alone, "boost")["target"]) == {"A", "B"}
+    figures = dissimilar_alone.results / "figures"
+    for figure in ("transfer", "effects", "boost", "dissimilar"):
+        assert (figures / f"{figure}.svg").stat().st_size > 1000
