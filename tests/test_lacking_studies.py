@@ -6,7 +6,14 @@ from made_networks import of
 from project import Project
 
 CONTROLLED = ["selffer", "selffer+", "transfer", "transfer+"]
+FOUR_SPLITS = {
+    "splits": {"random": 4},
+    "layers": [3],
+    "treatments": CONTROLLED,
+    "long_base": False,
+}
 OMITTED = [{"network": ["A3B+", "B7B"]}, {"kind": "random", "n": 3}]
+OMITTED_NAMES = ["A3B+", "B7B", "R3B"]
 
 
 def table(project: Project, name: str) -> pd.DataFrame:
@@ -22,13 +29,7 @@ def run(folder, **study) -> Project:
 
 @pytest.fixture(scope="module")
 def four_splits(tmp_path_factory) -> Project:
-    return run(
-        tmp_path_factory.mktemp("four"),
-        splits={"random": 4},
-        layers=[0, 3],
-        treatments=CONTROLLED,
-        long_base=False,
-    )
+    return run(tmp_path_factory.mktemp("four"), **FOUR_SPLITS)
 
 
 @pytest.fixture(scope="module")
@@ -80,20 +81,12 @@ def test_three_networks_are_left_out(project):
     assert not any("train" in job for job in project.jobs())
 
 
-OMITTED_NAMES = ["A3B+", "B7B", "R3B"]
-
-
-def test_a_network_of_one_replicate_can_be_left_out(four_splits):
+def test_a_network_of_one_replicate_can_be_left_out(four_splits, tmp_path):
     before = table(four_splits, "effects")
-    four_splits.write_study(
-        splits={"random": 4},
-        layers=[0, 3],
-        treatments=CONTROLLED,
-        long_base=False,
-        omit=[{"network": "A3B", "split": "random2"}],
-    )
-    four_splits.succeed("results/tiny/tables/effects.csv")
-    effects = table(four_splits, "effects")
+    project = Project.copied(tmp_path / "project", results_of=four_splits)
+    project.write_study(**FOUR_SPLITS, omit=[{"network": "A3B", "split": "random2"}])
+    project.succeed("results/tiny/tables/effects.csv")
+    effects = table(project, "effects")
     needs_it = effects["effect"].isin(["transfer", "specificity"])
     assert set(effects.loc[needs_it, "replicates"]) == {3}
     assert set(effects.loc[needs_it, "missing"]) == {1}
