@@ -148,7 +148,8 @@ def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFram
     the AnB+), n (those of them that the study has, such as `3 4 7`), comparison (base or
     selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
     kind), replicates (of the AnB+ or of the controls, the fewer), networks and controls (how many
-    AnB+ and how many control networks entered), and missing, how many of both the table lists without top1.
+    AnB+ and how many control networks entered), and missing, how many of both the table lists
+    without top1.
 
     `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
     paper's estimator: the mean over the AnB+ less the mean over the control networks, each
