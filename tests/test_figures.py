@@ -1,73 +1,28 @@
 import re
 import warnings
-from functools import cache
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
-from made_networks import correctness, networks
-from matplotlib.figure import Figure
+from drawn_figures import (
+    DRAWN,
+    FOUR_SPLITS,
+    STUDIES,
+    bars,
+    draw,
+    evaluations_of,
+    line,
+    published_tables,
+    tables,
+    titles,
+    without,
+    words,
+)
+from made_networks import networks
 from scipy import stats
 
 from transferability import figures
 from transferability.effects import estimate
-
-STUDIES = {
-    "one replicate": {"noise": 0.002},
-    "eight replicates": {
-        "splits": ("random0", "random1", "random2", "random3"),
-        "seeds": (0, 1),
-        "noise": 0.004,
-    },
-    "both targets": {"targets": "AB", "layers": (0, 2, 7), "noise": 0.003},
-    "dissimilar": {
-        "splits": ("random0", "random1", "dissimilar"),
-        "targets": "AB",
-        "layers": (0, 1, 4, 7),
-        "noise": 0.003,
-    },
-    "dissimilar alone": {"splits": ("dissimilar",), "layers": (1, 7)},
-    "one n": {"layers": (3,), "splits": ("random0", "random1"), "noise": 0.002},
-    "frozen alone": {"treatments": (("selffer", False), ("transfer", False))},
-    "no selffer": {"treatments": (("transfer", False), ("transfer", True))},
-    "random alone": {"treatments": (("random", False),)},
-    "two sizes": {"target_sizes": ("100", "all"), "layers": (0, 1, 4, 7), "noise": 0.002},
-}
-DRAWN = ("transfer", "effects", "dissimilar", "learning_curves", "cost")
-
-
-def evaluations_of(table: pd.DataFrame) -> pd.DataFrame:
-    epochs = pd.DataFrame({"epoch": np.arange(1, 6)})
-    told = table[["split", "seed", "network", "top1"]].merge(epochs, how="cross")
-    return told.assign(top1=told["top1"] * told["epoch"] / 5, train_loss=1 / told["epoch"])
-
-
-def draw(name: str, table: pd.DataFrame, effects: pd.DataFrame) -> Figure:
-    if name == "effects":
-        return figures.effects(effects)
-    if name == "dissimilar":
-        return figures.dissimilar(table, effects)
-    if name == "learning_curves":
-        return figures.learning_curves(table, evaluations_of(table))
-    return getattr(figures, name)(table)
-
-
-def words(figure: Figure) -> str:
-    return " ".join(text.get_text() for text in figure.findobj(mpl.text.Text)).replace("\n", " ")
-
-
-def line(axes: mpl.axes.Axes, label: str) -> np.ndarray:
-    found = [line for line in axes.get_lines() if line.get_label() == label]
-    assert len(found) == 1
-    return found[0].get_ydata()
-
-
-@cache
-def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A made study's table of networks and its effects, bootstrapped over images in one study."""
-    table = networks(**STUDIES[study])
-    return table, estimate(table, correctness if study == "one replicate" else None)
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -78,15 +33,19 @@ def test_every_study_is_drawn_without_a_warning(study, name):
         warnings.simplefilter("error")
         figure = draw(name, table, effects)
         figure.draw_without_rendering()
-    lacks = study == "random alone" and name == "effects"
-    assert bool(figure.axes) != lacks
+    lacks = {
+        ("random alone", "effects"): "no selffer or transfer networks",
+        ("random alone", "boost"): "no fine-tuned transfer networks",
+        ("frozen alone", "boost"): "no fine-tuned transfer networks",
+    }.get((study, name))
+    assert bool(figure.axes) == (lacks is None)
     if lacks:
-        assert "no selffer or transfer networks" in words(figure)
+        assert lacks in words(figure)
     for axes in figure.axes:
         below = axes.get_subplotspec().is_last_row() or name != "learning_curves"
         beside = axes.get_subplotspec().is_first_col() or name in ("dissimilar", "cost")
         assert not below or axes.get_xlabel()
-        assert not beside or axes.get_ylabel()
+        assert not beside or axes.get_ylabel() or name == "boost"
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
@@ -101,14 +60,6 @@ def test_transfer_draws_the_means_of_the_table(seeds):
         own = table[(table["kind"] == kind) & (table["fine_tuned"] == fine_tuned)]
         expected = 100 * own.groupby("n")["top1"].mean()
         np.testing.assert_allclose(line(axes, label), expected)
-
-
-def bars(axes: mpl.axes.Axes) -> list[np.ndarray]:
-    return [
-        segment[:, 1]
-        for container in axes.containers
-        for segment in container.lines[2][0].get_segments()
-    ]
 
 
 def test_one_replicate_has_wilson_intervals():
@@ -132,71 +83,6 @@ def test_several_replicates_have_t_intervals():
     assert any(np.allclose(bar, interval) for bar in bars(figure.axes[0]))
     assert "95 % t intervals over splits, or over seeds" in words(figure)
     assert "3 replicates" in words(figure)
-
-
-def test_effects_draws_the_table_in_points():
-    effects = estimate(networks(seeds=(0, 1), noise=0.01))
-    figure = figures.effects(effects)
-    for effect, label in (
-        ("coadaptation", "B$n$B"),
-        ("self_boost", "B$n$B+"),
-        ("transfer", "A$n$B"),
-        ("boost", "A$n$B+"),
-    ):
-        own = effects[effects["effect"] == effect]
-        np.testing.assert_allclose(line(figure.axes[0], label), 100 * own["mean"])
-        low, high = 100 * own["low"].iloc[6], 100 * own["high"].iloc[6]
-        assert any(np.allclose(bar, [low, high]) for bar in bars(figure.axes[0]))
-    said = words(figure)
-    for name in (
-        "2  fragile co-adaptation",
-        "3  fine-tuning recovers it",
-        "4  representation specificity",
-        "5  transfer + fine-tuning improves",
-        "95 % t intervals over the seeds of one split",
-    ):
-        assert name in said
-
-
-def test_effects_names_only_what_the_table_has():
-    said = words(figures.effects(tables("no selffer")[1]))
-    assert "transfer + fine-tuning improves" in said
-    assert "co-adaptation" not in said
-    assert "no intervals" in said
-
-
-def labelled(axes: mpl.axes.Axes, label: str) -> list[mpl.artist.Artist]:
-    return axes.findobj(lambda artist: artist.get_label() == label)
-
-
-def test_training_noise_is_drawn_about_zero():
-    _, table = tables("one replicate")
-    row = table[table["effect"] == "retraining"].iloc[0]
-    # The interval itself is lopsided, and a band that repeated it would fail here.
-    assert abs(row["low"] + row["high"]) > 0.001
-    figure = figures.effects(table)
-    (band,) = labelled(figure.axes[0], "training noise")
-    width = 100 * max(-row["low"], row["high"])
-    assert [band.get_y(), band.get_height()] == pytest.approx([-width, 2 * width])
-    assert "± |B0B − baseB|, training noise" in words(figure)
-    alone = table.assign(low=np.nan, high=np.nan, interval="none")
-    (band,) = labelled(figures.effects(alone).axes[0], "training noise")
-    assert band.get_height() == pytest.approx(200 * abs(row["mean"]))
-
-
-def test_each_end_of_a_bracket_has_a_tick():
-    _, table = tables("one replicate")
-    axes = figures.effects(table).axes[0]
-    last = table[table["n"] == 7].set_index("effect")["mean"] * 100
-    for number, ends in (
-        (2, (0, last["coadaptation"])),
-        (3, (last["coadaptation"], last["self_boost"])),
-        (4, (last["coadaptation"], last["transfer"])),
-        (5, (0, last["boost"])),
-    ):
-        (bracket,) = labelled(axes, f"bracket {number}")
-        assert bracket.get_marker() == "_"
-        np.testing.assert_allclose(bracket.get_ydata(), ends)
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -244,7 +130,7 @@ def test_dissimilar_draws_bars_side_by_side_where_bands_would_cover_one_another(
 def test_the_line_below_says_what_a_and_b_stand_for():
     both, mixed = tables("both targets"), tables("dissimilar")
     stands = "B stands for the target half"
-    assert f"On random splits {stands}; dissimilar splits have their own A and B." in words(
+    assert f"On random splits {stands}; the dissimilar split has its own A and B." in words(
         figures.dissimilar(*mixed)
     )
     assert f"On random splits {stands}." in words(figures.dissimilar(*both))
@@ -331,3 +217,98 @@ def test_filters_shows_each_filter_at_its_own_range(count, size):
 def test_filters_of_no_colour_image_are_refused():
     with pytest.raises(ValueError, match=r"baseA has weights of shape \(4, 1, 3, 3\)"):
         figures.filters({"baseA": np.zeros((4, 1, 3, 3))})
+
+
+def test_a_table_of_left_out_networks_is_drawn_without_them():
+    study = networks(**FOUR_SPLITS)
+    table = without(study, lambda t: (t["network"] == "A3B") & (t["split"] == "random2"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in DRAWN:
+            figure = draw(name, table, estimate(table))
+            figure.draw_without_rendering()
+            if name not in ("effects", "boost"):
+                assert "1 of 304 networks listed has no score." in words(figure)
+    figure = figures.transfer(table)
+    expected = 100 * table[table["network"].isin(["A3B", "B3A"])]["top1"]
+    # Halves are averaged inside a split first.
+    halves = expected.groupby(table["split"]).mean()
+    assert line(figure.axes[0], "A$n$B")[2] == pytest.approx(halves.mean())
+    assert titles(figure) == ["random split: 4 replicates"]
+    assert "A$n$B: target A+B, 4 replicates, 7 or 8 networks at an n" in words(figure)
+
+
+def test_a_line_that_lacks_replicates_says_so():
+    study = networks(**FOUR_SPLITS)
+    table = without(study, lambda t: t["fine_tuned"] & (t["split"] > "random0"))
+    figure = figures.transfer(table)
+    assert titles(figure) == ["random split: 1 to 4 replicates"]
+    said = words(figure)
+    assert "none where one replicate is left" in said
+    assert "baseB: target A+B, 4 replicates" in said
+    assert "A$n$B+: target A+B, 1 replicate;" in said or "A$n$B+: target A+B, 1 replicate." in said
+    assert "Distances between such lines are no paired effects." in said
+    assert "paired effects" not in words(figures.transfer(study))
+
+
+def test_the_published_networks_show_over_which_halves_each_line_is():
+    table, effects = published_tables()
+    figure = figures.transfer(table)
+    assert titles(figure) == [
+        "random split: 1 to 4 replicates",
+        "natman split, target A: 1 replicate",
+        "natman split, target B: 1 replicate",
+    ]
+    said = words(figure)
+    for text in (
+        "B$n$B: target A, 4 replicates; B$n$B+: target A, 1 or 2 replicates; "
+        "A$n$B: target A+B, 4 replicates; A$n$B+: target B, 1 or 2 replicates.",
+        "Wilson intervals over their 22,450 to 27,550 validation images",
+        "The natman split has its own halves A (natural) and B (man-made).",
+        "22 of 170 networks listed have no score.",
+    ):
+        assert text in said
+    row = table[(table["split"] == "natman") & (table["network"] == "A7B")].iloc[0]
+    wilson = stats.binomtest(round(row["top1"] * 27_550), 27_550).proportion_ci(0.95, "wilson")
+    assert any(
+        np.allclose(bar, [100 * wilson.low, 100 * wilson.high], atol=0.01)
+        for bar in bars(figure.axes[2])
+    )
+    said = words(figures.dissimilar(table, effects))
+    assert "R$n$, all classes (1 replicate)" in said
+    assert (
+        "On random splits B stands for the target half; the natman split has its own A (natural) "
+        "and B (man-made)."
+    ) in said
+    assert "intervals over validation images as if the two networks" in said
+    assert "no training times" in words(figures.cost(table))
+
+
+def test_random_features_below_the_last_panel_are_cut_off_and_said_to_be():
+    table, effects = published_tables()
+    figure = figures.dissimilar(table, effects)
+    axes = figure.axes[-1]
+    assert "Random features leave the last panel below." in words(figure)
+    heights = line(axes, "R$n$, all classes")
+    shown = heights[heights > axes.get_ylim()[0]]
+    random = 100 * effects.loc[effects["effect"] == "random", "mean"]
+    np.testing.assert_allclose(shown, random[:2])
+    # The line leaves through the edge, where no marker is cut in half.
+    assert heights[len(shown)] == pytest.approx(random.iloc[2])
+
+
+def test_random_splits_stand_above_other_places_with_an_axis_of_their_own():
+    for name in ("transfer", "effects"):
+        figure = draw(name, *published_tables())
+        figure.draw_without_rendering()
+        random, *others = [axes.get_window_extent() for axes in figure.axes]
+        assert all(random.y0 > other.y1 for other in others)
+        assert random.height > 1.3 * others[0].height
+        assert others[0].y0 == pytest.approx(others[1].y0)
+        limits = [axes.get_ylim() for axes in figure.axes]
+        assert limits[1] == limits[2] != limits[0]
+    # With one place beside, both are as wide as the figure.
+    figure = draw("effects", *tables("random and dissimilar"))
+    figure.draw_without_rendering()
+    widths = [axes.get_window_extent().width for axes in figure.axes]
+    assert min(widths) > 0.6 * figure.bbox.width

@@ -6,19 +6,22 @@ import pytest
 from made_networks import networks
 
 from transferability import figures
+from transferability.boost import boost
 from transferability.effects import estimate
 
 
 def test_saved_files_are_reproducible_and_complete(tmp_path):
     table = networks()
-    effects = estimate(table)
+    effects, gains = estimate(table), boost(table)
     bases = {"baseA": np.random.default_rng(0).standard_normal((4, 3, 3, 3))}
     for attempt in ("first", "second"):
         # A user's own settings must not show.
         with mpl.rc_context({"font.size": 20, "svg.hashsalt": attempt, "pdf.fonttype": 3}):
             figures.save(figures.effects(effects), tmp_path / attempt / "effects")
+            figures.save(figures.boost(gains), tmp_path / attempt / "boost")
             figures.save(figures.filters(bases), tmp_path / attempt / "filters")
-    names = [f"{name}.{kind}" for name in ("effects", "filters") for kind in ("pdf", "png", "svg")]
+    drawn = ("boost", "effects", "filters")
+    names = [f"{name}.{kind}" for name in drawn for kind in ("pdf", "png", "svg")]
     assert sorted(path.name for path in (tmp_path / "first").iterdir()) == names
     for name in names:
         first = (tmp_path / "first" / name).read_bytes()

@@ -1,5 +1,6 @@
 """The figures, one room each: tables in, a matplotlib figure out."""
 
+from transferability.figures.boost import boost
 from transferability.figures.cost import cost
 from transferability.figures.dissimilar import dissimilar
 from transferability.figures.effects import effects
@@ -8,4 +9,13 @@ from transferability.figures.learning_curves import learning_curves
 from transferability.figures.style import save
 from transferability.figures.transfer import transfer
 
-__all__ = ["cost", "dissimilar", "effects", "filters", "learning_curves", "save", "transfer"]
+__all__ = [
+    "boost",
+    "cost",
+    "dissimilar",
+    "effects",
+    "filters",
+    "learning_curves",
+    "save",
+    "transfer",
+]

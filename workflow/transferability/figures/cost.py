@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from transferability.effects import size_order
-from transferability.figures.panels import T_INTERVALS, reach, trained
+from transferability.figures.panels import reach, trained
 from transferability.figures.style import (
     BLACK,
     BLUE,
@@ -23,6 +23,7 @@ from transferability.figures.style import (
     sample,
     styled,
 )
+from transferability.figures.words import T_INTERVALS, score_words
 from transferability.intervals import mean_over_replicates
 
 FROZEN = Look("frozen", "BnB, AnB, RnB", BLUE, "o", True, "-", -0.06)
@@ -106,6 +107,7 @@ def cost(networks: pd.DataFrame) -> Figure:
         else "One replicate: no intervals over replicates.",
         f"Device and precision: {_machines(table)}.",
         "Other jobs may have run beside.",
+        score_words(networks),
     )
     return figure
 

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.effects import EXCHANGEABLE
-from transferability.figures.effects import draw_relative
-from transferability.figures.panels import Panel, interval_words, means, panels_of, trained
+from transferability.figures.panels import Panel, means, panels_of, trained
+from transferability.figures.relative import draw_relative
 from transferability.figures.style import (
     DASHED,
     GREEN,
@@ -17,6 +17,7 @@ from transferability.figures.style import (
     VERMILION,
     WIDTH,
     Look,
+    counted,
     empty,
     layer_axis,
     note,
@@ -24,8 +25,16 @@ from transferability.figures.style import (
     styled,
 )
 from transferability.figures.transfer import draw_networks, marker_words
+from transferability.figures.words import (
+    half_words,
+    interval_words,
+    network_lines,
+    score_words,
+    uneven_words,
+)
 
 TRANSFER, RANDOM = ("transfer", False), ("random", False)
+SHOWN = [("base", False), TRANSFER, RANDOM]
 # Each treatment's look on random splits, and on other splits by target.
 COLOURS = {
     (TRANSFER, ""): (VERMILION, "^"),
@@ -47,7 +56,7 @@ def _look(treatment: tuple[str, bool], panel: Panel) -> Look:
     source = "R" if treatment == RANDOM else "B" if panel.pool == "A" else "A"
     name = f"{source}$n$" if half is None else f"{source}$n${half or 'B'}"
     return LOOKS[treatment]._replace(
-        label=f"{name}, {panel.split_kind} split",
+        label=f"{name}, {panel.splits}",
         colour=colour,
         marker=marker,
         dashes=DASHED if panel.pool == "A" else LOOKS[treatment].dashes,
@@ -78,25 +87,38 @@ def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], tit
 def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     """Transfer and random features relative to their base; True if some leave the panel below."""
     axes.axhline(0, color="black", lw=0.8, ls=":")
-    layers, lows = {0}, {TRANSFER: [0.0], RANDOM: []}
     lines = _lines(panels)
+    floor = _floor(lines)
+    layers = {0}
     dodge = SPREAD / len(lines) if len(lines) > BANDS else 0.0
     for place, (panel, effect, treatment) in enumerate(lines):
-        rows = panel.rows[panel.rows["effect"] == effect]
+        rows = panel.rows[panel.rows["effect"] == effect].sort_values("n")
+        layers |= set(rows["n"])
+        if floor is not None:
+            # Those that stand beside a visible one stay, so that a line leaves the panel.
+            seen = 100 * rows["mean"] > 0.95 * floor
+            rows = rows[seen | seen.shift(1, fill_value=False) | seen.shift(-1, fill_value=False)]
         look = _look(treatment, panel)._replace(offset=dodge * (place - (len(lines) - 1) / 2))
         draw_relative(axes, rows, look, look.label, band=len(lines) <= BANDS)
-        lows[treatment] += list(100 * rows["low"].fillna(rows["mean"]))
-        layers |= set(rows["n"])
     layer_axis(axes, sorted(layers))
     axes.set_xlim(-0.5, max(layers) + 0.5)
     axes.set_title("relative to their base")
     axes.set_ylabel("top-1 relative to the base\n(percentage points)")
-    # Random features at chance level would press all transfer into one line.
+    if floor is not None:
+        axes.set_ylim(bottom=floor)
+    return floor is not None
+
+
+def _floor(lines: list[tuple[Panel, str, tuple[str, bool]]]) -> float | None:
+    """Where the last panel ends below, if random features run further down: at chance level they
+    would press all transfer into one line."""
+    lows = {TRANSFER: [0.0], RANDOM: []}
+    for panel, effect, treatment in lines:
+        rows = panel.rows[panel.rows["effect"] == effect]
+        lows[treatment] += list(100 * rows["low"].fillna(rows["mean"]))
     floor = 2 * min(lows[TRANSFER])
     leaves = any(low < floor for low in lows[RANDOM]) and any(low > floor for low in lows[RANDOM])
-    if leaves:
-        axes.set_ylim(bottom=floor)
-    return leaves
+    return floor if leaves else None
 
 
 def _lines(panels: list[Panel]) -> list[tuple[Panel, str, tuple[str, bool]]]:
@@ -107,16 +129,6 @@ def _lines(panels: list[Panel]) -> list[tuple[Panel, str, tuple[str, bool]]]:
         for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM))
         if (panel.rows["effect"] == effect).any()
     ]
-
-
-def _half_words(panels: list[Panel]) -> str:
-    """A sentence that says what A and B stand for in a legend that names each kind of split."""
-    kinds = {panel.split_kind: panel.rows["target"] for panel in panels}
-    own = sorted(set(kinds) - {EXCHANGEABLE})
-    if EXCHANGEABLE not in kinds or not (own or (kinds[EXCHANGEABLE] != "B").any()):
-        return ""
-    others = f"; {' and '.join(own)} splits have their own A and B" if own else ""
-    return f"On random splits B stands for the target half{others}."
 
 
 def _has(panel: Panel, kind: str) -> bool:
@@ -133,7 +145,7 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     What the study lacks is left out. A row for each target size. Source: Yosinski et al. 2014,
     Figure 3. Raises ValueError when a column is missing or a network is listed twice.
     """
-    table = trained(networks).dropna(subset="top1")
+    table = trained(networks)
     relative = effects_table[effects_table["effect"].isin(["transfer", "random"])]
     all_panels, effect_panels = panels_of(table), panels_of(relative)
     sizes = list(dict.fromkeys(panel.target_size for panel in effect_panels))
@@ -170,17 +182,19 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
         figure,
         "Open markers at n = 0: bases." if drawn else "",
         *(marker_words(drawn) if drawn else []),
-        _half_words(effect_panels),
+        half_words(effect_panels),
         interval_words(relative["interval"], "Relative to the base"),
+        *(uneven_words(panel, network_lines(panel, SHOWN)) for panel in all_panels),
         "Random features leave the last panel below." if leaves else "",
+        score_words(networks),
     )
     return figure
 
 
 def _legend(panels: list[Panel]) -> list:
     looks = {}
-    for panel, _, treatment in _lines(panels):
-        replicates = f"{panel.replicates} replicate{'s' if panel.replicates > 1 else ''}"
+    for panel, effect, treatment in _lines(panels):
+        replicates = panel.rows.loc[panel.rows["effect"] == effect, "replicates"]
         look = _look(treatment, panel)
-        looks[look.label] = sample(look, f"{look.label} ({replicates})")
+        looks[look.label] = sample(look, f"{look.label} ({counted(replicates, 'replicate')})")
     return list(looks.values())

@@ -1,270 +1,149 @@
 """Figure 2 below: the treatments relative to their base, and the effects between them."""
 
-from typing import NamedTuple
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from transferability.figures.panels import (
-    Panel,
-    interval_words,
-    panel_grid,
-    panels_of,
-    reach,
-    target_words,
+from transferability.figures.areas import (
+    AREAS,
+    FURTHER,
+    NAMES,
+    UNPAIRED_MARK,
+    Area,
+    draw_areas,
+    edges,
+    is_paired,
+    name_areas,
 )
+from transferability.figures.panels import Panel, is_wide, panel_grid, panels_of
+from transferability.figures.reference import (
+    draw_published,
+    published_lines,
+    published_panels,
+    published_sample,
+    published_words,
+)
+from transferability.figures.relative import LINES, LONG_BASE, draw_noise, draw_relative
 from transferability.figures.style import (
-    BLUE,
-    GREY,
     LIGHT,
     LOOKS,
-    ORANGE,
-    SKY,
-    VERMILION,
-    Look,
     empty,
-    face,
     layer_axis,
     note,
     sample,
     styled,
 )
+from transferability.figures.words import interval_words, target_words, uneven_words
 
-# The areas between lines show best where the lines stand close to their n.
-LINES = {
-    effect: LOOKS[treatment]._replace(offset=LOOKS[treatment].offset / 2)
-    for effect, treatment in (
-        ("coadaptation", ("selffer", False)),
-        ("self_boost", ("selffer", True)),
-        ("transfer", ("transfer", False)),
-        ("boost", ("transfer", True)),
-    )
-}
-LONG_BASE = LOOKS["long_base", False]
+# What else is averaged, and how it is named.
+BESIDE = {"long_base": LONG_BASE.label, "retraining": "B0B"}
 
 
-class Area(NamedTuple):
-    """An effect seen as the area between two lines; the base is the line at zero."""
-
-    number: str
-    name: str
-    lower: str
-    upper: str
-    colour: str
-    hatch: str
-
-
-BASELINE = "base"
-AREAS = (
-    Area("2", "fragile co-adaptation", BASELINE, "coadaptation", BLUE, ""),
-    Area("3", "fine-tuning recovers it", "coadaptation", "self_boost", SKY, "////"),
-    Area("4", "representation specificity", "coadaptation", "transfer", VERMILION, ""),
-    Area("5", "transfer + fine-tuning improves", BASELINE, "boost", ORANGE, ""),
-)
-# Layers to the right of the last n: where the brackets stand, and where their names begin.
-# A small panel has less room for a layer, so that they stand this many times further off.
-BRACKETS = (0.30, 0.48, 0.66, 0.84)
-NAMES = 1.05
-FURTHER = 1.8
-
-
-def draw_relative(axes: Axes, rows: pd.DataFrame, look: Look, label: str, band: bool) -> None:
-    """The line of one effect against n, in percentage points, with its intervals as bars and,
-    where `band`, as a band too."""
-    rows = rows.sort_values("n")
-    x = rows["n"] + look.offset
-    low, high = 100 * rows["low"], 100 * rows["high"]
-    if band:
-        axes.fill_between(x, low, high, color=look.colour, alpha=0.18, lw=0)
-    # A band has no width where there is one n, and a bar shows it there as well.
-    axes.errorbar(
-        x,
-        100 * rows["mean"],
-        100 * reach(rows),
-        color=look.colour,
-        ls="none",
-        elinewidth=0.6 if band else 0.9,
-    )
-    axes.plot(
-        x,
-        100 * rows["mean"],
-        color=look.colour,
-        marker=look.marker,
-        markerfacecolor=face(look),
-        linestyle=look.dashes,
-        label=label,
-    )
-
-
-def _edges(rows: pd.DataFrame, area: Area) -> pd.DataFrame:
-    """Both lines of an area, in percentage points, at each n where both exist."""
-    lines = rows[rows["n"] > 0].pivot(index="n", columns="effect", values="mean") * 100
-    lines[BASELINE] = 0.0
-    return lines.reindex(columns=[area.lower, area.upper]).dropna()
-
-
-def _draw_areas(axes: Axes, rows: pd.DataFrame, stretch: float) -> dict[Area, float]:
-    """Shade the areas, bracket each at its last n, and return the height of each bracket."""
-    heights = {}
-    last = rows["n"].max()
-    for area, aside in zip(AREAS, BRACKETS, strict=True):
-        edges = _edges(rows, area)
-        if edges.empty:
-            continue
-        lower, upper = edges[area.lower], edges[area.upper]
-        axes.fill_between(
-            edges.index,
-            lower,
-            upper,
-            facecolor="none" if area.hatch else area.colour,
-            edgecolor=area.colour if area.hatch else "none",
-            hatch=area.hatch,
-            alpha=0.45 if area.hatch else 0.13,
-            linewidth=0,
-            zorder=0.5,
-        )
-        ends = [lower.iloc[-1], upper.iloc[-1]]
-        # The ticks at both ends show a bracket that is too short to be seen.
-        axes.plot(
-            [last + stretch * aside] * 2,
-            ends,
-            color=area.colour,
-            lw=1.6,
-            solid_capstyle="butt",
-            marker="_",
-            markeredgewidth=1.2,
-            label=f"bracket {area.number}",
-        )
-        heights[area] = sum(ends) / 2
-    return heights
-
-
-def _spread(heights: list[float], gap: float) -> list[float]:
-    """Heights in the same order, moved apart to at least `gap`, about their own middle."""
-    order = np.argsort(heights, kind="stable")
-    apart = np.array(heights, dtype=float)[order]
-    for place in range(1, len(apart)):
-        apart[place] = max(apart[place], apart[place - 1] + gap)
-    apart -= np.mean(apart) - np.mean(heights)
-    return list(apart[np.argsort(order, kind="stable")])
-
-
-def _name_areas(
-    axes: Axes, heights: dict[Area, float], last: int, stretch: float, in_full: bool
-) -> None:
-    if not heights:
-        return
-    low, high = axes.get_ylim()
-    gap = (high - low) * (0.115 if in_full else 0.09)
-    labels = _spread(list(heights.values()), gap)
-    shift = min(0.0, high - gap / 2 - max(labels))
-    for (area, height), label in zip(heights.items(), labels, strict=True):
-        aside = stretch * BRACKETS[AREAS.index(area)]
-        axes.annotate(
-            f"{area.number}  {area.name}\n    {_formula(area)}" if in_full else area.number,
-            xy=(last + aside, height),
-            xytext=(last + stretch * NAMES, label + shift),
-            va="center",
-            fontsize=7.5,
-            color=GREY if in_full else area.colour,
-            # The leader ends at the middle of the text's left edge, never behind a text.
-            arrowprops={
-                "arrowstyle": "-",
-                "color": area.colour,
-                "lw": 0.6,
-                "relpos": (0, 0.5),
-                "shrinkA": 1.5,
-                "shrinkB": 0,
-            },
-            annotation_clip=False,
-        )
-
-
-def _formula(area: Area) -> str:
-    """An area's effect as the difference that it is."""
-    control = "baseB" if area.lower == BASELINE else LINES[area.lower].label
-    return f"{LINES[area.upper].label} − {control}"
-
-
-def _draw_noise(axes: Axes, rows: pd.DataFrame) -> None:
-    """B0B − baseB as a grey band about zero, since its other sign was as likely; base2B."""
-    retraining = rows.loc[rows["effect"] == "retraining", ["mean", "low", "high"]]
-    if len(retraining):
-        # Without an interval the difference alone is left.
-        width = 100 * retraining.abs().max(axis=None)
-        axes.axhspan(-width, width, color=LIGHT, zorder=0, lw=0, label="training noise")
-    axes.axhline(0, color="black", lw=0.8, ls=":")
-    axes.plot(0, 0, color="black", marker="D", ls="none")
-    long = rows[rows["effect"] == "long_base"]
-    axes.errorbar(
-        long["n"] + LONG_BASE.offset,
-        100 * long["mean"],
-        100 * reach(long),
-        color=LONG_BASE.colour,
-        marker=LONG_BASE.marker,
-        mfc=face(LONG_BASE),
-        ls="none",
-        elinewidth=0.8,
-    )
-
-
-def _draw_panel(axes: Axes, panel: Panel, alone: bool) -> None:
+def _draw_panel(axes: Axes, panel: Panel, stretch: float) -> dict[Area, float]:
+    """Draw all but the names of the areas, and return the height of each area's bracket."""
     rows = panel.rows
-    _draw_noise(axes, rows)
-    stretch = 1.0 if alone else FURTHER
-    heights = _draw_areas(axes, rows, stretch)
+    draw_noise(axes, rows)
+    heights = draw_areas(axes, rows, stretch)
     for effect, look in LINES.items():
         own = rows[rows["effect"] == effect]
         if len(own):
             draw_relative(axes, own, look, look.label, band=True)
     layers = sorted({0, *rows["n"]})
     layer_axis(axes, layers)
-    axes.set_xlim(-0.4, layers[-1] + stretch * NAMES + (0 if alone else 0.6))
-    _name_areas(axes, heights, layers[-1], stretch, alone)
+    if heights:
+        axes.set_xlim(right=layers[-1] + stretch * NAMES + (0 if is_wide(axes) else 0.8))
     axes.set_title(panel.title)
     axes.spines[["top", "right"]].set_visible(False)
+    return heights
 
 
-@styled
-def effects(effects_table: pd.DataFrame) -> Figure:
-    """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
+def _lines(panel: Panel) -> dict[str, pd.DataFrame]:
+    """The rows of each line of a panel, by its label."""
+    labels = {effect: look.label for effect, look in LINES.items()} | BESIDE
+    rows = {label: panel.rows[panel.rows["effect"] == effect] for effect, label in labels.items()}
+    return {label: own for label, own in rows.items() if len(own)}
 
-    Drawn from effects.csv alone: coadaptation, transfer, boost and self_boost as lines with
-    interval bands, the four effects of the paper as the shaded areas between them, retraining
-    as a grey band about zero, long_base as a marker at n = 0. A panel for each kind of split,
-    target size and, except on random splits, target. Source: Yosinski et al. 2014, Figure 2,
-    below.
-    """
-    shown = [*LINES, "retraining", "long_base"]
-    table = effects_table[effects_table["effect"].isin(shown)]
-    if not table["effect"].isin(list(LINES)).any():
-        return empty("This study has no selffer or transfer networks beside their base.")
-    panels = panels_of(table)
-    alone = len(panels) == 1
-    figure, grid = panel_grid(panels, height=3.4 if alone else 2.3, top=1.0)
-    for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, panel, alone)
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel("top-1 relative to the base\n(percentage points)")
-    present = set(table["effect"])
+
+def _average_words(panels: list[Panel]) -> list[str]:
+    """Sentences on what lines average, where they differ in it, and on areas between such lines."""
+    uneven = [words for panel in panels if (words := uneven_words(panel, _lines(panel)))]
+    if not uneven:
+        return []
+    marked = any(
+        len(edges(panel.rows, area)) and not is_paired(panel.rows, area)
+        for panel in panels
+        for area in AREAS
+    )
+    areas = f"Areas marked {UNPAIRED_MARK} lie between such lines and" if marked else "Such lines"
+    apart = "are no paired effects" if marked else "have no paired effect between them"
+    return [*uneven, f"{areas} {apart}; effects.csv has those."]
+
+
+def _number_words(panels: list[Panel], grid: list[Axes]) -> str:
+    """A sentence on the areas that are numbered in small panels and named in no wide one."""
+
+    def present(wide: bool) -> set[Area]:
+        return {
+            area
+            for panel, axes in zip(panels, grid, strict=True)
+            for area in AREAS
+            if is_wide(axes) == wide and len(edges(panel.rows, area))
+        }
+
+    numbered = sorted(present(False) - present(True))
+    words = "; ".join(f"{area.number} {area.name} ({area.formula})" for area in numbered)
+    return f"Numbers as in the paper: {words}." if words else ""
+
+
+def _legend(figure: Figure, panels: list[Panel], published: list[Panel]) -> None:
+    present = {effect for panel in panels for effect in panel.rows["effect"]}
     handles = [sample(LOOKS["base", False], "baseB")]
     if "long_base" in present:
         handles.append(sample(LONG_BASE, "base2B − baseB"))
     if "retraining" in present:
         handles.append(Patch(color=LIGHT, label="± |B0B − baseB|, training noise"))
     handles += [sample(look, f"{look.label} − baseB") for e, look in LINES.items() if e in present]
+    if any(published_lines(panel, published) for panel in panels):
+        handles.append(published_sample())
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
-    areas = [area for area in AREAS if any(len(_edges(panel.rows, area)) for panel in panels)]
-    figure_words = "Numbers as in the paper: " + "; ".join(
-        f"{area.number} {area.name} ({_formula(area)})" for area in areas
-    )
+
+
+@styled
+def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
+    """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
+
+    Drawn from effects.csv alone: coadaptation, transfer, boost and self_boost as lines with
+    interval bands, the four effects of the paper as the shaded areas between them, retraining
+    as a grey band about zero, long_base as a marker at n = 0. A panel for each kind of split,
+    target size and, except on random splits, target. `reference` is another effects.csv, that of
+    the published networks, whose lines stand faintly behind: those of random splits in panels of
+    random splits, those of its other splits in others. Source: Yosinski et al. 2014, Figure 2,
+    below.
+    """
+    table = effects_table[effects_table["effect"].isin([*LINES, *BESIDE])]
+    if not table["effect"].isin(list(LINES)).any():
+        return empty("This study has no selffer or transfer networks beside their base.")
+    panels, published = panels_of(table), published_panels(reference)
+    figure, grid = panel_grid(panels, tall=3.4, small=2.3, top=1.0)
+    stretches = [1.0 if is_wide(axes) else FURTHER for axes in grid]
+    heights = [
+        _draw_panel(axes, panel, stretch)
+        for axes, panel, stretch in zip(grid, panels, stretches, strict=True)
+    ]
+    leave = draw_published(grid, panels, published)
+    # The names stand apart by a share of the limits, which the last panel may still move.
+    for axes, panel, brackets, stretch in zip(grid, panels, heights, stretches, strict=True):
+        name_areas(axes, panel.rows, brackets, stretch, in_full=is_wide(axes))
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel("top-1 relative to the base\n(percentage points)")
+    _legend(figure, panels, published)
     note(
         figure,
         interval_words(table["interval"], "Bands and bars"),
-        "" if alone else f"{figure_words}.",
+        _number_words(panels, grid),
+        *_average_words(panels),
         target_words(panels),
+        published_words(panels, published, leave),
     )
     return figure

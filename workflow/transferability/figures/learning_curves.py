@@ -8,7 +8,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from transferability.figures.panels import (
-    T_INTERVALS,
     Panel,
     means,
     panels_of,
@@ -23,6 +22,7 @@ from transferability.figures.style import (
     note,
     styled,
 )
+from transferability.figures.words import T_INTERVALS, score_words
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
 BASES = {"base": ("baseB", "-"), "long_base": ("base2B", (0, (1, 1)))}
@@ -130,12 +130,13 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     ]
     handles += [Line2D([], [], color=colours[n], label=f"$n$ = {n}") for n in layers]
     figure.legend(handles=handles, loc="outside upper left", ncols=10, columnspacing=1.0)
-    counts = "; ".join(panel.title.replace("\n", ": ") for panel in panels)
+    counts = "; ".join(f"{panel.place}: {panel.replicate_words}" for panel in panels)
     apart = f"{LOOKS['random', False].label} has vertical axes of its own."
     note(
         figure,
         f"{counts}.",
         apart if ("random", False) in treatments else "",
         _interval_words(panels, table),
+        score_words(networks),
     )
     return figure

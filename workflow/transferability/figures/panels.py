@@ -1,4 +1,5 @@
-"""What goes into one panel: networks that may be averaged, their means and their intervals."""
+"""What goes into one panel: networks that may be averaged, their means and their intervals; and
+where the panel stands."""
 
 import math
 from typing import NamedTuple
@@ -10,49 +11,60 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from transferability.effects import EXCHANGEABLE, checked, size_order
-from transferability.figures.style import WIDTH
-from transferability.intervals import (
-    CONFIDENCE,
-    NO_INTERVAL,
-    OVER_IMAGES,
-    OVER_SEEDS,
-    OVER_SPLITS,
-    REPLICATE,
-    mean_over_replicates,
-)
+from transferability.figures.style import WIDTH, counted
+from transferability.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
 
-# What the intervals of `means` are.
-T_INTERVALS = "t intervals over splits, or over seeds where there is one split"
 TREATMENT = ["kind", "fine_tuned"]
+# Whose target is all classes of a dataset is on no half of a split.
+ALL_CLASSES = "all"
+COLUMNS = 3
 
 
 class Panel(NamedTuple):
-    """Rows of one kind of split, one target size and, but on random splits, one target."""
+    """Rows of one kind of split, one target size and, but on random splits, one target.
+
+    `replicates` are those of the mean that has most, `fewest` those of the one that has fewest.
+    """
 
     split_kind: str
     pool: str
     target_size: str
     rows: pd.DataFrame
     replicates: int
+    fewest: int
+
+    @property
+    def splits(self) -> str:
+        """Its kind of split, in words."""
+        return "all classes" if self.pool == ALL_CLASSES else f"{self.split_kind} split"
 
     @property
     def place(self) -> str:
         """Where its networks were trained, in words."""
-        words = [f"{self.split_kind} split"]
-        words += [f"target {self.pool}"] if self.pool else []
-        words += [f"{self.target_size} images a class"] if self.target_size != "all" else []
-        return ", ".join(words)
+        return ", ".join(self._words)
+
+    @property
+    def replicate_words(self) -> str:
+        """How many replicates its means have."""
+        return counted({self.fewest, self.replicates}, "replicate")
 
     @property
     def title(self) -> str:
-        """Place and number of replicates, in two lines."""
-        return f"{self.place}\n{self.replicates} replicate{'s' if self.replicates > 1 else ''}"
+        """Place and number of replicates, in lines that are short enough for a small panel."""
+        half, *size = self._words
+        return "\n".join([half, *size, self.replicate_words])
+
+    @property
+    def _words(self) -> list[str]:
+        target = "" if self.pool in ("", ALL_CLASSES) else f", target {self.pool}"
+        size = [] if self.target_size == "all" else [f"{self.target_size} images a class"]
+        return [f"{self.splits}{target}", *size]
 
 
 def trained(networks: pd.DataFrame, kinds: set[str] | None = None) -> pd.DataFrame:
-    """The checked table, of these kinds or of all, without the bases of halves on which nothing
-    else was trained: those are there as sources only."""
-    table = checked(networks)
+    """The checked table, of these kinds or of all, without networks that have no score, and without
+    the bases of halves on which nothing else was trained: those are there as sources only."""
+    table = checked(networks).dropna(subset="top1")
     table = table[table["kind"].isin(kinds)] if kinds else table
     cell = ["split", "seed", "target", "target_size"]
     is_target = (table["kind"] != "base").groupby([table[column] for column in cell])
@@ -60,7 +72,8 @@ def trained(networks: pd.DataFrame, kinds: set[str] | None = None) -> pd.DataFra
 
 
 def panels_of(table: pd.DataFrame) -> list[Panel]:
-    """The panels of a table of networks or of effects: random splits first, small sizes first."""
+    """The panels of a table of networks, of effects or of boosts: random splits first, small sizes
+    first."""
     pool = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
     keyed = table.assign(
         pool=pool,
@@ -70,28 +83,57 @@ def panels_of(table: pd.DataFrame) -> list[Panel]:
     panels = []
     by = ["size", "late", "split_kind", "pool"]
     for (_, _, split_kind, target, *_), rows in keyed.groupby(by):
-        if "replicates" in rows:
-            replicates = rows["replicates"].max()
-        else:
-            replicates = len(rows[REPLICATE].drop_duplicates())
+        averaged = "replicates" in rows
+        replicates = rows["replicates"] if averaged else replicates_in(rows, [*TREATMENT, "n"])
         size = str(rows["target_size"].iloc[0])
-        panels.append(Panel(split_kind, target, size, rows, int(replicates)))
+        most, fewest = int(replicates.max()), int(replicates.min())
+        panels.append(Panel(split_kind, target, size, rows, most, fewest))
     return panels
 
 
-def panel_grid(panels: list[Panel], height: float, top: float) -> tuple[Figure, list[Axes]]:
-    """A figure with an axes for each panel: a row for each target size where there are several
-    kinds of splits. `height` is that of a row, `top` what all rows share, in inches."""
+def replicates_in(networks: pd.DataFrame, by: list[str]) -> pd.Series:
+    """How many replicates, (split, seed), each group of networks has."""
+    return networks.drop_duplicates([*by, *REPLICATE]).groupby(by).size()
+
+
+def panel_grid(
+    panels: list[Panel], tall: float, small: float, top: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure with an axes for each panel. Heights are in inches: `tall` of a panel that is as
+    wide as the figure, `small` of a row of others, `top` of what all share.
+
+    Where one target size has random splits and other places, random splits stand above, as wide as
+    the figure. Several sizes have a row each. Random splits have a y axis of their own, since other
+    places can lie far below; those of one size share theirs.
+    """
     places = {(panel.split_kind, panel.pool) for panel in panels}
-    columns = min(3, len(places) if len(places) > 1 else len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(WIDTH, top + height * rows), layout="constrained")
-    grid = figure.subplots(
-        rows, columns, squeeze=False, sharey="row" if len(places) > 1 else False
-    ).ravel()
-    for axes in grid[len(panels) :]:
-        axes.remove()
-    return figure, list(grid[: len(panels)])
+    one_size = len({panel.target_size for panel in panels}) == 1
+    above = one_size and len(places) > 1 and panels[0].split_kind == EXCHANGEABLE
+    others = panels[above:]
+    columns = min(COLUMNS, len(others) if one_size or len(places) == 1 else len(places))
+    rows = math.ceil(len(others) / columns)
+    heights = [tall] * above + [tall if columns == 1 else small * rows]
+    figure = Figure(figsize=(WIDTH, top + sum(heights)), layout="constrained")
+    # Parts of their own, since the names beside the wide panel would narrow the panels below it.
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
+    grid = [parts[0].subplots()] if above else []
+    cells = parts[-1].add_gridspec(rows, columns)
+    leaders: dict[str, Axes] = {}
+    for place, panel in enumerate(others):
+        shares = len(places) > 1 and panel.split_kind != EXCHANGEABLE
+        leader = leaders.get(panel.target_size) if shares else None
+        axes = parts[-1].add_subplot(cells[place // columns, place % columns], sharey=leader)
+        if shares:
+            leaders.setdefault(panel.target_size, axes)
+        if leader is not None and place % columns:
+            axes.tick_params(labelleft=False)
+        grid.append(axes)
+    return figure, grid
+
+
+def is_wide(axes: Axes) -> bool:
+    """Whether a panel is as wide as the figure."""
+    return axes.get_subplotspec().get_gridspec().ncols == 1
 
 
 def means(rows: pd.DataFrame, value: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -118,33 +160,3 @@ def wilson(top1: pd.Series, images: pd.Series) -> np.ndarray:
             apart[:, place] = score - interval.low, interval.high - score
     # A score that is a mean of several evaluations can lie off a whole number of images.
     return np.clip(apart, 0, None)
-
-
-def target_words(panels: list[Panel]) -> str:
-    """A sentence that says what A and B stand for in a legend that serves every panel."""
-    if any(panel.pool == "A" for panel in panels):
-        return (
-            "In the legend B stands for the target half and A for the other, in panels of target A "
-            "too."
-        )
-    if any(panel.rows["target"].isin(["A", "A+B"]).any() for panel in panels):
-        return "B stands for the target half, A for the other."
-    return ""
-
-
-def interval_words(intervals: pd.Series, shape: str) -> str:
-    """A sentence that says what the intervals of a table of effects are."""
-    words = {
-        OVER_SPLITS: "t intervals over splits",
-        OVER_SEEDS: "t intervals over the seeds of one split, which hold for that split alone",
-        OVER_IMAGES: (
-            "paired bootstrap intervals over validation images where there is one replicate "
-            "(narrower than the truth: they know nothing of training noise)"
-        ),
-    }
-    kinds = [text for kind, text in words.items() if (intervals == kind).any()]
-    if not kinds:
-        return "One replicate and no predictions: no intervals."
-    if (intervals == NO_INTERVAL).any():
-        kinds.append("none for means of one replicate without predictions")
-    return f"{shape}: 95 % {'; '.join(kinds)}."

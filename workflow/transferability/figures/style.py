@@ -1,6 +1,8 @@
 """How every figure looks: sizes, colours, markers, the line below; and how it is saved."""
 
+import re
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,8 @@ from transferability.files import whole
 
 # Inches: the width of a paper's two columns.
 WIDTH = 7.0
+# The height of a line below a figure, and how many lines there is room for in any case.
+LINE, LINES_BELOW = 0.12, 2
 BLACK, GREY, LIGHT = "#000000", "#6b6b6b", "#d9d9d9"
 # Okabe and Ito's colours, told apart in all common forms of colour blindness.
 BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
@@ -93,12 +97,25 @@ def sample(look: Look, label: str) -> Line2D:
     )
 
 
+def counted(numbers: Iterable[int], noun: str) -> str:
+    """How many of something there are, or from how many to how many: `1 to 4 replicates`."""
+    low, high = min(numbers), max(numbers)
+    span = f"{low:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
+    return f"{span} {noun}{'' if high == 1 else 's'}"
+
+
 def note(figure: Figure, *sentences: str) -> None:
-    """The line below a figure that says what its intervals are."""
+    """The lines below a figure that say what its intervals are. The figure grows with them, so that
+    they do not press its panels together."""
     text = " ".join(sentence for sentence in sentences if sentence)
     width_in_characters = round(19 * figure.get_figwidth())
+    # A sign stays on the line of its number.
+    kept = re.sub(r" (?=[%=−])|(?<=[=−]) ", "\u00a0", text)
+    lines = textwrap.wrap(kept, width_in_characters, break_on_hyphens=False)
+    more = max(0, len(lines) - LINES_BELOW)
+    figure.set_figheight(figure.get_figheight() + more * LINE)
     figure.supxlabel(
-        textwrap.fill(text, width_in_characters, break_on_hyphens=False),
+        "\n".join(lines).replace("\u00a0", " "),
         x=0.01,
         ha="left",
         fontsize=7,

@@ -6,25 +6,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.figures.panels import (
-    T_INTERVALS,
     Panel,
     means,
     panel_grid,
     panels_of,
     reach,
-    target_words,
     trained,
     wilson,
 )
 from transferability.figures.style import (
     LOOKS,
     Look,
+    counted,
     empty,
     face,
     layer_axis,
     note,
     sample,
     styled,
+)
+from transferability.figures.words import (
+    T_INTERVALS,
+    network_lines,
+    score_words,
+    target_words,
+    uneven_words,
 )
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
@@ -77,16 +83,20 @@ def marker_words(panels: list[Panel]) -> list[str]:
     single = [panel.rows for panel in panels if panel.replicates == 1]
     words = []
     if len(single) < len(panels):
+        alone = any(panel.fewest == 1 < panel.replicates for panel in panels)
+        without = ", none where one replicate is left" if alone else ""
         words.append(
-            f"Small markers: networks. Large markers with bars: means with 95 % {T_INTERVALS}."
+            f"Small markers: networks. Large markers with bars: means with 95 % {T_INTERVALS}"
+            f"{without}."
         )
     if single and "validation_images" in rows and rows["validation_images"].notna().any():
-        counts = pd.concat(single)["validation_images"].dropna().unique()
-        images = f"{counts[0]:,.0f} " if len(counts) == 1 else ""
+        images = counted(
+            pd.concat(single)["validation_images"].dropna().astype(int), "validation image"
+        )
         words.append(
             f"{'With one replicate, markers' if len(words) else 'Markers'}: networks, with 95 % "
-            f"Wilson intervals over their {images}validation images, which know nothing of "
-            "training noise."
+            f"Wilson intervals over their {images}, which "
+            "know nothing of training noise; a bar shorter than its marker does not show."
         )
     elif single:
         words.append("One replicate, number of validation images not known: no intervals.")
@@ -106,11 +116,11 @@ def transfer(networks: pd.DataFrame) -> Figure:
     the bases (and B0B, which copies nothing). Source: Yosinski et al. 2014, Figure 2, above.
     Raises ValueError when a column is missing or a network is listed twice.
     """
-    table = trained(networks, {kind for kind, _ in SHOWN}).dropna(subset="top1")
+    table = trained(networks, {kind for kind, _ in SHOWN})
     if table.empty:
-        return empty("This study has no selffer or transfer networks.")
+        return empty("This study has no selffer or transfer networks with a score.")
     panels = panels_of(table)
-    figure, grid = panel_grid(panels, height=3.2 if len(panels) == 1 else 2.3, top=0.8)
+    figure, grid = panel_grid(panels, tall=3.2, small=2.3, top=0.8)
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel)
         if axes.get_subplotspec().is_first_col():
@@ -123,5 +133,13 @@ def transfer(networks: pd.DataFrame) -> Figure:
         loc="outside upper left",
         ncols=3,
     )
-    note(figure, *marker_words(panels), target_words(panels))
+    uneven = [words for panel in panels if (words := uneven_words(panel, network_lines(panel)))]
+    note(
+        figure,
+        *marker_words(panels),
+        *uneven,
+        "Distances between such lines are no paired effects." if uneven else "",
+        target_words(panels),
+        score_words(networks),
+    )
     return figure
