@@ -8,10 +8,11 @@ import yaml
 from project import TINY
 
 TABLES = {"collect_networks", "estimate_effects"}
-FIGURES_OF_EFFECTS = {"plot_effects", "plot_dissimilar"}
+FINDINGS = {"write_findings"}
+FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost", "plot_dissimilar"}
 FIGURES_OF_TABLES = {"plot_transfer", "plot_learning_curves", "plot_cost", *FIGURES_OF_EFFECTS}
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
-DOWNSTREAM = TABLES | FIGURES_OF_TABLES
+DOWNSTREAM = TABLES | FINDINGS | FIGURES_OF_TABLES
 BASES = ("baseA", "baseB", "base2B")
 
 
@@ -47,12 +48,13 @@ EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
             {"overrides": [{"where": {"kind": "base"}, "recipe": {"learning_rate": 0.01}}]},
             trainings("baseA", "baseB", *layer(3), *layer(7)) - trainings("R3B", "R7B")
             | TABLES
+            | FINDINGS
             | FIGURES,
             id="another recipe for the bases",
         ),
         pytest.param(
             {"recipe": {**TINY["recipe"], "learning_rate": 0.01}},
-            EVERY_TRAINING | TABLES | FIGURES,
+            EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
             id="another recipe for all",
         ),
         pytest.param(
@@ -66,6 +68,12 @@ EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
             | trainings(*BASES, *TREATMENTS, replicate="random1/0")
             | DOWNSTREAM,
             id="a split in",
+        ),
+        pytest.param({"omit": [{"network": "A3B"}]}, DOWNSTREAM, id="a network left out"),
+        pytest.param(
+            {"reference": "yosinski2014"},
+            {"read_published", "estimate_published_effects", "plot_effects"},
+            id="published curves",
         ),
         pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, id="another score"),
         pytest.param(
@@ -87,21 +95,21 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
             "training.py",
             "total += loss.detach()",
             "total += 2 * loss.detach()",
-            EVERY_TRAINING | TABLES | FIGURES,
+            EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
             id="the loop's arithmetic",
         ),
         pytest.param(
             "architectures/small.py",
             "def build(",
             "WIDTH = 2 * 3\n\n\ndef build(",
-            EVERY_TRAINING | TABLES | FIGURES,
+            EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
             id="the architecture in use",
         ),
         pytest.param(
             "effects.py",
             "def estimate(",
             "SCALE = 2 * 3\n\n\ndef estimate(",
-            {"estimate_effects"} | FIGURES,
+            {"estimate_effects"} | FINDINGS | FIGURES,
             id="the estimation of effects",
         ),
         pytest.param(
@@ -183,7 +191,7 @@ def test_deleted_images_are_missed_by_new_networks_alone(project):
 def test_edited_code_of_the_images_reruns_all_that_they_decide(project):
     project.append("images/digits.py", "SCALE = 2 * 3\n")
     assert project.jobs() == (
-        {"prepare_images", "split_classes random0"} | EVERY_TRAINING | TABLES | FIGURES
+        {"prepare_images", "split_classes random0"} | EVERY_TRAINING | DOWNSTREAM | FIGURES
     )
 
 
