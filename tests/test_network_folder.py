@@ -42,6 +42,13 @@ def test_a_training_that_was_never_begun_leaves_nothing(folder):
     folder.remove_resume()
 
 
+def test_what_a_killed_writer_left_goes_with_the_resume_file(left):
+    (left.path / f".resume.{'0' * 32}.safetensors").write_bytes(b"half of it")
+    (left.path / "resume.set-aside0.safetensors").write_bytes(b"kept")
+    left.remove_resume()
+    assert [file.name for file in left.path.iterdir()] == ["resume.set-aside0.safetensors"]
+
+
 def test_a_training_of_the_same_identity_goes_on(left):
     tensors, state = left.load_resume(IDENTITY)
     assert tensors.keys() == TENSORS.keys()

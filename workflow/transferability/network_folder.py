@@ -110,7 +110,10 @@ class NetworkFolder:
         return None
 
     def remove_resume(self) -> None:
+        """Remove the resume file, and what a training left that was killed while it wrote one."""
         self.resume.unlink(missing_ok=True)
+        for unfinished in self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}"):
+            unfinished.unlink(missing_ok=True)
 
 
 def read_history(path: Path | str) -> list[dict]:
