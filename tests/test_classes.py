@@ -2,7 +2,7 @@
 
 import pytest
 
-from transferability import classes
+from transferability import classes, study, study_file
 
 NAMES = [f"class {i}, 'quoted' \"and\" äöü" for i in range(20)]
 HALVES = {"A": ["letters"], "B": ["symbols"]}
@@ -14,6 +14,12 @@ def test_random_halves_are_equal_but_for_an_odd_class(count, sizes):
     assert list(split) == NAMES[:count]
     halves = list(split.values())
     assert (halves.count("A"), halves.count("B")) == sizes
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_too_few_classes_for_two_halves_are_refused(count):
+    with pytest.raises(ValueError, match=rf"splits\.random: .* {count} classes.*4 or more"):
+        classes.draw_random(NAMES[:count], 0)
 
 
 def test_a_random_split_is_its_number_alone():
@@ -78,3 +84,51 @@ def test_halves_that_overlap_or_are_empty_are_refused(tmp_path, text):
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match="class"):
         classes.read(path, ["a", "b", "c", "d"])
+
+
+FOLDER = {"source": "folder", "path": "photos"}
+IMAGENET = {"source": "imagenet", "path": "ILSVRC2012"}
+
+
+def complete(dataset: dict, splits: dict) -> dict:
+    return study_file.complete({"dataset": dataset, "splits": splits})
+
+
+def test_published_splits_come_after_the_drawn_ones():
+    splits = {"random": 1, "published": ["random1", "natman"]}
+    found = complete(IMAGENET, splits)
+    assert study.split_names(found["splits"]) == ["random0", "random1", "natman"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "splits", "words"),
+    [
+        (IMAGENET, {"published": ["random0"]}, r"random0 would be drawn.*splits\.random to 0"),
+        (IMAGENET, {"random": 0}, "splits: there is none"),
+        (IMAGENET, {"published": ["natmen"]}, r"splits\.published\[0\].*natman"),
+        (FOLDER, {"published": ["natman"]}, r"splits\.published.*source is folder"),
+        (IMAGENET, {"dissimilar": HALVES}, r"no groups.*published: \[natman\]"),
+        (FOLDER, {"dissimilar": HALVES}, r"no groups.*dataset\.groups"),
+        ({"source": "folder"}, {}, "'path' is missing"),
+        ({"source": "torchvision"}, {}, "'name' is missing"),
+        ({**FOLDER, "groups": "none.csv"}, {}, r"dataset\.groups: there is no file none\.csv"),
+        ({"source": "torchvision", "name": "CIFAR"}, {}, r"dataset\.name.*did you mean CIFAR"),
+    ],
+)
+def test_splits_that_a_dataset_does_not_allow_are_refused_beforehand(dataset, splits, words):
+    with pytest.raises(study.StudyError, match=words):
+        complete(dataset, splits)
+
+
+def test_groups_of_a_file_part_the_classes_of_a_folder(tmp_path):
+    file = tmp_path / "groups.csv"
+    file.write_text("class,group\na,x\nb,y\nc,x\nd,y\n")
+    dataset = {**FOLDER, "groups": str(file)}
+    assert complete(dataset, {"random": 0, "dissimilar": {"A": "x", "B": "y"}})
+    with pytest.raises(study.StudyError, match=r"splits\.dissimilar\.A: .*groups are x, y"):
+        complete(dataset, {"random": 0, "dissimilar": {"A": "z", "B": "y"}})
+
+
+def test_what_only_reading_tells_is_not_checked_beforehand():
+    found = study_file.complete({"dataset": FOLDER, "target_sizes": [1000000]})
+    assert found["dataset"]["image_size"] == 64

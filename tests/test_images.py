@@ -15,6 +15,7 @@ from transferability.images import digits, glyph_drawings, glyphs, store
 SMALL = {
     "source": "glyphs",
     "classes": 6,
+    "symbols": None,
     "images_per_class": 5,
     "validation_images_per_class": 3,
     "image_size": 16,
@@ -123,10 +124,26 @@ def test_groups_follow_the_unicode_category_and_are_balanced():
     assert set(groups) == set(images.facts(SMALL).groups)
 
 
+@pytest.mark.parametrize("symbols", [0, 2, 20])
+def test_so_many_symbols_as_are_asked_for(symbols: int):
+    settings = {**SMALL, "classes": 20, "symbols": symbols}
+    groups = [group for _, group in glyphs.read(settings, workers=1).classes]
+    assert groups.count("symbols") == symbols
+    assert images.facts(settings).groups == {"letters": 20 - symbols, "symbols": symbols}
+
+
+def test_the_numbers_of_letters_and_symbols_are_as_many_as_there_are():
+    groups = [glyph_drawings.group(character) for character in glyph_drawings.distinct()]
+    assert groups.count("symbols") == glyphs.MOST_SYMBOLS
+    assert groups.count("letters") == glyphs.MOST_LETTERS
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({**DIGITS, "validation": 0.001}, r"dataset\.validation"),
+        ({**SMALL, "symbols": 7}, r"dataset\.symbols: 7 of 6 .* choose 0 to 6"),
+        ({**SMALL, "classes": 1000, "symbols": 607}, r"dataset\.symbols: .* 153 to 606"),
         ({"source": "glyfs"}, r"dataset\.source is 'glyfs': expected one of .*digits.*glyphs"),
         ({"source": "store"}, r"dataset\.source"),
     ],

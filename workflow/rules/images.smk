@@ -17,8 +17,11 @@ rule prepare_images:
     conda:
         "../../envs/training.yaml"
     threads: 8
+    # Not a parameter, since it changes nothing in the images.
+    resources:
+        download=DOWNLOAD,
     params:
-        settings=as_json(STUDY["dataset"]),
+        settings=as_json(images.stored(STUDY["dataset"])),
         folder=subpath(output.manifest, parent=True),
         code=fingerprint.of_images(STUDY["dataset"]["source"]),
     shell:
@@ -26,6 +29,7 @@ rule prepare_images:
         " --settings {params.settings:q}"
         " --folder {params.folder}"
         " --workers {threads}"
+        " --download {resources.download}"
         " > {log} 2>&1"
 
 
@@ -33,6 +37,7 @@ rule split_classes:
     input:
         manifest="<store>/manifest.json",
         classes="<store>/classes.csv",
+        drawn_from=split_file,
     output:
         "<results>/splits/{split}.csv",
     log:

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from transferability import files
+from transferability.images.groups import some
 
 
 def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
     """The random split of that number: class → half, halves equal but for an odd class, which A
-    gets (Yosinski et al. 2014, section 4.1)."""
+    gets (Yosinski et al. 2014, section 4.1). Raises ValueError for fewer than four classes."""
+    if len(names) < 4:
+        raise ValueError(
+            f"splits.random: the dataset has {len(names)} classes, and each half needs at least 2; "
+            "take a dataset of 4 or more"
+        )
     order = list(names)
     # A split stays the same whatever else is drawn anywhere, and on every platform.
     random.Random(f"class split {number}").shuffle(order)
@@ -35,9 +41,33 @@ def draw_dissimilar(
             raise ValueError(
                 f"splits.dissimilar.{half}: the groups {', '.join(halves[half])} hold "
                 f"{size} of the dataset's classes, and a half needs at least 2; "
-                "name other groups or raise dataset.classes"
+                "name other groups or take more classes"
             )
     return split
+
+
+def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[str, str]:
+    """A split of the 2014 paper, of that name in a CSV file with the column wnid and one for each
+    split: class → half.
+
+    Raises ValueError, naming some, unless the classes are those of the file.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        half_of = {row["wnid"]: row[split] for row in csv.DictReader(file)}
+    lacking = [wnid for wnid in half_of if wnid not in set(names)]
+    strange = [name for name in names if name not in half_of]
+    if lacking or strange:
+        differences = [
+            f"{what} {some(classes)}"
+            for what, classes in (("it lacks", lacking), ("the paper does not have", strange))
+            if classes
+        ]
+        raise ValueError(
+            f"splits.published: {split} parts the {len(half_of)} classes of ILSVRC-2012, which are "
+            f"not those of the dataset: {'; '.join(differences)}; take all of ILSVRC-2012, or set "
+            "splits.random instead"
+        )
+    return {name: half_of[name] for name in names}
 
 
 def write(split: dict[str, str], path: Path | str) -> None:

@@ -1,8 +1,9 @@
 """Where images come from: one module per source, all behind the same two functions.
 
 A source is a module in this folder with `facts(settings) -> Facts` and
-`read(settings, workers) -> Collection`. It is found by its file name: adding a source edits no
-file that other sources depend on. `settings` is the `dataset` section of a study, complete and
+`read(settings, workers)`, which gives a `store.Collection`, or a `reading.Album` where images are
+files of which any may be bad. It is found by its file name: adding a source edits no file that
+other sources depend on. `settings` is the `dataset` section of a study, complete and
 checked against the schema, which has the defaults and bounds; a source checks what it cannot say.
 """
 
@@ -25,8 +26,12 @@ class Facts:
     """How many classes the store will hold; None where only reading tells."""
     groups: dict[str, int]
     """Those that a dissimilar split can choose from, and how many classes each has at least."""
-    images_per_class: int
-    """Training images of the smallest class."""
+    images_per_class: int | None
+    """Training images of the smallest class; None where only reading tells."""
+
+
+# What changes how a store is made, or how its classes are parted, but nothing in it.
+NOT_STORED = frozenset({"download", "groups"})
 
 
 def sources() -> list[str]:
@@ -47,9 +52,16 @@ def source_module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
+def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that decide what a store holds."""
+    return {key: value for key, value in settings.items() if key not in NOT_STORED}
+
+
 def store_name(settings: Mapping[str, Any]) -> str:
     """The folder name of a dataset's store, `<source>-<8 hex>`: same settings, same store."""
-    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    canonical = json.dumps(
+        stored(settings), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
     return f"{settings['source']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 

@@ -72,8 +72,9 @@ def group(character: str) -> str:
     return "letters" if unicodedata.category(character).startswith("L") else "symbols"
 
 
-def choose(classes: int, seed: int) -> list[str]:
-    """A seeded sample of the distinct characters, half letters, half symbols, by code point.
+def choose(classes: int, seed: int, symbols: int | None = None) -> list[str]:
+    """A seeded sample of the distinct characters, by code point: so many symbols, or half of them
+    where it is None, and letters.
 
     Where one group runs out the other fills its place. Fewer classes are a subset of more.
     """
@@ -82,15 +83,15 @@ def choose(classes: int, seed: int) -> list[str]:
     for wanted in ("letters", "symbols"):
         members = [c for c in distinct() if group(c) == wanted]
         shuffled[wanted] = [members[i] for i in generator.permutation(len(members))]
-    letters, symbols = shuffled["letters"], shuffled["symbols"]
-    if classes > len(letters) + len(symbols):
+    if classes > sum(map(len, shuffled.values())):
         raise ValueError(
             f"dataset.classes is {classes}: these DejaVu fonts have only "
-            f"{len(letters) + len(symbols)} distinct characters; install the matplotlib of the lock"
+            f"{sum(map(len, shuffled.values()))} distinct characters; install the matplotlib of "
+            "the lock"
         )
-    count = min(classes // 2, len(symbols))
-    count = max(count, classes - len(letters))
-    return sorted(letters[: classes - count] + symbols[:count])
+    wanted = classes // 2 if symbols is None else symbols
+    count = max(min(wanted, len(shuffled["symbols"])), classes - len(shuffled["letters"]))
+    return sorted(shuffled["letters"][: classes - count] + shuffled["symbols"][:count])
 
 
 @lru_cache(maxsize=1)

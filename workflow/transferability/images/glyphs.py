@@ -7,31 +7,40 @@ that training never saw. What is here needs the standard library only; the drawi
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from functools import partial
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts
+from transferability.images import Facts, processes
 
 if TYPE_CHECKING:
     import numpy as np
 
     from transferability.images.store import Collection
 
-MOST_SYMBOLS = 606
+MOST_SYMBOLS, MOST_LETTERS = 606, 847
 """So many remain when near-identical shapes are left out: written here because a DAG is built
 without drawing them."""
 
 
 def facts(settings: Mapping[str, Any]) -> Facts:
-    """What is known of the glyphs beforehand."""
+    """What is known of the glyphs beforehand.
+
+    Raises ValueError, naming `dataset.symbols`, where there are not so many of a group.
+    """
+    classes, symbols = settings["classes"], settings["symbols"]
+    fewest, most = max(0, classes - MOST_LETTERS), min(classes, MOST_SYMBOLS)
+    if symbols is not None and not fewest <= symbols <= most:
+        raise ValueError(
+            f"dataset.symbols: {symbols} of {classes} classes are not possible, since there are "
+            f"{MOST_LETTERS} letters and {MOST_SYMBOLS} symbols; choose {fewest} to {most}, or null"
+        )
+    # At least: where a group runs out, the other has more.
+    letters = classes // 2 if symbols is None else classes - symbols
+    symbols = min(classes // 2, MOST_SYMBOLS) if symbols is None else symbols
     return Facts(
-        classes=settings["classes"],
-        groups={
-            "letters": settings["classes"] // 2,
-            "symbols": min(settings["classes"] // 2, MOST_SYMBOLS),
-        },
+        classes=classes,
+        groups={"letters": letters, "symbols": symbols},
         images_per_class=settings["images_per_class"],
     )
 
@@ -41,9 +50,10 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
 
     Half of the classes are letters (Unicode category L) and half symbols (numbers, punctuation,
     symbols), so that both halves of a dissimilar split are large; where the symbols run out,
-    letters take their place. Which ones is drawn by `seed`, and fewer classes are a subset of
-    more. The images of a class depend on its character, the seed and the image size, and on
-    nothing else: not on the other classes and not on the number of workers.
+    letters take their place. `symbols` asks for so many of them instead. Which ones is drawn by
+    `seed`, and fewer classes are a subset of more. The images of a class depend on its character,
+    the seed and the image size, and on nothing else: not on the other classes and not on the number
+    of workers.
     """
     import numpy as np
 
@@ -51,7 +61,7 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
     from transferability.images.store import Collection, Part
 
     size, seed = settings["image_size"], settings["seed"]
-    characters = glyph_drawings.choose(settings["classes"], seed)
+    characters = glyph_drawings.choose(settings["classes"], seed, settings["symbols"])
 
     def part(name: str, count: int) -> Part:
         draw = partial(glyph_drawings.draw, part=name, count=count, image_size=size, seed=seed)
@@ -73,8 +83,7 @@ def _in_order(
     if workers <= 1:
         yield from map(draw, characters)
         return
-    # A forked process could inherit a lock that one of numpy's threads holds.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes.pool(workers) as pool:
         waiting: deque[Future[np.ndarray]] = deque()
         for character in characters:
             # Few at a time, so that a slow disk does not let drawn images pile up in memory.

@@ -41,6 +41,18 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """The training or the validation images of a collection, where their array lies on the disk."""
+
+    labels: np.ndarray
+    """int32 N, ascending: the class index of each image."""
+    images: Path
+    """The array, uint8 N×H×W×3, on the same disk as the store; it becomes the store's."""
+    left_out: list[list[str]]
+    """[image, why] of each that could not be read."""
+
+
+@dataclass(frozen=True)
 class Collection:
     """What a source gives: the classes, and images in batches, so that memory stays bounded."""
 
@@ -48,8 +60,8 @@ class Collection:
     """(name, group) of each class, in the order of the labels."""
     image_size: tuple[int, int]
     """Height and width in pixels."""
-    train: Part
-    validation: Part
+    train: Part | Finished
+    validation: Part | Finished
 
 
 @dataclass(frozen=True)
@@ -78,26 +90,35 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
     """Write a collection as a store.
 
     Each file is written under a temporary name and renamed once it is on disk, the manifest last.
-    Raises ValueError if the collection contradicts itself, for instance fewer images than labels.
+    Raises ValueError if the collection contradicts itself, for instance fewer images than labels,
+    or if a class has no images.
     """
     folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     # Without its manifest an older store in this folder no longer counts as complete.
     (folder / MANIFEST).unlink(missing_ok=True)
     names = [name for name, _ in collection.classes]
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"two classes have the name {repeated!r}: expected each name once")
-    for part_name in PARTS:
-        part: Part = getattr(collection, part_name)
-        labels = np.asarray(part.labels, np.int32)
-        _check_labels(labels, part_name, len(names))
-        with files.whole(folder / f"{part_name}.images.npy") as temporary:
-            _write_images(temporary, part, collection.image_size, part_name)
+    parts: dict[str, Part | Finished] = {name: getattr(collection, name) for name in PARTS}
+    labels = {name: np.asarray(part.labels, np.int32) for name, part in parts.items()}
+    for name in PARTS:
+        _check_labels(labels[name], name, names)
+    finished = {name: part for name, part in parts.items() if isinstance(part, Finished)}
+    # It takes long, and Snakemake deletes what lies in the store when a job is interrupted.
+    checksums = {_images_name(name): _sha256(part.images) for name, part in finished.items()}
+    for name, part in parts.items():
+        if isinstance(part, Finished):
+            part.images.replace(folder / _images_name(name))
+        else:
+            with files.whole(folder / _images_name(name)) as temporary:
+                _write_images(temporary, part, collection.image_size, name)
         with (
-            files.whole(folder / f"{part_name}.labels.npy") as temporary,
+            files.whole(folder / f"{name}.labels.npy") as temporary,
             temporary.open("wb") as f,
         ):
-            np.save(f, labels)
+            np.save(f, labels[name])
     with (
         files.whole(folder / CLASSES) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as f,
@@ -110,13 +131,17 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
         "settings": dict(settings),
         "classes": len(names),
         "image_size": list(collection.image_size),
-        "train": len(collection.train.labels),
-        "validation": len(collection.validation.labels),
+        **{name: len(labels[name]) for name in PARTS},
         "files": {
-            name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)}
+            name: {
+                "bytes": (folder / name).stat().st_size,
+                "sha256": checksums.get(name) or _sha256(folder / name),
+            }
             for name in _file_names()
         },
     }
+    if finished:
+        manifest["left_out"] = {name: part.left_out for name, part in finished.items()}
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
     with files.whole(folder / MANIFEST) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -163,6 +188,10 @@ def open_store(folder: Path | str) -> Store:
     )
 
 
+def _images_name(part: str) -> str:
+    return f"{part}.images.npy"
+
+
 def _file_names() -> list[str]:
     return [f"{part}.{kind}.npy" for part in PARTS for kind in ("images", "labels")] + [CLASSES]
 
@@ -190,12 +219,18 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_labels(labels: np.ndarray, part: str, classes: int) -> None:
+def _check_labels(labels: np.ndarray, part: str, names: list[str]) -> None:
     if labels.ndim != 1 or not labels.size or np.any(np.diff(labels) < 0):
         raise ValueError(f"{part} labels: expected one ascending class index for each image")
-    if labels[0] < 0 or labels[-1] >= classes:
+    if labels[0] < 0 or labels[-1] >= len(names):
         raise ValueError(
-            f"{part} labels reach from {labels[0]} to {labels[-1]}: expected 0 to {classes - 1}"
+            f"{part} labels reach from {labels[0]} to {labels[-1]}: expected 0 to {len(names) - 1}"
+        )
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
+    if empty.size:
+        raise ValueError(
+            f"no {part} images of {', '.join(names[i] for i in empty[:5])} ({empty.size} classes); "
+            "each class needs one or more, so add images, or take the class away"
         )
 
 

@@ -1,0 +1,176 @@
+"""Small files in the formats in which people have images, and in which datasets come."""
+
+import hashlib
+import io
+import pickle
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+RED, GREEN, BLUE, WHITE = (230, 20, 20), (20, 200, 40), (30, 40, 220), (255, 255, 255)
+SIDE = 48
+# What a person sees in most of the files: a quarter each, upper left first.
+QUARTERS = (RED, GREEN, BLUE, WHITE)
+
+
+def quartered(side: int = SIDE) -> Image.Image:
+    """The four colours, upper left, upper right, lower left, lower right."""
+    array = np.empty((side, side, 3), np.uint8)
+    half = side // 2
+    array[:half, :half], array[:half, half:], array[half:, :half], array[half:, half:] = QUARTERS
+    return Image.fromarray(array)
+
+
+def see_through(image: Image.Image) -> Image.Image:
+    """RGBA whose white is transparent black."""
+    rgba = np.asarray(image.convert("RGBA")).copy()
+    rgba[(rgba[..., :3] == 255).all(axis=-1)] = (0, 0, 0, 0)
+    return Image.fromarray(rgba)
+
+
+def rotated_by_camera(image: Image.Image, orientation: int) -> tuple[Image.Image, Image.Exif]:
+    """The image as a camera that was held otherwise stores it, and the note of how it was held."""
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return (image if undo is None else image.transpose(undo)), exif
+
+
+def swapped_profile() -> bytes:
+    """A colour profile in which red and green have changed places."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (tags,) = struct.unpack_from(">I", profile, 128)
+    places = {bytes(profile[entry : entry + 4]): entry for entry in range(132, 132 + 12 * tags, 12)}
+    red, green = places[b"rXYZ"] + 4, places[b"gXYZ"] + 4
+    profile[red : red + 8], profile[green : green + 8] = (
+        profile[green : green + 8],
+        profile[red : red + 8],
+    )
+    return bytes(profile).replace("sRGB".encode("utf-16-be"), "Mine".encode("utf-16-be"))
+
+
+def with_swapped_profile(image: Image.Image, file: Path) -> None:
+    red, green, blue = image.split()
+    Image.merge("RGB", (green, red, blue)).save(file, icc_profile=swapped_profile())
+
+
+# Suffix → how to write an image in that form so that a person sees the image.
+COLOURED: dict[str, Callable[[Image.Image, Path], None]] = {
+    "plain.jpg": lambda image, file: image.save(file, quality=95, subsampling=0),
+    "upper.JPEG": lambda image, file: image.save(file, "JPEG", quality=95, progressive=True),
+    "cmyk.jpg": lambda image, file: image.convert("CMYK").save(file, quality=95),
+    "turned.jpg": lambda image, file: (lambda pair: pair[0].save(file, quality=95, exif=pair[1]))(
+        rotated_by_camera(image, 6)
+    ),
+    "turned.tif": lambda image, file: (lambda pair: pair[0].save(file, exif=pair[1]))(
+        rotated_by_camera(image, 8)
+    ),
+    "profile.png": with_swapped_profile,
+    "plain.png": lambda image, file: image.save(file),
+    "palette.png": lambda image, file: image.quantize(8).save(file),
+    "see_through.png": lambda image, file: see_through(image).save(file),
+    "see_through_palette.png": lambda image, file: see_through(image).quantize(8).save(file),
+    "plain.webp": lambda image, file: image.save(file, lossless=True),
+    "see_through.webp": lambda image, file: see_through(image).save(file, lossless=True),
+    "plain.bmp": lambda image, file: image.save(file),
+    "plain.tiff": lambda image, file: image.save(file, compression="tiff_lzw"),
+    "moving.gif": lambda image, file: image.save(
+        file, save_all=True, append_images=[image.rotate(90)]
+    ),
+    "wrong_suffix.jpg": lambda image, file: image.save(file, "PNG"),
+}
+
+
+def grey_of_16_bits(image: Image.Image) -> Image.Image:
+    return Image.fromarray((np.asarray(image.convert("L")).astype(np.uint16)) * 257)
+
+
+GREY: dict[str, Callable[[Image.Image, Path], None]] = {
+    "grey.jpg": lambda image, file: image.convert("L").save(file, quality=95),
+    "grey.png": lambda image, file: image.convert("L").save(file),
+    "grey16.png": lambda image, file: grey_of_16_bits(image).save(file),
+    "grey16.tif": lambda image, file: grey_of_16_bits(image).save(file),
+    "grey_see_through.png": lambda image, file: see_through(image).convert("LA").save(file),
+}
+
+
+def truncated_jpeg(file: Path) -> None:
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(whole, "JPEG")
+    file.write_bytes(whole.getvalue()[: whole.tell() // 2])
+
+
+def huge_png(file: Path, side: int = 60_000) -> None:
+    """A file of some hundred bytes that claims to be far too large to be decoded."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+
+
+# Name → (how to write it, words of the reason for which it is refused).
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated.jpg": (truncated_jpeg, "truncated"),
+    "text.jpg": (lambda file: file.write_text("not an image"), "no image in any of the formats"),
+    "empty.png": (lambda file: file.write_bytes(b""), "no image in any of the formats"),
+    "huge.png": (huge_png, "3600000000 pixels"),
+    "numbers.tif": (
+        lambda file: Image.fromarray(np.ones((8, 8), np.float32)).save(file),
+        "32 bits",
+    ),
+    "lost.jpg": (lambda file: file.symlink_to(file.with_name("nowhere")), "leads nowhere"),
+}
+
+
+def cifar10(root: Path, images_per_batch: int) -> tuple[list, list, dict]:
+    """The folder of CIFAR-10 in its own format, in little; what torchvision has to be told of it:
+    (file, md5) of the training and of the test files, and of the file of names."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+
+    def written(name: str, content: dict) -> list[str]:
+        data = pickle.dumps(content, protocol=2)
+        (folder / name).write_bytes(data)
+        return [name, hashlib.md5(data).hexdigest()]
+
+    def batch(name: str) -> list[str]:
+        data = generator.integers(0, 256, (images_per_batch, 3072), np.uint8)
+        labels = (np.arange(images_per_batch) % 10).tolist()
+        return written(name, {"data": data, "labels": labels})
+
+    train = [batch(f"data_batch_{number}") for number in range(1, 6)]
+    test = [batch("test_batch")]
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"]
+    file, md5 = written("batches.meta", {"label_names": [*names, "truck"]})
+    return train, test, {"filename": file, "key": "label_names", "md5": md5}
+
+
+def mnist(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """The folder of MNIST in its own format (idx): the same images for training and testing."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        head = struct.pack(">IIII", 0x803, *images.shape)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        head = struct.pack(">II", 0x801, len(labels))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + labels.astype(np.uint8).tobytes())

@@ -1,0 +1,167 @@
+"""A user's own images: which of them are listed, and as what."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_photos import prepare, settings, shade, tree
+
+from transferability import images
+from transferability.images import folder, groups, store
+
+
+def test_one_tree_gives_each_class_its_share_for_validation(tmp_path):
+    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 0
+    opened = store.open_store(tmp_path / "store")
+    opened.verify()
+    assert opened.classes == ["a", "b", "c", "d"]
+    assert np.bincount(opened.train_labels).tolist() == [6] * 4
+    assert np.bincount(opened.validation_labels).tolist() == [2] * 4
+    shades = np.concatenate([opened.train_images, opened.validation_images])[:, 8, 8, 0]
+    assert sorted(shades.tolist()) == [5 * i for i in range(32)]
+    labels = np.concatenate([opened.train_labels, opened.validation_labels])
+    assert (shades // 5 // 8 == labels).all()
+
+
+def test_the_share_depends_on_the_seed_and_not_on_other_classes(tmp_path):
+    def held_back(root: Path, **changes: object) -> set[str]:
+        return set(folder.read(settings(root, **changes)).validation.items)
+
+    few, more = tree(tmp_path / "few", "bc"), tree(tmp_path / "more", "abcd")
+    assert held_back(few) < held_back(more)
+    assert held_back(few) != held_back(few, seed=1)
+
+
+def test_an_image_that_goes_moves_one_other_to_validation_at_most(tmp_path):
+    root = tree(tmp_path / "photos", "a", count=40)
+    before = set(folder.read(settings(root)).validation.items)
+    (root / "a" / "007.png").unlink()
+    after = set(folder.read(settings(root)).validation.items)
+    assert len(before - after) <= 1
+    assert len(after - before) <= 1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_no_class_is_left_without_images_by_its_share(tmp_path, share):
+    album = folder.read(settings(tree(tmp_path / "photos", count=2), validation=share))
+    assert len(album.train.items) == len(album.validation.items) == 4
+
+
+@pytest.mark.parametrize("name", ["validation", "val"])
+def test_two_trees_are_taken_as_they_are(tmp_path, name):
+    tree(tmp_path / "photos" / "train")
+    tree(tmp_path / "photos" / name, count=3)
+    assert prepare(tmp_path / "store", settings(tmp_path / "photos")) == 0
+    opened = store.open_store(tmp_path / "store")
+    assert (len(opened.train_labels), len(opened.validation_labels)) == (32, 12)
+
+
+def test_hidden_and_other_files_do_not_count(tmp_path):
+    root = tree(tmp_path / "photos")
+    (root / "a" / "._000.png").write_bytes(b"of a Mac")
+    (root / "a" / "notes.txt").write_text("notes")
+    (root / ".cache").mkdir()
+    album = folder.read(settings(root))
+    assert len(album.train.items) + len(album.validation.items) == 32
+    assert [name for name, _ in album.classes] == ["a", "b", "c", "d"]
+
+
+def test_links_to_images_are_images(tmp_path):
+    root = tree(tmp_path / "photos")
+    shade(50).save(tmp_path / "elsewhere.png")
+    (root / "a" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    (root / "e").symlink_to(root / "b")
+    assert prepare(tmp_path / "store", settings(root)) == 0
+    opened = store.open_store(tmp_path / "store")
+    assert opened.classes == ["a", "b", "c", "d", "e"]
+    both = np.concatenate([opened.train_images, opened.validation_images])
+    assert 250 in both[:, 0, 0, 0]
+
+
+def gone(root: Path) -> None:
+    shutil.rmtree(root)
+
+
+def emptied(root: Path) -> None:
+    gone(root)
+    root.mkdir()
+
+
+def half_parted(root: Path) -> None:
+    gone(root)
+    tree(root / "train")
+
+
+def parted_otherwise(root: Path) -> None:
+    gone(root)
+    tree(root / "train", "abcd")
+    tree(root / "validation", "abce")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (gone, ["dataset.path", "no folder", "photos/train/<class>/", "photos/<class>/"]),
+        (emptied, ["dataset.path", "no folders", "photos/<class>/"]),
+        (half_parted, ["dataset.path", "has train", "photos/validation/<class>/"]),
+        (parted_otherwise, ["validation", "lacks", "'d'"]),
+        (lambda root: (root / "e").mkdir(), ["no images", "'e'", ".jpeg"]),
+        (lambda root: (root / "a" / "more").mkdir(), ["photos/a", "'more'"]),
+        (
+            lambda root: [file.unlink() for file in sorted(root.glob("b/*"))[1:]],
+            ["'b' has 1 image"],
+        ),
+        (lambda root: os.rename(root / "a", os.fsencode(root) + b"/\xff"), ["UTF-8"]),
+    ],
+)
+def test_a_folder_of_another_form_is_named(tmp_path, caplog, change, words):
+    root = tree(tmp_path / "photos")
+    change(root)
+    assert prepare(tmp_path / "store", settings(root)) == 1
+    for word in words:
+        assert word in caplog.text
+    assert not (tmp_path / "store").exists()
+
+
+def grouped(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "groups.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_groups_are_counted_beforehand(tmp_path):
+    path = grouped(tmp_path, "class,group\na,x\nb,y\nc,x\nd,x\n")
+    told = images.facts(settings(tmp_path, groups=str(path)))
+    assert (told.classes, told.images_per_class, told.groups) == (None, None, {"x": 3, "y": 1})
+    assert images.facts(settings(tmp_path)).groups == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no file .*columns class, group"),
+        ("a,x\n", "columns class, group"),
+        ("class;group\na;x\n", "columns class, group"),
+        ("class,group\na,x,y\n", "columns class, group"),
+        ("class,group\na,x\na,y\n", "'a' twice"),
+    ],
+)
+def test_a_file_of_groups_in_another_form_is_named(tmp_path, text, words):
+    path = grouped(tmp_path, text) if text is not None else tmp_path / "none.csv"
+    with pytest.raises(ValueError, match=rf"dataset\.groups: .*{words}"):
+        images.facts(settings(tmp_path, groups=str(path)))
+
+
+def test_groups_that_do_not_fit_the_classes_are_named(tmp_path):
+    path = grouped(tmp_path, "\ufeffclass,group\na,x\nz,y\n")
+    with pytest.raises(ValueError, match=r"lacks 'b'; the dataset has no class 'z'"):
+        groups.of_classes(path, ["a", "b"])
+    assert groups.of_classes(grouped(tmp_path, "class,group\nb,y\na,x\n"), ["a", "b"]) == ["x", "y"]
+
+
+def test_what_changes_no_image_changes_no_store(tmp_path):
+    plain = settings(tmp_path)
+    assert images.store_name(plain) == images.store_name({**plain, "groups": "groups.csv"})
+    assert images.store_name(plain) != images.store_name({**plain, "on_bad_image": "skip"})

@@ -1,0 +1,206 @@
+"""ILSVRC-2012 in the folders in which people have it, and the paper's own splits of it."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from project import ROOT
+from scipy.io import savemat
+
+from transferability import classes, images
+from transferability.__main__ import main
+from transferability.images import imagenet, store
+
+SPLITS = ROOT / "workflow" / "resources" / "yosinski2014" / "class_splits.csv"
+WNIDS = ["n01440764", "n01443537", "n02085620", "n07873807", "n15075141"]
+SETTINGS = {"source": "imagenet", "image_size": 16, "resize": "warp", "on_bad_image": "error"}
+
+
+def settings(path: Path) -> dict:
+    return {**SETTINGS, "path": str(path)}
+
+
+def prepare(store_folder: Path, asked: dict) -> int:
+    return main(
+        [
+            "prepare-images",
+            *("--settings", json.dumps(asked)),
+            *("--folder", str(store_folder)),
+        ]
+    )
+
+
+def shade(number: int, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (30, 20), (number * 10,) * 3).save(file, "JPEG", quality=95)
+
+
+def training(root: Path) -> None:
+    for c, wnid in enumerate(WNIDS):
+        for i in range(3):
+            shade(c, root / "train" / wnid / f"{wnid}_{i}.JPEG")
+
+
+# The class of each validation image, in the order of their numbers.
+TRUTH = [4, 0, 2, 1, 3, 3, 0, 1, 2, 4]
+
+
+def validation_in_folders(root: Path, folder: str = "val") -> None:
+    for number, c in enumerate(TRUTH, start=1):
+        name = f"ILSVRC2012_val_{number:08}.JPEG"
+        shade(c, root / folder / WNIDS[c] / name)
+
+
+def validation_with_kit(root: Path) -> None:
+    for number, c in enumerate(TRUTH, start=1):
+        shade(c, root / "val" / f"ILSVRC2012_val_{number:08}.JPEG")
+    kit = root / "ILSVRC2012_devkit_t12" / "data"
+    kit.mkdir(parents=True)
+    # The kit numbers its classes in an order of its own, and has a synset that is no class.
+    numbers = [3, 5, 1, 2, 4]
+    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("num_children", "O")]
+    synsets = np.empty((len(WNIDS) + 1, 1), kinds)
+    rows = sorted(zip(numbers, WNIDS, strict=True))
+    for k, (number, wnid) in enumerate([*rows, (6, "n00000000")]):
+        synsets[k, 0] = (number, wnid, "a name, another name", 0 if number < 6 else 2)
+    savemat(kit / "meta.mat", {"synsets": synsets})
+    lines = [str(numbers[c]) for c in TRUTH]
+    (kit / "ILSVRC2012_validation_ground_truth.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        validation_in_folders,
+        lambda root: validation_in_folders(root, "validation"),
+        validation_with_kit,
+    ],
+    ids=["val", "validation", "devkit"],
+)
+def test_each_form_gives_the_same_classes_in_the_order_of_their_ids(tmp_path, validation):
+    training(tmp_path / "ILSVRC2012")
+    validation(tmp_path / "ILSVRC2012")
+    assert prepare(tmp_path / "store", settings(tmp_path / "ILSVRC2012")) == 0
+    opened = store.open_store(tmp_path / "store")
+    assert opened.classes == WNIDS
+    for stored, labels, count in (
+        (opened.train_images, opened.train_labels, 3),
+        (opened.validation_images, opened.validation_labels, 2),
+    ):
+        assert labels.tolist() == np.repeat(range(5), count).tolist()
+        assert np.abs(stored[:, 8, 8, 0] - 10.0 * labels).max() <= 1
+
+
+def test_images_of_classes_that_training_lacks_are_left_out(tmp_path):
+    training(tmp_path)
+    validation_with_kit(tmp_path)
+    for file in (tmp_path / "train" / WNIDS[0]).iterdir():
+        file.unlink()
+    (tmp_path / "train" / WNIDS[0]).rmdir()
+    album = imagenet.read(settings(tmp_path))
+    assert [name for name, _ in album.classes] == WNIDS[1:]
+    assert len(album.validation.items) == 8
+
+
+def without_training(root: Path) -> None:
+    validation_in_folders(root)
+
+
+def of_other_classes(root: Path) -> None:
+    shade(0, root / "train" / "cat" / "a.jpg")
+    validation_in_folders(root)
+
+
+def without_kit(root: Path) -> None:
+    training(root)
+    shade(0, root / "val" / "ILSVRC2012_val_00000001.JPEG")
+
+
+def with_unknown_number(root: Path) -> None:
+    training(root)
+    validation_with_kit(root)
+    shade(0, root / "val" / "ILSVRC2012_val_00000011.JPEG")
+
+
+def with_damaged_kit(root: Path) -> None:
+    training(root)
+    validation_with_kit(root)
+    (root / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda root: None,
+            ["dataset.path", "no folder", "train/<wnid>/", "val/*.JPEG", "meta.mat"],
+        ),
+        (without_training, ["dataset.path", "has val", "train/<wnid>/"]),
+        (of_other_classes, ["'cat'", "n01440764", "folder"]),
+        (without_kit, ["ground_truth.txt is not there", "train/<wnid>/", "val/<wnid>/"]),
+        (with_unknown_number, ["val_00000011", "1 to 10"]),
+        (with_damaged_kit, ["ILSVRC2012_devkit_t12", "meta.mat", "image-net.org"]),
+    ],
+)
+def test_a_folder_of_another_form_is_named(tmp_path, caplog, make, words):
+    make(tmp_path / "ILSVRC2012")
+    assert prepare(tmp_path / "store", settings(tmp_path / "ILSVRC2012")) == 1
+    for word in words:
+        assert word in caplog.text
+
+
+def test_nothing_is_needed_to_plan():
+    told = images.facts(settings(Path("nowhere")))
+    assert (told.classes, told.images_per_class, told.groups) == (None, None, {})
+
+
+def published() -> list[dict[str, str]]:
+    with SPLITS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("split", "size"), [("random0", 500), ("random3", 500), ("natman", 449)])
+def test_a_published_split_is_the_papers(split, size):
+    rows = published()
+    drawn = classes.draw_published([row["wnid"] for row in rows], SPLITS, split)
+    assert drawn == {row["wnid"]: row[split] for row in rows}
+    assert list(drawn.values()).count("A") == size
+
+
+def test_a_published_split_of_other_classes_is_refused():
+    wnids = [row["wnid"] for row in published()]
+    names = [*wnids[2:], "n99999999"]
+    with pytest.raises(
+        ValueError, match=r"splits\.published: natman.*lacks 'n01440764', 'n01443537'"
+    ):
+        classes.draw_published(names, SPLITS, "natman")
+    with pytest.raises(ValueError, match="does not have 'n99999999'"):
+        classes.draw_published(names, SPLITS, "natman")
+
+
+def store_of(names: list[str], folder: Path) -> Path:
+    """A store of these classes, one black image each."""
+    labels = np.arange(len(names), dtype=np.int32)
+    black = np.zeros((len(names), 8, 8, 3), np.uint8)
+    part = store.Part(labels, lambda: [black])
+    store.write(store.Collection([(name, "") for name in names], (8, 8), part, part), folder, {})
+    return folder
+
+
+def part_classes(store_folder: Path, split: Path) -> int:
+    flags = ("--images", str(store_folder), "--published", str(SPLITS), "--split", str(split))
+    return main(["split-classes", *flags])
+
+
+def test_the_command_takes_the_split_that_the_file_to_write_is_named_after(tmp_path, caplog):
+    wnids = [row["wnid"] for row in published()]
+    store_folder = store_of(wnids, tmp_path / "store")
+    assert part_classes(store_folder, tmp_path / "natman.csv") == 0
+    halves = classes.read(tmp_path / "natman.csv", wnids)
+    assert (len(halves["A"]), len(halves["B"])) == (449, 551)
+    assert part_classes(store_of(WNIDS, tmp_path / "few"), tmp_path / "random0.csv") == 1
+    assert "splits.published: random0" in caplog.text
+    assert not (tmp_path / "random0.csv").exists()

@@ -1,0 +1,76 @@
+"""Real images in the workflow: what is planned without them, and what reruns when a key changes."""
+
+import pytest
+from made_photos import tree
+from project import Project
+from real_formats import truncated_jpeg
+
+SPLITS = ("results/tiny/splits/random0.csv", "results/tiny/splits/dissimilar.csv")
+FOLDER = {"source": "folder", "path": "photos", "image_size": 16, "groups": "groups.csv"}
+HALVES = {"random": 1, "dissimilar": {"A": "x", "B": "y"}}
+
+
+@pytest.fixture
+def photographs(tmp_path) -> Project:
+    """A project with images of a user's own, eight classes in two groups."""
+    project = Project.copied(tmp_path / "project")
+    tree(project.folder / "photos", "abcdefgh")
+    write_groups(project, "xxxxyyyy")
+    project.write_study(dataset=FOLDER, splits=HALVES)
+    return project
+
+
+def write_groups(project: Project, groups: str) -> None:
+    rows = [f"{name},{group}\n" for name, group in zip("abcdefgh", groups, strict=True)]
+    (project.folder / "groups.csv").write_text("class,group\n" + "".join(rows))
+
+
+def test_other_groups_part_the_classes_anew_and_read_no_image(photographs):
+    photographs.succeed(*SPLITS)
+    dissimilar = photographs.folder / SPLITS[1]
+    assert "d,A\n" in dissimilar.read_text()
+    write_groups(photographs, "xxxyyyyy")
+    assert photographs.jobs(*SPLITS) == {"split_classes dissimilar"}
+    photographs.succeed(*SPLITS)
+    assert "d,B\n" in dissimilar.read_text()
+    # Where the groups are read from is not in the store, either.
+    (photographs.folder / "groups.csv").rename(photographs.folder / "other.csv")
+    photographs.write_study(dataset={**FOLDER, "groups": "other.csv"}, splits=HALVES)
+    assert photographs.jobs(*SPLITS) == {"split_classes dissimilar"}
+
+
+def test_bad_images_stop_the_run_until_they_are_skipped(photographs):
+    truncated_jpeg(photographs.folder / "photos" / "b" / "cut.jpg")
+    status, output = photographs.run(SPLITS[0])
+    assert status != 0
+    assert "1 of 65 images are bad" in output
+    assert "bad_images.csv" in output
+    skipping = {**FOLDER, "on_bad_image": "skip"}
+    photographs.write_study(dataset=skipping, splits=HALVES)
+    photographs.succeed(SPLITS[0])
+    assert photographs.jobs(SPLITS[0]) == set()
+
+
+def test_whether_a_dataset_may_be_downloaded_reruns_nothing(tmp_path):
+    project = Project.copied(tmp_path / "project")
+    tree(project.folder / "data" / "eurosat" / "2750")
+    dataset = {"source": "torchvision", "name": "EuroSAT", "image_size": 16}
+    project.write_study(dataset={**dataset, "download": True})
+    project.succeed(SPLITS[0])
+    project.write_study(dataset={**dataset, "download": False})
+    assert project.jobs(SPLITS[0]) == set()
+
+
+def test_a_study_of_imagenet_is_planned_without_its_images(tmp_path):
+    project = Project.copied(tmp_path / "project")
+    project.write_study(
+        dataset={"source": "imagenet", "path": "ILSVRC2012"},
+        splits={"random": 0, "published": ["random3", "natman"]},
+    )
+    jobs = project.jobs()
+    assert {"prepare_images", "split_classes random3", "split_classes natman"} <= jobs
+    assert "train_treatment natman/0/A3B" in jobs
+    status, output = project.run("results/tiny/splits/natman.csv")
+    assert status != 0
+    assert "there is no folder ILSVRC2012" in output
+    assert "ILSVRC2012/train/<wnid>/" in output

@@ -1,0 +1,211 @@
+"""Datasets of torchvision, in their own formats."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from real_formats import cifar10, mnist
+from torchvision import datasets
+
+from transferability import images
+from transferability.__main__ import main
+from transferability.images import store, torchvision, torchvision_datasets
+
+SETTINGS = {
+    "source": "torchvision",
+    "download": False,
+    "image_size": 32,
+    "resize": "crop",
+    "validation": 0.25,
+    "groups": None,
+    "on_bad_image": "error",
+    "seed": 0,
+}
+
+
+def settings(name: str, root: Path, **changes: object) -> dict:
+    return {**SETTINGS, "name": name, "root": str(root), **changes}
+
+
+def prepare(store_folder: Path, asked: dict, *flags: str, workers: int = 1) -> int:
+    return main(
+        [
+            "prepare-images",
+            *("--settings", json.dumps(images.stored(asked))),
+            *("--folder", str(store_folder)),
+            *("--workers", str(workers)),
+            *flags,
+        ]
+    )
+
+
+@pytest.fixture
+def cifar(tmp_path, monkeypatch) -> Path:
+    """A little CIFAR-10 in its own format. torchvision compares the files with the checksums of the
+    true ones, so it is told these files' own."""
+    train, test, meta = cifar10(tmp_path / "data", images_per_batch=20)
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", train)
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", test)
+    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
+    return tmp_path / "data"
+
+
+def test_cifar10_comes_with_its_own_parts_names_and_pixels(tmp_path, cifar):
+    for workers in (1, 2):
+        asked = settings("CIFAR10", cifar)
+        assert prepare(tmp_path / str(workers), asked, workers=workers) == 0
+    opened = store.open_store(tmp_path / "1")
+    opened.verify()
+    assert opened.classes[:3] == ["airplane", "automobile", "bird"]
+    assert np.bincount(opened.train_labels).tolist() == [10] * 10
+    assert np.bincount(opened.validation_labels).tolist() == [2] * 10
+    original = datasets.CIFAR10(cifar, train=True)
+    birds = original.data[np.array(original.targets) == 2]
+    assert np.array_equal(opened.train_images[opened.train_labels == 2], birds)
+    for file in (tmp_path / "1").iterdir():
+        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+
+
+def test_a_damaged_file_of_a_dataset_is_not_read(tmp_path, cifar, caplog):
+    batch = cifar / "cifar-10-batches-py" / "test_batch"
+    batch.write_bytes(batch.read_bytes()[:-1])
+    assert prepare(tmp_path / "store", settings("CIFAR10", cifar)) == 1
+    assert "dataset.root" in caplog.text
+    assert "download" in caplog.text
+
+
+def test_mnist_is_grey_and_enlarged(tmp_path):
+    shades = np.arange(20, dtype=np.uint8)[:, None, None] * 10
+    mnist(tmp_path, np.broadcast_to(shades, (20, 28, 28)), np.arange(20) % 10)
+    assert prepare(tmp_path / "store", settings("MNIST", tmp_path)) == 0
+    opened = store.open_store(tmp_path / "store")
+    assert opened.classes[4] == "4 - four"
+    assert opened.train_images.shape == (20, 32, 32, 3)
+    fours = opened.train_images[opened.train_labels == 4]
+    assert [np.unique(image).tolist() for image in fours] == [[40], [140]]
+
+
+def eurosat(root: Path) -> None:
+    """EuroSAT in its own folders: it has no part for testing."""
+    for c, name in enumerate(("Forest", "River", "Highway", "Pasture")):
+        folder = root / "eurosat" / "2750" / name
+        folder.mkdir(parents=True)
+        for i in range(8):
+            Image.new("RGB", (64, 64), (60 * c, 30 * i, 0)).save(folder / f"{name}_{i}.png")
+
+
+def test_a_dataset_without_a_part_for_testing_gives_a_share_of_each_class(tmp_path):
+    eurosat(tmp_path)
+    for workers in (1, 2):
+        asked = settings("EuroSAT", tmp_path)
+        assert prepare(tmp_path / str(workers), asked, workers=workers) == 0
+    opened = store.open_store(tmp_path / "1")
+    assert opened.classes == ["Forest", "Highway", "Pasture", "River"]
+    assert np.bincount(opened.train_labels).tolist() == [6] * 4
+    assert np.bincount(opened.validation_labels).tolist() == [2] * 4
+    both = np.concatenate([opened.train_images, opened.validation_images])[:, 0, 0]
+    assert len(np.unique(both, axis=0)) == 32
+    rivers = opened.train_images[opened.train_labels == 3]
+    assert (rivers[..., 0] == 60).all()
+    for file in (tmp_path / "1").iterdir():
+        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+
+
+def test_a_bad_image_of_a_dataset_is_named_by_its_file(tmp_path, caplog):
+    eurosat(tmp_path)
+    bad = tmp_path / "eurosat" / "2750" / "River" / "River_3.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    assert prepare(tmp_path / "store", settings("EuroSAT", tmp_path)) == 1
+    assert "1 of 32 images are bad" in caplog.text
+    assert str(bad) in (tmp_path / "store" / "bad_images.csv").read_text()
+
+
+def test_a_dataset_without_names_and_list_of_labels_has_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        datasets.FakeData.__init__, "__defaults__", (80, (3, 8, 8), 4, None, None, 0)
+    )
+    # Images that are drawn anew with each look at them are the same for any number of workers.
+    for workers in (1, 2):
+        asked = settings("FakeData", tmp_path, image_size=8)
+        assert prepare(tmp_path / str(workers), asked, workers=workers) == 0
+    opened = store.open_store(tmp_path / "2")
+    assert opened.classes == ["0", "1", "2", "3"]
+    labels = [label for _, label in datasets.FakeData()]
+    total = np.bincount(opened.train_labels) + np.bincount(opened.validation_labels)
+    assert total.tolist() == np.bincount(labels).tolist()
+    for file in (tmp_path / "1").iterdir():
+        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+
+
+def test_a_dataset_that_is_not_there_is_named_with_what_to_do(tmp_path, caplog):
+    assert prepare(tmp_path / "store", settings("SVHN", tmp_path / "data")) == 1
+    for word in ("dataset.root", "SVHN", str(tmp_path / "data"), "dataset.download"):
+        assert word in caplog.text
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_is_not_there_is_downloaded_if_it_may_be(tmp_path, monkeypatch):
+    asked = []
+
+    def download(dataset: datasets.EuroSAT) -> None:
+        asked.append(dataset)
+        eurosat(tmp_path)
+
+    monkeypatch.setattr(datasets.EuroSAT, "download", download)
+    wanted = settings("EuroSAT", tmp_path)
+    assert prepare(tmp_path / "store", wanted) == 1
+    assert not asked
+    assert prepare(tmp_path / "store", wanted, "--download", "yes") == 0
+    assert prepare(tmp_path / "again", wanted, "--download", "yes") == 0
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("name", ["CocoDetection", "PhotoTour", "VisionDataset"])
+def test_a_dataset_of_something_else_is_refused(tmp_path, caplog, name):
+    assert prepare(tmp_path / "store", settings(name, tmp_path)) == 1
+    assert f"dataset.name: {name} is of no use" in caplog.text
+
+
+def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypatch):
+    eurosat(tmp_path)
+    monkeypatch.setattr(
+        datasets.EuroSAT, "__getitem__", lambda *_: (Image.new("RGB", (8, 8)), np.arange(3))
+    )
+    assert prepare(tmp_path / "store", settings("EuroSAT", tmp_path)) == 1
+    assert "dataset.name: EuroSAT is of no use" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cifar100", r"dataset\.name.*'cifar100'; did you mean CIFAR100"),
+        ("Animals", r"dataset\.name.*'Animals'"),
+        ("ImageFolder", "source: folder"),
+        ("ImageNet", "source: imagenet"),
+    ],
+)
+def test_a_name_that_does_not_serve_is_refused_beforehand(tmp_path, name, words):
+    with pytest.raises(ValueError, match=words):
+        images.facts(settings(name, tmp_path))
+
+
+def test_names_known_beforehand_are_those_of_torchvision():
+    assert torchvision._names() == set(datasets.__all__)
+    assert images.facts(settings("Flowers102", Path("data"))).classes is None
+
+
+def test_whether_it_may_download_changes_no_store(tmp_path):
+    asked = settings("CIFAR10", tmp_path)
+    assert images.store_name(asked) == images.store_name({**asked, "download": True})
+    assert "download" not in images.stored(asked)
+
+
+@pytest.mark.parametrize("name", torchvision_datasets.PARTS)
+def test_parts_are_asked_for_as_torchvision_allows(tmp_path, name):
+    for arguments in torchvision_datasets.PARTS[name]:
+        for part in arguments:
+            # Refused for what is not there, and not for what was asked.
+            with pytest.raises((RuntimeError, OSError)):
+                getattr(datasets, name)(root=tmp_path, download=False, **part)

@@ -1,0 +1,113 @@
+"""From an image as somebody saved it to the pixels that the store holds: what a person sees.
+
+Rotation as the camera recorded it, palettes, transparency, CMYK, 16 bits and colour profiles are
+all resolved to RGB of 8 bits. Transparency is shown over white, the page on which cut-out objects
+are most often looked at; simply dropped, it would uncover colours that nobody was meant to see.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Above this the image is refused, and the reason says so; a warning below it helps nobody.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# A JPEG may be decoded at a half, a quarter or an eighth of its size, while this many times the
+# stored size remain for the resampling: then nothing is lost that can be seen.
+SPARE = 2
+HIGHEST_OF_16_BITS = 65535
+
+
+class BadImage(ValueError):
+    """An image that cannot be shown; the message says why."""
+
+
+def load_file(name: str, root: Path | str, size: int, resize: str) -> np.ndarray:
+    """The image of a file below `root`, uint8 size×size×3.
+
+    The format is found by the content, not by the suffix; of several images in one file it is the
+    first. Raises BadImage if the file is no image, or only a part of one; an OSError of the
+    system, such as a disk that fails, is not the image's fault and passes.
+    """
+    path = Path(root, name)
+    with blamed_on_the_image(), Image.open(path, formats=FORMATS) as image:
+        image.draft(None, (SPARE * size, SPARE * size))
+        return pixels(image, size, resize)
+
+
+def pixels(image: Image.Image, size: int, resize: str) -> np.ndarray:
+    """What a person sees of an image, uint8 size×size×3.
+
+    With `resize` warp, height and width are changed independently; with crop, the largest square
+    in the centre is taken. Resampling is bicubic with antialiasing (Pillow's BICUBIC). Raises
+    BadImage if the image is damaged or has no defined look.
+    """
+    with blamed_on_the_image():
+        profile = image.info.get("icc_profile")
+        shown = _opaque(ImageOps.exif_transpose(image))
+        if resize == "crop":
+            small = ImageOps.fit(shown, (size, size), Image.Resampling.BICUBIC)
+        else:
+            small = shown.resize((size, size), Image.Resampling.BICUBIC)
+        return np.asarray(_in_srgb(small, profile))
+
+
+@contextmanager
+def blamed_on_the_image() -> Iterator[None]:
+    """Whatever Pillow raises for a damaged file, as a BadImage."""
+    try:
+        yield
+    except (BadImage, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise BadImage("there is no such file, or it is a link that leads nowhere") from None
+    except Image.UnidentifiedImageError:
+        raise BadImage(f"no image in any of the formats {', '.join(FORMATS)}") from None
+    except Exception as error:
+        # These are of many kinds; but what has an error number is the system's.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise BadImage(str(error) or type(error).__name__) from error
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """The image in grey, RGB or CMYK of 8 bits, transparency over white."""
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.float32)
+        return Image.fromarray(np.rint(values * (255 / HIGHEST_OF_16_BITS)).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise BadImage(
+            f"its pixels are numbers of 32 bits (mode {image.mode}), which do not say what is "
+            "white; save it with 8 or 16 bits"
+        )
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
+        return white.convert("RGB")
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """The image in sRGB, by its colour profile if it has one that fits."""
+    transform = _to_srgb(profile, image.mode) if profile else None
+    return ImageCms.applyTransform(image, transform) if transform else image.convert("RGB")
+
+
+@lru_cache(maxsize=32)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From a colour profile to sRGB; None if it is sRGB, damaged, or of another colour space."""
+    try:
+        opened = ImageCms.getOpenProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(opened):
+            return None
+        return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None

@@ -1,0 +1,66 @@
+"""The source `torchvision`: a dataset of torchvision, by its name.
+
+It can be any class of torchvision.datasets whose items are an image and one label. What is here
+needs the standard library only; the datasets themselves are handled in `torchvision_datasets.py`.
+"""
+
+import ast
+import difflib
+import importlib.util
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferability.images import Facts, groups
+
+if TYPE_CHECKING:
+    from transferability.images.reading import Album
+
+# Folders of images, which other sources read better.
+OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet": "imagenet"}
+
+
+def facts(settings: Mapping[str, Any]) -> Facts:
+    """What is known of the dataset beforehand: its groups, if a file names these.
+
+    Raises ValueError, naming `dataset.<key>`, for a name that torchvision does not know, and for a
+    file of groups that cannot be read.
+    """
+    name = settings["name"]
+    if name in OTHER_SOURCES:
+        raise ValueError(
+            f"dataset.name: {name} is for folders of images; use source: {OTHER_SOURCES[name]} "
+            "with their path"
+        )
+    known = _names()
+    if known and name not in known:
+        by_lower = {other.lower(): other for other in known}
+        close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+        hint = f"; did you mean {' or '.join(by_lower[other] for other in close)}?" if close else ""
+        raise ValueError(f"dataset.name: torchvision.datasets has no {name!r}{hint}")
+    return Facts(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
+
+
+def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
+    """Open the dataset, downloaded if need be, and list its images; reading them comes later.
+
+    Where it has no images for testing, a share of each class is held back for validation.
+    """
+    from transferability.images import torchvision_datasets
+
+    return torchvision_datasets.album(settings)
+
+
+@cache
+def _names() -> frozenset[str]:
+    """What torchvision.datasets offers, read from its text, since importing it takes seconds;
+    nothing where torchvision is not installed."""
+    found = importlib.util.find_spec("torchvision")
+    if found is None or found.origin is None:
+        return frozenset()
+    text = Path(found.origin).parent.joinpath("datasets", "__init__.py").read_text("utf-8")
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            return frozenset(ast.literal_eval(statement.value))
+    return frozenset()
