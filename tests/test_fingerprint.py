@@ -16,7 +16,9 @@ RESULTS = {
     "splits": fingerprint.of_splits,
     "training": lambda: fingerprint.of_training("small"),
     "collection": fingerprint.of_collection,
+    "published": fingerprint.of_published,
     "effects": fingerprint.of_effects,
+    "findings": fingerprint.of_findings,
     "figures": fingerprint.of_figures,
 }
 
@@ -108,22 +110,27 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     [
         *((module, {"training"}) for module in ("devices", "frozen_features", "streams")),
         *((module, {"training"}) for module in ("transplant", "run", "task")),
-        ("networks", {"training", "collection", "effects"}),
+        ("networks", {"training", "collection", "published", "effects", "figures"}),
         ("study", set()),
         ("classes", {"training", "splits"}),
         ("images/store", {"training", "digits", "glyphs"}),
         ("images/digits", {"digits"}),
         ("images/glyphs", {"glyphs"}),
         ("images/glyph_drawings", {"glyphs"}),
-        ("results", {"collection", "effects"}),
-        # Figures take the names of the effects from where these are estimated.
-        ("effects", {"effects", "figures"}),
-        ("intervals", {"effects", "figures"}),
+        ("results", {"collection", "published", "effects"}),
+        ("published", {"published"}),
+        # Figures and findings take the names of the effects from where these are estimated.
+        ("effects", {"effects", "findings", "figures"}),
+        ("intervals", {"effects", "findings", "figures"}),
+        ("boost", {"effects"}),
+        ("findings/wording", {"findings"}),
         ("figures/style", {"figures"}),
         ("figures/transfer", {"figures"}),
+        *((f"architectures/{module}", set()) for module in ("caffenet", "cuts", "own")),
         ("fingerprint", set()),
         ("study_file", set()),
         ("__main__", set()),
+        ("commands", set()),
     ],
 )
 def test_a_module_counts_for_what_it_decides(changed, module, results):
@@ -139,6 +146,14 @@ def test_another_source_or_architecture_counts_for_nothing_that_does_not_use_it(
 ):
     (package / room / "added.py").write_text(ADDED, encoding="utf-8")
     assert fingerprints() == untouched
+
+
+def test_how_torchvision_s_models_are_cut_counts_for_networks_of_these(package):
+    before = fingerprint.of_training("torchvision")
+    file = package / "architectures" / "cuts.py"
+    file.write_text(with_another_line(file.read_text(encoding="utf-8")), encoding="utf-8")
+    fingerprint.fingerprint.cache_clear()
+    assert fingerprint.of_training("torchvision") != before
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from laboratory import ARCHITECTURE
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from transferability import transplant
 from transferability.architectures.small import LAYER_NAMES
@@ -123,6 +124,26 @@ def test_frozen_layers_keep_their_statistics_and_their_dropout():
     images = torch.randn(16, 3, 8, 8)
     assert not torch.equal(mine(images), mine(images))
     assert all(torch.equal(tensor, before[name]) for name, tensor in mine.state_dict().items())
+
+
+class Attention(nn.Module):
+    """Attention of one image's four parts to each other, with dropout, and not always."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, dropout=0.5, batch_first=True)
+        self.depth = StochasticDepth(0.5, "row")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.depth(self.attention(x, x, x)[0])
+
+
+def test_what_is_random_inside_of_a_frozen_layer_is_off():
+    mine, parts = nn.Sequential(Attention(), Attention()), torch.randn(9, 4, 4)
+    transplant.set_training(mine, 1)
+    with torch.no_grad():
+        assert torch.equal(mine[0](parts), mine[0](parts))
+        assert not torch.equal(mine[1](parts), mine[1](parts))
 
 
 def test_layers_that_learn_are_in_training_mode():

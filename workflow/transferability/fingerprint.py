@@ -6,9 +6,13 @@ do not count; a module counts for a result only if it, or a module that it impor
 
 import ast
 import hashlib
-from collections.abc import Iterator
+import importlib.util
+import sysconfig
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+
+from transferability.architectures import own
 
 PACKAGE = "transferability"
 ROOT = Path(__file__).parent
@@ -24,9 +28,25 @@ def of_splits() -> str:
     return fingerprint("classes")
 
 
-def of_training(architecture: str) -> str:
-    """The fingerprint of the code that decides a network's numbers, with one architecture."""
-    return fingerprint("training", f"architectures.{architecture}")
+def of_training(architecture: str, build: str | None = None) -> str:
+    """The fingerprint of the code that decides a network's numbers, with one architecture, and
+    with the module of `build` where it is the user's own.
+
+    Of the modules that the user's imports, those count that lie beside it; of installed ones, those
+    of the same package. Raises ValueError if there is no such module.
+    """
+    code = fingerprint("training", f"architectures.{architecture}")
+    if build is None:
+        return code
+    name, file = build.partition(":")[0], own.source(build)
+    root = file.parents[name.count(".") + (file.name == "__init__.py")]
+    prefix = ""
+    if root.resolve() in {
+        Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")
+    }:
+        package, _, name = name.partition(".")
+        root, prefix = root / package, f"{package}."
+    return _digest({"": code, **_closure([name], root, prefix)})
 
 
 def of_collection() -> str:
@@ -62,13 +82,30 @@ def fingerprint(*modules: str) -> str:
     What is chosen by name at run time (a dataset's source, an architecture) is not imported in
     this sense and has to be named.
     """
+    return _digest(_closure(modules, ROOT, f"{PACKAGE}."))
+
+
+def _closure(modules: Iterable[str], root: Path, prefix: str) -> dict[str, str]:
+    """What counts of these modules and of all that they import, by name; a module lies in the
+    folder `root`, and its name, as others import it, begins with `prefix`."""
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name], imported = _syntax(_file(name).read_text(encoding="utf-8"))
-            waiting += [module for module in imported if _file(module).is_file()]
+        if name in found:
+            continue
+        file = _file(root, name)
+        # What relative imports start from.
+        package = f"{prefix}{name}"
+        if file.name != "__init__.py":
+            package = package.rpartition(".")[0]
+        text = file.read_text(encoding="utf-8")
+        found[name], imported = _syntax(text, prefix, package)
+        waiting += [module for module in imported if _file(root, module).is_file()]
+    return found
+
+
+def _digest(found: dict[str, str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(found):
         digest.update(f"{name}\n{found[name]}\n".encode())
@@ -76,10 +113,11 @@ def fingerprint(*modules: str) -> str:
 
 
 @cache
-def _syntax(text: str) -> tuple[str, list[str]]:
-    """What of a module's text counts, and the modules of the package that it may import."""
+def _syntax(text: str, prefix: str, package: str) -> tuple[str, list[str]]:
+    """What of the text of a module in `package` counts, and the modules below `prefix` that it may
+    import."""
     tree = ast.parse(text)
-    imported = list(_imports(tree))
+    imported = list(_imports(tree, prefix, package))
     return repr(_shape(_without_docstrings(tree))), imported
 
 
@@ -95,25 +133,26 @@ def _shape(node: object) -> object:
     return [_shape(item) for item in node] if isinstance(node, list) else node
 
 
-def _file(module: str) -> Path:
-    path = ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def _file(root: Path, module: str) -> Path:
+    path = root.joinpath(*module.split("."))
+    package = path / "__init__.py"
+    return package if package.is_file() else path.with_suffix(".py")
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """What a syntax tree imports from the package, at its top or inside functions: modules, and
+def _imports(tree: ast.Module, prefix: str, package: str) -> Iterator[str]:
+    """What a syntax tree imports from below `prefix`, at its top or inside functions: modules, and
     names that may be modules."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            candidates = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            candidates = [f"{module}.{alias.name}" for alias in node.names] + [module]
         elif isinstance(node, ast.Import):
             candidates = [alias.name for alias in node.names]
         else:
             continue
         for candidate in candidates:
-            name = candidate.removeprefix(f"{PACKAGE}.")
-            if name != candidate:
-                yield name
+            if candidate.startswith(prefix):
+                yield candidate.removeprefix(prefix)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -23,14 +23,19 @@ def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -
     """A network of new layers, in fp32 on the CPU.
 
     Each layer draws from numbers of its own, so that it starts from the same values in every
-    network of a stream, whatever happens to the layers below it.
+    network of a stream, whatever happens to the layers below it. Where the architecture cannot
+    initialise a layer by itself, the network is built from numbers of the stream, and is the same
+    in all of them too.
     """
     architecture = architectures.module(settings["name"])
+    initialise = getattr(architecture, "initialise", None)
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream.number("network"))
         network = nn.Sequential(OrderedDict(architecture.build(settings, image_size, classes)))
-        for name, layer in network.named_children():
-            torch.manual_seed(stream.number("layer", name))
-            architecture.initialise(layer)
+        if initialise is not None:
+            for name, layer in network.named_children():
+                torch.manual_seed(stream.number("layer", name))
+                initialise(layer)
     return network
 
 
@@ -61,7 +66,8 @@ def freeze(layers: nn.Sequential) -> None:
 def set_training(network: nn.Sequential, frozen_layers: int) -> None:
     """Training mode for all but the frozen layers, whose batch-norm statistics stay as they are.
 
-    Dropout that stands in a frozen layer acts on what follows and stays active, as in the paper.
+    Dropout that stands in a frozen layer acts on what follows and stays active, as in the paper;
+    stochastic depth and the dropout inside an attention serve the layer's own learning and are off.
     """
     network.train()
     for part in network[:frozen_layers].modules():

@@ -1,14 +1,16 @@
 """An architecture is an ordered list of named layers.
 
 Each lives in a file of its own, named as in the study, behind three functions:
-`facts(settings)`, which is cheap and free of torch; `build(settings, image_size, classes)`, the
-layers from input to output; and `initialise(layer)`, which draws the parameters of one of them
-anew from torch's global generator. Nothing else in the project knows what a layer is made of.
+`facts(settings, image_size)`, which is cheap and free of torch; `build(settings, image_size,
+classes)`, the layers from input to output; and `initialise(layer)`, which draws the parameters of
+one of them anew from torch's global generator. Where `initialise` is missing, layers start as
+their constructors leave them. Nothing else in the project knows what a layer is made of.
 """
 
 import importlib
-import pkgutil
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 
@@ -24,12 +26,19 @@ class Facts:
     smallest_image: int
 
 
+def names() -> list[str]:
+    """The names of all architectures: the modules of this folder that define `facts`, sorted."""
+    modules = (file for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
+    defines_facts = re.compile(r"^def facts\(", re.MULTILINE)
+    return sorted(file.stem for file in modules if defines_facts.search(file.read_text("utf-8")))
+
+
 def module(name: str) -> ModuleType:
     """The module of one architecture.
 
     Raises ValueError if there is none of that name.
     """
-    known = sorted(entry.name for entry in pkgutil.iter_modules(__path__))
+    known = names()
     if name not in known:
         raise ValueError(
             f"architecture.name: there is no architecture {name!r}; known: {', '.join(known)}"
@@ -37,6 +46,11 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def facts(settings: dict) -> Facts:
-    """The facts of the architecture that the study's section `architecture` describes."""
-    return module(settings["name"]).facts(settings)
+def facts(settings: dict, image_size: int | None = None) -> Facts:
+    """The facts of the architecture that the study's section `architecture` describes.
+
+    `image_size` is the height and width, in pixels, of what the network will see, where it is
+    known. Raises ValueError, naming the key, for settings that the architecture cannot meet and for
+    a size that it cannot take; that a size is below `smallest_image` is left to the caller.
+    """
+    return module(settings["name"]).facts(settings, image_size)

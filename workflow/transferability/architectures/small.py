@@ -12,7 +12,7 @@ KERNEL_SIZES = (5, 3, 3, 3, 3)
 POOLED = ("conv1", "conv2", "conv5")
 
 
-def facts(settings: dict) -> Facts:
+def facts(settings: dict, image_size: int | None = None) -> Facts:
     """Eight layers; the three poolings halve the image each."""
     return Facts(layer_names=LAYER_NAMES, smallest_image=2 ** len(POOLED))
 

@@ -1,0 +1,156 @@
+"""The architectures' common face, and the paper's own network."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from transferability import architectures, study_file, transplant
+from transferability.architectures import caffenet
+from transferability.streams import Stream
+
+STREAM = Stream("treatment", "random0", 0, "B")
+PAPER = study_file.complete({"dataset": {"image_size": 227}, "architecture": {"name": "caffenet"}})[
+    "architecture"
+]
+NARROW = {**PAPER, "width": 1 / 16}
+
+
+def images(size: int) -> torch.Tensor:
+    return torch.zeros(1, 3, size, size)
+
+
+def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
+    return nn.Sequential(*(layer for _, layer in layers))
+
+
+def test_each_architecture_is_a_file_with_facts():
+    assert architectures.names() == ["caffenet", "own", "small", "torchvision"]
+    with pytest.raises(ValueError, match=r"architecture\.name: .*'cuts'; known: caffenet, own"):
+        architectures.module("cuts")
+
+
+def test_a_graph_is_built_without_torch():
+    program = (
+        "import sys; from transferability import architectures, fingerprint;"
+        "architectures.facts({'name': 'torchvision', 'model': 'resnet18'}, 64);"
+        "architectures.facts({'name': 'caffenet', 'stem': 'paper'}, 227);"
+        "[fingerprint.of_training(name) for name in ('caffenet', 'torchvision')];"
+        "print(*{'torch', 'torchvision', 'numpy'} & {*sys.modules})"
+    )
+    command = [sys.executable, "-c", program]
+    folder = Path(architectures.__file__).parents[2]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+@pytest.fixture(scope="module")
+def paper() -> nn.Sequential:
+    return transplant.initialised(PAPER, 227, 1000, STREAM)
+
+
+def test_caffenet_is_the_paper_s_network(paper):
+    assert sum(parameter.numel() for parameter in paper.parameters()) == 60_965_224
+    features, shapes = images(227), {}
+    with torch.no_grad():
+        for name, layer in paper.named_children():
+            features = layer(features)
+            shapes[name] = tuple(features.shape[1:])
+    assert shapes == {
+        "conv1": (96, 27, 27),
+        "conv2": (256, 13, 13),
+        "conv3": (384, 13, 13),
+        "conv4": (384, 13, 13),
+        "conv5": (256, 6, 6),
+        "fc6": (4096,),
+        "fc7": (4096,),
+        "fc8": (1000,),
+    }
+
+
+def test_caffenet_starts_from_the_paper_s_values(paper):
+    for name, layer in paper.named_children():
+        weight, bias = layer.parameters()
+        deviation = 0.005 if name in ("fc6", "fc7") else 0.01
+        assert weight.std().item() == pytest.approx(deviation, rel=0.02), name
+        assert weight.mean().item() == pytest.approx(0, abs=deviation / 50), name
+        assert set(bias.tolist()) == {0.0 if name in ("conv1", "conv3", "fc8") else 1.0}, name
+
+
+def test_caffenet_computes_what_caffe_computes():
+    """Convolution, rectifier, pooling, normalisation: each as Caffe defines it."""
+    network = transplant.initialised(NARROW, 227, 10, STREAM).eval()
+    seen = 50 * torch.randn(2, 3, 227, 227)
+
+    def of(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return tuple(network.get_submodule(name).parameters())
+
+    def pooled(x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(x, 3, 2, ceil_mode=True)
+
+    def normalised(x: torch.Tensor) -> torch.Tensor:
+        square = F.pad(x**2, (0, 0, 0, 0, 2, 2))
+        summed = sum(square[:, i : i + x.shape[1]] for i in range(5))
+        return x / (1 + 1e-4 / 5 * summed) ** 0.75
+
+    with torch.no_grad():
+        expected = normalised(pooled(F.conv2d(seen, *of("conv1"), stride=4).relu()))
+        expected = F.conv2d(expected, *of("conv2"), padding=2, groups=2).relu()
+        expected = normalised(pooled(expected))
+        expected = F.conv2d(expected, *of("conv3"), padding=1).relu()
+        expected = F.conv2d(expected, *of("conv4"), padding=1, groups=2).relu()
+        expected = pooled(F.conv2d(expected, *of("conv5"), padding=1, groups=2).relu())
+        expected = F.linear(expected.flatten(1), *of("fc6")).relu()
+        expected = F.linear(F.linear(expected, *of("fc7")).relu(), *of("fc8"))
+        torch.testing.assert_close(network(seen), expected)
+
+
+def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
+    """Before the layer that reads them, so that frozen fc6 and fc7 always say the same."""
+    network = transplant.initialised(NARROW, 227, 10, STREAM).train()
+    units = torch.ones(1, 256)
+    for name in ("fc7", "fc8"):
+        dropped = network.get_submodule(name)[0](units)
+        assert set(dropped.flatten().tolist()) == {0.0, 2.0}, name
+        assert 0.3 < (dropped == 0).float().mean() < 0.7, name
+    assert torch.equal(network[:6](images(227)), network[:6](images(227)))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("stem", ["paper", "small"])
+@pytest.mark.parametrize("width", [0.01, 1 / 3, 1.5])
+def test_caffenet_s_shape_can_be_had_at_other_sizes(stem, width):
+    settings = {**PAPER, "width": width, "stem": stem, "initialisation": "he"}
+    smallest = architectures.facts(settings).smallest_image
+    for image_size in (smallest, smallest + 9):
+        layers = caffenet.build(settings, image_size, 7)
+        assert composed(layers)(images(image_size)).shape == (1, 7)
+    with pytest.raises(RuntimeError):
+        composed(caffenet.build(settings, smallest - 1, 7))(images(smallest - 1))
+    for (_, layer), paper in zip(layers[:5], caffenet.CHANNELS, strict=True):
+        assert abs(layer[0].out_channels - max(2, width * paper)) <= 1
+
+
+def test_the_small_stem_shows_later_layers_as_much_as_the_paper_s():
+    def sizes(settings: dict, image_size: int) -> list[int]:
+        layers = caffenet.build({**settings, "width": 1 / 16}, image_size, 7)
+        features, found = images(image_size), []
+        for _, layer in layers[:5]:
+            features = layer(features)
+            found.append(features.shape[-1])
+        return found
+
+    assert sizes({**PAPER, "stem": "small"}, 55) == sizes(PAPER, 227)
+
+
+def test_he_s_initialisation_keeps_the_signal_at_any_width():
+    network = transplant.initialised({**NARROW, "initialisation": "he"}, 227, 10, STREAM)
+    for name, layer in network.named_children():
+        weight, bias = layer.parameters()
+        if weight.numel() > 5_000:
+            assert weight.std().item() == pytest.approx((2 / weight[0].numel()) ** 0.5, rel=0.05)
+        assert not bias.any(), name

@@ -1,0 +1,248 @@
+"""A user's own architecture, from a study's line to a trained network."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from laboratory import RECIPE
+
+from transferability import architectures, fingerprint, study_file, transplant
+from transferability.__main__ import main
+from transferability.architectures import own
+from transferability.streams import Stream
+from transferability.study import StudyError
+
+NETWORK = """
+from torch import nn
+
+import my_parts
+
+
+def build(image_size, classes, depth=2):
+    '''Two layers or more.'''
+    layers = [("first", my_parts.convolution(3, 4))]
+    layers += [(f"block{i}", my_parts.convolution(4, 4)) for i in range(1, depth)]
+    pixels = 4 * image_size**2
+    return [*layers, ("last", nn.Sequential(nn.Flatten(), nn.Linear(pixels, classes)))]
+"""
+PARTS = """
+from torch import nn
+
+
+def convolution(inputs, outputs):
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+"""
+STUDY = {"dataset": {"source": "digits"}, "architecture": "my_network:build"}
+
+
+def settings(build: str = "my_network:build", **arguments: object) -> dict:
+    return {"name": "own", "build": build, "arguments": arguments}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Iterator[Path]:
+    """The folder of the run, with a network in it."""
+    (tmp_path / "my_network.py").write_text(NETWORK)
+    (tmp_path / "my_parts.py").write_text(PARTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    own._names.clear()
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("my_"):
+            del sys.modules[name]
+
+
+def forget() -> None:
+    """As a new process sees it."""
+    own._names.clear()
+    for name in [name for name in sys.modules if name.startswith("my_")]:
+        del sys.modules[name]
+
+
+def test_the_short_form_is_the_long_one():
+    short = study_file.complete(STUDY)
+    assert short["architecture"] == settings()
+    assert study_file.complete({**STUDY, "architecture": settings()}) == short
+    assert study_file.complete(short) == short
+
+
+def test_a_text_that_names_no_function_is_no_architecture():
+    with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not a section") as caught:
+        study_file.complete({"architecture": "resnet18"})
+    assert "my_module:build" in str(caught.value)
+    with pytest.raises(StudyError, match=r"^architecture\.build: null is not a text"):
+        study_file.complete({"architecture": {"name": "own"}})
+
+
+def test_the_layers_are_known_when_the_study_is_read():
+    deep = {**STUDY, "architecture": settings(depth=4)}
+    assert study_file.complete({**deep, "layers": [4]})["layers"] == [4]
+    with pytest.raises(StudyError, match="first, block1, block2, block3, last"):
+        study_file.complete({**deep, "layers": [5]})
+
+
+def test_the_function_is_asked_with_the_study_s_size(folder):
+    text = NETWORK.replace("'''Two layers or more.'''", "assert image_size == 8, image_size")
+    (folder / "my_network.py").write_text(text)
+    study_file.complete(STUDY)
+    # What was known of it stays known.
+    assert architectures.facts(settings()).layer_names == ("first", "block1", "last")
+    with pytest.raises(StudyError, match=r"failed with AssertionError: 16 \(.*my_network.py, line"):
+        study_file.complete({**STUDY, "dataset": {"source": "digits", "image_size": 16}})
+
+
+def test_a_module_may_lie_on_pythonpath_or_in_a_package(folder, monkeypatch):
+    package = folder / "elsewhere" / "my_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "nets.py").write_text(NETWORK.replace("import my_parts", "from . import my_parts"))
+    (package / "my_parts.py").write_text(PARTS)
+    monkeypatch.syspath_prepend(folder / "elsewhere")
+    assert len(own.build(settings("my_package.nets:build"), 8, 3)) == 3
+    before = fingerprint.of_training("own", "my_package.nets:build")
+    (package / "my_parts.py").write_text(PARTS.replace("padding=1", "padding=1 + 0"))
+    assert fingerprint.of_training("own", "my_package.nets:build") != before
+
+
+LINEAR = "from torch import nn\n\n\ndef build(image_size, classes):\n"
+# What stands in the module, what the study names, and what the error has to say.
+MISTAKES = {
+    "no module": (
+        "",
+        "my_nothing:build",
+        ["no module my_nothing", "PYTHONPATH", "my_module:build"],
+    ),
+    "no colon": ("", "my_bad", ["'my_bad'", "my_module:build"]),
+    "a path": ("", "my_bad.py/x:build", ["my_module:build"]),
+    "no function": ("x = 1", "my_bad:build", ["none of that name"]),
+    "not callable": ("build = 3", "my_bad:build", ["it is a int", "a function"]),
+    "broken": ("def build(:", "my_bad:build", ["cannot be imported", "SyntaxError", "my_bad.py"]),
+    "what it imports is missing": (
+        "import my_absent",
+        "my_bad:build",
+        ["ModuleNotFoundError", "my_absent", "my_bad.py, line 1"],
+    ),
+    "failing": (
+        f"{LINEAR}    return 1 / 0",
+        "my_bad:build",
+        ["image_size=8", "ZeroDivisionError", "my_bad.py, line 5"],
+    ),
+    "other arguments": ("def build(classes): pass", "my_bad:build", ["TypeError", "image_size"]),
+    "a module": (
+        f"{LINEAR}    return nn.Linear(3, classes)",
+        "my_bad:build",
+        ["a list of (name, module)", "returned Linear"],
+    ),
+    "nothing": (f"{LINEAR}    return []", "my_bad:build", ["nothing in it"]),
+    "modules without names": (
+        f"{LINEAR}    return [nn.Linear(3, classes)]",
+        "my_bad:build",
+        ["(name, module)", "item 0 is Linear(in_features=3"],
+    ),
+    "name twice": (
+        f"{LINEAR}    return [('a', nn.Linear(3, 3)), ('a', nn.Linear(3, classes))]",
+        "my_bad:build",
+        ["a is the name of two layers"],
+    ),
+    "name with a dot": (
+        f"{LINEAR}    return [('a.b', nn.Linear(3, classes))]",
+        "my_bad:build",
+        ["'a.b'", "without dots"],
+    ),
+    "name of a method": (
+        f"{LINEAR}    return [('forward', nn.Linear(3, classes))]",
+        "my_bad:build",
+        ["'forward'"],
+    ),
+    "no parameters": (
+        f"{LINEAR}    return [('flat', nn.Flatten()), ('fc', nn.Linear(3, classes))]",
+        "my_bad:build",
+        ["flat has no parameters", "neighbour"],
+    ),
+    "shared parameters": (
+        f"{LINEAR}    a = nn.Linear(3, 3)\n    return [('a', a), ('b', nn.Sequential(a))]",
+        "my_bad:build",
+        ["a and b share a parameter"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "build", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_before_anything_runs(folder, text, build, words):
+    (folder / "my_bad.py").write_text(text)
+    with pytest.raises(StudyError) as caught:
+        study_file.complete({**STUDY, "architecture": {"name": "own", "build": build}})
+    found = str(caught.value)
+    assert found.startswith("architecture.build: ")
+    assert "\n" not in found
+    for word in words:
+        assert word in found
+
+
+def test_what_the_dataset_decides_is_no_argument():
+    with pytest.raises(StudyError, match=r"^architecture\.arguments: classes cannot stand here"):
+        study_file.complete({**STUDY, "architecture": settings(classes=3)})
+
+
+def test_layers_start_from_the_stream_s_numbers():
+    treatment, same, base = (
+        transplant.initialised(settings(), 8, 5, Stream(name, "random0", 0, "B"))
+        for name in ("treatment", "treatment", "base")
+    )
+    for name, tensor in treatment.state_dict().items():
+        assert torch.equal(tensor, same.state_dict()[name])
+        assert not torch.equal(tensor, base.state_dict()[name])
+
+
+def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
+    def code() -> str:
+        forget()
+        return fingerprint.of_training("own", "my_network:build")
+
+    first = code()
+    (folder / "my_network.py").write_text(f"# A remark.\n{NETWORK}".replace("Two", "2"))
+    (folder / "unrelated.py").write_text("x = 1")
+    assert code() == first
+    (folder / "my_parts.py").write_text(PARTS.replace("nn.ReLU()", "nn.GELU()"))
+    second = code()
+    (folder / "my_network.py").write_text(NETWORK.replace("depth=2", "depth=3"))
+    assert len({first, second, code()}) == 3
+    assert first != fingerprint.of_training("small")
+
+
+def test_an_installed_module_does_not_bring_its_neighbours(monkeypatch, folder):
+    """Which would be all that is installed."""
+    monkeypatch.setattr(fingerprint.sysconfig, "get_path", lambda kind: os.fspath(folder))
+    before = fingerprint.of_training("own", "my_network:build")
+    (folder / "my_parts.py").write_text(f"{PARTS}\nADDED = 1\n")
+    assert fingerprint.of_training("own", "my_network:build") == before
+    (folder / "my_network.py").write_text(f"{NETWORK}\nADDED = 1\n")
+    assert fingerprint.of_training("own", "my_network:build") != before
+
+
+def test_a_module_without_source_is_refused():
+    with pytest.raises(ValueError, match=r"^architecture\.build: math:build is of no Python file"):
+        fingerprint.of_training("own", "math:build")
+
+
+def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
+    recipe = json.dumps(RECIPE)
+    for name, base in {"baseA": [], "A1B": ["--base", "baseA/weights.safetensors"]}.items():
+        outputs = ["metrics.json", "history.jsonl", "predictions.npy", "weights.safetensors"]
+        line = [
+            *("train", "--network", name, "--images", laboratory.images),
+            *("--split", laboratory.split, "--seed", 0, "--recipe", recipe, *base),
+            *("--architecture", json.dumps(settings(depth=3))),
+            *("--outputs", *(f"{name}/{output}" for output in outputs)),
+        ]
+        assert main([str(word) for word in line]) == 0
+    metrics = json.loads((folder / "A1B" / "metrics.json").read_text())
+    assert metrics["identity"]["code"] == fingerprint.of_training("own", "my_network:build")
+    assert metrics["top1"] > 0.5

@@ -1,0 +1,206 @@
+"""torchvision's models, cut into layers, are the models themselves; the table knows them."""
+
+import csv
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+from torchvision.ops import StochasticDepth
+
+from transferability import architectures, frozen_features, transplant
+from transferability.architectures import cuts, torchvision, torchvision_table
+from transferability.networks import parse_name
+from transferability.streams import Stream
+
+# One of each family, as small as it comes: at how many pixels, and how many layers it has.
+FAMILIES = {
+    "alexnet": (63, 8),
+    "vgg11_bn": (32, 11),
+    "resnet18": (32, 10),
+    "resnext50_32x4d": (32, 18),
+    "wide_resnet50_2": (32, 18),
+    "squeezenet1_0": (32, 10),
+    "densenet121": (32, 63),
+    "inception_v3": (75, 17),
+    "googlenet": (32, 13),
+    "shufflenet_v2_x0_5": (32, 19),
+    "mobilenet_v2": (32, 20),
+    "mobilenet_v3_small": (32, 15),
+    "mnasnet0_5": (32, 20),
+    "regnet_y_400mf": (32, 18),
+    "efficientnet_b0": (32, 19),
+    "efficientnet_v2_s": (33, 43),
+    "convnext_tiny": (32, 23),
+    "swin_t": (32, 17),
+    "swin_v2_t": (32, 17),
+    "vit_b_16": (32, 14),
+    "maxvit_t": (224, 14),
+}
+ALL = models.list_models(module=models)
+TREATMENT = Stream("treatment", "random0", 0, "B")
+BASE = Stream("base", "random0", 0, "B")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def settings(model: str) -> dict:
+    return {"name": "torchvision", "model": model}
+
+
+def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
+    return nn.Sequential(*(layer for _, layer in layers))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
+    image_size, count = FAMILIES[name]
+    torch.manual_seed(0)
+    model = cuts.make(name, classes=7, image_size=image_size).eval()
+    images = torch.randn(2, 3, image_size, image_size)
+    with torch.no_grad():
+        expected = model(images)
+        layers = cuts.cut(model)
+        found = composed(layers).eval()(images)
+    assert torch.equal(found, expected)
+    assert expected.shape == (2, 7)
+    assert len(layers) == count
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_parameter_is_in_one_layer(name):
+    with torchvision_table.WithoutMemory():
+        model = cuts.make(name, classes=7)
+    parameters = sorted(map(id, model.parameters()))
+    layers = cuts.cut(model)
+    for layer, module in layers:
+        assert list(module.parameters()), layer
+    in_layers = [id(parameter) for _, module in layers for parameter in module.parameters()]
+    assert sorted(in_layers) == parameters
+
+
+# Those that put together what autocast may have made of different types.
+@pytest.mark.parametrize(
+    "name", ["densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "swin_v2_t", "vit_b_16"]
+)
+def test_layers_learn_in_bf16_and_channels_last(name):
+    image_size, _ = FAMILIES[name]
+    network = transplant.initialised(settings(name), image_size, 5, TREATMENT)
+    network.to(memory_format=torch.channels_last)
+    images = torch.randn(2, 3, image_size, image_size).to(memory_format=torch.channels_last)
+    transplant.freeze(network[:2])
+    transplant.set_training(network, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = network(images)
+    logits.float().logsumexp(1).sum().backward()
+    for layer, module in network[2:].named_children():
+        assert any(parameter.grad is not None for parameter in module.parameters()), layer
+    assert all(parameter.grad is None for parameter in network[:2].parameters())
+
+
+def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
+    with warnings.catch_warnings(action="error"):
+        torchvision_table.write(tmp_path / "made.csv")
+    made = (tmp_path / "made.csv").read_text(encoding="utf-8")
+    assert torchvision.TABLE.read_text(encoding="utf-8") == made, (
+        "torchvision_layers.csv is out of step; make it anew, as torchvision_table.py says"
+    )
+    assert [row["model"] for row in csv.DictReader(made.splitlines())] == ALL
+    assert len(ALL) == 80
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_smallest_image_passes_through(name):
+    smallest = architectures.facts(settings(name)).smallest_image
+    with torchvision_table.WithoutMemory():
+        layers = cuts.cut(cuts.make(name, classes=7, image_size=smallest))
+    network = composed(layers).to("meta").eval()
+    assert network(torch.empty(2, 3, smallest, smallest, device="meta")).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("model", "image_size", "words"),
+    [
+        ("resnet19", 32, ["architecture.model", "'resnet19'", "did you mean resnet18", "alexnet"]),
+        ("fasterrcnn_resnet50_fpn", 32, ["architecture.model", "classification"]),
+        ("vit_b_16", 100, ["dataset.image_size", "100 pixels", "of 16", "96 or 112"]),
+        ("vit_h_14", 224 + 1, ["224 or 238"]),
+        ("maxvit_t", 64, ["of 224", "choose 224,", "recipe.crop"]),
+    ],
+)
+def test_what_torchvision_cannot_do_is_named(model, image_size, words):
+    for asked in (architectures.facts, lambda *a: torchvision.build(*a, 5)):
+        with pytest.raises(ValueError, match=r"^(architecture|dataset)\.") as caught:
+            asked(settings(model), image_size)
+        for word in words:
+            assert word in str(caught.value)
+
+
+def test_vision_transformers_take_the_size_of_the_images():
+    layers = dict(torchvision.build(settings("vit_b_32"), 64, 5))
+    assert layers["embedding"].pos_embedding.shape == (1, 1 + 2 * 2, 768)
+
+
+def test_a_stream_starts_all_of_its_networks_from_the_same_values():
+    state = torch.random.get_rng_state()
+    one, same, other = (
+        transplant.initialised(settings("resnet18"), 32, 5, stream)
+        for stream in (TREATMENT, TREATMENT, BASE)
+    )
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, same.state_dict()[name])
+    assert not torch.equal(one.conv1[0].weight, other.conv1[0].weight)
+
+
+@pytest.mark.parametrize("name", ["B3B", "A3B"])
+def test_residual_blocks_are_copied_and_frozen_whole(name):
+    """resnet18 with n = 3: the stem and two blocks, their statistics with them."""
+    task = parse_name(name)
+    base = transplant.initialised(
+        settings("resnet18"), 32, 6, Stream("base", "random0", 0, task.source)
+    )
+    images = torch.randn(8, 3, 32, 32)
+    base(images)
+    network = transplant.initialised(settings("resnet18"), 32, 5, TREATMENT)
+    new = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    transplant.copy_layers(network, base.state_dict(), task.n)
+    transplant.freeze(network[: task.n])
+    transplant.set_training(network, task.n)
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network(images).logsumexp(1).sum().backward()
+    torch.optim.SGD(learning, lr=0.1, weight_decay=0.1).step()
+    copied = {"conv1", "layer1_0", "layer1_1"}
+    for key, tensor in network.state_dict().items():
+        if key.split(".")[0] in copied:
+            assert torch.equal(tensor, base.state_dict()[key]), key
+        else:
+            assert not torch.equal(tensor, new[key]) or not tensor.ndim, key
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "convnext_tiny", "swin_t"])
+def test_stochastic_depth_is_off_in_frozen_layers_alone(name):
+    image_size, count = FAMILIES[name]
+    network = transplant.initialised(settings(name), image_size, 5, TREATMENT)
+    frozen = count - 2
+    transplant.set_training(network, frozen)
+    depths = [
+        (i, part)
+        for i, layer in enumerate(network)
+        for part in layer.modules()
+        if isinstance(part, StochasticDepth)
+    ]
+    assert {part.training for i, part in depths if i < frozen} == {False}
+    assert all(part.training for i, part in depths if i >= frozen)
+    # So that their features can be computed once.
+    assert frozen_features.unchanging_layers(network[:frozen], []) == frozen
+    images = torch.randn(2, 3, image_size, image_size)
+    with torch.no_grad():
+        assert torch.equal(network[:frozen](images), network[:frozen](images))

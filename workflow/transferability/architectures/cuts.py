@@ -1,0 +1,193 @@
+"""How torchvision's classification models are cut into layers.
+
+A layer is counted as the paper counts: what has weights, with all that lies between it and the next
+one's. A block of a residual, dense, inception or transformer family is one layer, since a cut
+inside it would part a sum from what it adds; the stem of a family is one, and the classifier's last
+linear map, with the normalisation that only it reads, is the last. A dropout belongs to the layer
+that reads the units. The layers one after the other are the model itself, bit for bit.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torchvision import models
+from torchvision.models.densenet import _DenseLayer
+from torchvision.models.maxvit import MaxVitBlock
+from torchvision.models.regnet import AnyStage
+
+STAGES = (nn.Sequential, nn.ModuleList, AnyStage, MaxVitBlock)
+
+
+class Mean(nn.Module):
+    """N×C×H×W → N×C."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features.mean([2, 3])
+
+
+class ClassToken(nn.Module):
+    """Of N×tokens×C the first token, N×C, which stands for the class."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens[:, 0]
+
+
+class Embedding(nn.Module):
+    """The stem of a vision transformer: patches, with the class token before them and the
+    positional embedding added, N×tokens×C."""
+
+    def __init__(self, model: models.VisionTransformer):
+        super().__init__()
+        self.conv_proj, self.dropout = model.conv_proj, model.encoder.dropout
+        self.class_token, self.pos_embedding = model.class_token, model.encoder.pos_embedding
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        patches = self.conv_proj(images).flatten(2).permute(0, 2, 1)
+        token = self.class_token.expand(len(images), -1, -1)
+        return self.dropout(torch.cat([token, patches], dim=1) + self.pos_embedding)
+
+
+class Concatenated(nn.Module):
+    """A layer of a dense block, with its input beside its output, as the next one reads them."""
+
+    def __init__(self, layer: _DenseLayer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.cat([features, self.layer(features)], 1)
+
+
+# What models compute in `forward` without a module of their own.
+UNNAMED = {
+    "embedding": Embedding,
+    "class_token": lambda _: ClassToken(),
+    "flattened": lambda _: nn.Flatten(),
+    "mean": lambda _: Mean(),
+    "pooled": lambda _: nn.AdaptiveAvgPool2d(1),
+    "rectified": lambda _: nn.ReLU(inplace=True),
+}
+
+# The parts of each family in the order of its `forward`; /* stands for each child, those of stages
+# one by one, and a tuple is one part.
+FAMILIES: dict[type[nn.Module], tuple] = {
+    models.AlexNet: ("features/*", "avgpool", "flattened", "classifier/*"),
+    models.VGG: ("features/*", "avgpool", "flattened", "classifier/*"),
+    models.SqueezeNet: ("features/*", "classifier/*", "flattened"),
+    models.ResNet: (
+        *("conv1", "bn1", "relu", "maxpool", "layer1/*", "layer2/*", "layer3/*", "layer4/*"),
+        *("avgpool", "flattened", "fc"),
+    ),
+    models.DenseNet: (
+        *("features.conv0", "features.norm0", "features.relu0", "features.pool0"),
+        *("features.denseblock1/*", "features.transition1", "features.denseblock2/*"),
+        *("features.transition2", "features.denseblock3/*", "features.transition3"),
+        *("features.denseblock4/*",),
+        ("features.norm5", "rectified", "pooled", "flattened", "classifier"),
+    ),
+    models.Inception3: (
+        *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
+        *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
+        *("Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c"),
+        *("avgpool", "dropout", "flattened", "fc"),
+    ),
+    models.GoogLeNet: (
+        *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b"),
+        *("maxpool3", "inception4a", "inception4b", "inception4c", "inception4d", "inception4e"),
+        *("maxpool4", "inception5a", "inception5b", "avgpool", "flattened", "dropout", "fc"),
+    ),
+    models.ShuffleNetV2: (
+        *("conv1", "maxpool", "stage2/*", "stage3/*", "stage4/*", "conv5", "mean", "fc"),
+    ),
+    models.MobileNetV2: ("features/*", "pooled", "flattened", "classifier/*"),
+    models.MobileNetV3: ("features/*", "avgpool", "flattened", "classifier/*"),
+    models.MNASNet: (
+        # Between the first convolution and the blocks stands one that is none by name: a depthwise
+        # convolution and a pointwise one.
+        *("layers.0", "layers.1", "layers.2", tuple(f"layers.{i}" for i in range(3, 8))),
+        *(f"layers.{i}/*" for i in range(8, 14)),
+        *("layers.14", "layers.15", "layers.16", "mean", "classifier/*"),
+    ),
+    models.RegNet: ("stem", "trunk_output/*", "avgpool", "flattened", "fc"),
+    models.EfficientNet: ("features/*", "avgpool", "flattened", "classifier/*"),
+    models.ConvNeXt: ("features/*", "avgpool", "classifier"),
+    models.SwinTransformer: ("features/*", ("norm", "permute", "avgpool", "flatten", "head")),
+    models.MaxVit: (
+        *("stem", "blocks/*", "classifier.0", "classifier.1"),
+        *(("classifier.2", "classifier.3"), "classifier.4", "classifier.5"),
+    ),
+    models.VisionTransformer: (
+        "embedding",
+        "encoder.layers/*",
+        ("encoder.ln", "class_token", "heads"),
+    ),
+}
+
+
+def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of a model, (name, module) from input to output; each takes one tensor and has
+    weights, and is named by torchvision's path to these, with _ for the dot.
+
+    The modules are the model's own.
+    """
+    layers: list[tuple[str, list[nn.Module]]] = []
+    waiting: list[nn.Module] = []
+    for name, part in _parts(model):
+        if _has_weights(part):
+            layers.append((name.replace(".", "_"), [*waiting, part]))
+            waiting = []
+        elif waiting or isinstance(part, nn.Dropout):
+            waiting.append(part)
+        else:
+            layers[-1][1].append(part)
+    return [
+        (name, parts[0] if len(parts) == 1 else nn.Sequential(*parts)) for name, parts in layers
+    ]
+
+
+def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for entry in FAMILIES[type(model)]:
+        if isinstance(entry, tuple):
+            parts = {path: _part(model, path) for path in entry}
+            *_, name = (path for path, part in parts.items() if _has_weights(part))
+            yield name, nn.Sequential(*parts.values())
+        elif entry.endswith("/*"):
+            path = entry.removesuffix("/*")
+            for name, child in model.get_submodule(path).named_children():
+                yield from _blocks(f"{path}.{name}", child)
+        else:
+            yield entry, _part(model, entry)
+
+
+def _part(model: nn.Module, path: str) -> nn.Module:
+    return UNNAMED[path](model) if path in UNNAMED else model.get_submodule(path)
+
+
+def _blocks(path: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The blocks of a stage, which are all of one kind, or a part that is none."""
+    children = dict(part.named_children())
+    if type(part) in STAGES and len({type(child) for child in children.values()}) == 1:
+        for name, child in children.items():
+            yield from _blocks(f"{path}.{name}", child)
+    else:
+        yield path, Concatenated(part) if isinstance(part, _DenseLayer) else part
+
+
+def _has_weights(part: nn.Module) -> bool:
+    """Whether it has more than a normalisation's parameters."""
+    return any(parameter.ndim > 1 for parameter in part.parameters())
+
+
+def make(name: str, classes: int, image_size: int | None = None) -> nn.Module:
+    """A classification model of torchvision with new weights; `image_size` for those that are made
+    for one."""
+    options = {"num_classes": classes}
+    if name in ("googlenet", "inception_v3"):
+        # The auxiliary classifiers would make the layers more than a sequence.
+        options |= {"aux_logits": False, "init_weights": True}
+    elif image_size is not None and name.startswith("vit_"):
+        options |= {"image_size": image_size}
+    elif image_size is not None and name.startswith("maxvit_"):
+        options |= {"input_size": (image_size, image_size)}
+    return models.get_model(name, weights=None, **options)
