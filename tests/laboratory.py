@@ -22,15 +22,25 @@ ARCHITECTURE = {
 }
 RECIPE = {
     "epochs": 2,
-    "batch_size": 32,
-    "optimizer": "sgd",
-    "learning_rate": 0.03,
-    "momentum": 0.9,
-    "weight_decay": 0.0005,
-    "schedule": "cosine",
-    "warmup": 0.1,
-    "augment": [],
+    "iterations": None,
     "evaluate_every": 1,
+    "batch_size": 32,
+    "micro_batch": None,
+    "optimizer": "sgd",
+    "nesterov": True,
+    "momentum": 0.9,
+    "learning_rate": 0.03,
+    "weight_decay": 0.0005,
+    "decay_biases": False,
+    "bias_learning_rate": 1.0,
+    "schedule": "cosine",
+    "step_at": [0.5, 0.75],
+    "step_factor": 0.1,
+    "warmup": 0.1,
+    "label_smoothing": 0.0,
+    "normalise": "channels",
+    "crop": None,
+    "augment": [],
     "precision": "fp32",
     "device": "cpu",
 }
@@ -56,12 +66,13 @@ class Laboratory:
     split: Path
 
     @classmethod
-    def built(cls, root: Path) -> "Laboratory":
-        """A laboratory in an empty folder."""
+    def built(cls, root: Path, dataset: dict | None = None) -> "Laboratory":
+        """A laboratory in an empty folder; `dataset` names what differs."""
         # The bits of a training depend on the number of threads.
         torch.set_num_threads(1)
-        folder = root / images.store_name(DATASET)
-        store.write(digits.read(DATASET), folder, DATASET)
+        dataset = {**DATASET, **(dataset or {})}
+        folder = root / images.store_name(dataset)
+        store.write(digits.read(dataset), folder, dataset)
         split = root / "random0.csv"
         classes.write(classes.draw_random(store.open_store(folder).classes, 0), split)
         return cls(folder, split)
@@ -114,3 +125,8 @@ class Laboratory:
 
 def _without_clock(numbers: dict) -> dict:
     return {key: value for key, value in numbers.items() if key not in MEASURED_BY_CLOCK}
+
+
+def same(some: dict, others: dict) -> bool:
+    """Whether two networks' weights are the same bits."""
+    return some.keys() == others.keys() and all(torch.equal(some[k], others[k]) for k in some)

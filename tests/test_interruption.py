@@ -14,10 +14,11 @@ from project import TINY, Project
 from transferability import checkpoint
 from transferability.network_folder import read_history
 
-# Long enough to be met in the middle; evaluated at other epochs than those that are saved.
+# Long enough, with five steps an epoch, to be met in the middle; evaluated at other epochs than
+# those that are saved.
 RECIPE = {**TINY["recipe"], "epochs": 100, "evaluate_every": 7, "augment": ["crop"]}
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
-NOT_RESULTS = ("seconds", "images_per_second", "resumed_at_epochs")
+NOT_RESULTS = ("seconds", "images_per_second", "resumed_at_iterations")
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,10 @@ def uninterrupted(finished, tmp_path_factory) -> Path:
     return project.network("baseA")
 
 
-def trained_epochs(network: Path) -> int:
+def trained_steps(network: Path) -> int:
     """How far the resume file of a network has come; 0 if there is none yet."""
     resume = network / "resume.safetensors"
-    return checkpoint.load(resume)[1]["state"]["epoch"] if resume.exists() else 0
+    return checkpoint.load(resume)[1]["state"]["step"] if resume.exists() else 0
 
 
 def training_process(snakemake: subprocess.Popen) -> psutil.Process:
@@ -69,7 +70,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, vict
     network = project.network("baseA")
     project.write_study(recipe=RECIPE)
     snakemake = project.start(TARGET)
-    wait_until(lambda: trained_epochs(network) >= 10 or snakemake.poll() is not None)
+    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
     training = training_process(snakemake)
     # These jobs have to run the copy's code, or all of the tests here would be of another one.
     assert training.environ()["PYTHONPATH"] == str(project.folder / "workflow")
@@ -81,8 +82,8 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, vict
     wait_until(lambda: not training.is_running())
     assert snakemake.returncode != 0, output
     assert not (network / "metrics.json").exists()
-    saved = trained_epochs(network)
-    assert 10 <= saved < RECIPE["epochs"]
+    saved = trained_steps(network)
+    assert 50 <= saved < 5 * RECIPE["epochs"]
 
     if victim != "training":
         project.succeed("--unlock")
@@ -90,5 +91,5 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, vict
 
     assert results(network) == results(uninterrupted)
     metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["resumed_at_epochs"] == [saved]
+    assert metrics["resumed_at_iterations"] == [saved]
     assert not list(network.glob("*resume*"))

@@ -1,17 +1,18 @@
-"""Training: what is frozen, what is shared, what an interruption changes (nothing)."""
+"""Training: what is frozen, what is shared."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from laboratory import same
 
 from transferability import batches, checkpoint, devices, training, transplant
+from transferability.image_sets import ImageSet
 from transferability.images import store as image_store
-from transferability.network_folder import NetworkFolder
-from transferability.run import TrainingError
+from transferability.run import Run, TrainingError
 from transferability.streams import Stream
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -19,10 +20,6 @@ LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
 def of_layers(weights: dict, layers: tuple[str, ...]) -> dict:
     return {name: t for name, t in weights.items() if name.split(".")[0] in layers}
-
-
-def same(some: dict, others: dict) -> bool:
-    return some.keys() == others.keys() and all(torch.equal(some[k], others[k]) for k in some)
 
 
 def all_differ(some: dict, others: dict) -> bool:
@@ -42,23 +39,34 @@ class Recorder:
         self.initial: dict[str, torch.Tensor] = {}
         self.order: list[np.ndarray] = []
         self.images: list[bytes] = []
-        train_one_epoch, shuffled = training.train_one_epoch, batches.shuffled
+        train_until, shuffled = training.train_until, batches.shuffled
+        coming_augmentation = Run.coming_augmentation
 
-        def recording_epoch(run: training.Run) -> float:
-            if run.epoch == 0:
+        def recording_start(run: Run, deadline: float) -> None:
+            if run.step == 0:
                 self.initial = {k: t.clone() for k, t in run.network.state_dict().items()}
                 self.order, self.images = [], []
-            return train_one_epoch(run)
+            train_until(run, deadline)
 
-        def recording_batches(images: batches.ImageSet, *arguments: object) -> Iterator:
+        def recording_order(images: ImageSet, *arguments: object) -> Iterator:
             numbered = replace(images, labels=torch.arange(len(images)))
-            for batch, numbers in shuffled(numbered, *arguments):
+            for batch, numbers, here in shuffled(numbered, *arguments):
                 self.order.append(images.indices[numbers.numpy()])
-                self.images.append(batch.numpy().tobytes())
-                yield batch, images.labels[numbers]
+                yield batch, images.labels[numbers], here
 
-        monkeypatch.setattr(training, "train_one_epoch", recording_epoch)
-        monkeypatch.setattr(batches, "shuffled", recording_batches)
+        def recording_augmentation(run: Run) -> Callable:
+            seen = coming_augmentation(run)
+
+            def recording(images: torch.Tensor, here: slice) -> torch.Tensor:
+                pixels = seen(images, here)
+                self.images.append(pixels.numpy().tobytes())
+                return pixels
+
+            return recording
+
+        monkeypatch.setattr(training, "train_until", recording_start)
+        monkeypatch.setattr(batches, "shuffled", recording_order)
+        monkeypatch.setattr(Run, "coming_augmentation", recording_augmentation)
 
 
 @pytest.fixture
@@ -162,75 +170,6 @@ def test_weights_of_an_earlier_training_do_not_stay_beside_new_results(laborator
     assert not again.folder.weights.exists()
 
 
-class Killed(BaseException):
-    """As a kill would, it ends the training wherever it is."""
-
-
-def kill_after_saving(monkeypatch, epoch: int) -> None:
-    save = NetworkFolder.save_resume
-
-    def save_and_die(self, tensors, identity, state):
-        save(self, tensors, identity, state)
-        if state["epoch"] == epoch:
-            raise Killed
-
-    monkeypatch.setattr(NetworkFolder, "save_resume", save_and_die)
-
-
-def kill_in_evaluation(monkeypatch, epoch: int) -> None:
-    evaluate = training.evaluate
-
-    def evaluate_or_die(run):
-        if run.epoch == epoch:
-            raise Killed
-        return evaluate(run)
-
-    monkeypatch.setattr(training, "evaluate", evaluate_or_die)
-
-
-@pytest.mark.parametrize(
-    ("name", "kill", "epoch", "resumed_at"),
-    [
-        ("baseB", kill_after_saving, 1, 1),
-        ("baseB", kill_in_evaluation, 2, 1),
-        ("baseB", kill_after_saving, 3, 3),
-        ("A3B", kill_after_saving, 2, 2),
-        ("A3B+", kill_after_saving, 2, 2),
-        ("A7B", kill_in_evaluation, 2, 1),
-        ("R3B", kill_after_saving, 1, 1),
-    ],
-)
-def test_interrupted_and_resumed_equals_uninterrupted(
-    laboratory, bases, tmp_path, monkeypatch, name, kill, epoch, resumed_at
-):
-    base = bases["baseA"] if name.startswith("A") else None
-    # Evaluations fall on epochs 2 and 3.
-    recipe = {"epochs": 3, "evaluate_every": 2, "augment": ["crop"] if name == "A3B+" else []}
-    whole = laboratory.train(name, tmp_path / "whole", base, recipe=recipe)
-    with monkeypatch.context() as patch:
-        kill(patch, epoch)
-        with pytest.raises(Killed):
-            laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
-    resumed = laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
-    assert resumed.metrics.pop("resumed_at_epochs") == [resumed_at]
-    assert whole.metrics.pop("resumed_at_epochs") == []
-    assert resumed.metrics == whole.metrics
-    assert resumed.history == whole.history
-    assert [line["epoch"] for line in whole.history] == [2, 3]
-    assert same(resumed.weights, whole.weights)
-    assert np.array_equal(resumed.predictions, whole.predictions)
-
-
-def test_what_another_recipe_left_is_not_gone_on_with(laboratory, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        kill_after_saving(patch, 1)
-        with pytest.raises(Killed):
-            laboratory.train("baseB", tmp_path / "left", recipe={"learning_rate": 0.01})
-    after = laboratory.train("baseB", tmp_path / "left")
-    assert after.metrics["resumed_at_epochs"] == []
-    assert after.history == laboratory.train("baseB", tmp_path / "alone").history
-
-
 def test_both_precisions_learn(laboratory, tmp_path):
     recipe = {"epochs": 6, "learning_rate": 0.05}
     losses = set()
@@ -269,7 +208,7 @@ def test_weights_that_the_last_step_ruined_stop_the_training(laboratory, tmp_pat
 def test_target_sizes_take_nested_images_that_bases_and_treatments_share(laboratory):
     opened = image_store.open_store(laboratory.images)
 
-    def learned(name: str) -> batches.ImageSet:
+    def learned(name: str) -> ImageSet:
         cpu = torch.device("cpu")
         return training.load_data(opened, laboratory.split, laboratory.task(name), cpu)[0]
 

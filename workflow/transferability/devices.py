@@ -2,6 +2,14 @@
 
 import torch
 
+SHARE_FOR_IMAGES = 0.5
+"""Of the memory that is free on a GPU, what images or features may take; the network needs the
+rest."""
+
+BYTES_FOR_IMAGES = 2**30
+"""The same in a processor's own memory. What is free there says little: other jobs share it, a
+batch system may grant this one far less, and the page cache holds mapped images in any case."""
+
 
 def choose_device(wanted: str) -> torch.device:
     """The device of that name; auto is CUDA, else Apple's MPS, else the CPU.
@@ -45,6 +53,38 @@ def memory_format(device: torch.device) -> torch.memory_format:
     107214 and 175189).
     """
     return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+
+
+def channels_first(images: torch.Tensor) -> torch.Tensor:
+    """N×H×W×C → N×C×H×W, as layers take it; the memory stays in channels-last order where
+    `memory_format` says that this is fast and right."""
+    images = images.permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=memory_format(images.device))
+
+
+def room_for_images(device: torch.device) -> int:
+    """How many bytes of images or features may lie in the device's memory."""
+    if device.type == "cuda":
+        return int(SHARE_FOR_IMAGES * torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return int(SHARE_FOR_IMAGES * free)
+    return BYTES_FOR_IMAGES
+
+
+def seed(device: torch.device, number: int) -> None:
+    """Seed what dropout on the device draws from.
+
+    The generator itself, since torch.manual_seed takes a hundred times as long where torch knows
+    CUDA and the machine has none, and this is called at each step.
+    """
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)
 
 
 def use_precision(precision: str) -> None:

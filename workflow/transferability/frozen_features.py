@@ -4,47 +4,66 @@ Without augmentation, frozen layers see the same images each epoch and give the 
 training on these differs from one on the images by rounding at most, and skips their cost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd as Dropout
 
-from transferability import batches
-
-MOST_BYTES = 2**30
-"""Features are kept in memory if they take no more than this."""
+from transferability import batches, devices, transplant
+from transferability.image_sets import ImageSet, Resident
 
 
 def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str]) -> int:
     """How many of the frozen layers, from the input, give the same features each epoch: none if
-    images are augmented, else all before the first with dropout."""
+    images are augmented, else all before the first that draws random numbers."""
     if augment:
         return 0
+    transplant.set_training(frozen, len(frozen))
     for i, layer in enumerate(frozen):
-        if any(isinstance(part, Dropout) and part.p > 0 for part in layer.modules()):
+        if any(_draws(part) for part in layer.modules()):
             return i
     return len(frozen)
 
 
+def _draws(part: nn.Module) -> bool:
+    """Whether a module, in the mode in which it is, gives other outputs for the same input."""
+    if isinstance(part, nn.FractionalMaxPool2d | nn.FractionalMaxPool3d):
+        return True
+    if not part.training:
+        return False
+    # torchvision's by its name: to import torchvision takes longer than most trainings here.
+    if isinstance(part, Dropout) or type(part).__name__ == "StochasticDepth":
+        return part.p > 0
+    if isinstance(part, nn.MultiheadAttention | nn.RNNBase):
+        return part.dropout > 0
+    return isinstance(part, nn.RReLU)
+
+
 def compute(
-    layers: nn.Sequential, sets: Sequence[batches.ImageSet], batch_size: int
-) -> list[batches.ImageSet] | None:
-    """The sets with the layers' features (N×H×W×C or N×C) in place of the images; None if they
-    would not fit."""
-    layers.eval()
-    one = layers(sets[0].images[:1])
-    if one.nbytes * sum(len(images) for images in sets) > MOST_BYTES:
+    layers: Callable[[torch.Tensor], torch.Tensor], sets: Sequence[ImageSet], batch_size: int
+) -> list[ImageSet] | None:
+    """The sets with the layers' features (N×H×W×C or N×…) in place of the images, on the device;
+    None if they would not fit there."""
+    device = sets[0].labels.device
+    one = _channels_last(layers(next(batches.ordered(sets[0], 1))))
+    if one.nbytes * sum(len(images) for images in sets) > devices.room_for_images(device):
         return None
-    return [replace(images, images=_features(layers, images, one, batch_size)) for images in sets]
+    return [
+        replace(images, images=Resident(_features(layers, images, one, batch_size)))
+        for images in sets
+    ]
 
 
 def _features(
-    layers: nn.Sequential, images: batches.ImageSet, one: torch.Tensor, batch_size: int
+    layers: Callable[[torch.Tensor], torch.Tensor],
+    images: ImageSet,
+    one: torch.Tensor,
+    batch_size: int,
 ) -> torch.Tensor:
     # Filled in place: to join the batches' features would take twice their memory.
-    features = _channels_last(one).new_empty((len(images), *_channels_last(one).shape[1:]))
+    features = one.new_empty((len(images), *one.shape[1:]))
     filled = 0
     for batch in batches.ordered(images, batch_size):
         features[filled : filled + len(batch)] = _channels_last(layers(batch))
@@ -53,12 +72,5 @@ def _features(
 
 
 def _channels_last(features: torch.Tensor) -> torch.Tensor:
-    """N×C×H×W → N×H×W×C, contiguous, so that a gathered image is one piece; N×C as it is."""
+    """N×C×H×W → N×H×W×C, contiguous, so that a gathered image is one piece; others as they are."""
     return features.permute(0, 2, 3, 1).contiguous() if features.ndim == 4 else features
-
-
-class ChannelsFirst(nn.Module):
-    """N×H×W×C → N×C×H×W, as layers take it; N×C as it is."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return batches.channels_first(features) if features.ndim == 4 else features

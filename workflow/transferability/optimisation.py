@@ -1,59 +1,130 @@
-"""The optimizer and its learning rate."""
+"""The optimizer and its learning rate.
+
+The arithmetic is torch's own, through its functions: to make one of its optimizers imports torch's
+compiler, which takes longer than to import torch.
+"""
 
 import math
 from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-STEP_AT, STEP_FACTOR = (0.5, 0.75), 0.1
-"""The step schedule: at these shares of training the learning rate is multiplied by the factor."""
+SECOND_BETA, EPSILON = 0.999, 1e-8
+"""Of AdamW, as in torch; its first beta is the recipe's momentum."""
 
 
 class Optimizer:
-    """Stochastic gradient descent with Nesterov momentum over named parameters.
+    """SGD or AdamW over named parameters, as torch defines them.
 
-    Weight decay acts on weights only: on biases and normalisation it restrains nothing that
-    overfits. The arithmetic is torch's own; its class torch.optim.SGD is left out because to make
-    one imports torch's compiler, which takes longer than to import torch.
+    Weight decay acts on weights, and on biases and normalisation only if the recipe says so, since
+    there it restrains nothing that overfits; biases may have a learning rate of their own.
+
+    `state` holds the tensors that it keeps for each parameter, by what they are and then by the
+    parameter's name; it is empty before the first step. A parameter without a gradient stays as it
+    is, and has no state.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: dict):
-        self.momentum = recipe["momentum"]
+    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Mapping):
+        self.recipe = recipe
         self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters.values())
-        weights = {name: p for name, p in parameters.items() if p.ndim > 1}
-        others = {name: p for name, p in parameters.items() if p.ndim <= 1}
-        self.groups = [(weights, recipe["weight_decay"]), (others, 0.0)]
-        self.momenta: dict[str, torch.Tensor | None] = dict.fromkeys(parameters)
+        self.groups: dict[tuple[float, float], dict[str, nn.Parameter]] = {}
+        for name, parameter in parameters.items():
+            decays = parameter.ndim > 1 or recipe["decay_biases"]
+            is_bias = parameter.ndim == 1 and name.endswith("bias")
+            group = (
+                recipe["weight_decay"] if decays else 0.0,
+                recipe["bias_learning_rate"] if is_bias else 1.0,
+            )
+            self.groups.setdefault(group, {})[name] = parameter
+        self.state: dict[str, dict[str, torch.Tensor]] = {}
 
     def zero_grad(self) -> None:
-        for parameters, _ in self.groups:
+        for parameters in self.groups.values():
             for parameter in parameters.values():
                 parameter.grad = None
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One step along the parameters' gradients."""
-        for parameters, weight_decay in self.groups:
-            momenta = [self.momenta[name] for name in parameters]
-            sgd(
-                list(parameters.values()),
-                [parameter.grad for parameter in parameters.values()],
-                momenta,
-                weight_decay=weight_decay,
-                momentum=self.momentum,
-                lr=learning_rate,
-                dampening=0.0,
-                nesterov=self.momentum > 0,
-                maximize=False,
-                fused=self.fused,
-            )
-            # The first step makes the momenta and leaves them in the list.
-            self.momenta.update(zip(parameters, momenta, strict=True))
+        step = {"sgd": self._sgd, "adamw": self._adamw}[self.recipe["optimizer"]]
+        for (weight_decay, multiple), parameters in self.groups.items():
+            learning = {name: p for name, p in parameters.items() if p.grad is not None}
+            if learning:
+                step(learning, weight_decay, learning_rate * multiple)
+
+    def _sgd(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
+        kept = self.state.setdefault("momentum", {})
+        momenta = [kept.get(name) for name in parameters]
+        momentum = self.recipe["momentum"]
+        sgd(
+            list(parameters.values()),
+            [parameter.grad for parameter in parameters.values()],
+            momenta,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            lr=learning_rate,
+            dampening=0.0,
+            nesterov=self.recipe["nesterov"] and momentum > 0,
+            maximize=False,
+            fused=self.fused,
+        )
+        # The first step makes the momenta, if there are any, and leaves them in the list.
+        if momentum > 0:
+            kept.update(zip(parameters, momenta, strict=True))
+
+    def _adamw(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
+        means, squares, steps = (
+            self.state.setdefault(what, {}) for what in ("mean", "square", "step")
+        )
+        for name, parameter in parameters.items():
+            if name not in steps:
+                means[name] = torch.zeros_like(parameter)
+                squares[name] = torch.zeros_like(parameter)
+                device = parameter.device if self.fused else "cpu"
+                steps[name] = torch.zeros((), device=device)
+        adamw(
+            list(parameters.values()),
+            [parameter.grad for parameter in parameters.values()],
+            [means[name] for name in parameters],
+            [squares[name] for name in parameters],
+            [],
+            [steps[name] for name in parameters],
+            fused=self.fused,
+            amsgrad=False,
+            beta1=self.recipe["momentum"],
+            beta2=SECOND_BETA,
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            eps=EPSILON,
+            maximize=False,
+        )
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The state as one dictionary, with names such as `momentum.conv1.0.weight`."""
+        return {
+            f"{what}.{name}": tensor
+            for what, kept in self.state.items()
+            for name, tensor in kept.items()
+        }
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `tensors` once gave, in the parameters' order in memory."""
+        self.state = {}
+        parameters = {name: p for group in self.groups.values() for name, p in group.items()}
+        for key, tensor in tensors.items():
+            what, name = key.split(".", 1)
+            parameter = parameters[name]
+            if what == "step":
+                kept = tensor.to(parameter.device if self.fused else "cpu")
+            else:
+                kept = torch.empty_like(parameter).copy_(tensor)
+            self.state.setdefault(what, {})[name] = kept.detach()
 
 
-def learning_rate(recipe: dict, step: int, steps: int) -> float:
+def learning_rate(recipe: Mapping, step: int, steps: int) -> float:
     """The learning rate of a step, counted from 0, of so many.
 
     It rises linearly over the warm-up's share of the steps, then follows the schedule.
@@ -62,7 +133,8 @@ def learning_rate(recipe: dict, step: int, steps: int) -> float:
     if step < warmup:
         return recipe["learning_rate"] * (step + 1) / (warmup + 1)
     if recipe["schedule"] == "step":
-        passed = sum(step >= at * steps for at in STEP_AT)
-        return recipe["learning_rate"] * STEP_FACTOR**passed
+        # Rounded, since a share such as 4/9 has no end as a decimal.
+        passed = sum(step >= round(at * steps) for at in recipe["step_at"])
+        return recipe["learning_rate"] * recipe["step_factor"] ** passed
     progress = (step - warmup) / (steps - warmup)
     return recipe["learning_rate"] * 0.5 * (1 + math.cos(math.pi * progress))

@@ -3,11 +3,13 @@
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from transferability import batches, frozen_features, optimisation
+from transferability import batches, entry, frozen_features, optimisation
+from transferability.image_sets import ImageSet
 from transferability.streams import Stream
 from transferability.task import Task
 
@@ -17,85 +19,139 @@ class TrainingError(ArithmeticError):
 
 
 class Run:
-    """A training under way: the network, its optimizer, its images, and how far it has come."""
+    """A training under way: the network, its optimizer, its images, and how far it has come.
+
+    Steps are counted from 0; `step` is the next one. Where recipe.iterations is given, it and
+    recipe.evaluate_every count steps, else epochs.
+    """
 
     def __init__(
         self,
         network: nn.Sequential,
         task: Task,
-        normalise: batches.Normalise,
+        image_entry: entry.ImageEntry,
         precision: str,
         stream: Stream,
     ):
         self.network, self.task, self.precision, self.stream = network, task, precision, stream
         self.recipe = task.recipe
-        # `entry` turns what the images are kept as into what the first layer of `layers` takes.
-        self.entry: nn.Module = normalise
+        # What images are kept as, `entry` turns into what the first layer of `layers` takes.
+        self.entry: entry.ImageEntry | entry.FeatureEntry = image_entry
         self.layers, self.frozen_layers = network, task.frozen_layers
-        self.device_type = next(network.parameters()).device.type
+        self.device = next(network.parameters()).device
         self.parameters = OrderedDict(
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
         self.optimizer = optimisation.Optimizer(self.parameters, self.recipe)
-        self.epoch, self.images_seen, self.seconds = 0, 0, 0.0
+        self.step, self.images_seen, self.seconds = 0, 0, 0.0
+        # The sum of the losses since the last multiple of `loss_steps`.
+        self.total_loss = torch.zeros((), device=self.device)
         self.history: list[dict] = []
         self.resumed_at: list[int] = []
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(
-            self.device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         )
+
+    def _count(self) -> None:
+        """How many steps there are: in all (`steps`), in an epoch, from one evaluation to the next,
+        and of which a training loss is the mean (those since an evaluation, or of an epoch)."""
+        recipe = self.recipe
+        per_epoch = batches.steps_per_epoch(len(self.learned), recipe["batch_size"])
+        self.steps_per_epoch = per_epoch
+        if recipe["iterations"]:
+            self.steps, self.evaluation_steps = recipe["iterations"], recipe["evaluate_every"]
+            self.loss_steps = self.evaluation_steps
+        else:
+            self.steps = recipe["epochs"] * per_epoch
+            self.evaluation_steps = recipe["evaluate_every"] * per_epoch
+            self.loss_steps = per_epoch
 
     @property
-    def steps_per_epoch(self) -> int:
-        return batches.steps_per_epoch(len(self.learned), self.recipe["batch_size"])
+    def is_done(self) -> bool:
+        return self.step == self.steps
+
+    @property
+    def ends_epoch(self) -> bool:
+        return self.step % self.steps_per_epoch == 0
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        return self.step % self.evaluation_steps == 0 or self.is_done
+
+    @property
+    def next_pause(self) -> int:
+        """The step before which the epoch ends or an evaluation is due."""
+        periods = (self.steps_per_epoch, self.evaluation_steps)
+        return min(self.steps, *((self.step // period + 1) * period for period in periods))
+
+    def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, slice]]:
+        """What is left of the epoch, as `batches.shuffled` gives it."""
+        epoch, first = divmod(self.step, self.steps_per_epoch)
+        return batches.shuffled(self.learned, self.recipe["batch_size"], self.stream, epoch, first)
+
+    def coming_augmentation(self) -> entry.Drawn:
+        """The way from images to the first layer in the epoch of the next step."""
+        epoch = self.step // self.steps_per_epoch
+        return self.entry.drawn(len(self.learned), self.stream, epoch, self.device)
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step, counted from the first of the coming epoch."""
-        per_epoch = self.steps_per_epoch
-        total = per_epoch * self.recipe["epochs"]
-        return optimisation.learning_rate(self.recipe, self.epoch * per_epoch + step, total)
+        return optimisation.learning_rate(self.recipe, step, self.steps)
 
-    def check_finite(self, loss: torch.Tensor, step: int) -> None:
-        """Raise TrainingError if a loss, seen at a step of the coming epoch, is not finite."""
+    @property
+    def train_loss(self) -> float:
+        """The mean loss, in nats, of the steps before `step` of which `loss_steps` speaks."""
+        return self.total_loss.item() / ((self.step - 1) % self.loss_steps + 1)
+
+    def check_finite(self, loss: torch.Tensor) -> None:
+        """Raise TrainingError if a loss, seen after the last step, is not finite."""
         if math.isfinite(loss):
             return
-        task, epoch = self.task, self.epoch + (step >= 0)
+        task, last = self.task, self.step - 1
         raise TrainingError(
             f"{task.network} ({task.split}, seed {task.seed}): the loss is no longer finite in "
-            f"epoch {epoch} at learning rate {self.learning_rate(step):.4g}; lower "
-            f"recipe.learning_rate (now {self.recipe['learning_rate']:g}) or raise recipe.warmup"
+            f"epoch {last // self.steps_per_epoch + 1} at learning rate "
+            f"{self.learning_rate(last):.4g}; lower recipe.learning_rate (now "
+            f"{self.recipe['learning_rate']:g}) or raise recipe.warmup"
         )
 
-    def take(self, learned: batches.ImageSet, validation: batches.ImageSet) -> None:
+    def take(self, learned: ImageSet, validation: ImageSet) -> None:
         """Take the images, as features of the frozen layers where these are always the same."""
         start = time.perf_counter()
         self.learned, self.validation = learned, validation
+        self._count()
         fixed = frozen_features.unchanging_layers(
             self.network[: self.frozen_layers], self.recipe["augment"]
         )
         if fixed == 0:
             return
+        frozen, plain = self.network[:fixed].eval(), self.entry.plain
         with torch.no_grad(), self.autocast():
             features = frozen_features.compute(
-                nn.Sequential(self.entry, self.network[:fixed]),
-                [learned, validation],
-                self.recipe["batch_size"],
+                lambda images: frozen(plain(images)), [learned, validation], self.images_at_once
             )
         if features is not None:
             self.learned, self.validation = features
-            self.entry = frozen_features.ChannelsFirst()
+            self.entry = entry.FeatureEntry()
             self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
         # It stands for the frozen layers' share of every epoch, and so is part of the training.
         self.seconds += time.perf_counter() - start
 
-    def note(self, train_loss: float, evaluation: dict) -> None:
-        """Add an evaluation, made after the last epoch, to the history."""
+    @property
+    def images_at_once(self) -> int:
+        """Images that are on their way through the network together, at most."""
+        return min(self.recipe["micro_batch"] or math.inf, self.recipe["batch_size"])
+
+    def note(self, evaluation: dict) -> None:
+        """Add an evaluation, made after the last step, to the history."""
+        epoch = self.step / self.steps_per_epoch
         self.history.append(
             {
-                "epoch": self.epoch,
-                "learning_rate": self.learning_rate(-1),
-                "train_loss": train_loss,
+                "epoch": int(epoch) if epoch.is_integer() else round(epoch, 4),
+                "iteration": self.step,
+                "learning_rate": self.learning_rate(self.step - 1),
+                "train_loss": self.train_loss,
                 **evaluation,
                 "images_seen": self.images_seen,
                 "seconds": round(self.seconds, 3),
@@ -113,22 +169,18 @@ class Run:
             "validation_images": len(self.validation),
             "train_images": len(self.learned),
             "classes": len(self.learned.classes),
-            "resumed_at_epochs": self.resumed_at,
+            "resumed_at_iterations": self.resumed_at,
         }
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The network's parameters and buffers and the optimizer's momenta."""
-        momenta = {
-            f"momentum.{name}": momentum
-            for name, momentum in self.optimizer.momenta.items()
-            if momentum is not None
-        }
+        """The network's parameters and buffers, the optimizer's state and the sum of losses."""
         network = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        return network | momenta
+        optimizer = {f"optimizer.{name}": t for name, t in self.optimizer.tensors().items()}
+        return {**network, **optimizer, "total_loss": self.total_loss}
 
     def state(self) -> dict:
         return {
-            "epoch": self.epoch,
+            "step": self.step,
             "images_seen": self.images_seen,
             "seconds": self.seconds,
             "history": self.history,
@@ -137,10 +189,14 @@ class Run:
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
         """Go on from what `tensors` and `state` once gave; the network has its own already."""
-        for name, parameter in self.parameters.items():
-            if f"momentum.{name}" in tensors:
-                momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
-                self.optimizer.momenta[name] = momentum
-        self.epoch, self.images_seen = state["epoch"], state["images_seen"]
+        self.optimizer.restore(
+            {
+                name.removeprefix("optimizer."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("optimizer.")
+            }
+        )
+        self.total_loss = tensors["total_loss"].to(self.device)
+        self.step, self.images_seen = state["step"], state["images_seen"]
         self.seconds, self.history = state["seconds"], state["history"]
-        self.resumed_at = [*state["resumed_at"], self.epoch]
+        self.resumed_at = [*state["resumed_at"], self.step]

@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from transferability import batches, checkpoint, classes, devices, transplant
+from transferability import (
+    batches,
+    checkpoint,
+    classes,
+    devices,
+    image_sets,
+    normalisation,
+    transplant,
+)
+from transferability.entry import ImageEntry
 from transferability.images import store as image_store
 from transferability.network_folder import NetworkFolder
 from transferability.run import Run
@@ -21,6 +30,9 @@ log = logging.getLogger(__name__)
 
 STEPS_PER_CHECK = 32
 """Steps between two looks at the loss; each look waits for the device."""
+
+SECONDS_PER_SAVE = 600
+"""A training is saved after each epoch, and in long epochs after so many seconds."""
 
 
 def train(
@@ -46,8 +58,9 @@ def train(
     stream = Stream(task.stream, task.split, task.seed, task.target)
     store = image_store.open_store(images)
     learned, validation = load_data(store, split, task, device)
+    stored = store.train_images.shape[1:3]
     network = transplant.initialised(
-        task.architecture, store.train_images.shape[1], len(learned.classes), stream
+        task.architecture, recipe["crop"] or stored[0], len(learned.classes), stream
     )
     if task.n >= len(network):
         raise ValueError(
@@ -87,27 +100,29 @@ def train(
 
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
-    normalise = batches.Normalise(learned.images).to(device)
-    run = Run(network, task, normalise, precision, stream)
+    normalise = normalisation.normalisation(recipe["normalise"], store, learned.indices)
+    run = Run(network, task, ImageEntry(normalise.to(device), recipe, stored), precision, stream)
     if resumed is not None:
         run.restore(*resumed)
-        log.info("%s goes on after epoch %d", task.network, run.epoch)
+        log.info("%s goes on after iteration %d", task.network, run.step)
     run.take(learned, validation)
     # Where these are features now, nothing holds the images any more.
     learned, validation = run.learned, run.validation
 
-    evaluation = None
-    while run.epoch < recipe["epochs"]:
-        train_loss = train_one_epoch(run)
-        if run.epoch % recipe["evaluate_every"] == 0 or run.epoch == recipe["epochs"]:
+    evaluation, saved = None, time.monotonic()
+    while not run.is_done:
+        train_until(run, saved + SECONDS_PER_SAVE)
+        if run.evaluation_is_due:
             evaluation = evaluate(run)
-            run.note(train_loss, evaluation.numbers)
+            run.note(evaluation.numbers)
             folder.write_history(run.history)
             log.info("%s %s", task.network, run.history[-1])
-        folder.save_resume(run.tensors(), identity, run.state())
+        if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
+            folder.save_resume(run.tensors(), identity, run.state())
+            saved = time.monotonic()
 
     if evaluation is None:
-        # It went on after its last epoch.
+        # It went on after its last step.
         evaluation = evaluate(run)
     folder.write_history(run.history)
     predictions = np.full(len(store.validation_labels), -1, np.int32)
@@ -130,17 +145,22 @@ def train(
 
 def load_data(
     store: image_store.Store, split: Path, task: Task, device: torch.device
-) -> tuple[batches.ImageSet, batches.ImageSet]:
-    """The training and the validation images of the task's target half, on the device."""
+) -> tuple[image_sets.ImageSet, image_sets.ImageSet]:
+    """The training and the validation images of the task's target half, each on the device if they
+    fit there; the validation images, of which there are fewer, come first."""
     half = classes.read(split, store.classes)[task.target]
     # The few images that represent a class are the same for the bases and all treatments.
     stream = Stream("images", task.split, task.seed, task.target)
-    return (
-        batches.image_set(
-            store.train_images, store.train_labels, half, device, task.images_per_class, stream
-        ),
-        batches.image_set(store.validation_images, store.validation_labels, half, device),
+    room = devices.room_for_images(device)
+    validation = image_sets.image_set(
+        store.validation_images, store.validation_labels, half, device, room
     )
+    room -= validation.resident_bytes
+    learned = image_sets.image_set(
+        *(store.train_images, store.train_labels, half, device, room),
+        *(task.images_per_class, stream),
+    )
+    return learned, validation
 
 
 def load_base(
@@ -173,32 +193,50 @@ def load_base(
     return weights, digest
 
 
-def train_one_epoch(run: Run) -> float:
-    """One pass over the training images; the mean of its losses, in nats.
+def train_until(run: Run, deadline: float) -> None:
+    """Train to the next evaluation, the end of the epoch, or the first step that ends after the
+    deadline (of `time.monotonic`).
 
     Raises TrainingError as soon as a loss is seen that is not finite.
     """
     start = time.perf_counter()
-    batch_size = run.recipe["batch_size"]
     transplant.set_training(run.layers, run.frozen_layers)
-    # Seeded anew each epoch, dropout needs no state of its own to go on after an interruption.
-    torch.manual_seed(run.stream.number("dropout", run.epoch))
-    total, steps = torch.zeros((), device=run.learned.labels.device), run.steps_per_epoch
-    epoch = batches.shuffled(run.learned, batch_size, run.recipe["augment"], run.stream, run.epoch)
-    for step, (images, labels) in enumerate(epoch):
-        with run.autocast():
-            logits = run.layers(run.entry(images))
-        loss = F.cross_entropy(logits.float(), labels)
+    seen, pause = run.coming_augmentation(), run.next_pause
+    dropout, at_once = run.stream.number("dropout"), run.images_at_once
+    for images, labels, here in run.coming_batches():
+        if run.step % run.loss_steps == 0:
+            run.total_loss = torch.zeros_like(run.total_loss)
+        # Seeded anew each step, dropout needs no state of its own to go on after an interruption.
+        devices.seed(run.device, dropout + run.step)
         run.optimizer.zero_grad()
-        loss.backward()
-        run.optimizer.step(run.learning_rate(step))
-        total += loss.detach()
+        for some in micro_batches(len(labels), at_once):
+            place = slice(here.start + some.start, here.start + some.stop)
+            pixels = seen(images[some], place)
+            with run.autocast():
+                logits = run.layers(pixels)
+            loss = F.cross_entropy(
+                logits.float(), labels[some], label_smoothing=run.recipe["label_smoothing"]
+            )
+            if at_once < len(labels):
+                loss = loss * ((some.stop - some.start) / len(labels))
+            loss.backward()
+            run.total_loss += loss.detach()
+        run.optimizer.step(run.learning_rate(run.step))
+        run.step += 1
         run.images_seen += len(labels)
-        if step % STEPS_PER_CHECK == 0 or step == steps - 1:
-            run.check_finite(total, step)
-    run.epoch += 1
+        stop = run.step == pause or time.monotonic() >= deadline
+        if stop or run.step % STEPS_PER_CHECK == 1:
+            run.check_finite(run.total_loss)
+        if stop:
+            break
     run.seconds += time.perf_counter() - start
-    return total.item() / steps
+
+
+def micro_batches(images: int, at_once: int) -> list[slice]:
+    """So many images in parts of at most so many, as equal as can be: batch normalisation makes
+    nothing of a last one alone."""
+    parts = -(-images // at_once)
+    return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
 
 
 @dataclass(frozen=True)
@@ -214,18 +252,23 @@ class Evaluation:
 def evaluate(run: Run) -> Evaluation:
     """Classify all validation images of the target half."""
     run.layers.eval()
-    with run.autocast():
-        logits = torch.cat(
-            [
-                run.layers(run.entry(images)).float()
-                for images in batches.ordered(run.validation, run.recipe["batch_size"])
-            ]
-        )
-    labels = run.validation.labels
-    loss = F.cross_entropy(logits, labels)
+    labels, losses, best = run.validation.labels, [], []
+    batched = zip(
+        batches.ordered(run.validation, run.images_at_once),
+        labels.split(run.images_at_once),
+        strict=True,
+    )
+    for images, right in batched:
+        pixels = run.entry.plain(images)
+        with run.autocast():
+            logits = run.layers(pixels).float()
+        # All logits together would take memory that grows with the dataset.
+        losses.append(F.cross_entropy(logits, right, reduction="none"))
+        best.append(logits.topk(min(5, logits.shape[1])).indices)
+    loss = torch.cat(losses).mean()
     # The last step before may have ruined the weights, and no training loss tells of it.
-    run.check_finite(loss, step=-1)
-    best = logits.topk(min(5, logits.shape[1])).indices
+    run.check_finite(loss)
+    best = torch.cat(best)
     hits = best == labels[:, None]
     return Evaluation(
         {

@@ -1,0 +1,176 @@
+"""What a recipe's keys do to a training."""
+
+import numpy as np
+import pytest
+import torch
+from laboratory import Laboratory, Trained, same
+from torch.nn import functional as F
+
+from transferability import devices, frozen_features, study, study_file, training
+from transferability.run import Run
+
+# Neither draws anything nor looks at the other images of a batch.
+PLAIN = {"batch_norm": False, "dropout": 0.0}
+LEARNS_FAST = {"batch_norm": True, "dropout": 0.0}
+
+
+def close(some: Trained, others: Trained) -> None:
+    for name, tensor in others.weights.items():
+        torch.testing.assert_close(some.weights[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_iterations_count_instead_of_epochs(laboratory, tmp_path):
+    recipe = {"epochs": 1, "iterations": 45, "evaluate_every": 10}
+    trained = laboratory.train("baseB", tmp_path, recipe=recipe)
+    assert [line["iteration"] for line in trained.history] == [10, 20, 30, 40, 45]
+    # Of 20 steps each.
+    assert [line["epoch"] for line in trained.history] == [0.5, 1, 1.5, 2, 2.25]
+    assert trained.metrics["images_seen"] == 45 * 32
+    rates = [line["learning_rate"] for line in trained.history]
+    assert max(rates) > 10 * rates[-1]
+
+
+def test_as_many_iterations_as_epochs_have_are_the_same_training(laboratory, tmp_path):
+    epochs = laboratory.train("baseB", tmp_path / "epochs", recipe={"epochs": 2})
+    iterations = laboratory.train(
+        "baseB", tmp_path / "iterations", recipe={"iterations": 40, "evaluate_every": 20}
+    )
+    assert same(iterations.weights, epochs.weights)
+    assert iterations.history == epochs.history
+
+
+def test_the_training_loss_is_the_mean_of_the_steps_since_the_last_evaluation(
+    laboratory, tmp_path, monkeypatch
+):
+    losses: list[float] = []
+    cross_entropy = F.cross_entropy
+
+    def recording(*arguments, **named):
+        loss = cross_entropy(*arguments, **named)
+        losses.extend([loss.item()] if loss.requires_grad else [])
+        return loss
+
+    monkeypatch.setattr(training.F, "cross_entropy", recording)
+    recipe = {"iterations": 25, "evaluate_every": 10}
+    trained = laboratory.train("baseB", tmp_path, recipe=recipe)
+    means = [np.mean(losses[first:last]) for first, last in ((0, 10), (10, 20), (20, 25))]
+    assert [line["train_loss"] for line in trained.history] == pytest.approx(means, rel=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch", [16, 12, 1000])
+def test_micro_batches_add_up_to_the_batch(laboratory, tmp_path, micro_batch):
+    recipe = {"epochs": 1, "augment": ["crop"], "label_smoothing": 0.1}
+    whole = laboratory.train("baseB", tmp_path / "whole", recipe=recipe, architecture=PLAIN)
+    parts = laboratory.train(
+        *("baseB", tmp_path / "parts"),
+        recipe={**recipe, "micro_batch": micro_batch},
+        architecture=PLAIN,
+    )
+    close(parts, whole)
+    assert parts.metrics["train_loss"] == pytest.approx(whole.metrics["train_loss"], rel=1e-4)
+    assert same(parts.weights, whole.weights) == (micro_batch == 1000)
+
+
+def test_no_more_images_than_a_micro_batch_go_through_the_network_at_once(
+    laboratory, tmp_path, monkeypatch
+):
+    sizes: set[int] = set()
+    layers = Run.__init__
+
+    def watched(self, network, *arguments):
+        network[0].register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
+        layers(self, network, *arguments)
+
+    monkeypatch.setattr(Run, "__init__", watched)
+    recipe = {"epochs": 1, "micro_batch": 12}
+    laboratory.train("baseB", tmp_path / "B", recipe=recipe)
+    # 32 in three parts; validation images come in twelves.
+    assert sizes >= {10, 11, 12}
+    assert max(sizes) == 12
+
+
+@pytest.mark.parametrize(("images", "at_once"), [(32, 32), (65, 64), (7, 1), (100, 33), (5, 8)])
+def test_micro_batches_are_as_equal_as_can_be(images, at_once):
+    parts = training.micro_batches(images, at_once)
+    covered = [number for part in parts for number in range(part.start, part.stop)]
+    assert covered == list(range(images))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) <= at_once
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_long_base_has_twice_the_iterations_and_evaluations():
+    chosen = study_file.complete({"recipe": {"iterations": 500, "evaluate_every": 100}})
+    recipes = {name: study.recipe(chosen, "random0", 0, name) for name in ("baseB", "base2B")}
+    assert recipes["base2B"]["iterations"] == 2 * recipes["baseB"]["iterations"] == 1000
+    assert study.evaluations(recipes["baseB"]) == 5
+    assert study.evaluations(recipes["base2B"]) == 10
+    assert study.evaluations({**recipes["baseB"], "evaluate_every": 300}) == 2
+
+
+def test_label_smoothing_is_of_training_alone(laboratory, tmp_path):
+    smoothed = laboratory.train(
+        "baseB", tmp_path, recipe={"epochs": 8, "label_smoothing": 0.5}, architecture=LEARNS_FAST
+    )
+    # With half of each label spread over five classes, no network's loss is below its entropy.
+    share = torch.tensor([0.6, 0.1, 0.1, 0.1, 0.1])
+    floor = -(share * share.log()).sum().item()
+    assert smoothed.metrics["train_loss"] > floor
+    assert smoothed.metrics["loss"] < floor
+
+
+@pytest.mark.parametrize("name", ["baseB", "A3B"])
+@pytest.mark.parametrize("augment", [[], ["crop", "mirror"]], ids=["plain", "augmented"])
+def test_images_that_do_not_fit_the_device_give_the_same_bits(
+    laboratory, tmp_path, monkeypatch, name, augment
+):
+    base = None
+    if name == "A3B":
+        base = laboratory.train("baseA", tmp_path / "baseA")
+        # Features would not fit either, and rounding differs with them.
+        monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
+    recipe = {"augment": augment}
+    resident = laboratory.train(name, tmp_path / "resident", base, recipe=recipe)
+    monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+    mapped = laboratory.train(name, tmp_path / "mapped", base, recipe=recipe)
+    assert mapped.metrics == resident.metrics
+    assert mapped.history == resident.history
+    assert same(mapped.weights, resident.weights)
+
+
+@pytest.mark.parametrize("recipe", [{"optimizer": "adamw", "learning_rate": 0.003}, {}])
+@pytest.mark.parametrize("normalise", ["channels", "mean_image", "none"])
+def test_each_optimizer_and_normalisation_learns(laboratory, tmp_path, recipe, normalise):
+    rate = {} if normalise == "channels" else {"learning_rate": 0.001}
+    trained = laboratory.train(
+        *("baseB", tmp_path),
+        recipe={"epochs": 6, **recipe, **rate, "normalise": normalise},
+        architecture=LEARNS_FAST,
+    )
+    # One in five would be by chance.
+    assert trained.metrics["top1"] > 0.4
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory) -> Laboratory:
+    """A laboratory with images of 12 × 12 pixels."""
+    return Laboratory.built(tmp_path_factory.mktemp("larger"), {"image_size": 12})
+
+
+@pytest.mark.parametrize(
+    "augment", [[], ["crop", "mirror"], ["resized_crop", "colour_jitter"]], ids=repr
+)
+def test_the_network_sees_a_crop(larger, tmp_path, augment, monkeypatch):
+    seen: list[tuple] = []
+    initialised = training.transplant.initialised
+
+    def watched(*arguments):
+        network = initialised(*arguments)
+        network[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[1:]))
+        return network
+
+    monkeypatch.setattr(training.transplant, "initialised", watched)
+    recipe = {"epochs": 1, "crop": 9, "augment": augment, "normalise": "mean_image"}
+    trained = larger.train("baseB", tmp_path, recipe=recipe)
+    assert set(seen) == {(3, 9, 9)}
+    assert trained.weights["fc6.1.weight"].shape == (16, 8)

@@ -1,0 +1,188 @@
+"""What an interruption changes: nothing."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from laboratory import Laboratory, Trained, same
+
+from transferability import devices, training
+from transferability.network_folder import NetworkFolder
+from transferability.run import Run
+
+# Digits give 20 steps an epoch; evaluations fall on epochs 2 and 3.
+EPOCHS = {"epochs": 3, "evaluate_every": 2}
+
+
+@pytest.fixture(scope="module")
+def bases(laboratory, tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("bases")
+    return {name: laboratory.train(name, folder / name) for name in ("baseA", "baseB")}
+
+
+class Killed(BaseException):
+    """As a kill would, it ends the training wherever it is."""
+
+
+def kill_after_saving(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    save = NetworkFolder.save_resume
+
+    def save_and_die(self, tensors, identity, state):
+        save(self, tensors, identity, state)
+        if state["step"] == step:
+            raise Killed
+
+    monkeypatch.setattr(NetworkFolder, "save_resume", save_and_die)
+
+
+def kill_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    evaluate = training.evaluate
+
+    def evaluate_or_die(run):
+        if run.step == step:
+            raise Killed
+        return evaluate(run)
+
+    monkeypatch.setattr(training, "evaluate", evaluate_or_die)
+
+
+def save_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if ten minutes had passed at each step."""
+    monkeypatch.setattr(training, "SECONDS_PER_SAVE", 0)
+
+
+def check_equal(resumed: Trained, whole: Trained) -> None:
+    assert whole.metrics.pop("resumed_at_iterations") == []
+    assert resumed.metrics == whole.metrics
+    assert resumed.history == whole.history
+    assert same(resumed.weights, whole.weights)
+    assert np.array_equal(resumed.predictions, whole.predictions)
+
+
+@pytest.mark.parametrize(
+    ("name", "kill", "step", "resumed_at"),
+    [
+        ("baseB", kill_after_saving, 20, 20),
+        ("baseB", kill_in_evaluation, 40, 20),
+        ("baseB", kill_after_saving, 60, 60),
+        ("A3B", kill_after_saving, 40, 40),
+        ("A3B+", kill_after_saving, 40, 40),
+        ("A7B", kill_in_evaluation, 40, 20),
+        ("R3B", kill_after_saving, 20, 20),
+    ],
+)
+def test_resumed_after_an_epoch_equals_uninterrupted(
+    laboratory, bases, tmp_path, monkeypatch, name, kill, step, resumed_at
+):
+    base = bases["baseA"] if name.startswith("A") else None
+    recipe = {**EPOCHS, "augment": ["crop"] if name == "A3B+" else []}
+    whole = laboratory.train(name, tmp_path / "whole", base, recipe=recipe)
+    assert [line["epoch"] for line in whole.history] == [2, 3]
+    with monkeypatch.context() as patch:
+        kill(patch, step)
+        with pytest.raises(Killed):
+            laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
+    resumed = laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
+    assert resumed.metrics.pop("resumed_at_iterations") == [resumed_at]
+    check_equal(resumed, whole)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {**EPOCHS, "augment": ["crop", "mirror"], "normalise": "mean_image"},
+        {**EPOCHS, "augment": ["resized_crop", "colour_jitter"]},
+        {"iterations": 50, "evaluate_every": 8},
+        {"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"},
+        {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["mirror"]},
+    ],
+    ids=["augmented", "resized", "iterations", "adamw", "micro-batches"],
+)
+@pytest.mark.parametrize("mapped", [False, True], ids=["resident", "mapped"])
+@pytest.mark.parametrize("steps", [(1,), (5, 23), (19, 20, 21)])
+def test_resumed_at_any_step_equals_uninterrupted(
+    laboratory, bases, tmp_path, monkeypatch, recipe, mapped, steps
+):
+    if mapped:
+        monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+    train = [laboratory.train, "A3B+", bases["baseA"], recipe]
+    whole = trained(*train, tmp_path / "whole")
+    for step in steps:
+        with monkeypatch.context() as patch:
+            save_each_step(patch)
+            kill_after_saving(patch, step)
+            with pytest.raises(Killed):
+                trained(*train, tmp_path / "killed")
+    resumed = trained(*train, tmp_path / "killed")
+    assert resumed.metrics.pop("resumed_at_iterations") == list(steps)
+    check_equal(resumed, whole)
+
+
+def trained(train, name: str, base: Trained, recipe: dict, folder) -> Trained:
+    return train(name, folder, base, recipe=recipe)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "saved"),
+    [
+        ({"epochs": 3, "evaluate_every": 2}, [20, 40, 60]),
+        ({"iterations": 50, "evaluate_every": 10}, [20, 40, 50]),
+    ],
+)
+def test_it_is_saved_after_each_epoch_and_at_the_end(
+    laboratory, tmp_path, monkeypatch, recipe, saved
+):
+    found = saves(monkeypatch)
+    laboratory.train("baseB", tmp_path, recipe=recipe)
+    assert found == saved
+
+
+def test_in_a_long_epoch_it_is_saved_every_ten_minutes(laboratory, tmp_path, monkeypatch):
+    found = saves(monkeypatch)
+    minutes = itertools.count()
+    monkeypatch.setattr(training.time, "monotonic", lambda: 60.0 * next(minutes))
+    laboratory.train("baseB", tmp_path, recipe={"epochs": 1})
+    assert len(found) > 1
+    # The clock is looked at once or twice a step.
+    assert max(np.diff([0, *found])) <= training.SECONDS_PER_SAVE / 60
+    assert found[-1] == 20
+
+
+def saves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The steps after which a training is saved, once it has run."""
+    found: list[int] = []
+    save = NetworkFolder.save_resume
+
+    def recording(self, tensors, identity, state):
+        found.append(state["step"])
+        save(self, tensors, identity, state)
+
+    monkeypatch.setattr(NetworkFolder, "save_resume", recording)
+    return found
+
+
+def test_what_another_recipe_left_is_not_gone_on_with(laboratory, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_after_saving(patch, 20)
+        with pytest.raises(Killed):
+            laboratory.train("baseB", tmp_path / "left", recipe={"learning_rate": 0.01})
+    after = laboratory.train("baseB", tmp_path / "left")
+    assert after.metrics["resumed_at_iterations"] == []
+    assert after.history == laboratory.train("baseB", tmp_path / "alone").history
+
+
+def test_frozen_parameters_have_no_state_of_the_optimizer(
+    laboratory: Laboratory, bases, tmp_path, monkeypatch
+):
+    found: list[str] = []
+    tensors = Run.tensors
+
+    def recording(run: Run) -> dict[str, torch.Tensor]:
+        found.extend(tensors(run))
+        return tensors(run)
+
+    monkeypatch.setattr(Run, "tensors", recording)
+    laboratory.train("A3B", tmp_path, bases["baseA"], recipe={"optimizer": "adamw"})
+    learned = {name.split(".")[2] for name in found if name.startswith("optimizer.")}
+    assert learned == {"conv4", "conv5", "fc6", "fc7", "fc8"}
