@@ -93,8 +93,8 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
         pytest.param("figures/style.py", "#0072B2", "#0072B3", FIGURES, id="a colour"),
         pytest.param(
             "training.py",
-            "total += loss.detach()",
-            "total += 2 * loss.detach()",
+            "run.total_loss += loss.detach()",
+            "run.total_loss += 2 * loss.detach()",
             EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
             id="the loop's arithmetic",
         ),
@@ -113,7 +113,7 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
             id="the estimation of effects",
         ),
         pytest.param(
-            "training.py", "    run.epoch += 1\n", "    run.epoch  +=  1\n", set(), id="form"
+            "training.py", "        run.step += 1\n", "        run.step  +=  1\n", set(), id="form"
         ),
         pytest.param("training.py", "# Seeded anew", "# Seeded afresh", set(), id="a comment"),
         pytest.param("training.py", '"""Train one', '"""Train a single', set(), id="a docstring"),

@@ -145,9 +145,11 @@ def test_all_layers_are_those_of_the_architecture():
 
 
 def test_splits_are_named_in_order():
-    both = {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}}
+    both = {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}, "published": []}
     assert study.split_names(both) == ["random0", "random1", "dissimilar"]
     assert study.split_names({**both, "random": 0}) == ["dissimilar"]
+    published = {**both, "random": 0, "published": ["natman", "random3"]}
+    assert study.split_names(published) == ["dissimilar", "natman", "random3"]
 
 
 NAMES = (
@@ -237,7 +239,10 @@ def test_a_long_base_has_twice_the_epochs_also_of_an_override():
 
 @pytest.mark.parametrize(("epochs", "every", "expected"), [(12, 2, 6), (5, 2, 3), (1, 3, 1)])
 def test_evaluations_are_counted_with_the_last(epochs, every, expected):
-    assert study.evaluations({"epochs": epochs, "evaluate_every": every}) == expected
+    of_epochs = {"epochs": epochs, "iterations": None, "evaluate_every": every}
+    assert study.evaluations(of_epochs) == expected
+    of_iterations = {"epochs": 100, "iterations": epochs, "evaluate_every": every}
+    assert study.evaluations(of_iterations) == expected
 
 
 def test_omitted_networks_are_those_that_match_any_item():

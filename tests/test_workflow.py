@@ -108,7 +108,7 @@ def test_a_given_study_stands_alone(pristine):
         ),
         pytest.param(
             ["seeds=[5]", "recipe={epochs: 3}"],
-            [" --seeds 5 ", '"batch_size": 128, "device": "auto", "epochs": 3,'],
+            [" --seeds 5 ", '"decay_biases": false, "device": "auto", "epochs": 3,'],
             id="lists and sections",
         ),
     ],

@@ -56,6 +56,7 @@ STORE_ARRAYS = [
     for part in ("train", "validation")
     for kind in ("images", "labels")
 ]
+DOWNLOAD = "yes" if STUDY["dataset"].get("download") else "no"
 RESULTS = f"results/{STUDY['study']}"
 SPLITS = study.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
@@ -65,26 +66,30 @@ NETWORKS = study.network_names(
 OMITTED = study.omitted(
     STUDY, len(architectures.facts(STUDY["architecture"]).layer_names)
 )
+LEFT_OUT = frozenset(OMITTED)
 TRAINED = [
     (split, seed, network)
     for split, seed in study.replicates(STUDY)
     for network in NETWORKS
-    if (split, seed, network) not in OMITTED
+    if (split, seed, network) not in LEFT_OUT
 ]
 # Some effect has one replicate, whose interval comes from the single predictions.
+SPLIT_KINDS = [split.rstrip("0123456789") for split in SPLITS]
 INTERVALS_OVER_IMAGES = bool(OMITTED) or (
-    len(SEEDS) == 1
-    and (STUDY["splits"]["random"] == 1 or STUDY["splits"]["dissimilar"] is not None)
+    len(SEEDS) == 1 and any(SPLIT_KINDS.count(kind) == 1 for kind in SPLIT_KINDS)
 )
 # Figure 3 of the paper is about these two.
 HAS_DISSIMILAR_FIGURE = (
-    STUDY["splits"]["dissimilar"] is not None or "random" in STUDY["treatments"]
+    not {"dissimilar", "natman"}.isdisjoint(SPLITS) or "random" in STUDY["treatments"]
 )
 # What stands faintly behind the effects.
 REFERENCE = (
     f"results/{STUDY['reference']}/tables/effects.csv"
     if STUDY["reference"] != "none"
     else []
+)
+TRAINING_CODE = fingerprint.of_training(
+    STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )
 as_json = partial(json.dumps, sort_keys=True, ensure_ascii=False)
 
@@ -97,7 +102,7 @@ pathvars:
 
 
 wildcard_constraints:
-    split="random[0-9]+|dissimilar",
+    split="random[0-9]+|dissimilar|natman",
     seed="[0-9]+",
 
 
@@ -142,15 +147,28 @@ def base_flag(wildcards):
     return f"--base {weights}" if weights else ""
 
 
+def split_file(wildcards):
+    """The file that a split is drawn from, beside the store; none for most."""
+    if wildcards.split in STUDY["splits"]["published"]:
+        return f"{PUBLISHED_DATA}/class_splits.csv"
+    if wildcards.split == "dissimilar" and STUDY["dataset"].get("groups"):
+        return STUDY["dataset"]["groups"]
+    return []
+
+
 def split_flag(wildcards):
-    """By what a split is drawn: its number, or the groups of its halves."""
+    """By what a split is drawn: its number, the groups of its halves, or as it was published."""
+    file = split_file(wildcards)
+    if wildcards.split in STUDY["splits"]["published"]:
+        return f"--published {shlex.quote(file)}"
     if wildcards.split != "dissimilar":
         return f"--random {wildcards.split.removeprefix('random')}"
     groups = {
         half: study.as_groups(STUDY["splits"]["dissimilar"][half])
         for half in networks.HALVES
     }
-    return f"--groups {shlex.quote(as_json(groups))}"
+    grouped_by = f" --grouped-by {shlex.quote(file)}" if file else ""
+    return f"--groups {shlex.quote(as_json(groups))}{grouped_by}"
 
 
 def table_file(table, category="Tables"):

@@ -6,6 +6,7 @@ FIGURES = [
     f"<results>/figures/{figure}.{suffix}"
     for figure in ("transfer", "effects", "boost", "filters", "learning_curves", "cost")
     + (("dissimilar",) if HAS_DISSIMILAR_FIGURE else ())
+    + (("data_size",) if len(STUDY["target_sizes"]) > 1 else ())
     for suffix in ("svg", "pdf", "png")
 ]
 
@@ -85,6 +86,25 @@ rule plot_dissimilar:
     shell:
         "python -m transferability plot-dissimilar"
         " --table {input.table}"
+        " --effects {input.effects}"
+        " --figure {params.figure}"
+        " > {log} 2>&1"
+
+
+rule plot_data_size:
+    input:
+        effects="<results>/tables/effects.csv",
+    output:
+        **figure_files("data_size"),
+    log:
+        "<results>/logs/figures/data_size.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=subpath(output.svg, strip_suffix=".svg"),
+        code=fingerprint.of_figures(),
+    shell:
+        "python -m transferability plot-data-size"
         " --effects {input.effects}"
         " --figure {params.figure}"
         " > {log} 2>&1"

@@ -36,7 +36,7 @@ rule train_base:
         recipe=recipe,
         base="",
         images=subpath(input.manifest, parent=True),
-        code=fingerprint.of_training(STUDY["architecture"]["name"]),
+        code=TRAINING_CODE,
     shell:
         "python -m transferability train"
         " --network {wildcards.network}"
@@ -74,4 +74,4 @@ use rule train_base as train_treatment with:
         recipe=recipe,
         base=base_flag,
         images=subpath(input.manifest, parent=True),
-        code=fingerprint.of_training(STUDY["architecture"]["name"]),
+        code=TRAINING_CODE,

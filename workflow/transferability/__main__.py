@@ -1,8 +1,4 @@
-"""The command line: one subcommand per rule of the workflow.
-
-Each takes its inputs, outputs and settings as flags and imports what it needs itself, so that no
-rule pays for another's libraries.
-"""
+"""The command line, `python -m transferability <command>`: its flags, and how it ends."""
 
 import argparse
 import json
@@ -10,177 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-
-def prepare_images(flags: argparse.Namespace) -> None:
-    """Draw or read the images of a dataset and write its store."""
-    from transferability import images
-    from transferability.images import store
-
-    collection = images.source_module(flags.settings["source"]).read(flags.settings, flags.workers)
-    store.write(collection, flags.folder, flags.settings)
-
-
-def split_classes(flags: argparse.Namespace) -> None:
-    """Part the classes of a dataset into halves A and B."""
-    from transferability import classes
-    from transferability.images import store
-
-    opened = store.open_store(flags.images)
-    if flags.groups:
-        split = classes.draw_dissimilar(opened.classes, opened.groups, flags.groups)
-    else:
-        split = classes.draw_random(opened.classes, flags.random)
-    classes.write(split, flags.split)
-
-
-def train(flags: argparse.Namespace) -> None:
-    """Train one network."""
-    import torch
-
-    from transferability import fingerprint, training
-    from transferability.network_folder import NetworkFolder
-    from transferability.task import Task
-
-    torch.set_num_threads(flags.threads)
-    task = Task.of(flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe)
-    folder = NetworkFolder.of(flags.outputs)
-    metrics = training.train(
-        task,
-        images=flags.images,
-        split=flags.split,
-        base=flags.base,
-        folder=folder,
-        code=fingerprint.of_training(flags.architecture["name"]),
-        keep_weights=folder.weights in flags.outputs,
-    )
-    folder.write_metrics(metrics)
-    folder.remove_resume()
-
-
-def collect_networks(flags: argparse.Namespace) -> None:
-    """Gather the metrics and histories of a study's networks in two tables."""
-    from transferability import results
-
-    networks, evaluations = results.collect(
-        flags.study,
-        flags.results / "networks",
-        flags.splits,
-        flags.seeds,
-        flags.networks,
-        flags.score,
-        flags.omitted,
-    )
-    _write_table(networks, flags.table)
-    _write_table(evaluations, flags.evaluations)
-
-
-def read_published(flags: argparse.Namespace) -> None:
-    """Read the published networks of 2014 into a table like a study's."""
-    from transferability import published
-
-    networks = published.read(flags.study, flags.published, flags.class_splits)
-    _write_table(networks, flags.table)
-
-
-def estimate_effects(flags: argparse.Namespace) -> None:
-    """Estimate paired effects and the boost, with intervals."""
-    import numpy as np
-
-    from transferability import boost, effects, results
-
-    networks = read_table(flags.table)
-    correct = None
-    if flags.labels:
-        correct = results.correctness(flags.results / "networks", np.load(flags.labels))
-    _write_table(effects.paired_differences(networks), flags.differences)
-    _write_table(effects.estimate(networks, correct), flags.effects)
-    _write_table(boost.boost(networks, correct), flags.boost)
-
-
-def write_findings(flags: argparse.Namespace) -> None:
-    """Write what the numbers say, effect by effect, as a page."""
-    from transferability import files, findings
-
-    page = findings.page(read_table(flags.effects), read_table(flags.boost))
-    files.write_text(flags.page, page)
-
-
-def plot_transfer(flags: argparse.Namespace) -> None:
-    """Draw top-1 against n (figure 2 above, in the paper)."""
-    from transferability import figures
-
-    figures.save(figures.transfer(read_table(flags.table)), flags.figure)
-
-
-def plot_effects(flags: argparse.Namespace) -> None:
-    """Draw the effects against n (figure 2 below)."""
-    from transferability import figures
-
-    reference = read_table(flags.reference) if flags.reference else None
-    figures.save(figures.effects(read_table(flags.effects), reference), flags.figure)
-
-
-def plot_boost(flags: argparse.Namespace) -> None:
-    """Draw the boost by each estimator (table 1)."""
-    from transferability import figures
-
-    figures.save(figures.boost(read_table(flags.boost)), flags.figure)
-
-
-def plot_dissimilar(flags: argparse.Namespace) -> None:
-    """Draw dissimilar halves and random features (figure 3)."""
-    from transferability import figures
-
-    figures.save(
-        figures.dissimilar(read_table(flags.table), read_table(flags.effects)), flags.figure
-    )
-
-
-def plot_filters(flags: argparse.Namespace) -> None:
-    """Draw the first-layer filters of the bases."""
-    from transferability import architectures, checkpoint, figures
-
-    filters = {}
-    for path in flags.weights:
-        tensors, header, _ = checkpoint.load(path)
-        first = architectures.facts(header["architecture"]).layer_names[0]
-        filters[path.parent.name] = next(
-            tensor.numpy()
-            for name, tensor in tensors.items()
-            if name.startswith(f"{first}.") and tensor.ndim == 4
-        )
-    figures.save(figures.filters(filters), flags.figure)
-
-
-def plot_learning_curves(flags: argparse.Namespace) -> None:
-    """Draw top-1 and training loss against the epoch."""
-    from transferability import figures
-
-    figures.save(
-        figures.learning_curves(read_table(flags.table), read_table(flags.evaluations)),
-        flags.figure,
-    )
-
-
-def plot_cost(flags: argparse.Namespace) -> None:
-    """Draw the seconds that each network took."""
-    from transferability import figures
-
-    figures.save(figures.cost(read_table(flags.table)), flags.figure)
-
-
-def read_table(path: Path):
-    """A table as the project writes it; an empty cell is an empty text where texts are meant."""
-    import pandas as pd
-
-    return pd.read_csv(path, dtype={"source": str, "target_size": str}).fillna({"source": ""})
-
-
-def _write_table(table, path: Path) -> None:
-    from transferability import files
-
-    with files.whole(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+from transferability import commands
 
 
 class Section(dict):
@@ -210,14 +36,15 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
     top = argparse.ArgumentParser(prog="python -m transferability", description=__doc__)
     top.add_argument("--debug", action="store_true", help="show where in the code an error arose")
-    commands = top.add_subparsers(required=True, metavar="command")
+    subparsers = top.add_subparsers(required=True, metavar="command")
 
-    def command(function, **flags) -> None:
+    def command(function, **flags) -> argparse.ArgumentParser:
         name = function.__name__.replace("_", "-")
-        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        sub = subparsers.add_parser(name, help=function.__doc__, description=function.__doc__)
         sub.set_defaults(run=function)
         for flag, options in flags.items():
             sub.add_argument(f"--{flag.replace('_', '-')}", **{"required": True, **options})
+        return sub
 
     def path(text: str, **options) -> dict:
         return {"type": Path, "help": text, **options}
@@ -232,25 +59,42 @@ def parser() -> argparse.ArgumentParser:
     figure = path("the figure's file without suffix; .svg, .pdf and .png are written")
 
     command(
-        prepare_images,
+        commands.prepare_images,
         settings=section("the study's section dataset"),
         folder=path("folder of the image store to write"),
         workers={
             "type": _at_least_one,
             "default": 1,
             "required": False,
-            "help": "processes that draw",
+            "help": "processes that draw or read",
+        },
+        download={
+            "choices": ["yes", "no"],
+            "default": "no",
+            "required": False,
+            "help": "whether torchvision may download what is not there",
         },
     )
     command(
-        split_classes,
+        commands.split_classes,
         images=images,
         random={"type": int, "default": 0, "required": False, "help": "number of a random split"},
         groups=section("groups of a dissimilar split, by half", default=None, required=False),
-        split=path("the CSV file to write"),
+        grouped_by=path(
+            "CSV file with the group of each class, where the store does not hold it",
+            default=None,
+            required=False,
+        ),
+        published=path(
+            "CSV file of published splits, of which one has the name of the split to write",
+            default=None,
+            required=False,
+        ),
+        split=path("the CSV file to write; its name is the split's"),
     )
+    command(commands.layers).add_argument("study", **path("the study file"))
     command(
-        train,
+        commands.train,
         network={"help": "its name, such as baseA, B0B, A3B, B3B+, R5B"},
         images=images,
         split=path("CSV file of the class split; its name is the split's"),
@@ -271,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
         },
     )
     command(
-        collect_networks,
+        commands.collect_networks,
         study={"help": "name of the study"},
         results=path("folder of the study, results/<study>"),
         splits={"nargs": "+", "help": "names of the splits"},
@@ -288,14 +132,14 @@ def parser() -> argparse.ArgumentParser:
         evaluations=path("tables/evaluations.csv to write"),
     )
     command(
-        read_published,
+        commands.read_published,
         study={"help": "name of the study that they make up"},
         published=path("the published table, networks.csv"),
         class_splits=path("the published class splits, class_splits.csv"),
         table=path("tables/networks.csv to write"),
     )
     command(
-        estimate_effects,
+        commands.estimate_effects,
         table=table,
         results=path("folder of the study, results/<study>"),
         labels=path(
@@ -308,10 +152,12 @@ def parser() -> argparse.ArgumentParser:
         effects=path("tables/effects.csv to write"),
         boost=path("tables/boost.csv to write"),
     )
-    command(write_findings, effects=effects, boost=boost, page=path("the HTML file to write"))
-    command(plot_transfer, table=table, figure=figure)
     command(
-        plot_effects,
+        commands.write_findings, effects=effects, boost=boost, page=path("the HTML file to write")
+    )
+    command(commands.plot_transfer, table=table, figure=figure)
+    command(
+        commands.plot_effects,
         effects=effects,
         reference=path(
             "effects.csv of other networks, to stand behind these; left empty for none",
@@ -320,20 +166,21 @@ def parser() -> argparse.ArgumentParser:
         ),
         figure=figure,
     )
-    command(plot_boost, boost=boost, figure=figure)
-    command(plot_dissimilar, table=table, effects=effects, figure=figure)
+    command(commands.plot_boost, boost=boost, figure=figure)
+    command(commands.plot_dissimilar, table=table, effects=effects, figure=figure)
+    command(commands.plot_data_size, effects=effects, figure=figure)
     command(
-        plot_filters,
+        commands.plot_filters,
         weights=path("weights.safetensors of the bases", nargs="*"),
         figure=figure,
     )
     command(
-        plot_learning_curves,
+        commands.plot_learning_curves,
         table=table,
         evaluations=path("tables/evaluations.csv"),
         figure=figure,
     )
-    command(plot_cost, table=table, figure=figure)
+    command(commands.plot_cost, table=table, figure=figure)
     return top
 
 

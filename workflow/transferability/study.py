@@ -25,9 +25,14 @@ class StudyError(ValueError):
 
 
 def split_names(splits: dict) -> list[str]:
-    """The splits of a study: random0, random1, … and dissimilar."""
+    """The splits of a study: random0, random1, …, dissimilar, and those that were published."""
     names = [f"random{k}" for k in range(splits["random"])]
-    return names + ["dissimilar"] * (splits["dissimilar"] is not None)
+    return names + ["dissimilar"] * (splits["dissimilar"] is not None) + splits["published"]
+
+
+def input_size(study: dict) -> int:
+    """Height and width, in pixels, of what the networks see: the crop, or the stored size."""
+    return study["recipe"]["crop"] or study["dataset"]["image_size"]
 
 
 def layers(study: dict, layer_count: int) -> list[int]:
@@ -68,7 +73,7 @@ def _treatments(
 
 def recipe(study: dict, split: str, seed: int, name: str) -> dict:
     """The recipe by which one network is trained: the study's, its overrides, and twice the epochs
-    for a long base.
+    or iterations for a long base.
 
     Overrides apply in the order in which they stand; a later one wins.
     """
@@ -78,6 +83,8 @@ def recipe(study: dict, split: str, seed: int, name: str) -> dict:
             chosen.update(override["recipe"])
     if parse_name(name).kind == "long_base":
         chosen["epochs"] *= 2
+        if chosen["iterations"]:
+            chosen["iterations"] *= 2
     return chosen
 
 
@@ -108,42 +115,46 @@ def _wanted(key: str, value: object) -> list:
 
 
 def evaluations(recipe: dict) -> int:
-    """How many times a network is evaluated: each so many epochs, and after the last."""
-    return -(-recipe["epochs"] // recipe["evaluate_every"])
+    """How many times a network is evaluated: each so many epochs (iterations, where these are
+    given), and after the last."""
+    return -(-(recipe["iterations"] or recipe["epochs"]) // recipe["evaluate_every"])
 
 
 def check(
     study: dict,
     layer_names: Sequence[str],
     smallest_image: int,
-    classes: int,
+    classes: int | None,
     groups: Mapping[str, int],
-    images_per_class: int,
+    images_per_class: int | None,
 ) -> None:
     """Refuse what the schema cannot see: what architecture and dataset make impossible.
 
     `layer_names` and `smallest_image` (pixels) describe the architecture; `classes`, `groups` (with
-    the number of classes in each, at least) and `images_per_class` the dataset. Raises StudyError,
-    which names the key and what it allows.
+    the number of classes in each, at least) and `images_per_class` the dataset. What is None, only
+    reading the images tells, and the job that needs it checks it. Raises StudyError, which names
+    the key and what it allows.
     """
     if study["study"] == PUBLISHED:
         raise StudyError(
             f"study: {study['study']} is where the published results lie; choose another name"
         )
     _check_layers(study, layer_names)
-    _check_splits(study["splits"], classes, groups)
-    if study["dataset"]["image_size"] < smallest_image:
+    _check_splits(study["splits"], study["dataset"], classes, groups)
+    if input_size(study) < smallest_image:
+        key = "recipe.crop" if study["recipe"]["crop"] else "dataset.image_size"
         raise StudyError(
-            f"dataset.image_size: {study['dataset']['image_size']} pixels are too few for "
+            f"{key}: {input_size(study)} pixels are too few for "
             f"architecture {study['architecture']['name']}, which needs at least {smallest_image}"
         )
     for size in study["target_sizes"]:
-        if size != ALL_IMAGES and size > images_per_class:
+        if images_per_class is not None and size != ALL_IMAGES and size > images_per_class:
             raise StudyError(
                 f"target_sizes: {size} images a class are more than the dataset's smallest class "
                 f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
             )
     _check_overrides(study, len(layer_names))
+    _check_recipes(study)
     _check_omitted(study, len(layer_names))
     _check_score(study, len(layer_names))
 
@@ -153,6 +164,30 @@ def _check_overrides(study: dict, layer_count: int) -> None:
     is not."""
     for i, override in enumerate(study["overrides"]):
         _check_match(study, f"overrides[{i}].where", override["where"], layer_count)
+
+
+def _check_recipes(study: dict) -> None:
+    """What each network sees has to be there, and of one size, so that layers fit each other."""
+    stored, crop = study["dataset"]["image_size"], study["recipe"]["crop"]
+    if crop is not None and crop > stored:
+        raise StudyError(
+            f"recipe.crop: {crop} pixels are more than the images have; choose at most {stored}, "
+            f"or raise dataset.image_size (now {stored})"
+        )
+    for i, override in enumerate(study["overrides"]):
+        if override["recipe"].get("crop", crop) != crop:
+            raise StudyError(
+                f"overrides[{i}].recipe.crop: {override['recipe']['crop']} is not possible; all "
+                "networks of a study see images of one size, so set recipe.crop"
+            )
+    recipes = [("recipe", study["recipe"])]
+    recipes += [(f"overrides[{i}].recipe", o["recipe"]) for i, o in enumerate(study["overrides"])]
+    for key, chosen in recipes:
+        if {"crop", "resized_crop"} <= set(chosen.get("augment", [])):
+            raise StudyError(
+                f"{key}.augment: crop and resized_crop both choose the part of the image that is "
+                "seen; name one of them"
+            )
 
 
 def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> None:
@@ -184,11 +219,13 @@ def _check_score(study: dict, layer_count: int) -> None:
     if study["score"] != "mean_of_10_best":
         return
     for network in _all_networks(study, layer_count):
-        count = evaluations(recipe(study, *network))
+        of_network = recipe(study, *network)
+        count = evaluations(of_network)
         if count < 10:
+            length = "iterations" if of_network["iterations"] else "epochs"
             raise StudyError(
                 f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
-                f"{network[-1]} makes {count}; raise recipe.epochs, lower recipe.evaluate_every, "
+                f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
                 "or choose 'final'"
             )
 
@@ -217,22 +254,47 @@ def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
             )
 
 
-def _check_splits(splits: dict, classes: int, groups: Mapping[str, int]) -> None:
-    if not split_names(splits):
+def _check_splits(
+    splits: dict, dataset: Mapping, classes: int | None, groups: Mapping[str, int]
+) -> None:
+    names = split_names(splits)
+    if not names:
         raise StudyError(
             "splits: there is none; set splits.random to 1 or more, or name two groups in "
             "splits.dissimilar"
         )
-    if splits["random"] and classes < 4:
+    if splits["published"] and dataset["source"] != "imagenet":
+        raise StudyError(
+            f"splits.published: these part the classes of ILSVRC-2012, and dataset.source is "
+            f"{dataset['source']}; set dataset.source to imagenet, or splits.published to []"
+        )
+    twice = [name for name in splits["published"] if names.count(name) > 1]
+    if twice:
+        raise StudyError(
+            f"splits: {', '.join(twice)} would be drawn, since splits.random is "
+            f"{splits['random']}, and is among splits.published; set splits.random to 0 or name "
+            "other published splits"
+        )
+    if classes is not None and splits["random"] and classes < 4:
         raise StudyError(
             f"splits.random: the dataset has {classes} classes, and each half needs at least 2; "
             "raise dataset.classes to 4 or more, or set splits.random to 0"
         )
-    if splits["dissimilar"] is None:
-        return
+    if splits["dissimilar"] is not None:
+        _check_dissimilar(splits["dissimilar"], dataset, groups)
+
+
+def _check_dissimilar(halves: Mapping, dataset: Mapping, groups: Mapping[str, int]) -> None:
+    if not groups:
+        how = "take a source that has them"
+        if "groups" in dataset:
+            how = "name a CSV file with the columns class, group in dataset.groups"
+        elif dataset["source"] == "imagenet":
+            how = "the paper's natural and man-made halves are splits.published: [natman]"
+        raise StudyError(f"splits.dissimilar: the dataset has no groups; {how}")
     taken: dict[str, str] = {}
     for half in HALVES:
-        for group in as_groups(splits["dissimilar"][half]):
+        for group in as_groups(halves[half]):
             if group not in groups:
                 raise StudyError(
                     f"splits.dissimilar.{half}: the dataset has no group {group!r}; "
@@ -244,11 +306,12 @@ def _check_splits(splits: dict, classes: int, groups: Mapping[str, int]) -> None
                     "the two halves must not overlap, so name it in one of them"
                 )
             taken[group] = half
-        size = sum(groups[group] for group in as_groups(splits["dissimilar"][half]))
+        size = sum(groups[group] for group in as_groups(halves[half]))
         if size < 2:
             raise StudyError(
                 f"splits.dissimilar.{half}: these groups may hold {size} of the dataset's classes, "
-                "and a half needs at least 2; raise dataset.classes or name other groups"
+                "and a half needs at least 2; "
+                f"{'raise dataset.classes or ' if 'classes' in dataset else ''}name other groups"
             )
 
 

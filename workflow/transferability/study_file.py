@@ -78,6 +78,7 @@ def complete(config: dict | None) -> dict:
     """
     config = {} if config is None else copy.deepcopy(config)
     if isinstance(config, dict):
+        _write_out(config)
         _fill(config, _schema())
     errors = list(Validator(_schema()).iter_errors(config))
     # What is of the wrong type fails everything else that is asked of it, too.
@@ -89,7 +90,7 @@ def complete(config: dict | None) -> dict:
         raise StudyError("\n".join(dict.fromkeys(mistakes)))
     try:
         dataset = images.facts(config["dataset"])
-        architecture = architectures.facts(config["architecture"])
+        architecture = architectures.facts(config["architecture"], study.input_size(config))
     except ValueError as error:
         raise StudyError(str(error)) from error
     study.check(
@@ -106,6 +107,13 @@ def complete(config: dict | None) -> dict:
 @cache
 def _schema() -> dict:
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _write_out(config: dict) -> None:
+    """Put the section in place of its short form."""
+    architecture = config.get("architecture")
+    if isinstance(architecture, str) and ":" in architecture:
+        config["architecture"] = {"name": "own", "build": architecture}
 
 
 def _fill(instance: dict, schema: dict) -> None:
