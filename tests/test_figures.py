@@ -167,6 +167,21 @@ def test_learning_curves_average_replicates():
     assert len(ends) == 8
 
 
+def test_learning_curves_of_counted_iterations_are_drawn_against_these():
+    """Halves of different size are evaluated at other shares of an epoch, and still averaged."""
+    table = networks(seeds=(0, 1), noise=0.01)
+    told = evaluations_of(table).assign(iteration=lambda rows: 1000 * rows["epoch"])
+    told["epoch"] *= np.where(told["seed"] == 1, 0.4, 0.5)
+    figure = figures.learning_curves(table, told)
+    assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration"}
+    (base,) = [line for line in figure.axes[3].get_lines() if line.get_color() == "#000000"]
+    np.testing.assert_array_equal(base.get_xdata(), [1000, 2000, 3000, 4000, 5000])
+
+
+def test_filters_without_a_colour_convolution_say_so():
+    assert "three colours" in words(figures.filters({}))
+
+
 def test_random_features_have_vertical_axes_of_their_own_and_epochs_are_whole():
     figure = figures.learning_curves(networks(), evaluations_of(networks()))
     bases, *others, random = figure.axes[:6]

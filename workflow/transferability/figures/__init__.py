@@ -2,6 +2,7 @@
 
 from transferability.figures.boost import boost
 from transferability.figures.cost import cost
+from transferability.figures.data_size import data_size
 from transferability.figures.dissimilar import dissimilar
 from transferability.figures.effects import effects
 from transferability.figures.filters import filters
@@ -12,6 +13,7 @@ from transferability.figures.transfer import transfer
 __all__ = [
     "boost",
     "cost",
+    "data_size",
     "dissimilar",
     "effects",
     "filters",

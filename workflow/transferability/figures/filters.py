@@ -40,7 +40,7 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
     have another shape.
     """
     if not bases:
-        return empty("This study has no bases.")
+        return empty("No base of this study has a convolution that sees the images' three colours.")
     for name, weights in bases.items():
         if weights.ndim != 4 or weights.shape[1] != 3:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Top-1 and training loss against epoch, a small panel for each treatment."""
+"""Top-1 and training loss as training went on, a small panel for each treatment."""
 
 import pandas as pd
 import seaborn as sns
@@ -29,17 +29,25 @@ BASES = {"base": ("baseB", "-"), "long_base": ("base2B", (0, (1, 1)))}
 KEY = ["split", "seed", "network"]
 
 
+def time_of(evaluations: pd.DataFrame) -> str:
+    """What the evaluations are drawn against: epochs, or iterations where these were counted, since
+    halves of different size are evaluated at different shares of an epoch then."""
+    return "epoch" if (evaluations["epoch"] % 1 == 0).all() else "iteration"
+
+
 def curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
-    """What the networks are, beside each of their evaluations; top-1 in %."""
-    told = evaluations[[*KEY, "epoch", *METRICS]].assign(top1=100 * evaluations["top1"])
-    return networks.drop(columns=[*METRICS, "epoch"], errors="ignore").merge(told, on=KEY)
+    """What the networks are, beside each of their evaluations; top-1 in %, and when as `time`."""
+    told = evaluations[[*KEY, *METRICS]].assign(
+        top1=100 * evaluations["top1"], time=evaluations[time_of(evaluations)]
+    )
+    return networks.drop(columns=list(METRICS)).merge(told, on=KEY)
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
-    """The mean over replicates against epoch, with its t interval as a band."""
-    mean = means(rows, metric, also=("epoch",))
-    axes.plot(mean["epoch"], mean["mean"], color=colour, linestyle=dashes, lw=1)
-    axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
+    """The mean over replicates against time, with its t interval as a band."""
+    mean = means(rows, metric, also=("time",))
+    axes.plot(mean["time"], mean["mean"], color=colour, linestyle=dashes, lw=1)
+    axes.fill_between(mean["time"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
 
 
 def _draw_row(
@@ -81,12 +89,13 @@ def _interval_words(panels: list[Panel], networks: pd.DataFrame) -> str:
 
 @styled
 def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure:
-    """Validation top-1 (%) and training loss against epoch, for each treatment; n in colour.
+    """Validation top-1 (%) and training loss against epochs or iterations, for each treatment; n in
+    colour.
 
     `evaluations` has a row for each evaluation of each (split, seed, network), with the columns
-    epoch, top1 (fraction) and train_loss. With several replicates, means with t intervals. Two
-    rows of panels for each kind of split, target size and, except on random splits, target.
-    Raises ValueError when a column is missing or a network is listed twice.
+    epoch, iteration, top1 (fraction) and train_loss. With several replicates, means with t
+    intervals. Two rows of panels for each kind of split, target size and, except on random splits,
+    target. Raises ValueError when a column is missing or a network is listed twice.
     """
     table = trained(networks)
     if table.empty or evaluations.empty:
@@ -119,7 +128,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title)
     for axes in grid[-1]:
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(time_of(evaluations))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in grid.ravel():
         axes.spines[["top", "right"]].set_visible(False)
