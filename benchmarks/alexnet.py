@@ -1,0 +1,123 @@
+"""How fast AlexNet trains on photographs, against a plain loop.
+
+    python benchmarks/alexnet.py
+
+torchvision's AlexNet at 224 × 224, from the same JPEGs of 500 × 375, in batches of 128, whole
+epochs: by `training.train` from the store, and by a loop of the kind of torchvision's reference
+script (ImageFolder through a DataLoader of 2 processes, SGD, fp32). Both augment by a random
+resized crop and mirroring. Images a second are those of the epochs; processor time is that of all,
+start and evaluation too. The plain loop once more from a batch that is there shows what loading
+takes of it.
+"""
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import loading
+import machine
+import photographs
+import preparation
+import torch
+import turns
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Subset
+from torchvision.datasets import ImageFolder
+from torchvision.models import alexnet
+
+from transferability import classes, study_file, training
+from transferability.images.store import open_store
+from transferability.network_folder import NetworkFolder
+from transferability.task import Task
+
+BATCH, CROP = loading.BATCH, loading.CROP
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4
+ARCHITECTURE = {"name": "torchvision", "model": "alexnet"}
+
+
+def recipe(epochs: int, precision: str) -> dict:
+    """The recipe of the plain loop, as far as it has one; precision auto or fp32."""
+    given = {
+        **{"epochs": epochs, "evaluate_every": epochs, "batch_size": BATCH, "crop": CROP},
+        **{"augment": ["resized_crop", "mirror"], "precision": precision, "device": "cpu"},
+        **{"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "nesterov": False},
+        **{"weight_decay": WEIGHT_DECAY, "decay_biases": True, "schedule": "step", "warmup": 0},
+    }
+    dataset = {"image_size": preparation.STORED}
+    return study_file.complete({"dataset": dataset, "recipe": given})["recipe"]
+
+
+def train(store: Path, split: Path, folder: Path, wanted: dict) -> float:
+    """Seconds of the epochs of a training of this project."""
+    task = Task.of("baseB", split.stem, 0, ARCHITECTURE, wanted)
+    metrics = training.train(task, store, split, None, NetworkFolder(folder), "code", False)
+    NetworkFolder(folder).remove_resume()
+    return metrics["seconds"]
+
+
+def train_plainly(batches: Iterable, classes: int, epochs: int) -> float:
+    """Seconds of the epochs of a plain loop over batches of images and labels."""
+    model = alexnet(num_classes=classes).train()
+    optimizer = torch.optim.SGD(
+        model.parameters(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+    )
+    start = time.perf_counter()
+    for _ in range(epochs):
+        for images, labels in batches:
+            loss = F.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=4, help="steps in an epoch")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of each training")
+    parser.add_argument("--repeats", type=int, default=3, help="the median of so many")
+    flags = parser.parse_args()
+    logging.disable(logging.INFO)
+    torch.set_num_threads(preparation.WORKERS)
+    in_half = preparation.CLASSES // 2
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        photos, split = place / "photos", place / "random0.csv"
+        # One image of each class is held back for validation.
+        images_per_class = -(-flags.steps * BATCH // in_half) + 1
+        photographs.write(photos, preparation.CLASSES, images_per_class, preparation.WORKERS)
+        store = preparation.prepare(photos, place / "store", "warp")
+        names = open_store(store).classes
+        split_classes = {name: "B" if i < in_half else "A" for i, name in enumerate(names)}
+        classes.write(split_classes, split)
+
+        files = ImageFolder(photos, loading.augmented())
+        learned = Subset(files, range(flags.steps * BATCH))
+        loader = DataLoader(
+            learned, BATCH, shuffle=True, num_workers=preparation.WORKERS, drop_last=True
+        )
+        ready = [(torch.randn(BATCH, 3, CROP, CROP), torch.arange(BATCH) % in_half)] * flags.steps
+        actions: dict[str, turns.Action] = {
+            f"this project, {precision}": lambda precision=precision: train(
+                store, split, place / precision, recipe(flags.epochs, precision)
+            )
+            for precision in ("auto", "fp32")
+        }
+        actions["plain loop"] = lambda: train_plainly(loader, in_half, flags.epochs)
+        actions["plain loop, without loading"] = lambda: train_plainly(ready, in_half, flags.epochs)
+        print(machine.described())
+        images = flags.epochs * flags.steps * BATCH
+        print(
+            f"AlexNet, {flags.epochs} epochs of {flags.steps} steps of {BATCH} images, "
+            f"{preparation.WORKERS} threads, median of {flags.repeats}"
+        )
+        measured = turns.take_turns(actions, images, flags.repeats)
+        turns.print_table("training", measured, "plain loop")
+
+
+if __name__ == "__main__":
+    main()

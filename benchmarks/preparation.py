@@ -1,0 +1,79 @@
+"""How fast a store is made of JPEGs, against decoding them alone.
+
+    python benchmarks/preparation.py
+
+2,000 JPEGs of 500 × 375 pixels are decoded, resized to 256 × 256 and written as a store, and, in
+turn, only decoded, by as many processes. The goal is a preparation at the speed of decoding. Both
+start their processes; what that takes stands beside them.
+"""
+
+import argparse
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import machine
+import photographs
+import turns
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import fingerprint, study_file  # noqa: E402
+from transferability.images import folder, processes, reading, store  # noqa: E402
+
+CLASSES, STORED, WORKERS = 10, 256, 2
+BLOCK = 64
+"""Images that a process is given at a time, as by the preparation."""
+
+
+def prepare(photos: Path, place: Path, resize: str) -> Path:
+    """Make a store as the command prepare-images does; its folder."""
+    dataset = {"source": "folder", "path": str(photos), "resize": resize, "image_size": STORED}
+    # All but one image of each class are for training.
+    asked = study_file.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
+    code = fingerprint.of_images("folder")
+    album = folder.read(asked, WORKERS)
+    with reading.finished(album, place, asked, WORKERS, code) as collection:
+        store.write(collection, place, asked)
+    return place
+
+
+def decode(files: list[Path]) -> None:
+    """Decode the files, and nothing else, by as many processes as prepare a store."""
+    blocks = [files[first : first + BLOCK] for first in range(0, len(files), BLOCK)]
+    # Of no files too, so that all processes start.
+    blocks = blocks or [[]] * WORKERS
+    with processes.pool(WORKERS) as pool:
+        list(pool.map(photographs.decode, blocks))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=2000, help="JPEGs, about so many")
+    parser.add_argument("--repeats", type=int, default=5, help="the median of so many")
+    flags = parser.parse_args()
+    logging.disable(logging.INFO)
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        photos = place / "photos"
+        sizes = photographs.write(photos, CLASSES, flags.images // CLASSES, WORKERS)
+        files = photographs.files_in(photos)
+        print(machine.described())
+        print(f"{photographs.described(sizes)}; {WORKERS} processes, median of {flags.repeats}")
+        measured = turns.take_turns(
+            {
+                "decoding": lambda: decode(files),
+                "store, resize: warp": lambda: prepare(photos, place / "warp", "warp"),
+                "store, resize: crop": lambda: prepare(photos, place / "crop", "crop"),
+                "starting processes": lambda: decode([]),
+            },
+            len(files),
+            flags.repeats,
+        )
+        turns.print_table("preparation", measured, "decoding")
+
+
+if __name__ == "__main__":
+    main()
