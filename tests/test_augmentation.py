@@ -24,6 +24,12 @@ PLACED = PLACES.expand(COUNT, SIZE, SIZE, 3).contiguous()
 KINDS = ["crop", "mirror", "resized_crop", "colour_jitter"]
 
 
+@pytest.fixture(autouse=True, params=[views.LARGE, 0], ids=["at once", "one by one"])
+def _both_ways(request, monkeypatch):
+    """As a CPU sees small images, and as it sees large ones."""
+    monkeypatch.setattr(views, "LARGE", request.param)
+
+
 def drawn(
     augment: list[str], crop: int | None = None, stream: Stream = STREAM, number: int = 0
 ) -> Augmentation:
@@ -148,10 +154,46 @@ def test_a_box_is_resized_as_torchvision_does_it(box, size):
     mirrored = torch.tensor([False, True])
     found = views.resampled(boxes, mirrored, (40, 40), (size, size))(images)
     expected = torchvision.resized_crop(
-        images.permute(0, 3, 1, 2).float(), *box, [size, size], antialias=True
+        images.permute(0, 3, 1, 2), *box, [size, size], antialias=True
     ).permute(0, 2, 3, 1)
-    torch.testing.assert_close(found[0], expected[0], atol=1e-3, rtol=1e-4)
-    torch.testing.assert_close(found[1], expected[1].flip(1), atol=1e-3, rtol=1e-4)
+    assert found.dtype == torch.uint8
+    assert (found[0].int() - expected[0].int()).abs().max() <= 1
+    assert (found[1].int() - expected[1].flip(1).int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("kinds", [["crop", "mirror"], ["mirror"], ["resized_crop", "mirror"]])
+def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
+    images, recipe = random_images(20, 64), {"augment": kinds, "crop": 56}
+    made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
+    seen = []
+    for large in (0, 10**6):
+        monkeypatch.setattr(views, "LARGE", large)
+        view = made.view(slice(0, 20))
+        assert isinstance(view, views.Boxes) == (large == 0)
+        seen.append(view(images).int())
+    assert (seen[0] - seen[1]).abs().max() <= ("resized_crop" in kinds)
+
+
+@pytest.mark.parametrize("kind", ["crop", "resized_crop"])
+def test_what_is_seen_does_not_depend_on_the_number_of_threads(kind):
+    images, made = (
+        random_images(20, 64),
+        Augmentation({"augment": [kind, "mirror"], "crop": 56}, (64, 64), 20, STREAM, 0, CPU),
+    )
+    before, seen = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            seen.append(made.view(slice(0, 20))(images))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(some, seen[0]) for some in seen)
+
+
+def test_threads_that_share_a_batch_have_no_threads_of_their_own():
+    pool = views._pool(3)
+    assert {pool.submit(torch.get_num_threads).result() for _ in range(9)} == {1}
 
 
 OPERATIONS = [

@@ -72,18 +72,11 @@ class Augmentation:
 
     def view(self, here: slice) -> views.View:
         """What is seen of the images that stand `here` in the epoch's order."""
-        height, width = self.seen
+        if not self.kinds & {"crop", "mirror", "resized_crop"}:
+            return views.plain(self.stored, self.seen)
         if "resized_crop" in self.kinds:
             return views.resampled(self.boxes[here], self.mirrored[here], self.stored, self.seen)
-        if not self.kinds & {"crop", "mirror"}:
-            return views.plain(self.stored, self.seen)
-        columns = torch.arange(width, device=self.device)
-        mirrored, corners = self.mirrored[here, None], self.corners[here]
-        columns = torch.where(mirrored, columns.flip(0), columns) + corners[:, 1:]
-        rows = torch.arange(height, device=self.device) + corners[:, :1]
-        return views.Window(
-            rows.clamp_(0, self.stored[0] - 1), columns.clamp_(0, self.stored[1] - 1)
-        )
+        return views.window(self.corners[here], self.mirrored[here], self.stored, self.seen)
 
     def colours(self, images: torch.Tensor, here: slice) -> torch.Tensor:
         """The images that stand `here`, b×h×w×3 with values from 0 to 255, in other colours."""

@@ -35,7 +35,13 @@ class Resident:
             yield from self.tensor.split(batch_size)
             return
         for chosen in order.to(self.tensor.device).split(batch_size):
-            yield self.tensor.index_select(0, chosen)
+            yield self._gathered(chosen)
+
+    def _gathered(self, chosen: torch.Tensor) -> torch.Tensor:
+        if self.tensor.device.type != "cpu" or self.tensor.dtype != torch.uint8:
+            return self.tensor.index_select(0, chosen)
+        batch = _empty((len(chosen), *self.tensor.shape[1:]), pinned=False)
+        return torch.index_select(self.tensor, 0, chosen, out=batch)
 
 
 @dataclass(frozen=True)
