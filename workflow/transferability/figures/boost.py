@@ -33,6 +33,7 @@ from transferability.intervals import (
     OVER_SPLITS,
     UNPAIRED,
 )
+from transferability.wording import layer_ranges
 
 TREATED, CONTROL = LOOKS["transfer", True].label, LOOKS["selffer", True].label
 ESTIMATORS = {
@@ -174,15 +175,8 @@ def _gain(row: pd.Series) -> str:
 
 def _layers(rows: pd.DataFrame) -> str:
     """The n of a group of rows, of which a study may have some only: `n = 1–3, 7`."""
-    runs: list[list[int]] = []
-    for n in map(int, str(rows["n"].iloc[0]).split()):
-        if runs and n == runs[-1][-1] + 1:
-            runs[-1].append(n)
-        else:
-            runs.append([n])
-    # A run of two is no shorter as a range.
-    texts = [f"{r[0]}–{r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs]
-    return textwrap.fill(f"$n$ = {', '.join(texts)}", 15)
+    numbers = map(int, str(rows["n"].iloc[0]).split())
+    return textwrap.fill(f"$n$ = {', '.join(layer_ranges(numbers))}", 15)
 
 
 def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:

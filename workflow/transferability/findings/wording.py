@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from transferability.wording import layer_ranges
+
 # Below this, a difference in top-1 is zero and what is left of it rounding.
 AT_ZERO = 1e-9
 
@@ -51,18 +53,8 @@ def listed(words: Iterable[str]) -> str:
 
 
 def layers(numbers: Iterable[int]) -> str:
-    """1–3, 6 and 7: three or more layers in a row are written as a range."""
-    runs: list[list[int]] = []
-    for n in sorted(numbers):
-        if runs and runs[-1][-1] == n - 1:
-            runs[-1].append(n)
-        else:
-            runs.append([n])
-    return listed(
-        text
-        for run in runs
-        for text in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run))
-    )
+    """1–3, 6 and 7."""
+    return listed(layer_ranges(numbers))
 
 
 def at_n(rows: pd.DataFrame) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from transferability.images import pictures
 from transferability.images.blocks import Pictures
 from transferability.images.groups import some
+from transferability.images.reading import Album
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +146,24 @@ def held_back(images: Sequence[str], share: float, seed: int, name: str) -> list
     return sorted(order[: min(max(round(count * share), 1), count - 1)])
 
 
-def as_pictures(root: Path, files: Mapping[str, Files], size: int, resize: str) -> Pictures:
+def album(
+    root: Path,
+    train: Mapping[str, Files],
+    validation: Mapping[str, Files],
+    settings: Mapping[str, Any],
+) -> Album:
+    """The files of both parts, of the same classes, as a collection that is read one by one."""
+    size, resize = settings["image_size"], settings["resize"]
+    return Album(
+        # Groups are for parting the classes, and stay out of the store.
+        classes=[(name, "") for name in train],
+        image_size=(size, size),
+        train=_as_pictures(root, train, size, resize),
+        validation=_as_pictures(root, validation, size, resize),
+    )
+
+
+def _as_pictures(root: Path, files: Mapping[str, Files], size: int, resize: str) -> Pictures:
     """The files of all classes, class by class, as images to be read into a store."""
     counts = [len(of_class.names) for of_class in files.values()]
     return Pictures(

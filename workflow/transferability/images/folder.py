@@ -30,7 +30,6 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
     Raises ValueError if the folder is not there or has another form.
     """
     from transferability.images import class_folders
-    from transferability.images.reading import Album
 
     root = Path(settings["path"])
     if not root.is_dir():
@@ -50,14 +49,7 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
         train, validation = class_folders.parted(
             class_folders.files_by_class(root), settings["validation"], settings["seed"]
         )
-    size, resize = settings["image_size"], settings["resize"]
-    return Album(
-        # Groups are for parting the classes, and stay out of the store.
-        classes=[(name, "") for name in train],
-        image_size=(size, size),
-        train=class_folders.as_pictures(root, train, size, resize),
-        validation=class_folders.as_pictures(root, validation, size, resize),
-    )
+    return class_folders.album(root, train, validation, settings)
 
 
 def _misses(what: str, root: Path) -> ValueError:

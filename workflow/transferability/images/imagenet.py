@@ -36,7 +36,6 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
     """
     from transferability.images import class_folders
     from transferability.images.groups import some
-    from transferability.images.reading import Album
 
     root = Path(settings["path"])
     if not root.is_dir():
@@ -57,13 +56,7 @@ def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
         class_folders.check_same(root, train, validation, validation_names[0])
     else:
         validation = _by_kit(root, validation_names[0], list(train))
-    size, resize = settings["image_size"], settings["resize"]
-    return Album(
-        classes=[(name, "") for name in train],
-        image_size=(size, size),
-        train=class_folders.as_pictures(root, train, size, resize),
-        validation=class_folders.as_pictures(root, validation, size, resize),
-    )
+    return class_folders.album(root, train, validation, settings)
 
 
 def _by_kit(root: Path, folder: str, wnids: list[str]) -> "dict[str, Files]":
