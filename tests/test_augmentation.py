@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as torchvision
 
-from transferability import augmentation, views
+from transferability import augmentation, threads, views
 from transferability.augmentation import Augmentation
 from transferability.streams import Stream
 
@@ -24,10 +24,10 @@ PLACED = PLACES.expand(COUNT, SIZE, SIZE, 3).contiguous()
 KINDS = ["crop", "mirror", "resized_crop", "colour_jitter"]
 
 
-@pytest.fixture(autouse=True, params=[views.LARGE, 0], ids=["at once", "one by one"])
+@pytest.fixture(autouse=True, params=[threads.LARGE, 0], ids=["at once", "one by one"])
 def _both_ways(request, monkeypatch):
     """As a CPU sees small images, and as it sees large ones."""
-    monkeypatch.setattr(views, "LARGE", request.param)
+    monkeypatch.setattr(threads, "LARGE", request.param)
 
 
 def drawn(
@@ -37,9 +37,14 @@ def drawn(
     return Augmentation(recipe, (SIZE, SIZE), COUNT, stream, number, CPU)
 
 
+def recoloured(made: Augmentation, images: torch.Tensor, here: slice) -> torch.Tensor:
+    colours = made.colours(here)
+    return colours(images) if colours else images
+
+
 def augmented(augment: list[str], *arguments: object, **named: object) -> torch.Tensor:
     made, all_of_them = drawn(augment, *arguments, **named), slice(0, COUNT)
-    return made.colours(made.view(all_of_them)(PLACED), all_of_them)
+    return recoloured(made, made.view(all_of_them)(PLACED), all_of_them)
 
 
 def random_images(count: int, size: int) -> torch.Tensor:
@@ -98,7 +103,7 @@ def test_with_colours_added_crops_stay_what_they_were_and_colours_too():
     crops = augmented(["crop"], crop=12)
     alone = drawn(["colour_jitter"])
     both = augmented(["crop", "colour_jitter"], crop=12)
-    assert torch.equal(both, alone.colours(crops, slice(0, COUNT)))
+    assert torch.equal(both, recoloured(alone, crops, slice(0, COUNT)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,7 +119,7 @@ def test_augmentation_does_not_depend_on_the_batch_size(kind):
     whole, made = augmented([kind]), drawn([kind])
     for start in range(0, COUNT, 150):
         here = slice(start, min(start + 150, COUNT))
-        batch = made.colours(made.view(here)(PLACED[here]), here)
+        batch = recoloured(made, made.view(here)(PLACED[here]), here)
         torch.testing.assert_close(batch, whole[here])
 
 
@@ -167,7 +172,7 @@ def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
     made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
     seen = []
     for large in (0, 10**6):
-        monkeypatch.setattr(views, "LARGE", large)
+        monkeypatch.setattr(threads, "LARGE", large)
         view = made.view(slice(0, 20))
         assert isinstance(view, views.Boxes) == (large == 0)
         seen.append(view(images).int())
@@ -192,7 +197,7 @@ def test_what_is_seen_does_not_depend_on_the_number_of_threads(kind):
 
 
 def test_threads_that_share_a_batch_have_no_threads_of_their_own():
-    pool = views._pool(3)
+    pool = threads._pool(3)
     assert {pool.submit(torch.get_num_threads).result() for _ in range(9)} == {1}
 
 

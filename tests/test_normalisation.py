@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from transferability import checkpoint, image_sets, image_statistics, normalisation, views
+from transferability import (
+    checkpoint,
+    image_sets,
+    image_statistics,
+    normalisation,
+    threads,
+    views,
+)
 from transferability.entry import ImageEntry
 from transferability.images.store import Store
 from transferability.streams import Stream
@@ -64,6 +71,16 @@ def test_channels_give_the_bits_of_a_difference_times_a_scale(store, floating):
     assert torch.equal(normalise(images, views.whole).permute(0, 2, 3, 1), expected)
 
 
+def test_channels_one_by_one_give_the_same_bits_as_at_once(store):
+    images = half(store)
+    corners = torch.arange(80).view(40, 2) % 3
+    mirrored = torch.arange(40) % 2 == 0
+    boxes = views.Boxes(torch.cat([corners, torch.full((40, 2), 6)], 1), mirrored, (6, 6))
+    normalise = normalisation.normalisation("channels", store, HALF)
+    expected = (boxes(images).float() - normalise.mean) * normalise.scale
+    assert torch.equal(normalise(images, boxes).permute(0, 2, 3, 1), expected)
+
+
 def test_one_colour_alone_is_only_centred(tmp_path):
     store = a_store(tmp_path, np.full((50, 2, 2, 3), 7, np.uint8))
     normalised = normalisation.normalisation("channels", store, HALF)(half(store), views.whole)
@@ -84,12 +101,12 @@ def test_none_leaves_pixels_as_they_are(store):
     assert not (store.folder / "statistics").exists()
 
 
-@pytest.mark.parametrize("large", [views.LARGE, 0])
+@pytest.mark.parametrize("large", [threads.LARGE, 0])
 @pytest.mark.parametrize("augment", [["crop", "mirror"], ["resized_crop", "mirror"], ["mirror"]])
 def test_the_mean_image_is_cropped_and_mirrored_along_with_the_image(
     store, monkeypatch, augment, large
 ):
-    monkeypatch.setattr(views, "LARGE", large)
+    monkeypatch.setattr(threads, "LARGE", large)
     # Every image is the mean image, so that nothing is left wherever it is cropped.
     mean = store.train_images[:1].repeat(50, axis=0)
     store = replace(store, train_images=mean)

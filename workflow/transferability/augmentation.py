@@ -6,7 +6,7 @@ stay as they were.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import permutations
 
 import torch
@@ -78,11 +78,12 @@ class Augmentation:
             return views.resampled(self.boxes[here], self.mirrored[here], self.stored, self.seen)
         return views.window(self.corners[here], self.mirrored[here], self.stored, self.seen)
 
-    def colours(self, images: torch.Tensor, here: slice) -> torch.Tensor:
-        """The images that stand `here`, b×h×w×3 with values from 0 to 255, in other colours."""
+    def colours(self, here: slice) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """What gives the images that stand `here`, b×h×w×3 with values from 0 to 255, other
+        colours; None where they keep theirs."""
         if self.jitter is None:
-            return images
-        return jittered(images.float(), self.jitter[here], self.turns[here])
+            return None
+        return lambda images: jittered(images.float(), self.jitter[here], self.turns[here])
 
 
 def boxes(uniform: torch.Tensor, stored: tuple[int, int]) -> torch.Tensor:

@@ -25,7 +25,7 @@ class ImageEntry:
 
     def plain(self, images: torch.Tensor) -> torch.Tensor:
         """Without augmentation, as validation images are seen."""
-        return self.normalise(self.plain_view(images), self.plain_view)
+        return self.normalise(images, self.plain_view)
 
     def drawn(self, count: int, stream: Stream, epoch: int, device: torch.device) -> Drawn:
         """With the augmentation of an epoch of so many images."""
@@ -34,8 +34,7 @@ class ImageEntry:
         augmentation = Augmentation(self.recipe, self.stored, count, stream, epoch, device)
 
         def seen(images: torch.Tensor, here: slice) -> torch.Tensor:
-            view = augmentation.view(here)
-            return self.normalise(augmentation.colours(view(images), here), view)
+            return self.normalise(images, augmentation.view(here), augmentation.colours(here))
 
         return seen
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from transferability import memory
 from transferability.streams import Stream
 
 READERS = 4
@@ -181,11 +182,10 @@ def read_ahead(
 
 
 def _empty(shape: tuple[int, ...], pinned: bool) -> torch.Tensor:
-    """Memory for a batch. numpy's, since torch asks for aligned pieces, which the C library cannot
-    put where others were, so that it comes to hold several times what is in use."""
+    """Memory for a batch."""
     if pinned:
         return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-    return torch.from_numpy(np.empty(shape, np.uint8))
+    return memory.empty(shape, torch.uint8)
 
 
 def _copied_to(device: torch.device, batches: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:

@@ -4,18 +4,36 @@ Each half has statistics of its own, from its training images, as each had its o
 2014; what a network copies sees the other half's images normalised as the other half's.
 """
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import torch
 from torch import nn
 
-from transferability import image_statistics, views
+from transferability import image_statistics, memory, views
 from transferability.devices import channels_first
 from transferability.images.store import Store
 
+Colours = Callable[[torch.Tensor], torch.Tensor]
+"""Takes pixels b×h×w×3 (0 to 255) to others."""
 
-class Channels(nn.Module):
-    """Pixels b×h×w×3 (0 to 255) → b×3×h×w float32, with mean 0 and standard deviation 1 in each
-    channel over the images of the statistics."""
+
+class Normalisation(nn.Module):
+    """Images b×H×W×3 (0 to 255), through a view and in other colours → b×3×h×w float32."""
+
+    def forward(
+        self, images: torch.Tensor, view: views.View, colours: Colours | None = None
+    ) -> torch.Tensor:
+        pixels = view(images)
+        return channels_first(self.of_pixels(colours(pixels) if colours else pixels, view))
+
+    def of_pixels(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
+        """Of what is seen, b×h×w×3; float32 of the same shape."""
+        raise NotImplementedError
+
+
+class Channels(Normalisation):
+    """With mean 0 and standard deviation 1 in each channel over the images of the statistics."""
 
     def __init__(self, mean: torch.Tensor, deviation: torch.Tensor):
         super().__init__()
@@ -23,43 +41,63 @@ class Channels(nn.Module):
         # One colour alone has no deviation; it is then only centred.
         self.register_buffer("scale", (1 / deviation.clamp_min(1)).float())
 
-    def forward(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
-        # A row at a time: over the three values of a pixel alone, a loop takes three times as long.
-        width = pixels.shape[2]
-        rows = _floats(pixels).flatten(2)
-        rows.sub_(self.mean.repeat(width)).mul_(self.scale.repeat(width))
-        return channels_first(rows.unflatten(2, (width, 3)))
+    def forward(
+        self, images: torch.Tensor, view: views.View, colours: Colours | None = None
+    ) -> torch.Tensor:
+        if isinstance(view, views.Boxes) and colours is None:
+            return channels_first(self._one_by_one(images, view))
+        return super().forward(images, view, colours)
+
+    def of_pixels(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
+        mean, scale = self._of_rows(pixels.shape[2])
+        return _floats(pixels).flatten(2).sub_(mean).mul_(scale).view(pixels.shape)
+
+    def _of_rows(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and scale of a row of so many pixels: over the three values of one pixel alone, a
+        loop takes three times as long."""
+        return self.mean.repeat(width), self.scale.repeat(width)
+
+    def _one_by_one(self, images: torch.Tensor, view: views.Boxes) -> torch.Tensor:
+        """The same, each image on its own: on its way it stays in the processor's cache, and memory
+        would make each step as slow as the last."""
+        height, width = view.seen
+        mean, scale = self._of_rows(width)
+        normalised = memory.empty((len(images), height, width, 3), torch.float32)
+
+        def normalise(seen: Iterable[tuple[int, torch.Tensor]]) -> None:
+            rows = torch.empty(height, width * 3)
+            for number, image in seen:
+                rows.copy_(image.flatten(1)).sub_(mean)
+                torch.mul(rows, scale, out=normalised[number].flatten(1))
+
+        view.share(images, normalise)
+        return normalised
 
 
-class MeanImage(nn.Module):
-    """Pixels b×h×w×3 (0 to 255) less the mean image (H×W×3) seen through their view, so that it is
-    cropped along with them, as Caffe does it → b×3×h×w float32."""
+class MeanImage(Normalisation):
+    """Less the mean image (H×W×3) seen through the same view, so that it is cropped along with
+    them, as Caffe does it."""
 
     def __init__(self, mean: torch.Tensor):
         super().__init__()
         self.register_buffer("mean", mean)
 
-    def forward(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
-        seen = view(self.mean.expand(len(pixels), *self.mean.shape))
-        return channels_first(_floats(pixels).sub_(seen))
+    def of_pixels(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
+        return _floats(pixels).sub_(view(self.mean.expand(len(pixels), *self.mean.shape)))
 
 
-class Unchanged(nn.Module):
-    """Pixels b×h×w×3 → b×3×h×w float32, from 0 to 255 as they are."""
+class Unchanged(Normalisation):
+    """From 0 to 255 as they are."""
 
-    def forward(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
-        return channels_first(_floats(pixels))
+    def of_pixels(self, pixels: torch.Tensor, view: views.View) -> torch.Tensor:
+        return _floats(pixels)
 
 
 def _floats(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels as float32, from bytes in memory of their own.
-
-    On a CPU in numpy's: it asks the system for large pages, and to be given small ones would take
-    longer than to write them.
-    """
+    """Pixels as float32, from bytes in memory of their own."""
     if pixels.device.type != "cpu" or pixels.is_floating_point():
         return pixels.float()
-    return torch.from_numpy(np.empty(pixels.shape, np.float32)).copy_(pixels)
+    return memory.empty(pixels.shape, torch.float32).copy_(pixels)
 
 
 def normalisation(kind: str, store: Store, indices: np.ndarray) -> nn.Module:

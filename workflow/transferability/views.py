@@ -3,29 +3,19 @@
 A view takes images b×H×W×C to b×h×w×C; a mean image, seen through the view of a batch, stays in
 step with it.
 
-On a CPU large images are cut and resized one by one, each in one of a few threads: what is right
-for a GPU and for small images, indices and weights for all pixels of a batch at once, would take
-it up to ten times as long.
+On a CPU large images are cut and resized one by one: what is right for a GPU and for small images,
+indices and weights for all pixels of a batch at once, would take it up to ten times as long.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from threading import Barrier
 
-import numpy as np
 import torch
 from torch.nn import functional
 
+from transferability import memory, threads
+
 View = Callable[[torch.Tensor], torch.Tensor]
-
-LARGE = 48 * 48
-"""From so many pixels on, images seen are made one by one on a CPU. What Python needs for each
-outweighs what is saved where they are smaller."""
-
-TURN = 8
-"""Images that a thread takes at a time."""
 
 
 def whole(images: torch.Tensor) -> torch.Tensor:
@@ -62,21 +52,28 @@ class Boxes:
     seen: tuple[int, int]
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        seen = memory.empty((len(images), *self.seen, images.shape[3]), images.dtype)
+
+        def keep(some: Iterable[tuple[int, torch.Tensor]]) -> None:
+            for number, image in some:
+                seen[number] = image
+
+        self.share(images, keep)
+        return seen
+
+    def share(
+        self, images: torch.Tensor, take: Callable[[Iterable[tuple[int, torch.Tensor]]], None]
+    ) -> None:
+        """Let each of a few threads `take` what is seen of some images, h×w×C with their numbers,
+        one after the other."""
         boxes, mirrored = self.boxes.tolist(), self.mirrored.tolist()
-        stored = images.numpy()
-        seen = np.empty((len(stored), *self.seen, stored.shape[3]), stored.dtype)
 
-        def fill(first: int) -> None:
-            for number in range(first, min(first + TURN, len(images))):
+        def seen(numbers: range) -> Iterator[tuple[int, torch.Tensor]]:
+            for number in numbers:
                 image = self._box(images[number : number + 1], *boxes[number])
-                if mirrored[number]:
-                    image = image.flip(2)
-                seen[number] = image[0].numpy()
+                yield number, (image.flip(2) if mirrored[number] else image)[0]
 
-        # To go through the results is to see the errors.
-        for _ in _pool(torch.get_num_threads()).map(fill, range(0, len(images), TURN)):
-            pass
-        return torch.from_numpy(seen)
+        threads.share(lambda numbers: take(seen(numbers)), len(images))
 
     def _box(
         self, image: torch.Tensor, top: int, left: int, height: int, width: int
@@ -87,26 +84,6 @@ class Boxes:
         image = image.permute(0, 3, 1, 2)
         image = functional.interpolate(image, self.seen, mode="bilinear", antialias=True)
         return image.permute(0, 2, 3, 1)
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """So many threads, in each of which torch works alone: were each to share an image with threads
-    of its own, there would be as many as its square."""
-    pool = ThreadPoolExecutor(threads, "views", _work_alone)
-    # None can take two of these, so all start.
-    barrier = Barrier(threads)
-    for started in [pool.submit(barrier.wait) for _ in range(threads)]:
-        started.result()
-    # What was last set is also what any thread begins with that starts later.
-    torch.set_num_threads(threads)
-    return pool
-
-
-def _work_alone() -> None:
-    # A thread that first asks for the number takes over the one that was last set anywhere.
-    torch.get_num_threads()
-    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -128,7 +105,7 @@ def window(
     (top, left), and, where `mirrored`, flipped left to right. Beyond its border an image of
     `stored` goes on with its border's pixels."""
     height, width = seen
-    if _one_by_one(corners.device, seen):
+    if threads.one_by_one(corners.device, seen):
         sizes = torch.tensor(seen).expand_as(corners)
         if ((corners >= 0) & (corners + sizes <= torch.tensor(stored))).all():
             return Boxes(torch.cat([corners, sizes], 1), mirrored, seen)
@@ -162,16 +139,12 @@ def resampled(
 ) -> View:
     """The view of a box of each image, `boxes` b×4 (top, left, height, width), resized to `seen`
     (height, width) and, where `mirrored`, flipped left to right."""
-    if _one_by_one(boxes.device, seen):
+    if threads.one_by_one(boxes.device, seen):
         return Boxes(boxes, mirrored, seen)
     boxes = boxes.float()
     rows = _weights(boxes[:, 0], boxes[:, 2], stored[0], seen[0])
     columns = _weights(boxes[:, 1], boxes[:, 3], stored[1], seen[1])
     return Resampling(rows, torch.where(mirrored[:, None, None], columns.flip(1), columns))
-
-
-def _one_by_one(device: torch.device, seen: tuple[int, int]) -> bool:
-    return device.type == "cpu" and seen[0] * seen[1] >= LARGE
 
 
 def _weights(first: torch.Tensor, length: torch.Tensor, stored: int, seen: int) -> torch.Tensor:

@@ -1,0 +1,56 @@
+"""Memory for batches is used again, and never while something still looks at it."""
+
+import gc
+
+import pytest
+import torch
+
+from transferability import memory
+
+
+@pytest.fixture(autouse=True)
+def nothing_free():
+    memory._free.clear()
+    yield
+    memory._free.clear()
+
+
+def test_memory_is_used_again_once_its_tensor_is_gone():
+    first = memory.empty((4, 5), torch.float32)
+    place = first.data_ptr()
+    assert memory.empty((4, 5), torch.float32).data_ptr() != place
+    memory._free.clear()
+    del first
+    again = memory.empty((2, 5, 8), torch.uint8)
+    assert again.data_ptr() == place
+    assert again.shape == (2, 5, 8)
+    assert again.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda tensor: tensor[1:2],
+        lambda tensor: tensor.view(torch.int32),
+        lambda tensor: tensor.permute(1, 0),
+        lambda tensor: tensor.numpy(),
+        # Autograd keeps the factor for the gradient.
+        lambda tensor: torch.ones(4, 5, requires_grad=True) * tensor,
+    ],
+    ids=["part", "other type", "permuted", "array", "graph"],
+)
+def test_memory_in_use_is_not_given_out(held):
+    tensor = memory.empty((4, 5), torch.float32).fill_(7)
+    place, used = tensor.data_ptr(), held(tensor)
+    del tensor
+    gc.collect()
+    others = [memory.empty((4, 5), torch.float32) for _ in range(3)]
+    assert place not in [other.data_ptr() for other in others]
+    del used
+    assert memory.empty((4, 5), torch.float32).data_ptr() == place
+
+
+def test_little_is_kept_for_later():
+    many = [memory.empty((k + 1,), torch.uint8) for k in range(3 * memory.FREE)]
+    del many
+    assert len(memory._free) == memory.FREE
