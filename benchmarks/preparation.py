@@ -49,6 +49,15 @@ def decode(files: list[Path]) -> None:
         list(pool.map(photographs.decode, blocks))
 
 
+def preparation(photos: Path, place: Path, resize: str) -> turns.Action:
+    """To make a store, timed whole."""
+
+    def action() -> None:
+        prepare(photos, place, resize)
+
+    return action
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=2000, help="JPEGs, about so many")
@@ -65,8 +74,8 @@ def main() -> None:
         measured = turns.take_turns(
             {
                 "decoding": lambda: decode(files),
-                "store, resize: warp": lambda: prepare(photos, place / "warp", "warp"),
-                "store, resize: crop": lambda: prepare(photos, place / "crop", "crop"),
+                "store, resize: warp": preparation(photos, place / "warp", "warp"),
+                "store, resize: crop": preparation(photos, place / "crop", "crop"),
                 "starting processes": lambda: decode([]),
             },
             len(files),
