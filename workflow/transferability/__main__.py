@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import math
 import sys
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
     return int(text)
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,6 +104,22 @@ def parser() -> argparse.ArgumentParser:
         split=path("the CSV file to write; its name is the split's"),
     )
     command(commands.layers).add_argument("study", **path("the study file"))
+    command(
+        commands.plan,
+        images_per_second={
+            "type": _above_zero,
+            "default": None,
+            "required": False,
+            "help": "of a network that learns with all layers, on the device that is thought of; "
+            "without it, this machine is tried",
+        },
+        seconds={
+            "type": _above_zero,
+            "default": 2.0,
+            "required": False,
+            "help": "for how long this machine is tried with each number of frozen layers",
+        },
+    ).add_argument("study", **path("the study file"))
     command(
         commands.train,
         network={"help": "its name, such as baseA, B0B, A3B, B3B+, R5B"},

@@ -1,4 +1,4 @@
-"""What each subcommand of the command line does, one per rule of the workflow, and `layers`.
+"""What each subcommand of the command line does: one per rule of the workflow, and some for people.
 
 Each takes its inputs, outputs and settings as flags and imports what it needs itself, so that no
 rule pays for another's libraries.
@@ -56,6 +56,18 @@ def layers(flags: argparse.Namespace) -> None:
     print(listing.table(built, image_size, study.layers(checked, len(built))))
     print(f"{image_size}×{image_size} pixels, {half} classes{assumed}")
     print("*: an n of the study; all layers down to there are copied, and the last is always new")
+
+
+def plan(flags: argparse.Namespace) -> None:
+    """Print what a study will take: networks, images, bytes, operations, hours."""
+    import torch
+
+    from transferability import plan, study_file
+
+    # As the workflow trains, so that as many trainings as there are cores go on at once.
+    torch.set_num_threads(1)
+    checked = study_file.read(flags.study)
+    print(plan.text(checked, flags.images_per_second, flags.seconds))
 
 
 def train(flags: argparse.Namespace) -> None:

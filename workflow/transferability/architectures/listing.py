@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Collection
 
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+
+from transferability.architectures import measures
 
 WIDTH = 100
 HEADINGS = ("n", "", "layer", "parameters", "output", "operations", "made of")
@@ -19,37 +19,18 @@ def table(layers: list[tuple[str, nn.Module]], image_size: int, marked: Collecti
 
     Raises ValueError if the layers do not fit one another.
     """
-    for _, layer in layers:
-        layer.eval()
-    rows = []
-    features = torch.zeros(1, 3, image_size, image_size)
-    for n, (name, layer) in enumerate(layers, start=1):
-        taken = features.shape[1:]
-        try:
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                features = layer(features)
-        except Exception as error:
-            raise ValueError(
-                f"layer {name}: it cannot take {_shape(taken)}, what comes before it "
-                f"({type(error).__name__}: {error})"
-            ) from error
-        parameters = sum(parameter.numel() for parameter in layer.parameters())
-        mark = "*" if n in marked else ""
-        operations = counter.get_total_flops()
-        rows.append((n, mark, name, parameters, features.shape[1:], operations, layer))
-    all_parameters, all_operations = (sum(row[i] for row in rows) for i in (3, 5))
+    of_layers = measures.measured(layers, image_size)
+    all_operations = max(1, sum(one.operations for one in of_layers))
     cells = [
         (
-            *(str(n), mark, name, f"{parameters:,}", _shape(output)),
-            *(f"{operations / max(1, all_operations):.1%}", _made_of(layer)),
+            *(str(n), "*" if n in marked else "", one.name, f"{one.parameters:,}"),
+            *(measures.shown(one.output), f"{one.operations / all_operations:.1%}"),
+            _made_of(layer),
         )
-        for n, mark, name, parameters, output, operations, layer in rows
+        for n, (one, (_, layer)) in enumerate(zip(of_layers, layers, strict=True), start=1)
     ]
+    all_parameters = sum(one.parameters for one in of_layers)
     return "\n".join([*_aligned([HEADINGS, *cells]), f"{all_parameters:,} parameters in all"])
-
-
-def _shape(shape: torch.Size) -> str:
-    return "×".join(map(str, shape))
 
 
 def _made_of(layer: nn.Module) -> str:

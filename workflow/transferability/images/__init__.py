@@ -30,6 +30,19 @@ class Facts:
     """Training images of the smallest class; None where only reading tells."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """How many classes and images a dataset has."""
+
+    classes: int
+    train: int
+    validation: int
+
+
+STORES = Path("images")
+"""Where the workflow keeps the stores, as seen from the folder of the run."""
+
+
 # What changes how a store is made, or how its classes are parted, but nothing in it.
 NOT_STORED = frozenset({"download", "groups"})
 
@@ -71,3 +84,21 @@ def facts(settings: Mapping[str, Any]) -> Facts:
     Raises ValueError, naming `dataset.<key>`, for settings that the source cannot meet.
     """
     return source_module(settings["source"]).facts(settings)
+
+
+def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
+    """How many images a dataset has: as its store says, or, where there is none yet, its source.
+
+    Raises ValueError where neither does.
+    """
+    manifest = stores / store_name(settings) / "manifest.json"
+    if manifest.is_file():
+        held = json.loads(manifest.read_text(encoding="utf-8"))
+        return Size(held["classes"], held["train"], held["validation"])
+    expected = getattr(source_module(settings["source"]), "expected", None)
+    if expected is None:
+        raise ValueError(
+            f"dataset: how many images there are, only reading them tells, and {manifest.parent} "
+            "is not there yet; make it by snakemake --until prepare_images"
+        )
+    return expected(settings)

@@ -6,7 +6,7 @@ Real, tiny and on every machine that has scikit-learn: for tests and first steps
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts
+from transferability.images import Facts, Size
 
 if TYPE_CHECKING:
     from transferability.images.store import Collection
@@ -35,6 +35,12 @@ def facts(settings: Mapping[str, Any]) -> Facts:
         groups={"closed": len(CLOSED), "open": 10 - len(CLOSED)},
         images_per_class=fewest,
     )
+
+
+def expected(settings: Mapping[str, Any]) -> Size:
+    """How many images there will be."""
+    held_out = sum(_held_out(count, settings["validation"]) for count in COUNTS)
+    return Size(10, sum(COUNTS) - held_out, held_out)
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, processes
+from transferability.images import Facts, Size, processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +43,12 @@ def facts(settings: Mapping[str, Any]) -> Facts:
         groups={"letters": letters, "symbols": symbols},
         images_per_class=settings["images_per_class"],
     )
+
+
+def expected(settings: Mapping[str, Any]) -> Size:
+    """How many images there will be."""
+    per_class = settings["images_per_class"], settings["validation_images_per_class"]
+    return Size(settings["classes"], *(settings["classes"] * images for images in per_class))
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts
+from transferability.images import Facts, Size
 
 if TYPE_CHECKING:
     from transferability.images.class_folders import Files
@@ -27,6 +27,12 @@ VALIDATION_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.")
 def facts(settings: Mapping[str, Any]) -> Facts:
     """What is known of ImageNet beforehand: nothing, since a folder may hold some classes only."""
     return Facts(classes=None, groups={}, images_per_class=None)
+
+
+def expected(settings: Mapping[str, Any]) -> Size:
+    """How many images there are in ILSVRC-2012 as it was published (Russakovsky et al. 2015); a
+    folder may hold some classes only."""
+    return Size(classes=1000, train=1281167, validation=50000)
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":

@@ -1,0 +1,138 @@
+"""The command `plan`: what a study will take, before it runs."""
+
+import pytest
+import torch
+from project import ROOT
+from torch import nn
+
+from transferability import forecast, images, study_file
+from transferability.__main__ import main
+from transferability.architectures import measures
+from transferability.forecast import Speed
+from transferability.images import Size
+
+STUDY = {
+    "dataset": {"source": "digits", "image_size": 16},
+    "architecture": {"name": "small", "channels": [4, 8, 8, 8, 8], "units": [16, 12]},
+    "recipe": {"epochs": 3, "evaluate_every": 2, "batch_size": 64},
+    "layers": [0, 2],
+}
+# Three layers of 384, 240 and 60 multiplications.
+LAYERS = measures.measured(
+    [
+        ("flat", nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 8))),
+        ("hidden", nn.Linear(8, 30)),
+        ("last", nn.Sequential(nn.ReLU(), nn.Linear(30, 2))),
+    ],
+    4,
+)
+SIZE = Size(classes=10, train=1000, validation=200)
+
+
+def study(**changed: object) -> dict:
+    return study_file.complete({**STUDY, **changed})
+
+
+def test_operations_to_learn_from_an_image():
+    forward = 2 * (384 + 240 + 60)
+    assert forecast.forward(LAYERS) == forward
+    # No gradient of the images is needed, nor of what frozen layers give.
+    assert forecast.to_learn(LAYERS, 0) == 3 * forward - 2 * 384
+    assert forecast.to_learn(LAYERS, 1) == forward + 2 * (240 + 2 * 60)
+    assert forecast.to_learn(LAYERS, 1, from_features=True) == 2 * (2 * 240 + 3 * 60)
+
+
+def test_operations_are_those_that_torch_counts_in_a_step():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Linear(8, 30), nn.Linear(30, 2))
+    network[1].requires_grad_(False)
+    with measures.FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, 4, 4)).sum().backward()
+    assert counter.get_total_flops() == forecast.to_learn(LAYERS, 1)
+
+
+def test_networks_images_and_time_of_each_kind():
+    checked = study(recipe={**STUDY["recipe"], "augment": ["mirror"]}, layers=[0, 2])
+    frozen = {0: Speed(100.0, 1000.0), 2: Speed(400.0, 1000.0)}
+    kinds = forecast.of_kinds(checked, SIZE, LAYERS, frozen)
+    assert {kind: some.networks for kind, some in kinds.items()} == {
+        **{"base": 2, "long_base": 1, "selffer": 2, "selffer+": 1},
+        **{"transfer": 1, "transfer+": 1, "random": 1},
+    }
+    # 7 whole batches in 500 images, 3 times; evaluated after epochs 2 and 3.
+    learned, evaluated = 3 * 7 * 64, 2 * 100
+    assert kinds["transfer"].learned == learned
+    assert kinds["transfer"].evaluated == evaluated
+    assert kinds["transfer"].seconds == learned / 400 + evaluated / 1000
+    assert kinds["transfer+"].seconds == learned / 100 + evaluated / 1000
+    assert kinds["long_base"].learned == 2 * learned
+    assert kinds["base"].operations == 2 * (
+        learned * forecast.to_learn(LAYERS, 0) + evaluated * forecast.forward(LAYERS)
+    )
+
+
+def test_features_are_made_once():
+    checked = study(layers=[2])
+    once = Speed(learned=800.0, evaluated=2000.0, features=500.0)
+    kinds = forecast.of_kinds(checked, SIZE, LAYERS, {0: Speed(100.0, 1000.0), 2: once})
+    assert kinds["random"].seconds == 3 * 7 * 64 / 800 + 200 / 2000 + 600 / 500
+    assert kinds["random"].operations == (
+        600 * forecast.forward(LAYERS[:2])
+        + 200 * forecast.forward(LAYERS[2:])
+        + 3 * 7 * 64 * forecast.to_learn(LAYERS, 2, from_features=True)
+    )
+
+
+def test_fewer_images_a_class_are_fewer_images():
+    checked = study(target_sizes=["all", 20], recipe={**STUDY["recipe"], "augment": ["mirror"]})
+    kinds = forecast.of_kinds(checked, SIZE, LAYERS, {})
+    # baseA, baseB and baseB@20, of 5 classes: one batch an epoch.
+    assert kinds["base"].learned == 2 * 3 * 7 * 64 + 3 * 64
+    assert kinds["base"].seconds is None
+
+
+def test_what_is_left_out_is_not_counted():
+    checked = study(omit=[{"kind": "random"}])
+    assert "random" not in forecast.of_kinds(checked, SIZE, LAYERS, {})
+
+
+@pytest.mark.parametrize("flags", [["--seconds", "0.05"], ["--images-per-second", "1000"]])
+def test_the_command_says_it_all(tmp_path, capsys, flags):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "study: mine\ndataset: {source: digits, image_size: 16}\n"
+        "architecture: {name: small, channels: [4, 8, 8, 8, 8], units: [16, 12]}\n"
+        "recipe: {epochs: 3, device: cpu}\nlayers: [0, 2]\n"
+    )
+    assert main(["plan", str(file), *flags]) == 0
+    said = capsys.readouterr().out
+    assert "study mine: 9 networks" in said
+    assert "1,797 images" in said
+    assert all(len(line) <= 100 for line in said.splitlines())
+    assert [line.split()[0] for line in said.splitlines()[3:11]] == [
+        *("base", "long_base", "selffer", "selffer+", "transfer", "transfer+", "random", "all")
+    ]
+
+
+def test_the_paper_s_study_is_planned_without_its_images(capsys):
+    paper = ROOT / "studies" / "paper.yaml"
+    assert main(["plan", str(paper), "--images-per-second", "20000"]) == 0
+    said = capsys.readouterr().out
+    assert "1,460 networks" in said
+    assert "262 GB for the store of 1,331,167 images" in said
+
+
+def test_a_dataset_that_must_be_read_first_is_counted_by_its_store(tmp_path, monkeypatch):
+    settings = study_file.complete({"dataset": {"source": "folder", "path": "photos"}})["dataset"]
+    with pytest.raises(ValueError, match="--until prepare_images"):
+        images.size(settings, tmp_path)
+    store = tmp_path / images.store_name(settings)
+    store.mkdir()
+    (store / "manifest.json").write_text('{"classes": 4, "train": 30, "validation": 8}')
+    assert images.size(settings, tmp_path) == Size(4, 30, 8)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf"])
+def test_a_speed_must_be_a_number_above_zero(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["plan", "config.yaml", "--images-per-second", text])
+    assert "no number above 0" in capsys.readouterr().err
