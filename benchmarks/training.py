@@ -1,0 +1,189 @@
+"""How long a small network takes to train, against a plain script.
+
+    python benchmarks/training.py
+
+The default study's baseB, on one thread, from the start of the process to the metrics: by the
+command `train`, and by a script of the kind people write: the same images as PNG files through
+ImageFolder and a DataLoader of 2 processes, fp32, torch's default order in memory, the same
+network, optimizer, learning rates and number of steps. `--no-amx` hides AMX from torch.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import machine
+import numpy as np
+import turns
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import classes, study, study_file  # noqa: E402
+from transferability.images import store  # noqa: E402
+
+LOADERS = 2
+
+
+def plain_script(photos: Path, settings: dict) -> None:
+    """Train as a plain script does, and print the accuracy."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    from transferability.architectures import small
+
+    recipe = settings["recipe"]
+    torch.set_num_threads(1)
+    transform = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.25,) * 3)]
+    )
+    loaders = {
+        part: DataLoader(
+            ImageFolder(photos / part, transform),
+            recipe["batch_size"],
+            shuffle=part == "train",
+            drop_last=part == "train",
+            num_workers=LOADERS,
+        )
+        for part in store.PARTS
+    }
+    built = small.build(settings["architecture"], settings["image_size"], settings["classes"])
+    model = nn.Sequential(*(layer for _, layer in built))
+    model.apply(small.initialise)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        recipe["learning_rate"],
+        momentum=recipe["momentum"],
+        weight_decay=recipe["weight_decay"],
+        nesterov=recipe["nesterov"],
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        recipe["learning_rate"],
+        total_steps=recipe["epochs"] * len(loaders["train"]),
+        pct_start=recipe["warmup"],
+        cycle_momentum=False,
+    )
+    for epoch in range(recipe["epochs"]):
+        model.train()
+        for images, labels in loaders["train"]:
+            loss = F.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            loss.item()
+        if (epoch + 1) % recipe["evaluate_every"] == 0:
+            model.eval()
+            with torch.no_grad():
+                right = sum(
+                    (model(images).argmax(1) == labels).sum().item()
+                    for images, labels in loaders["validation"]
+                )
+    print(json.dumps({"top1": right / len(loaders["validation"].dataset)}))
+
+
+def write_files(opened: store.Store, half: list[str], folder: Path) -> None:
+    """The images of some classes as PNG files, `<part>/<class>/<number>.png`."""
+    arrays = {
+        "train": (opened.train_images, opened.train_labels),
+        "validation": (opened.validation_images, opened.validation_labels),
+    }
+    chosen = [index for index, name in enumerate(opened.classes) if name in set(half)]
+    for part, (images, labels) in arrays.items():
+        for index in chosen:
+            place = folder / part / f"{index:04}"
+            place.mkdir(parents=True)
+            for number in np.flatnonzero(labels == index):
+                Image.fromarray(images[number]).save(place / f"{number}.png")
+
+
+def run(*arguments: object, environment: dict | None = None) -> str:
+    """A Python process of its own, on one thread; what it prints."""
+    everything = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **(environment or {})}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, check=True, env=everything, capture_output=True, text=True)
+    return done.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3, help="the median of so many pairs")
+    parser.add_argument("--epochs", type=int, help="instead of the default study's")
+    parser.add_argument("--no-amx", action="store_true", help="hide AMX from torch, in both")
+    parser.add_argument("--plainly", nargs=2, help=argparse.SUPPRESS)
+    flags = parser.parse_args()
+    if flags.plainly:
+        plain_script(Path(flags.plainly[0]), json.loads(flags.plainly[1]))
+        return
+    checked = study_file.read(ROOT / "config.yaml")
+    recipe = study.recipe(checked, "random0", 0, "baseB")
+    recipe["epochs"] = flags.epochs or recipe["epochs"]
+    environment = {"OMP_NUM_THREADS": "1"}
+    if flags.no_amx:
+        # oneDNN is told which instructions there are; ours chooses fp32 where AMX is not among
+        # them.
+        environment["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
+        recipe["precision"] = "fp32"
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        command, split = ("-m", "transferability"), place / "random0.csv"
+        dataset = json.dumps(checked["dataset"])
+        run(
+            *(*command, "prepare-images", f"--settings={dataset}"),
+            *(f"--folder={place / 'store'}", f"--workers={os.cpu_count()}"),
+        )
+        run(*command, "split-classes", f"--images={place / 'store'}", f"--split={split}")
+        opened = store.open_store(place / "store")
+        half = classes.read(split, opened.classes)["B"]
+        write_files(opened, [opened.classes[index] for index in half], place / "photos")
+        settings = {
+            "recipe": recipe,
+            "architecture": checked["architecture"],
+            "image_size": checked["dataset"]["image_size"],
+            "classes": len(half),
+        }
+        accuracies: dict[str, list[float]] = {"this project": [], "plain script": []}
+
+        def train() -> None:
+            folder = Path(tempfile.mkdtemp(dir=place))
+            outputs = [folder / name for name in ("metrics.json", "weights.safetensors")]
+            run(
+                *(*command, "train", "--network=baseB", "--seed=0"),
+                *(f"--images={place / 'store'}", f"--split={split}"),
+                f"--recipe={json.dumps(recipe)}",
+                f"--architecture={json.dumps(checked['architecture'])}",
+                *("--outputs", *outputs),
+                environment=environment,
+            )
+            metrics = json.loads(outputs[0].read_text(encoding="utf-8"))
+            accuracies["this project"].append(metrics["top1"])
+
+        def train_plainly() -> None:
+            said = run(
+                *(__file__, "--plainly", place / "photos", json.dumps(settings)),
+                environment=environment,
+            )
+            accuracies["plain script"].append(json.loads(said)["top1"])
+
+        print(machine.described())
+        images = recipe["epochs"] * len(half) * checked["dataset"]["images_per_class"]
+        measured = turns.take_turns(
+            {"this project": train, "plain script": train_plainly}, images, flags.repeats
+        )
+        turns.print_table("from start to metrics", measured, "plain script")
+        for name, found in accuracies.items():
+            print(f"{name}: top-1 {min(found):.3f} to {max(found):.3f}")
+
+
+if __name__ == "__main__":
+    main()
