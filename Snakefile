@@ -22,6 +22,11 @@ include: "workflow/rules/published.smk"
 report: "workflow/report/workflow.rst"
 
 
+# What trainings have kept a second time has served its purpose; jobs run no hooks.
+onsuccess:
+    shell("python -m transferability forget-finished --results {RESULTS:q}")
+
+
 rule all:
     default_target: True
     input:

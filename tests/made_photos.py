@@ -50,4 +50,6 @@ def prepare(store_folder: Path, asked: dict, workers: int = 1) -> int:
 
 
 def contents(store_folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(store_folder.iterdir())}
+    """The files of a store, but for who wrote them."""
+    files = (file for file in sorted(store_folder.iterdir()) if file.is_file())
+    return {file.name: file.read_bytes() for file in files}

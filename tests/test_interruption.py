@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,7 +19,7 @@ from transferability.network_folder import read_history
 # those that are saved.
 RECIPE = {**TINY["recipe"], "epochs": 100, "evaluate_every": 7, "augment": ["crop"]}
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
-NOT_RESULTS = ("seconds", "images_per_second", "resumed_at_iterations")
+NOT_RESULTS = ("seconds", "images_per_second", "resumed_at_iterations", "job")
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,73 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, vict
     metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["resumed_at_iterations"] == [saved]
     assert not list(network.glob("*resume*"))
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(project, uninterrupted):
+    network = project.network("baseA")
+    project.write_study(recipe=RECIPE)
+    snakemake = project.start(TARGET)
+    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
+    training = training_process(snakemake)
+    # As a terminal does.
+    os.killpg(snakemake.pid, signal.SIGINT)
+    snakemake.communicate(timeout=60)
+    assert snakemake.returncode != 0
+    wait_until(lambda: not training.is_running(), seconds=10)
+    saved = trained_steps(network)
+
+    project.succeed(TARGET)
+
+    assert results(network) == results(uninterrupted)
+    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["resumed_at_iterations"] == [saved]
+    assert metrics["job"]["restarts"] == 1
+    assert metrics["job"]["seconds_lost"] < 1
+
+
+def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterrupted):
+    network = project.network("baseA")
+    project.write_study(recipe=RECIPE)
+    snakemake = project.start(TARGET)
+    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
+    training = training_process(snakemake)
+    snakemake.kill()
+    snakemake.wait()
+    assert training.is_running()
+
+    project.succeed("--unlock")
+    project.succeed(TARGET)
+
+    assert results(network) == results(uninterrupted)
+    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["resumed_at_iterations"] == []
+    assert metrics["job"]["process"] == training.pid
+    assert "trained to its end before" in log_of(project, "baseA")
+    # The run has ended well, and whoever forces another one gets another training.
+    assert not (network / "finished").exists()
+    project.succeed(TARGET, "--forcerun", TARGET)
+    assert results(network) == results(uninterrupted)
+    assert "trained to its end before" not in log_of(project, "baseA")
+
+
+def test_a_training_that_is_finished_is_kept_until_the_run_has_ended_well(project):
+    """A job's own end and a dry run are not the run's."""
+    project.write_study(recipe={**RECIPE, "epochs": 10})
+    network = project.network("baseA")
+    in_the_way = project.network("baseB") / "writers"
+    shutil.rmtree(in_the_way)
+    in_the_way.touch()
+    status, output = project.run(TARGET, TARGET.replace("baseA", "baseB"))
+    assert status != 0, output
+    assert "NotADirectoryError" in output
+    assert (network / "finished" / "checksums.json").exists()
+    project.jobs(TARGET)
+    assert (network / "finished" / "checksums.json").exists()
+    in_the_way.unlink()
+    project.succeed(TARGET, TARGET.replace("baseA", "baseB"))
+    assert not (network / "finished").exists()
+
+
+def log_of(project: Project, network: str) -> str:
+    logs = project.results / "logs" / "networks" / "random0" / "seed0"
+    return (logs / f"{network}.log").read_text(encoding="utf-8")

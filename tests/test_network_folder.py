@@ -1,12 +1,13 @@
 """The folder of a network, and what an interrupted training leaves there."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from transferability import checkpoint
+from transferability import checkpoint, network_folder
 from transferability.network_folder import NetworkFolder, read_history
 
 TENSORS = {"network.conv1.0.weight": torch.arange(6.0).reshape(2, 3)}
@@ -43,7 +44,8 @@ def test_a_training_that_was_never_begun_leaves_nothing(folder):
 
 
 def test_what_a_killed_writer_left_goes_with_the_resume_file(left):
-    (left.path / f".resume.{'0' * 32}.safetensors").write_bytes(b"half of it")
+    for name in (f".resume.{'0' * 32}", f"..resume.{'0' * 32}.{'1' * 32}"):
+        (left.path / f"{name}.safetensors").write_bytes(b"half of it")
     (left.path / "resume.set-aside0.safetensors").write_bytes(b"kept")
     left.remove_resume()
     assert [file.name for file in left.path.iterdir()] == ["resume.set-aside0.safetensors"]
@@ -58,6 +60,45 @@ def test_a_training_of_the_same_identity_goes_on(left):
     left.remove_resume()
     assert left.load_resume(IDENTITY) is None
     assert list(left.path.iterdir()) == []
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_what_is_finished_is_put_back(folder, monkeypatch, linked):
+    if not linked:
+        # As where a file can have one name alone.
+        monkeypatch.setattr(network_folder.os, "link", refused)
+    folder.write_history([{"epoch": 1}])
+    folder.write_predictions(np.array([1, 0]))
+    folder.write_metrics({"top1": 0.5, "identity": IDENTITY})
+    folder.keep_finished()
+    assert folder.load_finished({**IDENTITY, "code": "other"}, with_weights=False) is None
+    assert folder.load_finished(IDENTITY, with_weights=True) is None
+    # As Snakemake does.
+    for file in (folder.history, folder.predictions, folder.metrics):
+        file.unlink()
+    assert folder.load_finished(IDENTITY, with_weights=False)["top1"] == 0.5
+    assert read_history(folder.history) == [{"epoch": 1}]
+    assert np.load(folder.predictions).tolist() == [1, 0]
+    # It is written last, by who asked for it.
+    assert not folder.metrics.exists()
+
+
+@pytest.mark.parametrize("write", ["history", "predictions", "weights", "metrics", "resume"])
+def test_nothing_is_written_where_it_must_not_be(folder, write):
+    folder = replace(folder, check=refused)
+    with pytest.raises(OSError, match="not here"):
+        {
+            "history": lambda: folder.write_history([]),
+            "predictions": lambda: folder.write_predictions(np.array([1])),
+            "weights": lambda: folder.write_weights(TENSORS, IDENTITY),
+            "metrics": lambda: folder.write_metrics({}),
+            "resume": lambda: folder.save_resume(TENSORS, IDENTITY, STATE),
+        }[write]()
+    assert list(folder.path.iterdir()) == []
+
+
+def refused(*_: object) -> None:
+    raise OSError("not here")
 
 
 @pytest.mark.parametrize(

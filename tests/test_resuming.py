@@ -1,13 +1,15 @@
 """What an interruption changes: nothing."""
 
 import itertools
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
 from laboratory import Laboratory, Trained, same
 
-from transferability import devices, training
+from transferability import devices, frozen_features, image_sets, interruption, training
 from transferability.network_folder import NetworkFolder
 from transferability.run import Run
 
@@ -119,7 +121,77 @@ def test_resumed_at_any_step_equals_uninterrupted(
     check_equal(resumed, whole)
 
 
-def trained(train, name: str, base: Trained, recipe: dict, folder) -> Trained:
+def signal_after_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """A signal that comes while this step is being made."""
+    learning_rate = Run.learning_rate
+
+    def signalled(self, of_step):
+        if self.step == of_step == step - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return learning_rate(self, of_step)
+
+    monkeypatch.setattr(Run, "learning_rate", signalled)
+
+
+def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """A signal that comes while the evaluation after this step is being made."""
+    evaluate = training.evaluate
+
+    def signalled(run):
+        if run.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(run)
+
+    monkeypatch.setattr(training, "evaluate", signalled)
+
+
+@pytest.mark.parametrize(
+    ("name", "come", "step"),
+    [
+        ("baseB", signal_after_step, 1),
+        ("baseB", signal_after_step, 27),
+        ("baseB", signal_after_step, 40),
+        ("baseB", signal_after_step, 60),
+        ("baseB", signal_in_evaluation, 40),
+        ("baseB", signal_in_evaluation, 60),
+        ("A3B", signal_after_step, 33),
+        ("A3B+", signal_after_step, 33),
+    ],
+)
+@pytest.mark.parametrize("mapped", [False, True], ids=["resident", "mapped"])
+def test_a_signal_saves_the_last_step_and_changes_nothing(
+    laboratory, bases, tmp_path, monkeypatch, name, come, step, mapped
+):
+    if mapped:
+        monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+    train = [laboratory.train, name, bases["baseA"] if name.startswith("A") else None]
+    whole = trained(*train, EPOCHS, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        come(patch, step)
+        with interruption.noticed(), pytest.raises(interruption.Interrupted, match="SIGTERM"):
+            trained(*train, EPOCHS, tmp_path / "interrupted")
+    resumed = trained(*train, EPOCHS, tmp_path / "interrupted")
+    assert resumed.metrics.pop("resumed_at_iterations") == [step]
+    check_equal(resumed, whole)
+
+
+@pytest.mark.parametrize(("room", "work"), [(image_sets, "resident"), (frozen_features, "compute")])
+def test_a_signal_before_the_first_step_leaves_nothing(
+    laboratory, bases, tmp_path, monkeypatch, room, work
+):
+    done = getattr(room, work)
+
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return done(*arguments)
+
+    monkeypatch.setattr(room, work, signalled)
+    with interruption.noticed(), pytest.raises(interruption.Interrupted, match="SIGINT"):
+        laboratory.train("A3B", tmp_path / "A3B", bases["baseA"])
+    assert not (tmp_path / "A3B").exists()
+
+
+def trained(train, name: str, base: Trained | None, recipe: dict, folder) -> Trained:
     return train(name, folder, base, recipe=recipe)
 
 

@@ -7,7 +7,7 @@ import math
 import sys
 from pathlib import Path
 
-from transferability import commands
+from transferability import commands, interruption, writing
 
 
 class Section(dict):
@@ -141,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
             "help": "threads of the processor",
         },
     )
+    command(commands.forget_finished, results=path("folder of the study, results/<study>"))
     command(
         commands.collect_networks,
         study={"help": "name of the study"},
@@ -212,14 +213,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; 0 if it did its work, 1 if an input or a training made it impossible."""
+    """Run one subcommand; 0 if it did its work, 75 if a signal ended it before that, 1 if an input
+    or a training made it impossible."""
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     # Other libraries tell of every letter that they draw.
     logging.getLogger("transferability").setLevel(logging.INFO)
     flags = parser().parse_args(arguments)
     try:
         flags.run(flags)
-    except (OSError, ValueError, ArithmeticError) as error:
+    except interruption.Interrupted as error:
+        logging.error("ended by %s; the same command goes on", error)
+        return interruption.STATUS
+    except (OSError, ValueError, ArithmeticError, writing.FolderLost) as error:
         if flags.debug:
             raise
         logging.error("%s: %s", type(error).__name__, error)

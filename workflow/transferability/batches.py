@@ -4,13 +4,19 @@ from collections.abc import Iterator
 
 import torch
 
+from transferability import interruption
 from transferability.image_sets import ImageSet
 from transferability.streams import Stream
 
 
 def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
-    """The images in store order, a batch at a time; the last may be smaller."""
-    return images.images.batches(batch_size)
+    """The images in store order, a batch at a time; the last may be smaller.
+
+    Raises Interrupted before the next batch if a signal has come.
+    """
+    for batch in images.images.batches(batch_size):
+        interruption.check()
+        yield batch
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

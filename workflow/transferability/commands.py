@@ -5,21 +5,41 @@ rule pays for another's libraries.
 """
 
 import argparse
+import dataclasses
+import hashlib
+import json
+import logging
 import os
+from contextlib import suppress
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 def prepare_images(flags: argparse.Namespace) -> None:
     """Draw or read the images of a dataset and write its store."""
-    from transferability import fingerprint, images
+    from transferability import fingerprint, images, interruption, writing
     from transferability.images import reading, store
 
     source = flags.settings["source"]
     settings = {**flags.settings, "download": flags.download == "yes"}
-    found = images.source_module(source).read(settings, flags.workers)
     code = fingerprint.of_images(source)
-    with reading.finished(found, flags.folder, flags.settings, flags.workers, code) as collection:
-        store.write(collection, flags.folder, flags.settings)
+    found = images.source_module(source).read(settings, flags.workers)
+    with (
+        interruption.noticed(),
+        writing.sole_writer(flags.folder, _work(flags.settings, code)) as writer,
+        # What is read lies on the disk, a block at a time.
+        interruption.noticed(at_once=True),
+    ):
+        if writer.is_second:
+            with suppress(store.StoreError):
+                store.open_store(flags.folder)
+                log.info("%s: the same images were written meanwhile", flags.folder)
+                return
+        with reading.finished(
+            found, flags.folder, flags.settings, flags.workers, code
+        ) as collection:
+            store.write(collection, flags.folder, flags.settings)
 
 
 def split_classes(flags: argparse.Namespace) -> None:
@@ -74,26 +94,51 @@ def train(flags: argparse.Namespace) -> None:
     """Train one network."""
     # torch then asks for large pages; for small ones, the system takes a tenth of a step's time.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    import torch
-
-    from transferability import fingerprint, training
+    from transferability import fingerprint, interruption, job, writing
     from transferability.network_folder import NetworkFolder
     from transferability.task import Task
 
-    torch.set_num_threads(flags.threads)
+    started = job.now()
     task = Task.of(flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe)
     folder = NetworkFolder.of(flags.outputs)
-    metrics = training.train(
-        task,
-        images=flags.images,
-        split=flags.split,
-        base=flags.base,
-        folder=folder,
-        code=fingerprint.of_training(flags.architecture["name"], flags.architecture.get("build")),
-        keep_weights=folder.weights in flags.outputs,
-    )
-    folder.write_metrics(metrics)
-    folder.remove_resume()
+    code = fingerprint.of_training(flags.architecture["name"], flags.architecture.get("build"))
+    work = _work(dataclasses.asdict(task), code)
+    with (
+        interruption.noticed(),
+        writing.sole_writer(folder.path, work, folder.resume) as writer,
+    ):
+        # Later, since who waits for the folder has no need of it.
+        import torch
+
+        from transferability import devices, training
+
+        torch.set_num_threads(flags.threads)
+        folder = dataclasses.replace(folder, check=writer.check)
+        with devices.least_used(devices.choose_device(task.recipe["device"])):
+            metrics = training.train(
+                task,
+                images=flags.images,
+                split=flags.split,
+                base=flags.base,
+                folder=folder,
+                code=code,
+                keep_weights=folder.weights in flags.outputs,
+            )
+        # What was found finished tells of the job that finished it.
+        metrics.setdefault(
+            "job",
+            job.described(started, metrics["device"], writer.restarts, writer.seconds_lost),
+        )
+        folder.write_metrics(metrics)
+        folder.keep_finished()
+        folder.remove_resume()
+
+
+def forget_finished(flags: argparse.Namespace) -> None:
+    """Remove the second copies of what trainings left, which serve a run that was killed."""
+    from transferability import network_folder
+
+    network_folder.forget_finished(flags.results / "networks")
 
 
 def collect_networks(flags: argparse.Namespace) -> None:
@@ -222,6 +267,11 @@ def read_table(path: Path):
     import pandas as pd
 
     return pd.read_csv(path, dtype={"source": str, "target_size": str}).fillna({"source": ""})
+
+
+def _work(settings: dict, code: str) -> str:
+    """What tells one work in a folder from another."""
+    return hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write_table(table, path: Path) -> None:

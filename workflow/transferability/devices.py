@@ -1,6 +1,11 @@
 """What the machine can do, found out at run time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+
+from transferability import gpus
 
 SHARE_FOR_IMAGES = 0.5
 """Of the memory that is free on a GPU, what images or features may take; the network needs the
@@ -30,6 +35,19 @@ def choose_device(wanted: str) -> torch.device:
             "choose one of these, or auto"
         )
     return torch.device(wanted)
+
+
+@contextmanager
+def least_used(device: torch.device) -> Iterator[None]:
+    """Inside, where a machine has several GPUs, `cuda` is the one on which the fewest trainings of
+    this user run, and this one counts there."""
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if count < 2:
+        yield
+        return
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+    with gpus.taken(names, gpus.places()) as index, torch.cuda.device(index):
+        yield
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:

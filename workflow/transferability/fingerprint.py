@@ -16,6 +16,8 @@ from transferability.architectures import own
 
 PACKAGE = "transferability"
 ROOT = Path(__file__).parent
+WITHOUT_EFFECT = frozenset({f"{PACKAGE}.interruption", f"{PACKAGE}.gpus"})
+"""Modules that change no result, whoever imports them."""
 
 
 def of_images(source: str) -> str:
@@ -92,7 +94,7 @@ def _closure(modules: Iterable[str], root: Path, prefix: str) -> dict[str, str]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in found or f"{prefix}{name}" in WITHOUT_EFFECT:
             continue
         file = _file(root, name)
         # What relative imports start from.

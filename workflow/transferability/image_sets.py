@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from transferability import memory
+from transferability import interruption, memory
 from transferability.streams import Stream
 
 READERS = 4
@@ -148,10 +148,15 @@ def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> R
 
 
 def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
-    """The images at `indices`, in that order, in blocks of bounded size on the CPU."""
+    """The images at `indices`, in that order, in blocks of bounded size on the CPU.
+
+    Raises Interrupted before the next block if a signal has come.
+    """
     length = max(1, BLOCK_BYTES // image_bytes(images))
     starts = range(0, len(indices), length)
-    return read_ahead(images, (indices[start : start + length] for start in starts))
+    for block in read_ahead(images, (indices[start : start + length] for start in starts)):
+        interruption.check()
+        yield block
 
 
 def read_ahead(

@@ -6,12 +6,19 @@ predictions.npy       int32, the predicted class of each validation image in sto
                       where the image's class is not in the target half
 weights.safetensors   for bases; for the others if the study asks
 resume.safetensors    while training: all that is needed to go on
+writers/              who writes here, and who did (see writing.py)
+finished/             what a training left, a second time and with checksums, until the run of which
+                      it was a part has ended well
 """
 
+import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +32,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CHECKSUMS = "checksums.json"
+
 
 @dataclass(frozen=True)
 class NetworkFolder:
     """Reading and writing the files of one network."""
 
     path: Path
+    check: Callable[[], None] = lambda: None
+    """Called before a file that was written takes its name: raises an error where it must not."""
 
     @classmethod
     def of(cls, outputs: Sequence[Path]) -> "NetworkFolder":
@@ -65,22 +76,81 @@ class NetworkFolder:
         """Not declared to Snakemake, which deletes what a failed job declares."""
         return self.path / "resume.safetensors"
 
+    @property
+    def finished(self) -> Path:
+        """Not declared to Snakemake either: started anew after it was killed, it deletes what the
+        jobs of its last time have finished meanwhile."""
+        return self.path / "finished"
+
+    @contextmanager
+    def _whole(self, path: Path) -> Iterator[Path]:
+        with files.whole(path) as temporary:
+            yield temporary
+            self.check()
+
+    def _write_text(self, path: Path, text: str) -> None:
+        with self._whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
     def write_history(self, history: list[dict]) -> None:
-        files.write_text(self.history, "".join(f"{json.dumps(line)}\n" for line in history))
+        self._write_text(self.history, "".join(f"{json.dumps(line)}\n" for line in history))
 
     def write_predictions(self, predictions: np.ndarray) -> None:
-        with files.whole(self.predictions) as temporary:
+        with self._whole(self.predictions) as temporary:
             np.save(temporary, predictions.astype(np.int32))
 
-    def write_metrics(self, metrics: dict) -> None:
-        files.write_text(self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-
-    def save_resume(self, tensors: dict[str, "torch.Tensor"], identity: dict, state: dict) -> None:
-        """Keep what a training needs to go on; `identity` is all that decides its numbers."""
+    def write_weights(self, tensors: dict[str, "torch.Tensor"], identity: dict) -> str:
+        """Write the network's weights; their sha256."""
         # Here, since who only reads results has no need of torch.
         from transferability import checkpoint
 
-        checkpoint.save(self.resume, tensors, {"identity": identity, "state": state})
+        with self._whole(self.weights) as temporary:
+            return checkpoint.save(temporary, tensors, identity)
+
+    def write_metrics(self, metrics: dict) -> None:
+        self._write_text(self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+
+    def keep_finished(self) -> None:
+        """Keep what a training has written once more, whole or not at all."""
+        checksums = {}
+        for file in (self.history, self.predictions, self.weights, self.metrics):
+            if file.exists():
+                with self._whole(self.finished / file.name) as temporary:
+                    _link(file, temporary)
+                checksums[file.name] = _sha256(file)
+        self._write_text(self.finished / CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
+
+    def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
+        """Put back the files, all but the metrics, of a training that was kept whole and is of the
+        very same identity; its metrics. None if there is none."""
+        wanted = [self.history, self.predictions]
+        wanted += [self.weights] if with_weights else []
+        try:
+            checksums = json.loads((self.finished / CHECKSUMS).read_text(encoding="utf-8"))
+            for file in (*wanted, self.metrics):
+                if _sha256(self.finished / file.name) != checksums[file.name]:
+                    return None
+        except (FileNotFoundError, KeyError, ValueError):
+            return None
+        metrics = json.loads((self.finished / self.metrics.name).read_text(encoding="utf-8"))
+        if metrics["identity"] != _from_json(identity):
+            return None
+        for file in wanted:
+            with self._whole(file) as temporary:
+                _link(self.finished / file.name, temporary)
+        log.info(
+            "%s was trained to its end before, with the same code and inputs, and is taken as it "
+            "is; to train it again, delete %s",
+            *(self.path, self.finished),
+        )
+        return metrics
+
+    def save_resume(self, tensors: dict[str, "torch.Tensor"], identity: dict, state: dict) -> None:
+        """Keep what a training needs to go on; `identity` is all that decides its numbers."""
+        from transferability import checkpoint
+
+        with self._whole(self.resume) as temporary:
+            checkpoint.save(temporary, tensors, {"identity": identity, "state": state})
 
     def load_resume(self, identity: dict) -> tuple[dict[str, "torch.Tensor"], dict] | None:
         """What an interrupted training left, if it is whole and of the very same identity.
@@ -96,8 +166,7 @@ class NetworkFolder:
         except checkpoint.CheckpointError as error:
             reason = str(error)
         else:
-            # As it comes back from JSON: a tuple there is a list here.
-            wanted = json.loads(json.dumps(identity))
+            wanted = _from_json(identity)
             found = header.get("identity", {})
             if found == wanted:
                 return tensors, header["state"]
@@ -105,6 +174,7 @@ class NetworkFolder:
             reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
         places = (self.path / f"resume.set-aside{k}.safetensors" for k in itertools.count())
         aside = next(place for place in places if not place.exists())
+        self.check()
         self.resume.replace(aside)
         log.warning("%s; set aside as %s, training starts from the beginning", reason, aside.name)
         return None
@@ -112,10 +182,37 @@ class NetworkFolder:
     def remove_resume(self) -> None:
         """Remove the resume file, and what a training left that was killed while it wrote one."""
         self.resume.unlink(missing_ok=True)
-        for unfinished in self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}"):
+        for unfinished in self.path.glob(f".*{self.resume.stem}.*{self.resume.suffix}"):
             unfinished.unlink(missing_ok=True)
 
 
 def read_history(path: Path | str) -> list[dict]:
     """The lines of a history.jsonl."""
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def forget_finished(networks: Path) -> None:
+    """Remove what the trainings of a study have kept a second time.
+
+    `networks` is the folder results/<study>/networks.
+    """
+    for finished in networks.glob("*/*/*/finished"):
+        shutil.rmtree(finished)
+
+
+def _link(file: Path, name: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows one name a file."""
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copyfile(file, name)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _from_json(values: dict) -> dict:
+    """Values as they come back from JSON: a tuple there is a list here."""
+    return json.loads(json.dumps(values))

@@ -78,7 +78,9 @@ class Run:
 
     @property
     def evaluation_is_due(self) -> bool:
-        return self.step % self.evaluation_steps == 0 or self.is_done
+        """Whether the last step ends with an evaluation that is still to be made."""
+        evaluated = self.history[-1]["iteration"] if self.history else 0
+        return evaluated < self.step and (self.step % self.evaluation_steps == 0 or self.is_done)
 
     @property
     def next_pause(self) -> int:

@@ -16,6 +16,7 @@ from transferability import (
     classes,
     devices,
     image_sets,
+    interruption,
     normalisation,
     transplant,
 )
@@ -48,15 +49,34 @@ def train(
 
     `images` is the store's folder, `split` the CSV file, `base` the weights to copy from or None;
     `code` the fingerprint of the code. A training that was interrupted goes on where it last saved,
-    and ends with the same bits. Returns the metrics: accuracies in [0, 1], losses in nats.
-    Raises TrainingError if the loss is no longer finite, TransplantError, CheckpointError or
-    StoreError if an input cannot be used.
+    and ends with the same bits; one that is found finished is not done again. Returns the metrics:
+    accuracies in [0, 1], losses in nats. Raises TrainingError if the loss is no longer finite,
+    TransplantError, CheckpointError or StoreError if an input cannot be used, and Interrupted, once
+    it has saved, if a signal has come.
     """
     recipe = task.recipe
     device = devices.choose_device(recipe["device"])
     precision = devices.choose_precision(recipe["precision"], device)
     stream = Stream(task.stream, task.split, task.seed, task.target)
     store = image_store.open_store(images)
+    trained_on = {
+        "images_sha256": store.digest,
+        "split_sha256": hashlib.sha256(split.read_bytes()).hexdigest(),
+    }
+    weights, base_digest = load_base(task, base, trained_on)
+    identity = {
+        **asdict(task),
+        **trained_on,
+        "base_sha256": base_digest,
+        "code": code,
+        "torch": torch.__version__,
+        "precision": precision,
+        "device": device.type,
+    }
+    finished = folder.load_finished(identity, keep_weights)
+    if finished is not None:
+        return finished
+
     learned, validation = load_data(store, split, task, device)
     stored = store.train_images.shape[1:3]
     network = transplant.initialised(
@@ -68,22 +88,8 @@ def train(
             f"{len(network)} layers, of which the last is always new"
         )
     devices.use_precision(precision)
-    trained_on = {
-        "images_sha256": store.digest,
-        "split_sha256": hashlib.sha256(split.read_bytes()).hexdigest(),
-    }
-    weights, base_digest = load_base(task, base, trained_on)
 
     # Where the parameters come from, stated once: resume, else transplant, else new.
-    identity = {
-        **asdict(task),
-        **trained_on,
-        "base_sha256": base_digest,
-        "code": code,
-        "torch": torch.__version__,
-        "precision": precision,
-        "device": device.type,
-    }
     resumed = folder.load_resume(identity)
     if resumed is not None:
         weights = {
@@ -110,16 +116,22 @@ def train(
     learned, validation = run.learned, run.validation
 
     evaluation, saved = None, time.monotonic()
-    while not run.is_done:
-        train_until(run, saved + SECONDS_PER_SAVE)
-        if run.evaluation_is_due:
-            evaluation = evaluate(run)
-            run.note(evaluation.numbers)
-            folder.write_history(run.history)
-            log.info("%s %s", task.network, run.history[-1])
-        if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
-            folder.save_resume(run.tensors(), identity, run.state())
-            saved = time.monotonic()
+    try:
+        while run.evaluation_is_due or not run.is_done:
+            if not run.evaluation_is_due:
+                train_until(run, saved + SECONDS_PER_SAVE)
+            if run.evaluation_is_due:
+                evaluation = evaluate(run)
+                run.note(evaluation.numbers)
+                folder.write_history(run.history)
+                log.info("%s %s", task.network, run.history[-1])
+            if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
+                folder.save_resume(run.tensors(), identity, run.state())
+                saved = time.monotonic()
+    except interruption.Interrupted:
+        folder.save_resume(run.tensors(), identity, run.state())
+        log.info("%s is saved after iteration %d", task.network, run.step)
+        raise
 
     if evaluation is None:
         # It went on after its last step.
@@ -132,7 +144,7 @@ def train(
     folder.weights.unlink(missing_ok=True)
     digest = None
     if keep_weights:
-        digest = checkpoint.save(folder.weights, network.state_dict(), identity)
+        digest = folder.write_weights(network.state_dict(), identity)
     return {
         **run.metrics(),
         "device": devices.describe(device),
@@ -197,7 +209,8 @@ def train_until(run: Run, deadline: float) -> None:
     """Train to the next evaluation, the end of the epoch, or the first step that ends after the
     deadline (of `time.monotonic`).
 
-    Raises TrainingError as soon as a loss is seen that is not finite.
+    Raises TrainingError as soon as a loss is seen that is not finite, Interrupted after the step in
+    which a signal came.
     """
     start = time.perf_counter()
     transplant.set_training(run.layers, run.frozen_layers)
@@ -224,12 +237,13 @@ def train_until(run: Run, deadline: float) -> None:
         run.optimizer.step(run.learning_rate(run.step))
         run.step += 1
         run.images_seen += len(labels)
-        stop = run.step == pause or time.monotonic() >= deadline
+        stop = run.step == pause or time.monotonic() >= deadline or interruption.has_come()
         if stop or run.step % STEPS_PER_CHECK == 1:
             run.check_finite(run.total_loss)
         if stop:
             break
     run.seconds += time.perf_counter() - start
+    interruption.check()
 
 
 def micro_batches(images: int, at_once: int) -> list[slice]:

@@ -1,0 +1,92 @@
+"""What freezing saves: seconds of AnB over seconds of baseB, n = 1…7.
+
+    python benchmarks/frozen.py
+
+The default study's networks, on one thread, some epochs each, in turns. With augmentation every
+image goes through the frozen layers each time, and the time should follow the share of operations
+that remain; without, frozen layers' features are computed once.
+"""
+
+import argparse
+import logging
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import machine
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import (  # noqa: E402
+    architectures,
+    classes,
+    forecast,
+    images,
+    study_file,
+    training,
+)
+from transferability.architectures import measures  # noqa: E402
+from transferability.images import store  # noqa: E402
+from transferability.network_folder import NetworkFolder  # noqa: E402
+from transferability.task import Task  # noqa: E402
+
+AUGMENTED = ["crop", "mirror"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3, help="the median of so many")
+    parser.add_argument("--epochs", type=int, default=4, help="of each training")
+    flags = parser.parse_args()
+    logging.disable(logging.INFO)
+    torch.set_num_threads(1)
+    checked = study_file.read(ROOT / "config.yaml")
+    half, pixels = checked["dataset"]["classes"] // 2, checked["dataset"]["image_size"]
+    built = architectures.module("small").build(checked["architecture"], pixels, half)
+    layers = measures.measured(built, pixels)
+    print(machine.described())
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        found = images.source_module("glyphs").read(checked["dataset"], 2)
+        store.write(found, place / "store", checked["dataset"])
+        opened = store.open_store(place / "store")
+        classes.write(classes.draw_random(opened.classes, 0), place / "random0.csv")
+
+        def seconds(name: str, augment: list[str]) -> float:
+            recipe = {
+                **checked["recipe"],
+                **{"epochs": flags.epochs, "evaluate_every": flags.epochs, "augment": augment},
+            }
+            task = Task.of(name, "random0", 0, checked["architecture"], recipe)
+            folder = NetworkFolder(Path(tempfile.mkdtemp(dir=place)))
+            base = place / "baseA" / "weights.safetensors" if task.base else None
+            metrics = training.train(
+                *(task, place / "store", place / "random0.csv", base, folder, "code"),
+                keep_weights=name == "baseA",
+            )
+            if name == "baseA":
+                folder.path.rename(place / "baseA")
+            return metrics["seconds"]
+
+        seconds("baseA", [])
+        for augment in (AUGMENTED, []):
+            taken: dict[int, list[float]] = {n: [] for n in range(len(layers))}
+            for _ in range(flags.repeats):
+                for n in taken:
+                    taken[n].append(seconds(f"A{n}B" if n else "baseB", augment))
+            print(f"\n{'with augmentation' if augment else 'without augmentation'}")
+            print("  n  seconds  of baseB's  operations' share  time over share")
+            for n, some in taken.items():
+                ratio = statistics.median(a / b for a, b in zip(some, taken[0], strict=True))
+                share = forecast.to_learn(layers, n) / forecast.to_learn(layers, 0)
+                print(
+                    f"{n:3}{statistics.median(some):9.2f}{ratio:12.3f}{share:19.3f}"
+                    f"{ratio / share:17.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()

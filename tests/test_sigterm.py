@@ -1,0 +1,274 @@
+"""What a batch system does to a training: a signal, and the same command again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from laboratory import ARCHITECTURE, RECIPE
+from made_photos import settings, tree
+from project import ROOT
+
+from transferability import checkpoint, images
+from transferability.images import store
+
+# Some seconds, with evaluations at other steps than the ends of epochs.
+LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}
+FILES = ["metrics.json", "history.jsonl", "predictions.npy", "weights.safetensors"]
+
+
+def command(laboratory, folder: Path, recipe: dict = LONG, files: list[str] = FILES) -> list[str]:
+    return [
+        *(sys.executable, "-m", "transferability", "train", "--network", "baseA"),
+        *("--images", str(laboratory.images), "--split", str(laboratory.split), "--seed", "0"),
+        *("--architecture", json.dumps(ARCHITECTURE), "--recipe", json.dumps(recipe)),
+        *("--outputs", *(str(folder / name) for name in files)),
+    ]
+
+
+def started(arguments: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(arguments, cwd=ROOT / "workflow", stderr=subprocess.PIPE, text=True)
+
+
+def done(arguments: list[str]) -> str:
+    """Run a command, which has to end well; its log."""
+    process = started(arguments)
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    return log
+
+
+def wait_for(file: Path) -> None:
+    end = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < end, f"still waiting for {file}"
+        time.sleep(0.01)
+
+
+def metrics(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def weights(folder: Path) -> str:
+    """The checksum of a network's weights."""
+    return checkpoint.load(folder / "weights.safetensors")[2]
+
+
+def ends(folder: Path) -> list[str]:
+    """How each writer of a folder ended, first to last."""
+    files = sorted((folder / "writers").iterdir(), key=lambda file: int(file.stem))
+    return [json.loads(file.read_text().splitlines()[1])["how"] for file in files]
+
+
+@pytest.fixture(scope="module")
+def whole(laboratory, tmp_path_factory) -> Path:
+    """The folder of a training that was left alone. For reading only."""
+    folder = tmp_path_factory.mktemp("whole") / "baseA"
+    done(command(laboratory, folder))
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_ends_with_75_and_the_same_command_goes_on(
+    laboratory, tmp_path, whole, number
+):
+    folder = tmp_path / "baseA"
+    training = started(command(laboratory, folder))
+    wait_for(folder / "resume.safetensors")
+    sent = time.monotonic()
+    for _ in range(3):
+        training.send_signal(number)
+    _, log = training.communicate(timeout=60)
+    assert time.monotonic() - sent < 10
+    assert training.returncode == 75, log
+    assert f"ended by {number.name}; the same command goes on" in log.splitlines()[-1]
+    assert "Traceback" not in log
+    assert not (folder / "metrics.json").exists()
+    saved = checkpoint.load(folder / "resume.safetensors")[1]["state"]["step"]
+
+    done(command(laboratory, folder))
+
+    assert weights(folder) == weights(whole)
+    assert (folder / "predictions.npy").read_bytes() == (whole / "predictions.npy").read_bytes()
+    found = metrics(folder)
+    assert found["resumed_at_iterations"] == [saved]
+    assert found["top1"] == metrics(whole)["top1"]
+    assert found["job"]["restarts"] == 1
+    # It ended just after it had saved.
+    assert 0 <= found["job"]["seconds_lost"] < 1
+    assert ends(folder) == ["interrupted", "finished"]
+
+
+def test_what_a_kill_lost_is_told(laboratory, tmp_path):
+    folder = tmp_path / "baseA"
+    training = started(command(laboratory, folder))
+    wait_for(folder / "resume.safetensors")
+    training.kill()
+    training.communicate()
+    done(command(laboratory, folder))
+    assert metrics(folder)["job"]["restarts"] == 1
+    assert ends(folder) == ["gone", "finished"]
+
+
+def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
+    for name, value in {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_PARTITION": "gpu",
+        "SLURMD_NODENAME": "node3",
+        "CUDA_VISIBLE_DEVICES": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    done(command(laboratory, tmp_path, {**RECIPE, "epochs": 1}))
+    found = metrics(tmp_path)["job"]
+    assert found.pop("process") > 0
+    assert found.pop("host")
+    assert found.pop("started") <= found.pop("ended")
+    assert found == {
+        "slurm_job_id": "4711",
+        "slurm_partition": "gpu",
+        "slurm_node": "node3",
+        "cuda_visible_devices": "1",
+        "gpu": None,
+        "restarts": 0,
+        "seconds_lost": 0.0,
+    }
+
+
+def test_a_second_training_waits_and_takes_what_the_first_has_done(laboratory, tmp_path, whole):
+    folder = tmp_path / "baseA"
+    first = started(command(laboratory, folder))
+    wait_for(folder / "resume.safetensors")
+    second = started(command(laboratory, folder))
+    assert f"waiting for process {first.pid} " in second.stderr.readline()
+    assert first.poll() is None
+    first.communicate(timeout=60)
+    # As Snakemake does at the start of a job that it believes incomplete.
+    for name in FILES:
+        (folder / name).unlink()
+    _, log = second.communicate(timeout=60)
+    assert second.returncode == 0, log
+    assert "trained to its end before" in log
+    assert metrics(folder)["job"]["process"] == first.pid
+    assert metrics(folder)["resumed_at_iterations"] == []
+    assert weights(folder) == weights(whole)
+    assert ends(folder) == ["finished", "finished"]
+
+
+def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
+    folder = tmp_path / "baseA"
+    training = started(command(laboratory, folder))
+    wait_for(folder / "resume.safetensors")
+    # As another machine would take it, which had seen no sign of life.
+    taken = json.loads((folder / "writers" / "1.json").read_text())
+    successor = json.dumps({**taken, "host": "node7", "process": 12}) + "\n"
+    (folder / "writers" / "2.json").write_text(successor)
+    # What was just being given its name.
+    time.sleep(0.1)
+    left = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file()}
+    _, log = training.communicate(timeout=60)
+    assert training.returncode == 1
+    assert f"FolderLost: {folder}: process 12 on node7" in log
+    after = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file()}
+    assert after == left
+    assert "resume.safetensors" in left
+    assert "metrics.json" not in left
+
+
+def test_a_signal_ends_the_waiting_for_a_folder(laboratory, tmp_path):
+    folder = tmp_path / "baseA"
+    first = started(command(laboratory, folder))
+    wait_for(folder / "writers" / "1.json")
+    second = started(command(laboratory, folder))
+    assert "waiting" in second.stderr.readline()
+    second.send_signal(signal.SIGTERM)
+    second.communicate(timeout=10)
+    assert second.returncode == 75
+    first.kill()
+    first.communicate()
+
+
+@pytest.fixture
+def finished(laboratory, tmp_path) -> Path:
+    """The folder of a short training that ended well."""
+    done(command(laboratory, tmp_path / "baseA", RECIPE))
+    return tmp_path / "baseA"
+
+
+def test_what_is_finished_is_not_done_again_until_it_is_forgotten(laboratory, finished):
+    left = {name: (finished / name).read_bytes() for name in FILES}
+    for name in FILES:
+        (finished / name).unlink()
+    assert "to train it again, delete" in done(command(laboratory, finished, RECIPE))
+    assert {name: (finished / name).read_bytes() for name in FILES} == left
+    results = finished.parents[1] / "results"
+    place = results / "networks" / "random0" / "seed0" / "baseA"
+    place.parent.mkdir(parents=True)
+    finished.rename(place)
+    forget = [sys.executable, "-m", "transferability", "forget-finished", "--results", str(results)]
+    done(forget)
+    assert not (place / "finished").exists()
+    assert weights(place)
+    assert "epoch" in done(command(laboratory, place, RECIPE))
+
+
+@pytest.mark.parametrize("why", ["another recipe", "damaged", "half there", "no weights kept"])
+def test_what_is_not_whole_or_of_something_else_is_trained(laboratory, finished, why):
+    recipe, kept = RECIPE, finished / "finished"
+    if why == "another recipe":
+        recipe = {**RECIPE, "learning_rate": 0.02}
+    elif why == "damaged":
+        whole = (kept / "predictions.npy").read_bytes()
+        (kept / "predictions.npy").unlink()
+        (kept / "predictions.npy").write_bytes(whole[:-1] + b"\x7f")
+    elif why == "half there":
+        (kept / "checksums.json").unlink()
+    else:
+        checksums = json.loads((kept / "checksums.json").read_text())
+        del checksums["weights.safetensors"]
+        (kept / "checksums.json").write_text(json.dumps(checksums))
+    log = done(command(laboratory, finished, recipe))
+    assert "epoch" in log
+    assert "before" not in log
+    assert "before" in done(command(laboratory, finished, recipe))
+
+
+def preparation_of_photos(root: Path) -> list[str]:
+    """The command that reads some thousand photographs."""
+    asked = settings(tree(root / "photos", "ab", count=20))
+    for file in sorted((root / "photos").glob("*/*")):
+        for i in range(100):
+            os.link(file, file.with_stem(f"{file.stem}-{i}"))
+    return [
+        *(sys.executable, "-m", "transferability", "prepare-images", "--workers", "1"),
+        *("--settings", json.dumps(images.stored(asked)), "--folder", str(root / "store")),
+    ]
+
+
+def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
+    arguments = preparation_of_photos(tmp_path)
+    first = started(arguments)
+    wait_for(tmp_path / "store" / "writers" / "1.json")
+    second = started(arguments)
+    _, log = second.communicate(timeout=60)
+    first.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0), log
+    assert "waiting for process" in log
+    assert "the same images were written meanwhile" in log
+    store.open_store(tmp_path / "store").verify()
+    assert ends(tmp_path / "store") == ["finished", "finished"]
+
+
+def test_a_signal_ends_the_preparation_and_the_same_command_goes_on(tmp_path):
+    arguments = preparation_of_photos(tmp_path)
+    preparation = started(arguments)
+    wait_for(tmp_path / "store" / "writers" / "1.json")
+    preparation.send_signal(signal.SIGTERM)
+    _, log = preparation.communicate(timeout=10)
+    assert preparation.returncode == 75, log
+    assert "the same command goes on" in log
+    done(arguments)
+    assert ends(tmp_path / "store") == ["interrupted", "finished"]

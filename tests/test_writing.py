@@ -1,0 +1,320 @@
+"""One writer at a time in a folder: processes that live, end, die and stand still."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+from transferability import writing
+
+# Takes a folder, says so, and does what it is told line by line.
+PROGRAM = """
+import logging, sys
+from pathlib import Path
+from transferability import interruption, job, writing
+
+folder, work, machine, beat, lease = sys.argv[1:]
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+writing.BEAT, writing.LEASE, writing.SECONDS_PER_LOOK = float(beat), float(lease), 0.05
+if machine:
+    job.machine = lambda: machine
+try:
+    with (
+        interruption.noticed(),
+        writing.sole_writer(Path(folder), work, Path(folder) / "saved") as writer,
+    ):
+        print("has it", writer.restarts, writer.seconds_lost, writer.is_second, flush=True)
+        for line in sys.stdin:
+            if line == "end\\n":
+                break
+            if line == "fail\\n":
+                raise ValueError("it failed")
+            writer.check()
+            print("writes", flush=True)
+except writing.FolderLost as error:
+    print("lost:", error, flush=True)
+except interruption.Interrupted as error:
+    print("interrupted:", error, flush=True)
+"""
+
+# Writes a number that grows, in a way that only one at a time can.
+COUNTING = """
+import sys, time
+from pathlib import Path
+from transferability import writing
+
+folder = Path(sys.argv[1])
+writing.SECONDS_PER_LOOK = 0.01
+for _ in range(5):
+    with writing.sole_writer(folder, "count"):
+        number = int((folder / "number").read_text())
+        time.sleep(0.01)
+        (folder / "number").write_text(str(number + 1))
+"""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A process that wants the folder, or has it."""
+
+    process: subprocess.Popen
+
+    def line(self) -> str:
+        return self.process.stdout.readline().rstrip()
+
+    def said(self) -> str:
+        """A line of its log."""
+        return self.process.stderr.readline().rstrip()
+
+    def told(self, command: str) -> str:
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        return self.line()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return tmp_path / "folder"
+
+
+@pytest.fixture
+def contender(folder) -> Iterator[Callable[..., Contender]]:
+    started = []
+
+    def start(
+        work: str = "work", machine: str = "", beat: float = 0.1, lease: float = 60
+    ) -> Contender:
+        arguments = [str(folder), work, machine, str(beat), str(lease)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return Contender(process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def records(folder: Path) -> list[list[dict]]:
+    """What each writer of a folder said, first to last."""
+    files = sorted((folder / "writers").iterdir(), key=lambda file: int(file.stem))
+    assert [file.name for file in files] == [f"{k + 1}.json" for k in range(len(files))]
+    return [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+
+
+def ends(folder: Path) -> list[str | None]:
+    return [record[1]["how"] if len(record) > 1 else None for record in records(folder)]
+
+
+def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    first = contender()
+    assert first.line() == "has it 0 0.0 False"
+    monkeypatch.delenv("SLURM_JOB_ID")
+    second = contender()
+    said = second.said()
+    assert "waiting for process" in said
+    assert f"process {first.process.pid} of job 4711 on {os.uname().nodename}" in said
+    assert str(folder) in said
+    assert first.told("check") == "writes"
+    first.told("end")
+    assert second.line() == "has it 0 0.0 True"
+    second.told("end")
+    assert ends(folder) == ["finished", "finished"]
+    taken = records(folder)[0][0]
+    assert (taken["slurm_job_id"], taken["process"]) == ("4711", first.process.pid)
+
+
+def test_who_did_other_work_before_is_nobody_s_second(contender):
+    first, second = contender(work="some"), None
+    assert first.line().startswith("has it")
+    second = contender(work="other")
+    second.said()
+    first.told("end")
+    assert second.line() == "has it 0 0.0 False"
+
+
+def test_many_take_turns(folder):
+    folder.mkdir()
+    (folder / "number").write_text("0")
+    counting = [
+        subprocess.Popen(
+            [sys.executable, "-c", COUNTING, str(folder)],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(6)
+    ]
+    assert [process.wait(timeout=60) for process in counting] == [0] * 6
+    assert (folder / "number").read_text() == "30"
+    assert ends(folder) == ["finished"] * 30
+
+
+def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):
+    first = contender()
+    first.line()
+    first.kill()
+    start = time.monotonic()
+    second = contender()
+    assert second.line().startswith("has it 1")
+    assert time.monotonic() - start < 10
+    assert "is gone" in second.said()
+    second.told("end")
+    assert ends(folder) == ["gone", "finished"]
+
+
+def test_on_one_machine_one_that_stands_still_is_waited_for(folder, contender):
+    first = contender()
+    first.line()
+    first.signal(signal.SIGSTOP)
+    second = contender(lease=0.5)
+    assert "waiting" in second.said()
+    time.sleep(1.5)
+    assert len(records(folder)) == 1
+    first.signal(signal.SIGCONT)
+    assert first.told("check") == "writes"
+    first.told("end")
+    assert second.line().startswith("has it")
+
+
+def test_on_another_machine_one_that_lives_is_waited_for(folder, contender):
+    first = contender(machine="other")
+    first.line()
+    second = contender(lease=1)
+    assert "waiting" in second.said()
+    time.sleep(2.5)
+    assert first.told("check") == "writes"
+    assert len(records(folder)) == 1
+    first.told("end")
+    assert second.line().startswith("has it")
+    second.told("end")
+    assert ends(folder) == ["finished", "finished"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, contender, hours):
+    """Whatever its clock said."""
+    first = contender(machine="other")
+    first.line()
+    first.kill()
+    then = time.time() + 3600 * hours
+    os.utime(folder / "writers" / "1.json", (then, then))
+    second = contender(lease=2)
+    second.said()
+    start = time.monotonic()
+    assert second.line().startswith("has it 1")
+    assert 1 < time.monotonic() - start < 10
+
+
+def test_who_stood_still_on_another_machine_finds_the_folder_lost(folder, contender):
+    first = contender(machine="other")
+    first.line()
+    assert first.told("check") == "writes"
+    first.signal(signal.SIGSTOP)
+    second = contender(lease=1)
+    assert second.line().startswith("has it 1")
+    first.signal(signal.SIGCONT)
+    lost = first.told("check")
+    assert lost.startswith(f"lost: {folder}: process {second.process.pid} on")
+    assert second.told("check") == "writes"
+    second.told("end")
+    assert ends(folder) == ["gone", "finished"]
+
+
+def test_a_successor_that_is_not_seen_yet_is_known_from_one_s_own_file(folder, contender):
+    first = contender(machine="other")
+    first.line()
+    first.signal(signal.SIGSTOP)
+    second = contender(lease=1)
+    second.line()
+    # As on NFS, where a new file may stay unseen for a while.
+    (folder / "writers" / "2.json").rename(folder / "2.json")
+    first.signal(signal.SIGCONT)
+    assert first.told("check").startswith("lost")
+
+
+def test_a_folder_that_was_deleted_is_lost(folder, contender):
+    first = contender()
+    first.line()
+    shutil.rmtree(folder)
+    assert "it was deleted" in first.told("check")
+
+
+@pytest.mark.parametrize("text", ["", '{"taken": "2026-'])
+def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folder, contender, text):
+    (folder / "writers").mkdir(parents=True)
+    (folder / "writers" / "1.json").write_text(text)
+    first = contender(lease=1)
+    assert "has not said which it is" in first.said()
+    assert first.line() == "has it 0 0.0 False"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_waiting(folder, contender, number):
+    first, second = contender(), None
+    first.line()
+    second = contender()
+    second.said()
+    second.signal(number)
+    assert second.line() == f"interrupted: {number.name}"
+    assert first.told("check") == "writes"
+    assert len(records(folder)) == 1
+
+
+def test_starts_that_did_not_finish_are_counted_with_what_they_lost(folder, contender):
+    killed = contender()
+    killed.line()
+    time.sleep(0.5)
+    (folder / "saved").touch()
+    time.sleep(1)
+    killed.kill()
+    failed = contender()
+    restarts, lost = failed.line().split()[2:4]
+    assert restarts == "1"
+    assert 0.7 < float(lost) < 1.5
+    failed.told("fail")
+    interrupted = contender(work="other")
+    # Of another work, nothing counts.
+    assert interrupted.line().startswith("has it 0 0.0")
+    interrupted.told("end")
+    assert ends(folder) == ["gone", "failed", "finished"]
+    again = contender(work="other")
+    assert again.line().startswith("has it 0 0.0")
+
+
+def test_a_file_without_locks_is_kept_by_its_time_stamp(folder, monkeypatch):
+    def unsupported(*_: object) -> None:
+        raise OSError("Function not implemented")
+
+    monkeypatch.setattr(writing.fcntl, "flock", unsupported)
+    monkeypatch.setattr(writing, "LEASE", 1.0)
+    monkeypatch.setattr(writing, "SECONDS_PER_LOOK", 0.05)
+    with writing.sole_writer(folder, "work"):
+        start = time.monotonic()
+        # Nobody renews the time stamp so soon.
+        with writing.sole_writer(folder, "work") as second:
+            assert time.monotonic() - start > 0.9
+            assert second.restarts == 1
