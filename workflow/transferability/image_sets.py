@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from transferability import interruption, memory
+from transferability import interruption, memory, threads
 from transferability.streams import Stream
 
 READERS = 4
@@ -42,7 +42,15 @@ class Resident:
         if self.tensor.device.type != "cpu" or self.tensor.dtype != torch.uint8:
             return self.tensor.index_select(0, chosen)
         batch = _empty((len(chosen), *self.tensor.shape[1:]), pinned=False)
-        return torch.index_select(self.tensor, 0, chosen, out=batch)
+        if not threads.one_by_one(self.tensor.device, batch.shape[1:3]):
+            return torch.index_select(self.tensor, 0, chosen, out=batch)
+
+        def gather(numbers: range) -> None:
+            some = slice(numbers.start, numbers.stop)
+            torch.index_select(self.tensor, 0, chosen[some], out=batch[some])
+
+        threads.share(gather, len(chosen))
+        return batch
 
 
 @dataclass(frozen=True)

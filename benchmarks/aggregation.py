@@ -1,0 +1,132 @@
+"""How long tables, findings and figures of many networks take, and what memory.
+
+    python benchmarks/aggregation.py --networks 5000
+
+Metrics and histories of so many networks are made up, with the default study's networks in each
+(split, seed). Then the commands of the analysis run one after the other, each a process of its own.
+The goal is 30 s in all and 1 GB in each. Reading the files alone stands beside them.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import study, study_file  # noqa: E402
+from transferability.network_folder import read_history  # noqa: E402
+from transferability.networks import parse_name  # noqa: E402
+
+SEEDS, LAYERS = 8, 8
+GOAL_SECONDS, GOAL_BYTES = 30.0, 10**9
+FIGURES = {
+    "transfer": "table",
+    "effects": "effects",
+    "boost": "boost",
+    "learning-curves": "table",
+    "cost": "table",
+}
+
+
+def made_up(name: str, evaluations: int, draw: random.Random) -> tuple[dict, list[dict]]:
+    """Metrics and history of a network, such as a training leaves."""
+    network = parse_name(name)
+    top1 = 0.9 - 0.01 * network.n * (not network.fine_tuned) + draw.gauss(0, 0.01)
+    history = [
+        {
+            **{"epoch": k, "iteration": 156 * k, "learning_rate": 0.01, "train_loss": 1 / k},
+            **{"top1": top1 - 0.3 / k, "top5": top1, "loss": 1 / k, "images_seen": 10_000 * k},
+            "seconds": float(k),
+        }
+        for k in range(1, evaluations + 1)
+    ]
+    measured = {"top1": top1, "top5": min(1.0, top1 + 0.05), "loss": 0.4, "train_loss": 0.3}
+    speed = {"images_seen": 120_000, "seconds": 12.0 - network.n}
+    speed["images_per_second"] = speed["images_seen"] / speed["seconds"]
+    made_by = {"device": "cpu", "precision": "fp32", "validation_images": 2500, "classes": 50}
+    return {**measured, **speed, **made_by, "identity": {"torch": "2", "code": "0"}}, history
+
+
+def run(*arguments: object) -> tuple[float, int]:
+    """A command of the library; its seconds, and bytes of memory at most."""
+    command = [sys.executable, "-m", "transferability", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    start = time.perf_counter()
+    process = os.posix_spawn(sys.executable, command, environment)
+    _, status, used = os.wait4(process, 0)
+    if status:
+        raise SystemExit(f"{arguments[0]} failed")
+    return time.perf_counter() - start, used.ru_maxrss * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", type=int, default=5000, help="about so many")
+    parser.add_argument("--evaluations", type=int, default=20, help="of each network")
+    flags = parser.parse_args()
+    names = study.network_names(study_file.read(ROOT / "config.yaml"), LAYERS)
+    splits = [f"random{k}" for k in range(max(1, flags.networks // len(names) // SEEDS))]
+    seeds, draw = list(range(SEEDS)), random.Random(0)
+    with tempfile.TemporaryDirectory() as temporary:
+        results = Path(temporary)
+        folders = [
+            results / "networks" / split / f"seed{seed}" / name
+            for split in splits
+            for seed in seeds
+            for name in names
+        ]
+        for folder in folders:
+            folder.mkdir(parents=True)
+            metrics, history = made_up(folder.name, flags.evaluations, draw)
+            (folder / "metrics.json").write_text(json.dumps(metrics))
+            lines = "".join(f"{json.dumps(line)}\n" for line in history)
+            (folder / "history.jsonl").write_text(lines)
+        print(machine.described())
+        print(f"{len(folders)} networks of {flags.evaluations} evaluations each\n")
+
+        start = time.perf_counter()
+        for folder in folders:
+            json.loads((folder / "metrics.json").read_text())
+            read_history(folder / "history.jsonl")
+        print(f"{'reading the files alone':24}{time.perf_counter() - start:8.1f} s")
+
+        tables = {name: results / f"{name}.csv" for name in ("table", "effects", "boost")}
+        evaluations = results / "evaluations.csv"
+        commands = {
+            "collect-networks": [
+                *("--study", "made", "--results", results, "--splits", *splits),
+                *("--seeds", *seeds, "--networks", *names),
+                *("--table", tables["table"], "--evaluations", evaluations),
+            ],
+            "estimate-effects": [
+                *("--table", tables["table"], "--results", results),
+                *("--differences", results / "differences.csv"),
+                *("--effects", tables["effects"], "--boost", tables["boost"]),
+            ],
+            "write-findings": [
+                *("--effects", tables["effects"], "--boost", tables["boost"]),
+                *("--page", results / "findings.html"),
+            ],
+        }
+        for figure, table in FIGURES.items():
+            commands[f"plot-{figure}"] = [f"--{table}", tables[table], "--figure", results / figure]
+        commands["plot-learning-curves"] += ["--evaluations", evaluations]
+        seconds, most = 0.0, 0
+        for command, arguments in commands.items():
+            took, memory = run(command, *arguments)
+            print(f"{command:24}{took:8.1f} s{memory / 1e6:8.0f} MB")
+            seconds, most = seconds + took, max(most, memory)
+        print(f"{'in all':24}{seconds:8.1f} s{most / 1e6:8.0f} MB at most")
+        print(f"{'goal':24}{GOAL_SECONDS:8.1f} s{GOAL_BYTES / 1e6:8.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
