@@ -1,6 +1,29 @@
+from collections.abc import Iterator
+
 import pytest
+from cluster import Cluster, running
 from laboratory import Laboratory
 from project import Project
+
+
+@pytest.fixture(scope="session")
+def started_cluster() -> Iterator[Cluster]:
+    """A SLURM without accounts; tests take `cluster`."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def cluster(started_cluster) -> Iterator[Cluster]:
+    """A SLURM whose nodes are idle."""
+    yield started_cluster
+    started_cluster.clear()
+
+
+@pytest.fixture
+def on_cluster(finished, cluster, tmp_path) -> Project:
+    """A copy of the finished project that runs through profiles/slurm."""
+    return Project.copied(tmp_path / "project", results_of=finished, cluster=cluster)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cluster import Cluster
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "studies", "workflow", "profiles", "envs")
@@ -30,25 +32,36 @@ WILDCARD = re.compile(r"(?:split|seed|network)=([^,\n]+)")
 
 @dataclass(frozen=True)
 class Project:
-    """The project's own files in `folder`, with a study beside them, ready for Snakemake."""
+    """The project's own files in `folder`, with a study beside them, ready for Snakemake.
+
+    What it runs, it runs on this machine, or through profiles/slurm on `cluster`.
+    """
 
     folder: Path
+    cluster: Cluster | None = None
 
     @classmethod
-    def copied(cls, folder: Path, results_of: "Project | None" = None) -> "Project":
+    def copied(
+        cls, folder: Path, results_of: "Project | None" = None, cluster: Cluster | None = None
+    ) -> "Project":
         """A copy of the project as it stands, with the results of another copy if there is one."""
         if results_of is not None:
             shutil.copytree(results_of.folder, folder)
-            return cls(folder)
+            return cls(folder, cluster)
         for part in PARTS:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
             folder.mkdir(parents=True, exist_ok=True)
             copy(ROOT / part, folder / part)
-        return cls(folder)
+        return cls(folder, cluster)
 
     @property
     def results(self) -> Path:
         return self.folder / "results" / "tiny"
+
+    def slurm_jobs(self) -> list[dict[str, str]]:
+        """What the cluster says of the jobs of this project, those that have ended among them."""
+        jobs = self.cluster.jobs() if self.cluster else []
+        return [job for job in jobs if job["WorkDir"] == str(self.folder)]
 
     def network(self, name: str) -> Path:
         return self.results / "networks" / "random0" / "seed0" / name
@@ -65,6 +78,13 @@ class Project:
         assert old in text, f"{file} has no {old!r} any more; edit something else that it has"
         path.write_text(text.replace(old, new), encoding="utf-8")
 
+    def edit_profile(self, old: str, new: str) -> None:
+        """Replace a line of profiles/slurm, as a site does."""
+        path = self.folder / "profiles" / "slurm" / "profile.yaml"
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{path.name} has no {old!r} any more"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
     def append(self, file: str, text: str) -> None:
         """Add text at the end of a file of the library, which may be new."""
         path = self.folder / "workflow" / "transferability" / file
@@ -73,10 +93,13 @@ class Project:
 
     def start(self, *arguments: str, study: str | None = "study.yaml") -> subprocess.Popen:
         """Start Snakemake on a study, or on config.yaml if it is None, in a session of its own."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        where = ["--workflow-profile", "profiles/slurm"] if self.cluster else ["--cores", "2"]
+        command = [sys.executable, "-m", "snakemake", *where, *arguments]
         if study is not None:
             command += ["--configfile", study]
-        environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+        environment = dict(self.cluster.environment if self.cluster else os.environ)
+        for name in FOREIGN:
+            environment.pop(name, None)
         # The rules say `python`, which has to be the one that runs these tests.
         environment["PATH"] = os.pathsep.join(
             [str(Path(sys.executable).parent), environment.get("PATH", "")]
@@ -96,7 +119,11 @@ class Project:
     def run(self, *arguments: str, study: str | None = "study.yaml") -> tuple[int, str]:
         """Run Snakemake to its end; its exit status and all that it said."""
         process = self.start(*arguments, study=study)
-        output, _ = process.communicate(timeout=240)
+        try:
+            output, _ = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         return process.returncode, output
 
     def succeed(self, *arguments: str, study: str | None = "study.yaml") -> str:

@@ -80,3 +80,12 @@ def test_environments_name_the_locked_versions(name):
     for requirement in pip:
         package, _, version = requirement.partition("==")
         assert version == locked.get(package), requirement
+
+
+def test_the_profiles_agree_in_what_is_no_matter_of_the_cluster():
+    """A profile is complete in itself: Snakemake takes nothing from another one."""
+    default, slurm = (
+        yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text(encoding="utf-8"))
+        for name in ("default", "slurm")
+    )
+    assert default.items() <= slurm.items()

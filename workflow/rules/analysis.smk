@@ -13,6 +13,12 @@ TABLES = [
 FINDINGS = "<results>/findings.html"
 
 
+localrules:
+    collect_networks,
+    estimate_effects,
+    write_findings,
+
+
 rule collect_networks:
     input:
         of_every_network("metrics.json"),

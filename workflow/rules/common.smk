@@ -24,6 +24,8 @@ from transferability import (
     fingerprint,
     images,
     networks,
+    run_time,
+    slurm_refusals,
     study,
     study_file,
 )
@@ -118,6 +120,20 @@ def recipe(wildcards):
     return as_json(
         study.recipe(STUDY, wildcards.split, int(wildcards.seed), wildcards.network)
     )
+
+
+def minutes_to_train(wildcards, attempt):
+    """What a cluster is asked for. A training that is cut short goes on in the next attempt."""
+    split, seed, network = wildcards.split, int(wildcards.seed), wildcards.network
+    base = Path(
+        RESULTS, "networks", split, f"seed{seed}", run_time.measured_by(network)
+    )
+    try:
+        metrics = json.loads((base / "metrics.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        metrics = None
+    chosen = study.recipe(STUDY, split, seed, network)
+    return attempt * run_time.minutes(network, chosen, STUDY["hours"], metrics)
 
 
 @cache

@@ -11,6 +11,17 @@ FIGURES = [
 ]
 
 
+localrules:
+    plot_transfer,
+    plot_effects,
+    plot_boost,
+    plot_dissimilar,
+    plot_data_size,
+    plot_filters,
+    plot_learning_curves,
+    plot_cost,
+
+
 rule plot_transfer:
     input:
         table="<results>/tables/networks.csv",

@@ -5,6 +5,11 @@
 #   2. split_classes parts their classes into A and B
 
 
+# Not worth a cluster's job; so the analysis and the figures.
+localrules:
+    split_classes,
+
+
 rule prepare_images:
     output:
         manifest="<store>/manifest.json",
@@ -24,8 +29,9 @@ rule prepare_images:
         settings=as_json(images.stored(STUDY["dataset"])),
         folder=subpath(output.manifest, parent=True),
         code=fingerprint.of_images(STUDY["dataset"]["source"]),
+    # exec, as in networks.smk.
     shell:
-        "python -m transferability prepare-images"
+        "exec python -m transferability prepare-images"
         " --settings {params.settings:q}"
         " --folder {params.folder}"
         " --workers {threads}"

@@ -31,14 +31,21 @@ rule train_base:
     conda:
         "../../envs/training.yaml"
     threads: 1
+    # Where there are GPUs, --resources gpu=4 lets four trainings run at once, each on the GPU that
+    # the fewest others use; without one, it says nothing.
+    resources:
+        gpu=1,
+        runtime=minutes_to_train,
     params:
         architecture=as_json(STUDY["architecture"]),
         recipe=recipe,
         base="",
         images=subpath(input.manifest, parent=True),
         code=TRAINING_CODE,
+    # exec, since SLURM signals every process of a job, and a shell that waits for the training would
+    # end before it has saved; SLURM then kills what is left of the job.
     shell:
-        "python -m transferability train"
+        "exec python -m transferability train"
         " --network {wildcards.network}"
         " --images {params.images}"
         " --split {input.split}"

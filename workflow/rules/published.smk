@@ -18,6 +18,16 @@ PUBLISHED_FILES += [
 PUBLISHED_FILES += [f"{PUBLISHED}/findings.html"]
 
 
+localrules:
+    read_published,
+    estimate_published_effects,
+    write_published_findings,
+    plot_published_transfer,
+    plot_published_effects,
+    plot_published_boost,
+    plot_published_dissimilar,
+
+
 rule read_published:
     input:
         networks=f"{PUBLISHED_DATA}/networks.csv",

@@ -1,0 +1,106 @@
+"""What a cluster adds to a study: waiting between its levels, and questions to the controller.
+
+    python benchmarks/slurm.py --levels        waits, with profiles/slurm as shipped
+    python benchmarks/slurm.py --networks 200  many networks of one step each
+
+Starts a SLURM of its own on this machine, as the tests do, without accounts; only root can.
+"""
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from machine import described
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
+
+from cluster import Cluster, running  # noqa: E402
+from project import TINY, Project  # noqa: E402
+
+LEVELS = ("prepare_images", "train_base", "train_treatment")
+NETWORKS_A_SEED = 4
+FEW = {"layers": [3], "treatments": ["selffer", "transfer"], "long_base": False}
+# What Snakemake asks of the controller: submissions, squeue, scontrol; the rest is SLURM's own.
+ASKED = re.compile(
+    r"^\s*(REQUEST_(?:SUBMIT_BATCH_JOB|JOB_INFO|BUILD_INFO|PARTITION_INFO))\b.*? count:(\d+)",
+    re.MULTILINE,
+)
+
+
+def ran(cluster: Cluster, folder: Path, **study) -> tuple[Project, float]:
+    """A project whose study has run on the cluster, and the seconds that it took."""
+    project = Project.copied(folder, cluster=cluster)
+    project.write_study(**FEW, **study)
+    cluster.ask("sdiag --reset")
+    start = time.perf_counter()
+    snakemake = project.start()
+    output, _ = snakemake.communicate()
+    if snakemake.returncode:
+        sys.exit(output)
+    return project, time.perf_counter() - start
+
+
+def when(job: dict, what: str) -> datetime:
+    return datetime.fromisoformat(job[what])
+
+
+def report_levels(cluster: Cluster, folder: Path) -> None:
+    """Print how long each level of the graph waited for the one before it."""
+    # Some 10 s each, alone on a core.
+    recipe = {**TINY["recipe"], "epochs": 300, "augment": ["crop"]}
+    project, seconds = ran(cluster, folder, recipe=recipe)
+    levels = [
+        [job for job in project.slurm_jobs() if job["Comment"].startswith(f"rule_{rule}")]
+        for rule in LEVELS
+    ]
+    for (before, after), rule in zip(pairwise(levels), LEVELS[1:], strict=True):
+        ended = max(when(job, "EndTime") for job in before)
+        wait = min(when(job, "StartTime") for job in after) - ended
+        print(f"{rule} began {wait.total_seconds():.0f} s after the level before it    goal: 15 s")
+    longest = 0.0
+    for names in (("baseA", "baseB"), ("B3B", "A3B")):
+        longest += max(metrics(project, name)["seconds"] for name in names)
+    print(f"the study took {seconds:.0f} s, {seconds - longest:.0f} s beyond its trainings' own")
+
+
+def metrics(project: Project, network: str) -> dict:
+    text = (project.network(network) / "metrics.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def report_many(cluster: Cluster, folder: Path, networks: int) -> None:
+    """Print what the controller was asked while so many short trainings ran."""
+    seeds = list(range(-(-networks // NETWORKS_A_SEED)))
+    recipe = {**TINY["recipe"], "iterations": 1}
+    project, seconds = ran(cluster, folder, seeds=seeds, recipe=recipe)
+    trained = len(list(project.results.glob("networks/*/*/*/metrics.json")))
+    counts = {name: int(count) for name, count in ASKED.findall(cluster.ask("sdiag"))}
+    print(f"{trained} networks in {seconds:.0f} s, jobs: 50, without accounts")
+    for name, count in counts.items():
+        print(f"{name:28} {count:6} {count / seconds:6.2f} a second")
+    print(f"{'all':28} {sum(counts.values()):6} {sum(counts.values()) / seconds:6.2f} a second")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--levels", action="store_true", help="waits between levels")
+    what.add_argument("--networks", type=int, help="so many networks of one step")
+    flags = parser.parse_args()
+    print(described())
+    with tempfile.TemporaryDirectory() as temporary, running() as cluster:
+        if flags.levels:
+            report_levels(cluster, Path(temporary, "project"))
+        else:
+            report_many(cluster, Path(temporary, "project"), flags.networks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""A training on a cluster comes to its end, and to the same bits, whatever happens to its job."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from cluster import running
+from project import TINY, Project
+from test_interruption import TARGET, results, trained_steps
+from waiting import wait_until
+
+# Some 15 s, evaluated at other epochs than those that are saved.
+RECIPE = {**TINY["recipe"], "epochs": 400, "evaluate_every": 70, "augment": ["crop"]}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished, tmp_path_factory) -> Path:
+    """The folder of a baseA that was trained in one go, on this machine."""
+    project = Project.copied(tmp_path_factory.mktemp("uninterrupted") / "project", finished)
+    project.write_study(recipe=RECIPE)
+    project.succeed(TARGET)
+    return project.network("baseA")
+
+
+def requeued(project: Project, job: dict) -> None:
+    project.cluster.ask(f"scontrol requeue {job['JobId']}")
+
+
+def out_of_time(project: Project, job: dict) -> None:
+    """The job's time is up, and its training far from its end, however fast this machine is."""
+    training = training_of(project, job)
+    training.suspend()
+    # SLURM looks at time limits each 30 s, sends the signal 60 s before, and SIGCONT with it.
+    project.cluster.ask(f"scontrol update JobId={job['JobId']} TimeLimit=1")
+    training.wait(60)
+
+
+def out_of_time_twice(project: Project, job: dict) -> None:
+    out_of_time(project, job)
+    trained = trained_steps(project.network("baseA"))
+    out_of_time(project, job_at_work(project, beyond=trained + 50))
+
+
+def node_dead(project: Project, job: dict) -> None:
+    project.cluster.kill_node(job["NodeList"])
+
+
+def daemon_dead(project: Project, job: dict) -> None:
+    """Only the daemon: the job is started again elsewhere while its training still lives."""
+    training = training_of(project, job)
+    # So that it has not ended by the time that SLURM misses its node.
+    training.suspend()
+    project.cluster.kill_daemon(job["NodeList"])
+    log = project.results / "logs" / "networks" / "random0" / "seed0" / "baseA.log"
+    waiting = f"waiting for process {training.pid}"
+    wait_until(lambda: log.exists() and waiting in log.read_text(), 120, waiting)
+    training.resume()
+
+
+def controller_away(project: Project, job: dict) -> None:
+    project.cluster.stop_controller()
+    time.sleep(15)
+    project.cluster.start_controller()
+
+
+def started(project: Project) -> tuple[subprocess.Popen, dict]:
+    """Snakemake at work on baseA, some way into its training, and the training's job."""
+    shutil.rmtree(project.network("baseA"))
+    project.write_study(recipe=RECIPE)
+    return project.start(TARGET), job_at_work(project, beyond=50)
+
+
+def job_at_work(project: Project, beyond: int) -> dict:
+    """The job that trains baseA, as soon as it has made so many steps."""
+    network = project.network("baseA")
+    wait_until(lambda: trained_steps(network) >= beyond, 100, f"{beyond} steps of {network}")
+    (job,) = (job for job in project.slurm_jobs() if job["JobState"] == "RUNNING")
+    return job
+
+
+def training_of(project: Project, job: dict) -> psutil.Process:
+    (training,) = project.cluster.processes(job["NodeList"], "transferability", "train")
+    return training
+
+
+def writers(network: Path) -> list[str]:
+    """How each of those that wrote a network ended; none began before the last one had ended."""
+    files = sorted((network / "writers").glob("*.json"), key=lambda file: int(file.stem))
+    said = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+    for earlier, later in pairwise(said):
+        # Of one that is gone, its successor notes the end.
+        assert earlier[1]["how"] == "gone" or earlier[1]["ended"] <= later[0]["taken"], said
+    return [end["how"] for _, end in said]
+
+
+@pytest.mark.parametrize(
+    ("fault", "ends"),
+    [
+        pytest.param(requeued, ["interrupted", "finished"], id="scontrol requeue"),
+        pytest.param(
+            out_of_time_twice, ["interrupted", "interrupted", "finished"], id="time limit, twice"
+        ),
+        pytest.param(node_dead, ["gone", "finished"], id="node dead"),
+        pytest.param(daemon_dead, ["finished", "finished"], id="slurmd dead, training alive"),
+        pytest.param(controller_away, ["finished"], id="controller away for 15 s"),
+    ],
+)
+def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, ends):
+    snakemake, job = started(on_cluster)
+    fault(on_cluster, job)
+    output, _ = snakemake.communicate(timeout=200)
+    assert snakemake.returncode == 0, output
+    assert writers(on_cluster.network("baseA")) == ends
+    assert results(on_cluster.network("baseA")) == results(uninterrupted)
+
+
+def test_a_second_snakemake_takes_over_from_one_that_was_killed(on_cluster, uninterrupted):
+    snakemake, _ = started(on_cluster)
+    os.killpg(snakemake.pid, signal.SIGKILL)
+    snakemake.communicate()
+    on_cluster.succeed("--unlock")
+    on_cluster.succeed(TARGET)
+    assert len(on_cluster.slurm_jobs()) == 2
+    assert writers(on_cluster.network("baseA")) == ["finished", "finished"]
+    assert results(on_cluster.network("baseA")) == results(uninterrupted)
+
+
+def test_a_training_goes_on_after_scancel_where_slurm_keeps_accounts(
+    finished, uninterrupted, tmp_path
+):
+    with running(accounting=True) as cluster:
+        project = Project.copied(tmp_path / "project", results_of=finished, cluster=cluster)
+        project.edit_profile("# slurm_account: project", "slurm_account: study")
+        snakemake, job = started(project)
+        assert job["Account"] == "study"
+        cluster.ask(f"scancel {job['JobId']}")
+        output, _ = snakemake.communicate(timeout=200)
+    assert snakemake.returncode == 0, output
+    assert writers(project.network("baseA")) == ["interrupted", "finished"]
+    assert results(project.network("baseA")) == results(uninterrupted)

@@ -1,0 +1,112 @@
+"""The whole study on a cluster: where its jobs ran, and that its numbers are a laptop's."""
+
+import json
+import shutil
+import sys
+from collections import Counter
+from itertools import combinations
+
+import pandas as pd
+import pytest
+from project import Project
+from test_workflow import NOT_RESULTS, TABLES, table
+from waiting import wait_until
+
+TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
+FOUR_BASES = [
+    f"results/tiny/networks/random0/seed{seed}/base{half}/metrics.json"
+    for seed in (1, 2)
+    for half in "AB"
+]
+
+
+def of_training(job: dict) -> bool:
+    return job["Comment"].startswith("rule_train_")
+
+
+def ran_on(project: Project) -> dict[str, dict]:
+    """Of each network, by its file: what its metrics say of the job that trained it."""
+    files = project.results.glob("networks/*/*/*/metrics.json")
+    return {
+        str(file.relative_to(project.folder)): json.loads(file.read_text(encoding="utf-8"))["job"]
+        for file in files
+    }
+
+
+def at_once(first: dict, second: dict) -> bool:
+    return first["started"] <= second["ended"] and second["started"] <= first["ended"]
+
+
+def test_the_study_whole(cluster, finished, tmp_path):
+    project = Project.copied(tmp_path / "project", cluster=cluster)
+    project.write_study()
+    project.succeed()
+    for name in TABLES:
+        of_cluster, of_machine = (
+            table(each, name).drop(columns=NOT_RESULTS, errors="ignore")
+            for each in (project, finished)
+        )
+        pd.testing.assert_frame_equal(of_cluster, of_machine, check_exact=True)
+
+    jobs = {job["JobId"]: job for job in project.slurm_jobs()}
+    trainings = {number: job for number, job in jobs.items() if of_training(job)}
+    assert [job["Comment"] for job in jobs.values() if not of_training(job)] == [
+        "rule_prepare_images"
+    ]
+    for job in jobs.values():
+        assert job["JobState"] == "COMPLETED"
+        assert job["Partition"] == ("gpu" if of_training(job) else "cpu")
+        assert job.get("TresPerNode") == ("gres:gpu:1" if of_training(job) else None)
+        # The very environment, and nothing that would set up or fetch one.
+        script = cluster.ask(f"scontrol write batch_script {job['JobId']} -").splitlines()
+        assert script[-1].startswith(f"{sys.executable} -m snakemake ")
+    networks = ran_on(project)
+    assert sorted(job["slurm_job_id"] for job in networks.values()) == sorted(trainings)
+    for job in networks.values():
+        assert job["slurm_node"] == trainings[job["slurm_job_id"]]["NodeList"]
+        assert job["cuda_visible_devices"] in ("0", "1")
+    for first, second in combinations(networks.values(), 2):
+        same = ("slurm_node", "cuda_visible_devices")
+        if [first[key] for key in same] == [second[key] for key in same]:
+            assert not at_once(first, second), (first, second)
+
+
+def test_four_trainings_share_two_gpus_by_shards(on_cluster):
+    on_cluster.edit_profile("gres: gpu:1", "gres: shard:2")
+    on_cluster.write_study(seeds=[1, 2])
+    snakemake = on_cluster.start(*FOUR_BASES)
+    wait_until(lambda: states(on_cluster) == ["RUNNING"] * 4 or snakemake.poll() is not None)
+    assert states(on_cluster) == ["RUNNING"] * 4
+    output, _ = snakemake.communicate(timeout=120)
+    assert snakemake.returncode == 0, output
+    networks = ran_on(on_cluster)
+    shared = Counter(
+        (networks[base]["slurm_node"], networks[base]["cuda_visible_devices"])
+        for base in FOUR_BASES
+    )
+    assert list(shared.values()) == [2, 2], shared
+
+
+def states(project: Project) -> list[str]:
+    return [job["JobState"] for job in project.slurm_jobs()]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("slurm_partition: gpu", "slurm_partition: gpus", "invalid partition specified: gpus"),
+        ("gres: gpu:1", "gres: gpu:a100:1", "Requested node configuration is not available"),
+    ],
+)
+def test_what_the_cluster_refuses_is_told_with_the_line_to_change(on_cluster, right, wrong, told):
+    shutil.rmtree(on_cluster.network("baseA"))
+    on_cluster.edit_profile(right, wrong)
+    status, output = on_cluster.run(TARGET, "--retries", "0")
+    assert status != 0
+    profile = on_cluster.folder / "profiles" / "slurm" / "profile.yaml"
+    lines = profile.read_text(encoding="utf-8").splitlines()
+    number = next(number for number, line in enumerate(lines, 1) if line.strip() == wrong)
+    advice = output.split("SLURM refused a job:")[1]
+    for text in (told, str(profile), f"line {number}: {wrong}"):
+        assert text in advice
+    assert not on_cluster.network("baseA").exists()
