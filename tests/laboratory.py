@@ -44,7 +44,8 @@ RECIPE = {
     "precision": "fp32",
     "device": "cpu",
 }
-MEASURED_BY_CLOCK = ("seconds", "images_per_second")
+# The history holds seconds, and so its checksum is of these too.
+MEASURED_BY_CLOCK = ("seconds", "images_per_second", "history_sha256")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,26 @@ class Laboratory:
             history=[_without_clock(line) for line in read_history(folder.history)],
             predictions=np.load(folder.predictions),
         )
+
+    def command(
+        self,
+        name: str,
+        folder: Path,
+        base: Path | None = None,
+        architecture: dict | None = None,
+        **recipe: object,
+    ) -> list[str]:
+        """What follows `python -m transferability` to train a network; `architecture` and `recipe`
+        name what differs."""
+        files = ["metrics.json", "history.jsonl", "predictions.npy"]
+        files += ["weights.safetensors"] * name.startswith("base")
+        return [
+            *("train", "--network", name, "--images", str(self.images), "--split", str(self.split)),
+            *("--seed", "0", *(["--base", str(base)] if base else [])),
+            *("--architecture", json.dumps({**ARCHITECTURE, **(architecture or {})})),
+            *("--recipe", json.dumps({**RECIPE, **recipe})),
+            *("--outputs", *(str(folder / file) for file in files)),
+        ]
 
 
 def _without_clock(numbers: dict) -> dict:

@@ -21,6 +21,7 @@ sys.path.insert(0, str(LIBRARY))
 
 from transferability import (
     architectures,
+    files,
     fingerprint,
     images,
     networks,
@@ -94,6 +95,11 @@ TRAINING_CODE = fingerprint.of_training(
     STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )
 as_json = partial(json.dumps, sort_keys=True, ensure_ascii=False)
+
+
+onstart:
+    for folder in (STORE, RESULTS, LIBRARY / "resources"):
+        files.date_back(Path(folder))
 
 
 pathvars:

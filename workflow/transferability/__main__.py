@@ -142,6 +142,7 @@ def parser() -> argparse.ArgumentParser:
         },
     )
     command(commands.forget_finished, results=path("folder of the study, results/<study>"))
+    command(commands.verify).add_argument("results", **path("folder of the study, results/<study>"))
     command(
         commands.collect_networks,
         study={"help": "name of the study"},
@@ -224,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     except interruption.Interrupted as error:
         logging.error("ended by %s; the same command goes on", error)
         return interruption.STATUS
-    except (OSError, ValueError, ArithmeticError, writing.FolderLost) as error:
+    except (OSError, ValueError, ArithmeticError, MemoryError, writing.FolderLost) as error:
         if flags.debug:
             raise
         logging.error("%s: %s", type(error).__name__, error)

@@ -16,21 +16,30 @@ class CheckpointError(ValueError):
     """A file of tensors that cannot be trusted; the message names it and says what to do."""
 
 
-def save(path: Path | str, tensors: Mapping[str, torch.Tensor], header: dict) -> str:
-    """Write named tensors and a header (anything JSON can hold) in one step.
+def save(
+    path: Path | str,
+    tensors: Mapping[str, torch.Tensor],
+    header: dict,
+    check: files.Check = lambda: None,
+) -> str:
+    """Write named tensors and a header (anything JSON can hold) in one step; `check` as for
+    `files.whole`.
 
-    Returns the sha256 over both, which the file carries as well.
+    Returns the sha256 over both, which the file carries as well. Raises OSError, which names the
+    file, if it cannot be written; what was there before then stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(header, sort_keys=True)
     digest = _digest(tensors, text)
-    with files.whole(path) as temporary:
+    # The file adds the names and shapes, a few kilobytes.
+    size = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
+    with files.whole(path, size, check) as temporary:
         # One entry, since safetensors writes several in any order.
         metadata = {"checkpoint": json.dumps({"header": text, "sha256": digest})}
         try:
             safetensors.torch.save_file(tensors, temporary, metadata)
         except safetensors.SafetensorError as error:
-            raise OSError(f"{path}: cannot be written ({error})") from error
+            raise OSError(f"{path}: its {size:,} bytes cannot be written ({error})") from error
         files.share(temporary)
     return digest
 
@@ -45,18 +54,24 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
         # newer file in its place.
         content = Path(path).read_bytes()
         tensors = safetensors.torch.load(content)
-    except (OSError, safetensors.SafetensorError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        # A type of numbers that this torch does not have is a KeyError.
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
         # The format: eight bytes with the length of a JSON header, which holds the metadata.
         length = int.from_bytes(content[:8], "little")
         held = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
         text, digest = held["header"], held["sha256"]
-    except (KeyError, TypeError, ValueError) as error:
+        fits = _digest(tensors, text) == digest
+        header = dict(json.loads(text))
+    # Whatever JSON can hold, as deep as one likes, may stand there instead.
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: has no header and checksum of this project") from error
-    if _digest(tensors, text) != digest:
+    if not fits:
         raise CheckpointError(f"{path}: its checksum does not fit; it changed after it was written")
-    return tensors, json.loads(text), digest
+    return tensors, header, digest
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:

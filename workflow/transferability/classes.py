@@ -83,11 +83,17 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
 
     `names` are the store's classes. Raises ValueError naming the file if it does not fit them.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or set(rows[0]) != {"class", "half"}:
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
-            f"{path}: expected a CSV file with the columns class, half and a row a class"
+            f"{path}: cannot be read as CSV in UTF-8 ({error}); delete {path} and run again"
+        ) from error
+    if not rows or any(set(row) != {"class", "half"} for row in rows):
+        raise ValueError(
+            f"{path}: expected a CSV file with the columns class, half and a row a class; delete "
+            f"{path} and run again"
         )
     index = {name: i for i, name in enumerate(names)}
     halves: dict[str, list[int]] = {"A": [], "B": []}

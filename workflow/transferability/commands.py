@@ -110,11 +110,14 @@ def train(flags: argparse.Namespace) -> None:
         # Later, since who waits for the folder has no need of it.
         import torch
 
-        from transferability import devices, training
+        from transferability import devices, out_of_memory, training
 
         torch.set_num_threads(flags.threads)
         folder = dataclasses.replace(folder, check=writer.check)
-        with devices.least_used(devices.choose_device(task.recipe["device"])):
+        with (
+            out_of_memory.explained(task),
+            devices.least_used(devices.choose_device(task.recipe["device"])),
+        ):
             metrics = training.train(
                 task,
                 images=flags.images,
@@ -139,6 +142,20 @@ def forget_finished(flags: argparse.Namespace) -> None:
     from transferability import network_folder
 
     network_folder.forget_finished(flags.results / "networks")
+
+
+def verify(flags: argparse.Namespace) -> None:
+    """Check every network of a study against its recipe, its checksums and its provenance."""
+    from transferability import verify
+
+    verdicts = verify.verify(flags.results)
+    print(verify.table(verdicts))
+    faults = [fault for verdict in verdicts for fault in verdict.faults]
+    if faults:
+        raise ValueError(
+            f"{flags.results}: {len(faults)} faults, each named above with its file; delete the "
+            "folder of the network or the image store that has one, and run the study again"
+        )
 
 
 def collect_networks(flags: argparse.Namespace) -> None:

@@ -1,29 +1,57 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import errno
+import hashlib
 import os
+import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+Check = Callable[[], None]
 
 
 @contextlib.contextmanager
-def whole(path: Path | str) -> Iterator[Path]:
+def whole(path: Path | str, size: int = 0, check: Check = lambda: None) -> Iterator[Path]:
     """A temporary name in the folder of `path`; when the block ends well, its content is on the
     disk and takes the name in one step, and when it does not, nothing is left behind.
 
-    The temporary name keeps the suffix, since some libraries choose the format by it.
+    The temporary name keeps the suffix, since some libraries choose the format by it. `size` is how
+    many bytes will be written, where that is known: what was there stays until all are. `check` is
+    called right before the file takes its name, and what it raises keeps it from that. Raises
+    OSError, which names the file and the bytes, if the disk is too small for them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Before a byte is written, since not every library says that a disk is full.
+    if shutil.disk_usage(path.parent).free < size:
+        raise _full(path, size)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        check()
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # Where its size is not known, it is at least as large as what could be written.
+            written = temporary.stat().st_size if temporary.exists() else 0
+            temporary.unlink(missing_ok=True)
+            raise _full(path, max(size, written + 1)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _full(path: Path, needed: int) -> OSError:
+    free = shutil.disk_usage(path.parent).free
+    return OSError(
+        f"{path}: the disk is full, or a quota used up: at least {needed:,} bytes are needed and "
+        f"{free:,} are free; make room, and the same command goes on"
+    )
 
 
 def share(path: Path) -> None:
@@ -34,7 +62,25 @@ def share(path: Path) -> None:
     path.chmod(0o666 & ~mask)
 
 
-def write_text(path: Path | str, text: str) -> None:
-    """Write a text file, UTF-8, whole or not at all."""
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_text(path: Path | str, text: str, check: Check = lambda: None) -> None:
+    """Write a text file, UTF-8, whole or not at all; `check` as for `whole`."""
+    content = text.encode()
+    with whole(path, len(content), check) as temporary:
+        temporary.write_bytes(content)
+
+
+def date_back(folder: Path) -> None:
+    """Give the files below a folder that bear a time in the future, as they do after a clock was
+    set back, the time of now: Snakemake takes what is made of them for outdated, and deletes it."""
+    now = time.time()
+    for path in folder.rglob("*"):
+        # Others may own them, or delete them meanwhile.
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime > now:
+                os.utime(path, (now, now))
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,14 +11,13 @@ finished/             what a training left, a second time and with checksums, un
                       it was a part has ended well
 """
 
-import hashlib
 import itertools
 import json
 import logging
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +32,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHECKSUMS = "checksums.json"
+MEASURED_AS = {
+    **dict.fromkeys(("top1", "top5", "loss", "train_loss"), float),
+    "images_seen": int,
+    **dict.fromkeys(("seconds", "images_per_second"), float),
+    **dict.fromkeys(("device", "precision"), str),
+    "validation_images": int,
+}
+"""What each network's metrics.json has at least, and as what."""
 
 
 @dataclass(frozen=True)
@@ -82,43 +89,38 @@ class NetworkFolder:
         jobs of its last time have finished meanwhile."""
         return self.path / "finished"
 
-    @contextmanager
-    def _whole(self, path: Path) -> Iterator[Path]:
-        with files.whole(path) as temporary:
-            yield temporary
-            self.check()
-
-    def _write_text(self, path: Path, text: str) -> None:
-        with self._whole(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
     def write_history(self, history: list[dict]) -> None:
-        self._write_text(self.history, "".join(f"{json.dumps(line)}\n" for line in history))
+        text = "".join(f"{json.dumps(line)}\n" for line in history)
+        files.write_text(self.history, text, self.check)
 
     def write_predictions(self, predictions: np.ndarray) -> None:
-        with self._whole(self.predictions) as temporary:
-            np.save(temporary, predictions.astype(np.int32))
+        predictions = predictions.astype(np.int32)
+        with files.whole(self.predictions, predictions.nbytes, self.check) as temporary:
+            np.save(temporary, predictions)
 
     def write_weights(self, tensors: dict[str, "torch.Tensor"], identity: dict) -> str:
         """Write the network's weights; their sha256."""
         # Here, since who only reads results has no need of torch.
         from transferability import checkpoint
 
-        with self._whole(self.weights) as temporary:
-            return checkpoint.save(temporary, tensors, identity)
+        return checkpoint.save(self.weights, tensors, identity, self.check)
 
     def write_metrics(self, metrics: dict) -> None:
-        self._write_text(self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+        files.write_text(
+            self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", self.check
+        )
 
     def keep_finished(self) -> None:
         """Keep what a training has written once more, whole or not at all."""
         checksums = {}
         for file in (self.history, self.predictions, self.weights, self.metrics):
             if file.exists():
-                with self._whole(self.finished / file.name) as temporary:
+                with files.whole(self.finished / file.name, check=self.check) as temporary:
                     _link(file, temporary)
-                checksums[file.name] = _sha256(file)
-        self._write_text(self.finished / CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
+                checksums[file.name] = files.sha256(file)
+        files.write_text(
+            self.finished / CHECKSUMS, json.dumps(checksums, indent=2) + "\n", self.check
+        )
 
     def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
         """Put back the files, all but the metrics, of a training that was kept whole and is of the
@@ -128,7 +130,7 @@ class NetworkFolder:
         try:
             checksums = json.loads((self.finished / CHECKSUMS).read_text(encoding="utf-8"))
             for file in (*wanted, self.metrics):
-                if _sha256(self.finished / file.name) != checksums[file.name]:
+                if files.sha256(self.finished / file.name) != checksums[file.name]:
                     return None
         except (FileNotFoundError, KeyError, ValueError):
             return None
@@ -136,7 +138,7 @@ class NetworkFolder:
         if metrics["identity"] != _from_json(identity):
             return None
         for file in wanted:
-            with self._whole(file) as temporary:
+            with files.whole(file, check=self.check) as temporary:
                 _link(self.finished / file.name, temporary)
         log.info(
             "%s was trained to its end before, with the same code and inputs, and is taken as it "
@@ -149,8 +151,8 @@ class NetworkFolder:
         """Keep what a training needs to go on; `identity` is all that decides its numbers."""
         from transferability import checkpoint
 
-        with self._whole(self.resume) as temporary:
-            checkpoint.save(temporary, tensors, {"identity": identity, "state": state})
+        header = {"identity": identity, "state": state}
+        checkpoint.save(self.resume, tensors, header, self.check)
 
     def load_resume(self, identity: dict) -> tuple[dict[str, "torch.Tensor"], dict] | None:
         """What an interrupted training left, if it is whole and of the very same identity.
@@ -167,10 +169,13 @@ class NetworkFolder:
             reason = str(error)
         else:
             wanted = _from_json(identity)
-            found = header.get("identity", {})
-            if found == wanted:
-                return tensors, header["state"]
-            differing = [key for key in wanted if found.get(key) != wanted[key]]
+            match header:
+                case {"identity": dict() as found, "state": dict() as state}:
+                    if found == wanted:
+                        return tensors, state
+                case _:
+                    found = {}
+            differing = [key for key in wanted if found and found.get(key) != wanted[key]]
             reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
         places = (self.path / f"resume.set-aside{k}.safetensors" for k in itertools.count())
         aside = next(place for place in places if not place.exists())
@@ -182,8 +187,43 @@ class NetworkFolder:
     def remove_resume(self) -> None:
         """Remove the resume file, and what a training left that was killed while it wrote one."""
         self.resume.unlink(missing_ok=True)
-        for unfinished in self.path.glob(f".*{self.resume.stem}.*{self.resume.suffix}"):
+        for unfinished in self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}"):
             unfinished.unlink(missing_ok=True)
+
+    def read_metrics(self) -> dict:
+        """What metrics.json holds. Raises ValueError, naming it, if that is not a network's."""
+        try:
+            metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
+        found = metrics if isinstance(metrics, dict) else {}
+        wrong = [key for key, kind in MEASURED_AS.items() if not _is_of(kind, found.get(key))]
+        if wrong or not isinstance(found.get("identity", {}), dict):
+            raise ValueError(
+                f"{self.metrics}: it has no {', '.join(wrong) or 'identity'} such as a training "
+                "writes"
+            )
+        return metrics
+
+    def read_history(self) -> list[dict]:
+        """The lines of history.jsonl. Raises ValueError, naming it, if they are no evaluations."""
+        try:
+            history = read_history(self.history)
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.history}: cannot be read ({error})") from error
+        if not history or not all(
+            isinstance(line, dict) and _is_of(float, line.get("top1")) for line in history
+        ):
+            raise ValueError(f"{self.history}: it has no evaluations such as a training writes")
+        return history
+
+
+def _is_of(kind: type, value: object) -> bool:
+    """Whether a value is a text, or a finite number, that may be written without a point."""
+    if kind is str:
+        return isinstance(value, str)
+    kinds = int if kind is int else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_history(path: Path | str) -> list[dict]:
@@ -206,11 +246,6 @@ def _link(file: Path, name: Path) -> None:
         os.link(file, name)
     except OSError:
         shutil.copyfile(file, name)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _from_json(values: dict) -> dict:

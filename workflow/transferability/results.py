@@ -1,6 +1,5 @@
 """From the folders of networks to tidy tables, a row a network and a row an evaluation."""
 
-import json
 import logging
 import statistics
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -10,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from transferability.network_folder import NetworkFolder, read_history
+from transferability.network_folder import MEASURED_AS, NetworkFolder
 from transferability.networks import parse_name
 
 log = logging.getLogger(__name__)
 
+MEASURED = list(MEASURED_AS)
 COLUMNS = [
     "study",
     "split",
@@ -26,19 +26,9 @@ COLUMNS = [
     "target_size",
     "n",
     "fine_tuned",
-    "top1",
-    "top5",
-    "loss",
-    "train_loss",
-    "images_seen",
-    "seconds",
-    "images_per_second",
-    "device",
-    "precision",
-    "validation_images",
+    *MEASURED,
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
-MEASURED = COLUMNS[COLUMNS.index("top1") :]
 EVALUATIONS_OF_BEST_SCORE = 10
 
 
@@ -115,16 +105,9 @@ def _read(folder: NetworkFolder) -> tuple[dict, list[dict]]:
     if not folder.metrics.exists():
         raise ValueError(f"{folder.metrics}: is missing; the network has to be trained first")
     try:
-        metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
-        history = read_history(folder.history)
-        missing = [column for column in MEASURED if column not in metrics]
-        if missing or not history:
-            raise ValueError(f"without {', '.join(missing) or 'evaluations'}")
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{folder.path}: its results cannot be read ({error}); delete the folder and run again"
-        ) from error
-    return metrics, history
+        return folder.read_metrics(), folder.read_history()
+    except ValueError as error:
+        raise ValueError(f"{error}; delete the folder and run again") from error
 
 
 def mean_of_best(top1: Iterable[float]) -> float:

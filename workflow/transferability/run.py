@@ -1,17 +1,24 @@
 """A training under way: all that changes from step to step, and how it is kept and restored."""
 
+import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from transferability import batches, entry, frozen_features, optimisation
 from transferability.image_sets import ImageSet
 from transferability.streams import Stream
 from transferability.task import Task
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class TrainingError(ArithmeticError):
@@ -43,11 +50,17 @@ class Run:
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
         self.optimizer = optimisation.Optimizer(self.parameters, self.recipe)
+        # Images that are on their way through the network together, at most.
+        self.images_at_once = min(
+            self.recipe["micro_batch"] or self.recipe["batch_size"], self.recipe["batch_size"]
+        )
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         # The sum of the losses since the last multiple of `loss_steps`.
         self.total_loss = torch.zeros((), device=self.device)
         self.history: list[dict] = []
         self.resumed_at: list[int] = []
+        # The gradient's norm when all was last seen to be finite, and after which step.
+        self.seen_finite = ""
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(
@@ -107,16 +120,48 @@ class Run:
         return self.total_loss.item() / ((self.step - 1) % self.loss_steps + 1)
 
     def check_finite(self, loss: torch.Tensor) -> None:
-        """Raise TrainingError if a loss, seen after the last step, is not finite."""
-        if math.isfinite(loss):
+        """Raise TrainingError if a loss, seen after the last step, or a weight that learns is not
+        finite: weights may be ruined by the very step whose loss still was."""
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        norm = f"{get_total_norm(gradients).item():.4g}"
+        learned = [*self.parameters.values(), *self.optimizer.tensors().values()]
+        loss_is_finite = math.isfinite(loss)
+        if loss_is_finite and math.isfinite(get_total_norm(learned, math.inf)):
+            self.seen_finite = f", {norm} in iteration {self.step}"
             return
         task, last = self.task, self.step - 1
         raise TrainingError(
-            f"{task.network} ({task.split}, seed {task.seed}): the loss is no longer finite in "
-            f"epoch {last // self.steps_per_epoch + 1} at learning rate "
-            f"{self.learning_rate(last):.4g}; lower recipe.learning_rate (now "
-            f"{self.recipe['learning_rate']:g}) or raise recipe.warmup"
+            f"{task.network} ({task.split}, seed {task.seed}): "
+            f"{'a weight' if loss_is_finite else 'the loss'} is no longer finite in epoch "
+            f"{last // self.steps_per_epoch + 1} at learning rate {self.learning_rate(last):.4g} "
+            f"(gradient norm {norm} in iteration {self.step}{self.seen_finite}); lower "
+            f"recipe.learning_rate (now {self.recipe['learning_rate']:g}) or raise recipe.warmup"
         )
+
+    def with_what_fits(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`, which is begun anew with half as many images at once whenever the
+        device has not enough memory. Raises TrainingError where one at a time does not fit."""
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError as error:
+                if self.images_at_once == 1:
+                    raise TrainingError(
+                        f"{self.task.network} ({self.task.split}, seed {self.task.seed}): there "
+                        f"is not enough memory on the device ({self.device}), even for one image "
+                        "at a time; lower dataset.image_size, take a smaller architecture, or let "
+                        f"nothing else run there ({error})"
+                    ) from error
+            # Here, since an error that is being handled holds the memory of what failed.
+            self.images_at_once //= 2
+            log.warning(
+                "%s: there is not enough memory on the device; from iteration %d on, %d images "
+                "at once, their gradients added up to those of recipe.batch_size = %d",
+                *(self.task.network, self.step + 1),
+                *(self.images_at_once, self.recipe["batch_size"]),
+            )
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def take(self, learned: ImageSet, validation: ImageSet) -> None:
         """Take the images, as features of the frozen layers where these are always the same."""
@@ -129,21 +174,20 @@ class Run:
         if fixed == 0:
             return
         frozen, plain = self.network[:fixed].eval(), self.entry.plain
-        with torch.no_grad(), self.autocast():
-            features = frozen_features.compute(
+
+        def compute() -> list[ImageSet] | None:
+            return frozen_features.compute(
                 lambda images: frozen(plain(images)), [learned, validation], self.images_at_once
             )
+
+        with torch.no_grad(), self.autocast():
+            features = self.with_what_fits(compute)
         if features is not None:
             self.learned, self.validation = features
             self.entry = entry.FeatureEntry()
             self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
         # It stands for the frozen layers' share of every epoch, and so is part of the training.
         self.seconds += time.perf_counter() - start
-
-    @property
-    def images_at_once(self) -> int:
-        """Images that are on their way through the network together, at most."""
-        return min(self.recipe["micro_batch"] or math.inf, self.recipe["batch_size"])
 
     def note(self, evaluation: dict) -> None:
         """Add an evaluation, made after the last step, to the history."""
@@ -171,6 +215,7 @@ class Run:
             "validation_images": len(self.validation),
             "train_images": len(self.learned),
             "classes": len(self.learned.classes),
+            "micro_batch": self.images_at_once,
             "resumed_at_iterations": self.resumed_at,
         }
 
@@ -187,6 +232,7 @@ class Run:
             "seconds": self.seconds,
             "history": self.history,
             "resumed_at": self.resumed_at,
+            "images_at_once": self.images_at_once,
         }
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
@@ -202,3 +248,4 @@ class Run:
         self.step, self.images_seen = state["step"], state["images_seen"]
         self.seconds, self.history = state["seconds"], state["history"]
         self.resumed_at = [*state["resumed_at"], self.step]
+        self.images_at_once = state["images_at_once"]

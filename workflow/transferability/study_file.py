@@ -18,6 +18,9 @@ import yaml
 from transferability import architectures, images, study
 from transferability.study import StudyError
 
+MOST_VALUES = 100_000
+"""In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
+
 SCHEMA = Path(__file__).parents[1] / "schemas" / "study.schema.yaml"
 TYPES = {
     "integer": "a whole number",
@@ -76,6 +79,7 @@ def complete(config: dict | None) -> dict:
 
     Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
     """
+    _check_form(config)
     config = {} if config is None else copy.deepcopy(config)
     if isinstance(config, dict):
         _write_out(config)
@@ -102,6 +106,29 @@ def complete(config: dict | None) -> dict:
         images_per_class=dataset.images_per_class,
     )
     return config
+
+
+def _check_form(config: object) -> None:
+    """Refuse what YAML can say and a study cannot: endless values, and keys that are no texts."""
+    waiting, seen = [config], 0
+    while waiting:
+        value = waiting.pop()
+        seen += 1
+        if isinstance(value, dict):
+            waiting += value.values()
+            for key in value:
+                if not isinstance(key, str):
+                    raise StudyError(
+                        f"the study: {key!r} stands where the name of a key is expected; write "
+                        "one of those in workflow/schemas/study.schema.yaml, as a text"
+                    )
+        elif isinstance(value, list):
+            waiting += value
+        if seen > MOST_VALUES:
+            raise StudyError(
+                f"the study: it has more than {MOST_VALUES:,} values; write out what its YAML "
+                "aliases (*) stand for, and leave out what stands for itself"
+            )
 
 
 @cache

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,15 @@ from torch.nn import functional as F
 
 from transferability import (
     batches,
-    checkpoint,
     classes,
     devices,
+    files,
     image_sets,
     interruption,
     normalisation,
     transplant,
 )
-from transferability.entry import ImageEntry
+from transferability.entry import Drawn, ImageEntry
 from transferability.images import store as image_store
 from transferability.network_folder import NetworkFolder
 from transferability.run import Run
@@ -59,11 +60,22 @@ def train(
     precision = devices.choose_precision(recipe["precision"], device)
     stream = Stream(task.stream, task.split, task.seed, task.target)
     store = image_store.open_store(images)
+    learned, validation = load_data(store, split, task, device)
+    stored = store.train_images.shape[1:3]
+    network = transplant.initialised(
+        task.architecture, recipe["crop"] or stored[0], len(learned.classes), stream
+    )
+    if task.n >= len(network):
+        raise ValueError(
+            f"network {task.network}: n = {task.n}, and {task.architecture['name']} has "
+            f"{len(network)} layers, of which the last is always new"
+        )
+    devices.use_precision(precision)
     trained_on = {
         "images_sha256": store.digest,
         "split_sha256": hashlib.sha256(split.read_bytes()).hexdigest(),
     }
-    weights, base_digest = load_base(task, base, trained_on)
+    weights, base_digest = transplant.load_base(task, base, trained_on, network)
     identity = {
         **asdict(task),
         **trained_on,
@@ -76,18 +88,6 @@ def train(
     finished = folder.load_finished(identity, keep_weights)
     if finished is not None:
         return finished
-
-    learned, validation = load_data(store, split, task, device)
-    stored = store.train_images.shape[1:3]
-    network = transplant.initialised(
-        task.architecture, recipe["crop"] or stored[0], len(learned.classes), stream
-    )
-    if task.n >= len(network):
-        raise ValueError(
-            f"network {task.network}: n = {task.n}, and {task.architecture['name']} has "
-            f"{len(network)} layers, of which the last is always new"
-        )
-    devices.use_precision(precision)
 
     # Where the parameters come from, stated once: resume, else transplant, else new.
     resumed = folder.load_resume(identity)
@@ -102,7 +102,9 @@ def train(
         try:
             transplant.copy_layers(network, weights, task.n)
         except transplant.TransplantError as error:
-            raise transplant.TransplantError(f"{base}: {error}") from error
+            raise transplant.TransplantError(
+                f"{base}: {error}; delete {base.parent} and run again"
+            ) from error
 
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
@@ -150,6 +152,8 @@ def train(
         "device": devices.describe(device),
         "precision": precision,
         "threads": torch.get_num_threads(),
+        "history_sha256": files.sha256(folder.history),
+        "predictions_sha256": files.sha256(folder.predictions),
         "weights_sha256": digest,
         "identity": identity,
     }
@@ -175,36 +179,6 @@ def load_data(
     return learned, validation
 
 
-def load_base(
-    task: Task, path: Path | None, trained_on: dict
-) -> tuple[dict[str, torch.Tensor], str | None]:
-    """The weights that the task copies from, and their sha256; none if it copies none.
-
-    Raises ValueError if they are missing, not wanted, or of another network, split, seed or
-    image store than the task's base.
-    """
-    if path is None or task.base is None:
-        if path is None and task.base is None:
-            return {}, None
-        wanted = f"the weights of {task.base}" if task.base else "no weights"
-        given = f"got {path}" if path else "got none; give --base"
-        raise ValueError(f"--base: network {task.network} copies {wanted}, and {given}")
-    weights, header, digest = checkpoint.load(path)
-    wanted = {
-        "network": task.base,
-        "split": task.split,
-        "seed": task.seed,
-        **trained_on,
-    }
-    differing = [key for key in wanted if header.get(key) != wanted[key]]
-    if differing:
-        raise ValueError(
-            f"--base: network {task.network} copies {task.base} of its own study, and {path} "
-            f"differs in {', '.join(differing)} (network {header.get('network')})"
-        )
-    return weights, digest
-
-
 def train_until(run: Run, deadline: float) -> None:
     """Train to the next evaluation, the end of the epoch, or the first step that ends after the
     deadline (of `time.monotonic`).
@@ -215,25 +189,10 @@ def train_until(run: Run, deadline: float) -> None:
     start = time.perf_counter()
     transplant.set_training(run.layers, run.frozen_layers)
     seen, pause = run.coming_augmentation(), run.next_pause
-    dropout, at_once = run.stream.number("dropout"), run.images_at_once
     for images, labels, here in run.coming_batches():
         if run.step % run.loss_steps == 0:
             run.total_loss = torch.zeros_like(run.total_loss)
-        # Seeded anew each step, dropout needs no state of its own to go on after an interruption.
-        devices.seed(run.device, dropout + run.step)
-        run.optimizer.zero_grad()
-        for some in micro_batches(len(labels), at_once):
-            place = slice(here.start + some.start, here.start + some.stop)
-            pixels = seen(images[some], place)
-            with run.autocast():
-                logits = run.layers(pixels)
-            loss = F.cross_entropy(
-                logits.float(), labels[some], label_smoothing=run.recipe["label_smoothing"]
-            )
-            if at_once < len(labels):
-                loss = loss * ((some.stop - some.start) / len(labels))
-            loss.backward()
-            run.total_loss += loss.detach()
+        run.with_what_fits(partial(compute_gradients, run, seen, images, labels, here))
         run.optimizer.step(run.learning_rate(run.step))
         run.step += 1
         run.images_seen += len(labels)
@@ -244,6 +203,39 @@ def train_until(run: Run, deadline: float) -> None:
             break
     run.seconds += time.perf_counter() - start
     interruption.check()
+
+
+def compute_gradients(
+    run: Run, seen: Drawn, images: torch.Tensor, labels: torch.Tensor, here: slice
+) -> None:
+    """The gradients of a batch's mean loss, added up over micro-batches, left in the parameters;
+    the loss is added to the run's.
+
+    Raises torch.OutOfMemoryError, and the run is as it was before, if a micro-batch does not fit.
+    """
+    # What a part of the batch changes before another one fails.
+    before = [(t, t.clone()) for t in (run.total_loss, *run.layers.buffers())]
+    # Seeded anew each step, dropout needs no state of its own to go on after an interruption.
+    devices.seed(run.device, run.stream.number("dropout") + run.step)
+    run.optimizer.zero_grad()
+    try:
+        for some in micro_batches(len(labels), run.images_at_once):
+            place = slice(here.start + some.start, here.start + some.stop)
+            pixels = seen(images[some], place)
+            with run.autocast():
+                logits = run.layers(pixels)
+            loss = F.cross_entropy(
+                logits.float(), labels[some], label_smoothing=run.recipe["label_smoothing"]
+            )
+            if run.images_at_once < len(labels):
+                loss = loss * ((some.stop - some.start) / len(labels))
+            loss.backward()
+            run.total_loss += loss.detach()
+    except torch.OutOfMemoryError:
+        run.optimizer.zero_grad()
+        for tensor, earlier in before:
+            tensor.copy_(earlier)
+        raise
 
 
 def micro_batches(images: int, at_once: int) -> list[slice]:
@@ -262,9 +254,17 @@ class Evaluation:
     predictions: np.ndarray
 
 
-@torch.inference_mode()
 def evaluate(run: Run) -> Evaluation:
     """Classify all validation images of the target half."""
+    return run.with_what_fits(partial(classify, run))
+
+
+@torch.inference_mode()
+def classify(run: Run) -> Evaluation:
+    """The evaluation, so many images at once as the run has come to.
+
+    Raises torch.OutOfMemoryError if they do not fit.
+    """
     run.layers.eval()
     labels, losses, best = run.validation.labels, [], []
     batched = zip(

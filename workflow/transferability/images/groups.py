@@ -21,9 +21,9 @@ def read(path: Path | str) -> dict[str, str]:
             f"dataset.groups: there is no file {path}; expected a CSV file with the columns "
             "class, group and a row for each class, or null"
         ) from None
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
-            f"dataset.groups: {path} is not in UTF-8 ({error}); save it anew in it"
+            f"dataset.groups: {path} is no CSV file in UTF-8 ({error}); save it anew as one"
         ) from error
     rows = [row for row in rows if row]
     if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):

@@ -4,8 +4,8 @@
     classes.csv  manifest.json
 
 Images are uint8 N×H×W×3, labels int32 N and ascending. The manifest is written last and holds the
-size and checksum of every other file: a folder without it is no store. The same settings give the
-same bytes.
+size of every other file, the checksum of all of it, and that of a few samples, which are read each
+time the store is opened: a folder without it is no store. The same settings give the same bytes.
 """
 
 import csv
@@ -23,7 +23,11 @@ from transferability import files
 PARTS = ("train", "validation")
 MANIFEST = "manifest.json"
 CLASSES = "classes.csv"
-FORMAT = 1
+FORMAT = 2
+SAMPLES, SAMPLE_BYTES = 64, 4096
+"""Of each file so many pieces of this size, evenly spread from its first byte to its last, are
+compared when the store is opened: milliseconds, however large it is. A file of up to 256 KiB is
+read whole."""
 
 
 class StoreError(ValueError):
@@ -79,11 +83,15 @@ class Store:
     """sha256 of the manifest, and so of everything in the store."""
 
     def verify(self) -> None:
-        """Read every file whole and compare checksums; raise StoreError at the first mismatch."""
-        manifest = _read_manifest(self.folder)
-        for name, expected in manifest["files"].items():
-            if _sha256(self.folder / name) != expected["sha256"]:
-                raise _damaged(self.folder, name, "does not have the manifest's checksum")
+        """Read all files whole and compare checksums; raise StoreError, naming what differs."""
+        expected = _read_manifest(self.folder)["files"]
+        changed = [
+            name
+            for name in expected
+            if files.sha256(self.folder / name) != expected[name]["sha256"]
+        ]
+        if changed:
+            raise _damaged(self.folder, ", ".join(changed), "does not have the manifest's checksum")
 
 
 def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any]) -> None:
@@ -107,18 +115,16 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
         _check_labels(labels[name], name, names)
     finished = {name: part for name, part in parts.items() if isinstance(part, Finished)}
     # It takes long, and Snakemake deletes what lies in the store when a job is interrupted.
-    checksums = {_images_name(name): _sha256(part.images) for name, part in finished.items()}
+    checksums = {_images_name(name): files.sha256(part.images) for name, part in finished.items()}
     for name, part in parts.items():
         if isinstance(part, Finished):
             part.images.replace(folder / _images_name(name))
         else:
-            with files.whole(folder / _images_name(name)) as temporary:
+            size = len(labels[name]) * int(np.prod(collection.image_size)) * 3
+            with files.whole(folder / _images_name(name), size) as temporary:
                 _write_images(temporary, part, collection.image_size, name)
-        with (
-            files.whole(folder / f"{name}.labels.npy") as temporary,
-            temporary.open("wb") as f,
-        ):
-            np.save(f, labels[name])
+        with files.whole(folder / f"{name}.labels.npy", labels[name].nbytes) as temporary:
+            np.save(temporary, labels[name])
     with (
         files.whole(folder / CLASSES) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as f,
@@ -135,7 +141,8 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
         "files": {
             name: {
                 "bytes": (folder / name).stat().st_size,
-                "sha256": checksums.get(name) or _sha256(folder / name),
+                "sha256": checksums.get(name) or files.sha256(folder / name),
+                "samples_sha256": _samples_sha256(folder / name),
             }
             for name in _file_names()
         },
@@ -143,15 +150,15 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
     if finished:
         manifest["left_out"] = {name: part.left_out for name, part in finished.items()}
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
-    with files.whole(folder / MANIFEST) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    files.write_text(folder / MANIFEST, text)
 
 
 def open_store(folder: Path | str) -> Store:
-    """Open a store without reading its images.
+    """Open a store without reading all of its images.
 
-    Sizes and shapes are checked against the manifest; `Store.verify` checks the content as well.
-    Raises StoreError if a file is missing, truncated or of another shape.
+    Sizes, shapes and samples of the content are checked against the manifest; `Store.verify` checks
+    all of the content. Raises StoreError if a file is missing, truncated, changed where it is
+    sampled, or of another shape.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
@@ -161,6 +168,8 @@ def open_store(folder: Path | str) -> Store:
             raise _damaged(folder, name, "is missing")
         if file.stat().st_size != expected:
             raise _damaged(folder, name, f"has {file.stat().st_size} bytes instead of {expected}")
+        if _samples_sha256(file) != manifest["files"][name]["samples_sha256"]:
+            raise _damaged(folder, name, "changed after it was written (its checksum does not fit)")
     arrays = {}
     for part in PARTS:
         count = manifest[part]
@@ -183,7 +192,7 @@ def open_store(folder: Path | str) -> Store:
         folder=folder,
         classes=[row["name"] for row in rows],
         groups=[row["group"] for row in rows],
-        digest=_sha256(folder / MANIFEST),
+        digest=files.sha256(folder / MANIFEST),
         **arrays,
     )
 
@@ -253,6 +262,14 @@ def _write_images(file: Path, part: Part, image_size: tuple[int, int], part_name
     images.flush()
 
 
-def _sha256(file: Path) -> str:
+def _samples_sha256(file: Path) -> str:
+    """The sha256 of a file's samples, one after the other."""
+    last = max(0, file.stat().st_size - SAMPLE_BYTES)
+    # Where the file is small they overlap, and each byte is in one.
+    starts = sorted({round(last * k / (SAMPLES - 1)) for k in range(SAMPLES)})
+    digest = hashlib.sha256()
     with file.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+        for start in starts:
+            f.seek(start)
+            digest.update(f.read(SAMPLE_BYTES))
+    return digest.hexdigest()

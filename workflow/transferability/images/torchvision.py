@@ -24,8 +24,8 @@ OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet":
 def facts(settings: Mapping[str, Any]) -> Facts:
     """What is known of the dataset beforehand: its groups, if a file names these.
 
-    Raises ValueError, naming `dataset.<key>`, for a name that torchvision does not know, and for a
-    file of groups that cannot be read.
+    Raises ValueError, naming `dataset.<key>`, for a name that torchvision does not know, for a root
+    elsewhere into which it would be downloaded, and for a file of groups that cannot be read.
     """
     name = settings["name"]
     if name in OTHER_SOURCES:
@@ -39,6 +39,13 @@ def facts(settings: Mapping[str, Any]) -> Facts:
         close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         hint = f"; did you mean {' or '.join(by_lower[other] for other in close)}?" if close else ""
         raise ValueError(f"dataset.name: torchvision.datasets has no {name!r}{hint}")
+    # A study may read anywhere, and writes in the folder of the run alone.
+    if settings["download"] and not Path(settings["root"]).resolve().is_relative_to(Path.cwd()):
+        raise ValueError(
+            f"dataset.root: {settings['root']} lies outside of this folder, and nothing is "
+            "downloaded to there; name a folder in it, or set dataset.download to false if the "
+            "data are there"
+        )
     return Facts(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
 
 

@@ -1,0 +1,111 @@
+"""Base weights that are damaged, or another network's: what would copy them does not train."""
+
+import json
+import logging
+
+import pytest
+import torch
+
+from transferability import checkpoint
+from transferability.__main__ import main
+
+BASES = "results/tiny/networks/random0/seed0"
+
+
+def truncated(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def with_a_bit_flipped(content: bytes) -> bytes:
+    # In the last of the numbers, which all have the same form.
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("damage", [truncated, with_a_bit_flipped])
+def test_treatments_of_a_damaged_base_fail_and_say_what_to_delete(project, damage):
+    weights = project.network("baseA") / "weights.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    project.write_study(layers=[0, 2, 3, 7], treatments=["transfer", "transfer+"])
+    status, _ = project.run("--keep-going", *(f"{BASES}/A2B{p}/metrics.json" for p in ("", "+")))
+    assert status != 0
+    logs = project.results / "logs" / "networks" / "random0" / "seed0"
+    for name in ("A2B", "A2B+"):
+        said = (logs / f"{name}.log").read_text(encoding="utf-8")
+        assert f"{BASES}/baseA/weights.safetensors: " in said
+        assert f"delete {BASES}/baseA and run again" in said
+        assert "Traceback" not in said
+        assert not list(project.network(name).glob("*"))
+
+
+@pytest.fixture(scope="module")
+def base(laboratory, tmp_path_factory):
+    """A baseA, to be copied from and not to be changed."""
+    return laboratory.train("baseA", tmp_path_factory.mktemp("bases") / "baseA")
+
+
+def failure(caplog: pytest.LogCaptureFixture, words: list[str]) -> str:
+    """The one line of a command that fails."""
+    caplog.clear()
+    with caplog.at_level(logging.ERROR):
+        assert main(words) == 1
+    (record,) = caplog.records
+    return record.getMessage()
+
+
+@pytest.mark.parametrize("name", ["A3B", "A3B+"])
+@pytest.mark.parametrize(
+    ("changes", "misfits", "fit"),
+    [
+        (
+            {"channels": [8, 4, 8, 8, 8]},
+            [
+                "conv2.0.weight: expected (8, 8, 3, 3), found (4, 8, 3, 3)",
+                "conv3.0.weight: expected (8, 8, 3, 3), found (8, 4, 3, 3)",
+            ],
+            ["conv1.0.weight", "conv4.0.weight", "fc8.weight"],
+        ),
+        # The layers that are copied fit, and yet it is not this study's base.
+        ({"units": [24, 16]}, ["fc6.1.weight: expected (16, 8), found (24, 8)"], ["conv1", "fc8"]),
+        ({"batch_norm": False}, ["conv1.1.weight: expected (8,), found none"], ["fc8"]),
+        ({"dropout": 0.5}, ["of the same shapes, but with other settings"], ["conv1", "fc8"]),
+    ],
+    ids=["narrower", "wider above n", "without batch norm", "other dropout"],
+)
+def test_a_base_of_another_architecture_is_refused_layer_by_layer(
+    laboratory, tmp_path, caplog, name, changes, misfits, fit
+):
+    base = laboratory.train("baseA", tmp_path / "baseA", architecture=changes).folder
+    found = failure(caplog, laboratory.command(name, tmp_path / name, base.weights))
+    assert str(base.weights) in found
+    assert f"delete {base.path} and run again" in found
+    for misfit in misfits:
+        assert misfit in found
+    assert not any(layer in found for layer in fit)
+    assert not (tmp_path / name).exists()
+
+
+def test_weights_whose_header_lies_are_refused_layer_by_layer(laboratory, base, tmp_path, caplog):
+    tensors, header, _ = checkpoint.load(base.folder.weights)
+    forged = tmp_path / "baseA" / "weights.safetensors"
+    checkpoint.save(forged, {**tensors, "conv2.0.weight": torch.zeros(2, 2)}, header)
+    found = failure(caplog, laboratory.command("A3B", tmp_path / "A3B", forged))
+    assert "conv2.0.weight: expected (8, 8, 3, 3), found (2, 2)" in found
+    assert f"delete {forged.parent} and run again" in found
+
+
+@pytest.mark.parametrize("key", ["network", "split", "seed", "images_sha256", "split_sha256"])
+def test_weights_of_another_network_or_other_images_are_refused(
+    laboratory, base, tmp_path, caplog, key
+):
+    tensors, header, _ = checkpoint.load(base.folder.weights)
+    other = tmp_path / "baseA" / "weights.safetensors"
+    checkpoint.save(other, tensors, {**header, key: "another"})
+    found = failure(caplog, laboratory.command("A3B", tmp_path / "A3B", other))
+    assert f"{other} differs in {key}" in found
+    assert not (tmp_path / "A3B").exists()
+
+
+def test_the_same_weights_unchanged_are_copied(laboratory, base, tmp_path):
+    assert main(laboratory.command("A3B", tmp_path, base.folder.weights, epochs=1)) == 0
+    identity = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["identity"]
+    assert identity["base_sha256"] == checkpoint.load(base.folder.weights)[2]

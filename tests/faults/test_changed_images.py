@@ -1,0 +1,102 @@
+"""An image store that is truncated or changed under a study: found before anything trains."""
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from transferability import images
+from transferability.images import store
+
+DIGITS = {"source": "digits", "image_size": 32, "validation": 0.25, "seed": 0}
+TARGET = "results/tiny/networks/random0/seed0/B2B/metrics.json"
+
+
+def cut(content: bytearray) -> bytearray:
+    return content[:-1]
+
+
+def zeroed(content: bytearray) -> bytearray:
+    """As a disk leaves a file whose length it kept and whose content it lost."""
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("train.images.npy", cut), ("validation.images.npy", zeroed)]
+)
+def test_a_study_stops_before_it_trains(project, name, damage):
+    (folder,) = (project.folder / "images").glob("digits-*")
+    (folder / name).write_bytes(damage(bytearray((folder / name).read_bytes())))
+    project.write_study(layers=[0, 2, 3, 7])
+    status, output = project.run(TARGET)
+    assert status != 0
+    log = project.results / "logs" / "networks" / "random0" / "seed0" / "B2B.log"
+    said = log.read_text(encoding="utf-8")
+    place = f"images/{folder.name}"
+    assert f"image store: {place}/{name} " in said, output
+    assert f"delete the folder {place} and run again" in said
+    assert not list(project.network("B2B").glob("*"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images") / images.store_name(DIGITS)
+    source = images.source_module("digits")
+    store.write(source.read(DIGITS), folder, DIGITS)
+    return folder
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    return shutil.copytree(written, tmp_path / written.name)
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 0.96, 7).tolist())
+def test_wherever_a_file_lost_a_twentieth_it_is_seen_at_once(folder, share):
+    file = folder / "train.images.npy"
+    content = bytearray(file.read_bytes())
+    start, length = int(share * len(content)), len(content) // 20
+    content[start : start + length] = bytes(len(content[start : start + length]))
+    file.write_bytes(content)
+    with pytest.raises(store.StoreError, match=r"train\.images\.npy changed .*delete the folder"):
+        store.open_store(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["train.labels.npy", "validation.labels.npy", "classes.csv", "train.images.npy"]
+)
+def test_first_and_last_byte_of_each_file_count(folder, name):
+    file = folder / name
+    content = file.read_bytes()
+    for place in (0, -1):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
+        with pytest.raises(store.StoreError, match=f"{name} changed"):
+            store.open_store(folder)
+
+
+def test_images_of_another_shape_are_no_store_of_these(folder):
+    np.save(folder / "train.images.npy", np.zeros((1347, 16, 64, 3), np.uint8))
+    with pytest.raises(store.StoreError, match=r"train\.images\.npy"):
+        store.open_store(folder)
+
+
+def test_opening_takes_no_longer_with_more_images(folder):
+    """A gigabyte that is not there: in so short a time, no such file is read."""
+    file = folder / "train.images.npy"
+    with file.open("r+b") as images_file:
+        images_file.truncate(2**30)
+    started = time.perf_counter()
+    store._samples_sha256(file)
+    assert time.perf_counter() - started < 0.25
+
+
+def test_a_manifest_of_an_older_form_says_what_to_do(folder):
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 1}), encoding="utf-8")
+    with pytest.raises(store.StoreError, match=r"not of store format 2; delete the folder"):
+        store.open_store(folder)

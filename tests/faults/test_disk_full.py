@@ -1,0 +1,93 @@
+"""A disk that is full while something is saved: what was there stays, and the command goes on."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from laboratory import DATASET, same
+from project import ROOT
+
+from transferability import checkpoint, files
+from transferability.images import digits, store
+from transferability.network_folder import NetworkFolder
+
+# A resume file of this training has some 700 KB; while one is replaced, there are two.
+WIDE = {"units": [256, 256]}
+
+
+def mount(*arguments: str) -> None:
+    run = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        pytest.skip(f"only root can mount a small tmpfs: {run.stderr.strip()}")
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Path:
+    """A file system of its own, of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk))
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def train(laboratory, folder: Path) -> subprocess.CompletedProcess:
+    words = laboratory.command("baseB", folder, architecture=WIDE, epochs=3)
+    return subprocess.run(
+        [sys.executable, "-m", "transferability", *words],
+        cwd=ROOT / "workflow",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_training_goes_on_when_there_is_room(laboratory, small_disk, tmp_path):
+    folder = NetworkFolder(small_disk / "baseB")
+    full = train(laboratory, folder.path)
+    assert full.returncode == 1, full.stderr
+    needed, free = re.search(
+        rf"OSError: {re.escape(str(folder.resume))}: the disk is full, .* at least ([\d,]+) bytes "
+        r"are needed and ([\d,]+) are free; make room, and the same command goes on",
+        full.stderr,
+    ).groups()
+    assert int(free.replace(",", "")) < int(needed.replace(",", "")) < 2**20
+    # The first epoch's state was saved, and the second's found no room beside it.
+    _, header, _ = checkpoint.load(folder.resume)
+    assert header["state"]["step"] == 20
+    assert not folder.metrics.exists()
+    assert not list(folder.path.glob(".*"))
+
+    mount("-o", "remount,size=4m", str(small_disk))
+    again = train(laboratory, folder.path)
+    assert again.returncode == 0, again.stderr
+    assert folder.read_metrics()["resumed_at_iterations"] == [20]
+    assert not folder.resume.exists()
+    whole = NetworkFolder(tmp_path / "whole")
+    assert train(laboratory, whole.path).returncode == 0
+    assert same(*(checkpoint.load(each.weights)[0] for each in (folder, whole)))
+    assert np.array_equal(np.load(folder.predictions), np.load(whole.predictions))
+
+
+def test_what_is_of_unknown_size_leaves_the_old_file_too(small_disk):
+    table = small_disk / "networks.csv"
+    table.write_text("as it was")
+    with (
+        pytest.raises(OSError, match=rf"{table}: the disk is full, .* bytes are needed"),
+        files.whole(table) as temporary,
+        temporary.open("wb") as file,
+    ):
+        file.write(bytes(2**22))
+    assert table.read_text() == "as it was"
+    assert list(small_disk.iterdir()) == [table]
+
+
+def test_a_store_of_images_is_not_begun_where_it_cannot_end(small_disk):
+    # 1,347 training images of 24 × 24 pixels in three colours.
+    settings = {**DATASET, "image_size": 24}
+    with pytest.raises(OSError, match=r"train\.images\.npy: the disk is full, .* 2,327,616 bytes"):
+        store.write(digits.read(settings), small_disk / "digits", settings)
+    assert not list((small_disk / "digits").iterdir())

@@ -1,0 +1,300 @@
+"""Whatever a file holds, it is read as what it is or refused by the project's own clear error."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from transferability import architectures, checkpoint, classes, study, study_file
+from transferability.checkpoint import CheckpointError
+from transferability.images import groups
+from transferability.network_folder import MEASURED_AS, NetworkFolder
+from transferability.study import StudyError
+
+# Of hundreds of files that are set aside.
+logging.getLogger("transferability").setLevel(logging.ERROR)
+
+
+def fuzzed(examples: int) -> Callable:
+    """So many examples, the same each time, so that a failure can be looked at."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+SCHEMA = yaml.safe_load(study_file.SCHEMA.read_text(encoding="utf-8"))
+WORDS = sorted({*SCHEMA["properties"], *SCHEMA["$defs"]["recipe"]["properties"]})
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.dates()
+    | st.sampled_from(["all", "A", "B", "small", "digits", "my_module:build", "1e-3", "../x"])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(WORDS) | SCALARS, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def read_or_refused(read: Callable[[], Any], error: type[Exception], named: object = "") -> Any:
+    """What is read; None if it is refused, by such an error, which names the file."""
+    try:
+        return read()
+    except error as refused:
+        said = str(refused)
+    assert said
+    assert str(named) in said
+    return None
+
+
+def refused_or_planned(config: Any) -> None:
+    """A study that is accepted has networks, each with a recipe; any other is refused by name."""
+    complete = read_or_refused(lambda: study_file.complete(config), StudyError)
+    if complete is None:
+        return
+    layers = architectures.facts(complete["architecture"]).layer_names
+    names = study.network_names(complete, len(layers))
+    assert names
+    for split, seed in study.replicates(complete)[:2]:
+        for name in names[:20]:
+            assert study.recipe(complete, split, seed, name)["epochs"] >= 1
+    # What is complete stays as it is.
+    assert study_file.complete(complete) == complete
+
+
+@fuzzed(60)
+@given(VALUES)
+def test_anything_as_a_study(config):
+    refused_or_planned(config)
+
+
+@fuzzed(120)
+@given(st.dictionaries(st.sampled_from(sorted(SCHEMA["properties"])), VALUES, max_size=3))
+def test_anything_in_a_section(config):
+    refused_or_planned(config)
+
+
+def of_schema(schema: dict) -> st.SearchStrategy:
+    """Mostly what a part of the schema allows."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    for key in ("oneOf", "anyOf"):
+        if key in schema:
+            return st.one_of([of_schema(choice) for choice in schema[key]])
+    if "const" in schema:
+        return st.just(schema["const"])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema.get("type"):
+        case "integer":
+            least = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+            return st.integers(least, min(schema.get("maximum", 40), least + 40))
+        case "number":
+            most = schema.get("maximum", schema.get("exclusiveMaximum", 2))
+            return st.floats(schema.get("minimum", 0), most)
+        case "boolean":
+            return st.booleans()
+        case "string":
+            return st.sampled_from(["random0", "photos", "letters", "baseA", "A3B", "resnet18"])
+        case "array":
+            return st.lists(of_schema(schema["items"]), max_size=4)
+        case "object":
+            parts = schema.get("properties", {})
+            return st.fixed_dictionaries(
+                {}, optional={key: of_schema(part) for key, part in parts.items()}
+            )
+    return st.none()
+
+
+@st.composite
+def likely_studies(draw) -> dict:
+    """Studies that the schema allows, mostly; what the parts make of each other is left to luck."""
+    config = draw(of_schema({k: v for k, v in SCHEMA.items() if k in ("type", "properties")}))
+    for section, kind in (("dataset", "source"), ("architecture", "name")):
+        if section in config:
+            name = draw(st.sampled_from(["digits", "glyphs"] if kind == "source" else ["small"]))
+            config[section] = {kind: name, **draw(of_schema(SCHEMA["$defs"][name]))}
+    return config
+
+
+@fuzzed(100)
+@given(likely_studies())
+def test_studies_that_are_nearly_right(config):
+    refused_or_planned(config)
+
+
+@fuzzed(40)
+@given(st.sampled_from(["digits", "glyphs"]), st.integers(1, 4), st.sets(st.integers(0, 7)))
+def test_studies_that_are_right_are_planned(source, seeds, layers):
+    config = {"dataset": {"source": source}, "seeds": list(range(seeds))}
+    if layers:
+        config["layers"] = sorted(layers)
+    complete = study_file.complete(config)
+    names = study.network_names(complete, 8)
+    per_layer = len(complete["treatments"])
+    positive = len(layers - {0}) if layers else 7
+    zero = not layers or 0 in layers
+    bases = 3 if positive else 2
+    assert len(names) == bases + zero + per_layer * positive
+    assert len(study.replicates(complete)) == seeds
+
+
+@fuzzed(200)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_as_a_study_file(tmp_path, content):
+    file = tmp_path / "study.yaml"
+    file.write_bytes(content)
+    read_or_refused(lambda: study_file.read(file), StudyError, file)
+
+
+def mutated(content: bytes, cuts: list, replacements: list[tuple[float, bytes]]) -> bytes:
+    """The content with some parts taken out, and others written over."""
+    for start, length in cuts:
+        place = int(start * len(content))
+        content = content[:place] + content[place + length :]
+    for start, piece in replacements:
+        place = int(start * len(content))
+        content = content[:place] + piece + content[place + len(piece) :]
+    return content
+
+
+SHARES = st.floats(0, 1, exclude_max=True)
+CUTS = st.lists(st.tuples(SHARES, st.integers(1, 40)), max_size=2)
+PIECES = st.lists(st.tuples(SHARES, st.binary(min_size=1, max_size=4)), max_size=3)
+TENSORS = {"conv1.0.weight": torch.arange(6.0).reshape(2, 3), "steps": torch.tensor(7)}
+IDENTITY = {"network": "A3B", "recipe": {"augment": ["crop"], "epochs": 3}, "code": "c0de"}
+STATE = {"step": 2, "history": [{"top1": 0.5}]}
+
+
+@fuzzed(200)
+@given(CUTS, PIECES)
+def test_mutated_weights_are_whole_or_refused(tmp_path, cuts, pieces):
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save(path, TENSORS, IDENTITY)
+    whole = path.read_bytes()
+    path.write_bytes(mutated(whole, cuts, pieces))
+    found = read_or_refused(lambda: checkpoint.load(path), CheckpointError, path)
+    if found is None:
+        assert path.read_bytes() != whole
+        return
+    tensors, header, _ = found
+    assert header == IDENTITY
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+TENSOR = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "I64", "F8_E8M0", "C64", "F4", "none"]),
+        "shape": st.lists(st.integers(0, 2**62), max_size=3),
+        "data_offsets": st.lists(st.integers(0, 2**62), min_size=2, max_size=2),
+    }
+)
+HELD = st.sampled_from(["{}", "[]", "3", '"x"', "[" * 5000, '{"header": 3, "sha256": 4}', "{"])
+
+
+@fuzzed(200)
+@given(
+    st.dictionaries(st.sampled_from(["a", "b"]), TENSOR, max_size=2),
+    st.none() | st.dictionaries(st.just("checkpoint"), HELD | st.integers()),
+    st.binary(max_size=16),
+)
+def test_safetensors_that_somebody_made_up_are_refused(tmp_path, tensors, metadata, data):
+    header = json.dumps({**tensors, **({} if metadata is None else {"__metadata__": metadata})})
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + data)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: "):
+        checkpoint.load(path)
+
+
+@fuzzed(80)
+@given(CUTS, PIECES)
+def test_mutated_resume_files_are_whole_or_set_aside(tmp_path, cuts, pieces):
+    folder = NetworkFolder(tmp_path)
+    folder.save_resume(TENSORS, IDENTITY, STATE)
+    whole = folder.resume.read_bytes()
+    folder.resume.write_bytes(mutated(whole, cuts, pieces))
+    found = folder.load_resume(IDENTITY)
+    if found is None:
+        assert not folder.resume.exists()
+        (aside,) = tmp_path.glob("resume.set-aside*")
+        aside.unlink()
+    else:
+        assert found[1] == STATE
+
+
+METRICS = {
+    **{key: {float: 0.5, int: 3, str: "cpu"}[kind] for key, kind in MEASURED_AS.items()},
+    "identity": {},
+}
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@fuzzed(200)
+@given(st.sampled_from([None, *METRICS]), JSON_VALUES, CUTS, PIECES)
+def test_metrics_are_those_of_a_network_or_refused(tmp_path, key, value, cuts, pieces):
+    folder = NetworkFolder(tmp_path)
+    content = value if key is None else {**METRICS, key: value}
+    folder.metrics.write_bytes(mutated(json.dumps(content).encode(), cuts, pieces))
+    found = read_or_refused(folder.read_metrics, ValueError, folder.metrics)
+    assert found is None or all(
+        np.isfinite(found[key]) for key, kind in MEASURED_AS.items() if kind is not str
+    )
+
+
+@fuzzed(150)
+@given(CUTS, PIECES)
+def test_a_history_is_one_of_evaluations_or_refused(tmp_path, cuts, pieces):
+    folder = NetworkFolder(tmp_path)
+    lines = "".join(json.dumps({"epoch": k, "top1": 0.1 * k}) + "\n" for k in range(3))
+    folder.history.write_bytes(mutated(lines.encode(), cuts, pieces))
+    found = read_or_refused(folder.read_history, ValueError, folder.history)
+    assert found is None or all(np.isfinite(line["top1"]) for line in found)
+
+
+def mutated_table(path: Path, header: str, cuts: list, pieces: list) -> None:
+    rows = "".join(f'"a, {k}",{"AB"[k % 2]}\n' for k in range(6))
+    path.write_bytes(mutated((header + rows).encode(), cuts, pieces))
+
+
+@fuzzed(200)
+@given(CUTS, PIECES)
+def test_a_class_split_fits_its_classes_or_is_refused(tmp_path, cuts, pieces):
+    path = tmp_path / "random0.csv"
+    mutated_table(path, "class,half\n", cuts, pieces)
+    names = [f"a, {k}" for k in range(6)]
+    halves = read_or_refused(lambda: classes.read(path, names), ValueError, path)
+    if halves is not None:
+        assert not set(halves["A"]) & set(halves["B"])
+        assert min(map(len, halves.values())) >= 2
+
+
+@fuzzed(200)
+@given(CUTS, PIECES)
+def test_groups_of_classes_are_read_or_refused(tmp_path, cuts, pieces):
+    path = tmp_path / "groups.csv"
+    mutated_table(path, "class,group\n", cuts, pieces)
+    found = read_or_refused(lambda: groups.read(path), ValueError, path)
+    assert found is None or all(isinstance(name, str) for name in found)

@@ -1,0 +1,109 @@
+"""A training whose numbers are no longer finite: it stops, and what was finite is kept."""
+
+import json
+import logging
+import re
+
+import pytest
+
+from transferability import checkpoint
+from transferability.__main__ import main
+from transferability.network_folder import NetworkFolder
+from transferability.training import STEPS_PER_CHECK
+
+# Digits give 20 steps an epoch.
+MODULE = """
+import torch
+from torch import nn
+
+
+class Exploding(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, images, counter):
+        ctx.counter = counter
+        return images.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        ctx.counter["steps"] += 1
+        ruined = ctx.counter["steps"] == ctx.counter["last"]
+        return gradient * float("nan") if ruined else gradient, None
+
+
+class Second(nn.Sequential):
+    def __init__(self, last, *layers):
+        super().__init__(*layers)
+        self.counter = {"steps": 0, "last": last}
+
+    def forward(self, images):
+        return Exploding.apply(super().forward(images), self.counter)
+
+
+def build(image_size, classes, last):
+    return [
+        ("first", nn.Sequential(nn.Flatten(), nn.Linear(3 * image_size**2, 8), nn.ReLU())),
+        ("second", Second(last, nn.Linear(8, 8), nn.ReLU())),
+        ("third", nn.Linear(8, classes)),
+    ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("ruined", "kept", "what"),
+    [
+        # The loss of the last step of an epoch was finite, and its gradient not.
+        pytest.param(40, 20, "a weight", id="at the end of an epoch"),
+        pytest.param(45, 40, "the loss", id="in the middle"),
+        pytest.param(20, None, "a weight", id="before anything is saved"),
+    ],
+)
+def test_a_training_that_diverges_keeps_its_last_finite_state(
+    laboratory, tmp_path, monkeypatch, caplog, ruined, kept, what
+):
+    (tmp_path / f"exploding{ruined}.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {"name": "own", "build": f"exploding{ruined}:build", "arguments": {"last": ruined}}
+    folder = NetworkFolder(tmp_path / "baseB")
+    with caplog.at_level(logging.ERROR):
+        assert main(laboratory.command("baseB", folder.path, architecture=own, epochs=4)) == 1
+    (record,) = caplog.records
+    found = record.getMessage()
+    epoch, rate, iteration = re.search(
+        rf"baseB \(random0, seed 0\): {what} is no longer finite in epoch (\d) at learning rate "
+        r"([\d.]+) \(gradient norm nan in iteration (\d+)",
+        found,
+    ).groups()
+    assert ruined <= int(iteration) <= ruined + STEPS_PER_CHECK
+    assert int(epoch) == (int(iteration) - 1) // 20 + 1
+    assert 0 < float(rate) <= 0.03
+    assert "lower recipe.learning_rate (now 0.03) or raise recipe.warmup" in found
+    # The last look at which all was finite tells how steep it was then.
+    assert (re.search(r", [\d.]+ in iteration \d+\);", found) is not None) == (ruined > 1)
+    assert not folder.metrics.exists()
+    assert folder.resume.exists() == (kept is not None)
+    if kept is not None:
+        tensors, header, _ = checkpoint.load(folder.resume)
+        assert header["state"]["step"] == kept
+        assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
+def test_a_learning_rate_that_is_far_too_high(laboratory, tmp_path, caplog):
+    with caplog.at_level(logging.ERROR):
+        assert main(laboratory.command("baseB", tmp_path, learning_rate=1e12)) == 1
+    (record,) = caplog.records
+    assert "in epoch 1 at learning rate" in record.getMessage()
+    assert "gradient norm" in record.getMessage()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lower_learning_rate_starts_from_the_beginning(laboratory, tmp_path, monkeypatch):
+    """What was kept is of another recipe, and so not of this training."""
+    (tmp_path / "exploding.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {"name": "own", "build": "exploding:build", "arguments": {"last": 45}}
+    folder = NetworkFolder(tmp_path / "baseB")
+    assert main(laboratory.command("baseB", folder.path, architecture=own, epochs=4)) == 1
+    lower = {"epochs": 2, "learning_rate": 0.01}
+    assert main(laboratory.command("baseB", folder.path, architecture=own, **lower)) == 0
+    metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
+    assert metrics["resumed_at_iterations"] == []

@@ -1,0 +1,110 @@
+"""Resume files that are damaged, or of another training: said in a line, set aside, never used."""
+
+import json
+import logging
+
+import pytest
+from laboratory import Laboratory, same
+
+from transferability import checkpoint
+from transferability.__main__ import main
+from transferability.network_folder import NetworkFolder
+
+RECIPE = {"epochs": 2}
+
+
+class Killed(BaseException):
+    """As a kill would, it ends the training wherever it is."""
+
+
+@pytest.fixture
+def left(laboratory, tmp_path, monkeypatch) -> NetworkFolder:
+    """What a training leaves that was killed after its first epoch."""
+    save = NetworkFolder.save_resume
+
+    def save_and_die(self, tensors, identity, state):
+        save(self, tensors, identity, state)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NetworkFolder, "save_resume", save_and_die)
+        with pytest.raises(Killed):
+            main(laboratory.command("baseB", tmp_path / "baseB", **RECIPE))
+    return NetworkFolder(tmp_path / "baseB")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(laboratory, tmp_path_factory) -> NetworkFolder:
+    folder = NetworkFolder(tmp_path_factory.mktemp("uninterrupted"))
+    assert main(laboratory.command("baseB", folder.path, **RECIPE)) == 0
+    return folder
+
+
+def trained_anew(laboratory: Laboratory, left: NetworkFolder, caplog) -> str:
+    """What is said when the same command runs again, and nothing of the resume file is used."""
+    content = left.resume.read_bytes()
+    with caplog.at_level(logging.WARNING):
+        assert main(laboratory.command("baseB", left.path, **RECIPE)) == 0
+    assert json.loads(left.metrics.read_text(encoding="utf-8"))["resumed_at_iterations"] == []
+    (aside,) = left.path.glob("resume.set-aside*")
+    assert aside.read_bytes() == content
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    assert f"set aside as {aside.name}" in record.getMessage()
+    return record.getMessage()
+
+
+def test_a_whole_one_of_the_same_training_is_gone_on_with(laboratory, left, uninterrupted, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert main(laboratory.command("baseB", left.path, **RECIPE)) == 0
+    assert not caplog.records
+    metrics = json.loads(left.metrics.read_text(encoding="utf-8"))
+    assert metrics["resumed_at_iterations"] == [20]
+    weights, expected = (checkpoint.load(f.weights) for f in (left, uninterrupted))
+    assert same(weights[0], expected[0])
+    assert weights[1:] == expected[1:]
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
+def test_a_truncated_one(laboratory, left, uninterrupted, caplog, share):
+    content = left.resume.read_bytes()
+    left.resume.write_bytes(content[: int(share * len(content))])
+    assert str(left.resume) in trained_anew(laboratory, left, caplog)
+    assert same(*(checkpoint.load(folder.weights)[0] for folder in (left, uninterrupted)))
+
+
+@pytest.mark.parametrize("share", [0, 0.02, 0.4, 0.9])
+def test_one_with_a_bit_flipped(laboratory, left, caplog, share):
+    content = bytearray(left.resume.read_bytes())
+    content[int(share * len(content))] ^= 0x10
+    left.resume.write_bytes(content)
+    assert str(left.resume) in trained_anew(laboratory, left, caplog)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("recipe", {"epochs": 3}),
+        ("images_sha256", "0" * 64),
+        ("split_sha256", "0" * 64),
+        ("base_sha256", "0" * 64),
+        ("architecture", {"name": "caffenet"}),
+        ("code", "0" * 16),
+        ("torch", "1.0.0"),
+        ("precision", "bf16"),
+        ("device", "cuda"),
+        ("seed", 1),
+    ],
+)
+def test_one_of_another_training(laboratory, left, caplog, key, value):
+    tensors, header, _ = checkpoint.load(left.resume)
+    left.save_resume(tensors, {**header["identity"], key: value}, header["state"])
+    assert f"it is of another {key};" in trained_anew(laboratory, left, caplog)
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"identity": 3}, {"state": {}}, {"identity": [], "state": {}}]
+)
+def test_one_without_what_a_resume_file_holds(laboratory, left, caplog, header):
+    checkpoint.save(left.resume, checkpoint.load(left.resume)[0], header)
+    assert "it is of another training" in trained_anew(laboratory, left, caplog)

@@ -1,0 +1,152 @@
+"""`python -m transferability verify`: what is whole passes, and whatever was changed is named."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from project import ROOT, Project
+
+from transferability import checkpoint
+from transferability.__main__ import main
+
+NETWORKS = {"baseA", "baseB", "base2B", "B0B"} | {
+    f"{source}{n}B{plus}" for n in (3, 7) for source in "AB" for plus in ("", "+")
+}
+NETWORKS |= {"R3B", "R7B"}
+
+
+def verified(project: Project, capsys, caplog) -> tuple[int, dict[str, str], str]:
+    """The exit status, the last column of the table by the first, and what was said at the end."""
+    caplog.clear()
+    status = main(["verify", str(project.results)])
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.split() == ["what", "checked", "verdict"]
+    verdict = first.index("verdict")
+    return status, {line.split()[0]: line[verdict:] for line in lines}, caplog.text
+
+
+def test_a_finished_study_is_good_without_snakemake(finished):
+    run = subprocess.run(
+        [sys.executable, "-m", "transferability", "verify", "results/tiny"],
+        cwd=finished.folder,
+        env={"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
+    rows = {line.split()[0]: line for line in run.stdout.splitlines()[1:]}
+    store = next((finished.folder / "images").glob("digits-*")).name
+    assert rows.keys() == {f"images/{store}", *(f"random0/seed0/{name}" for name in NETWORKS)}
+    assert all(row.endswith(" good") for row in rows.values())
+    assert "recipe, provenance, history, predictions, weights " in rows["random0/seed0/baseA"]
+    assert "predictions, base " in rows["random0/seed0/A3B+"]
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def edited(change: Callable[[dict], object]) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        change(metrics)
+        path.write_text(json.dumps(metrics), encoding="utf-8")
+
+    return edit
+
+
+def other_weights(path: Path) -> None:
+    """Whole, and of the same network, but not those that were trained."""
+    tensors, header, _ = checkpoint.load(path)
+    checkpoint.save(path, {name: tensor + 1 for name, tensor in tensors.items()}, header)
+
+
+def other_predictions(path: Path) -> None:
+    np.save(path, np.roll(np.load(path), 1))
+
+
+@pytest.mark.parametrize(
+    ("network", "file", "change", "named"),
+    [
+        ("A3B", "predictions.npy", flipped, "predictions.npy: its checksum does not fit"),
+        ("A3B", "predictions.npy", other_predictions, "predictions.npy: other predictions"),
+        ("A3B", "predictions.npy", Path.unlink, "predictions.npy"),
+        ("A3B", "history.jsonl", flipped, "history.jsonl: "),
+        (
+            "A3B",
+            "history.jsonl",
+            lambda path: path.write_text(path.read_text().split("\n", 1)[1]),
+            "history.jsonl: 9 evaluations, and the recipe makes 10",
+        ),
+        ("baseA", "weights.safetensors", flipped, "weights.safetensors: its checksum"),
+        ("baseA", "weights.safetensors", Path.unlink, "weights.safetensors: cannot be read"),
+        ("baseA", "weights.safetensors", other_weights, "weights.safetensors: not the weights"),
+        ("A3B", "metrics.json", lambda path: path.write_text("{"), "metrics.json: cannot be read"),
+        ("A3B", "metrics.json", edited(lambda m: m.pop("identity")), "say its images"),
+        ("A3B", "metrics.json", edited(lambda m: m["identity"].pop("code")), "say its code"),
+        ("A3B", "metrics.json", edited(lambda m: m["identity"].pop("recipe")), "'recipe'"),
+        ("A3B", "metrics.json", edited(lambda m: m.update(top1=0.99)), "metrics.json: its top1"),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["identity"].update(n=2)),
+            "metrics.json: it is of another n than its folder",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["identity"].update(base_sha256="0")),
+            "baseA/weights.safetensors: not the weights that the network was copied from",
+        ),
+        (
+            "A3B",
+            "../../../../splits/random0.csv",
+            flipped,
+            "random0.csv: not the split that the network was trained on",
+        ),
+    ],
+)
+def test_what_was_changed_is_named(project, capsys, caplog, network, file, change, named):
+    change(project.network(network) / file)
+    status, verdicts, said = verified(project, capsys, caplog)
+    assert status == 1
+    assert named in verdicts[f"random0/seed0/{network}"]
+    assert "delete the folder of the network" in said
+    if "splits" not in file:
+        others = verdicts.keys() - {f"random0/seed0/{network}"}
+        assert {verdicts[other] for other in others} == {"good"}
+
+
+def test_a_changed_store_is_named(project, capsys, caplog):
+    (images,) = (project.folder / "images").glob("digits-*")
+    flipped(images / "validation.images.npy")
+    status, verdicts, _ = verified(project, capsys, caplog)
+    assert status == 1
+    assert f"{images / 'validation.images.npy'} " in verdicts[f"images/{images.name}"]
+
+
+def test_results_without_their_images_are_compared_with_what_is_there(project, capsys, caplog):
+    (project.folder / "images").rename(project.folder / "elsewhere")
+    status, verdicts, _ = verified(project, capsys, caplog)
+    assert status == 0
+    assert set(verdicts.values()) == {"good", "not there, so not compared"}
+
+
+def test_a_network_that_is_not_finished_is_no_fault(project, capsys, caplog):
+    (project.network("R3B") / "metrics.json").unlink()
+    status, verdicts, _ = verified(project, capsys, caplog)
+    assert status == 0
+    assert verdicts["random0/seed0/R3B"] == "not finished"
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path, caplog):
+    assert main(["verify", str(tmp_path)]) == 1
+    assert f"{tmp_path}: no networks lie there; expected a folder results/<study>" in caplog.text
