@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/runs.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/networks.smk"

@@ -151,3 +151,9 @@ def _without_clock(numbers: dict) -> dict:
 def same(some: dict, others: dict) -> bool:
     """Whether two networks' weights are the same bits."""
     return some.keys() == others.keys() and all(torch.equal(some[k], others[k]) for k in some)
+
+
+def written(folder: Path) -> list[str]:
+    """What a training left in its folder, beside the log of who wrote there."""
+    files = folder.iterdir() if folder.exists() else []
+    return sorted(file.name for file in files if file.name != "writers")

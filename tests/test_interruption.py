@@ -89,8 +89,6 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, vict
     saved = trained_steps(network)
     assert 50 <= saved < 5 * RECIPE["epochs"]
 
-    if victim != "training":
-        project.succeed("--unlock")
     project.succeed(TARGET)
 
     assert results(network) == results(uninterrupted)
@@ -131,7 +129,6 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
     snakemake.wait()
     assert training.is_running()
 
-    project.succeed("--unlock")
     project.succeed(TARGET)
 
     assert results(network) == results(uninterrupted)

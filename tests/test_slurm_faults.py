@@ -125,7 +125,6 @@ def test_a_second_snakemake_takes_over_from_one_that_was_killed(on_cluster, unin
     snakemake, _ = started(on_cluster)
     os.killpg(snakemake.pid, signal.SIGKILL)
     snakemake.communicate()
-    on_cluster.succeed("--unlock")
     on_cluster.succeed(TARGET)
     assert len(on_cluster.slurm_jobs()) == 2
     assert writers(on_cluster.network("baseA")) == ["finished", "finished"]

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 import torch
+from laboratory import written
 
 from transferability import checkpoint
 from transferability.__main__ import main
@@ -34,7 +35,7 @@ def test_treatments_of_a_damaged_base_fail_and_say_what_to_delete(project, damag
         assert f"{BASES}/baseA/weights.safetensors: " in said
         assert f"delete {BASES}/baseA and run again" in said
         assert "Traceback" not in said
-        assert not list(project.network(name).glob("*"))
+        assert written(project.network(name)) == []
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_base_of_another_architecture_is_refused_layer_by_layer(
     for misfit in misfits:
         assert misfit in found
     assert not any(layer in found for layer in fit)
-    assert not (tmp_path / name).exists()
+    assert written(tmp_path / name) == []
 
 
 def test_weights_whose_header_lies_are_refused_layer_by_layer(laboratory, base, tmp_path, caplog):
@@ -102,7 +103,7 @@ def test_weights_of_another_network_or_other_images_are_refused(
     checkpoint.save(other, tensors, {**header, key: "another"})
     found = failure(caplog, laboratory.command("A3B", tmp_path / "A3B", other))
     assert f"{other} differs in {key}" in found
-    assert not (tmp_path / "A3B").exists()
+    assert written(tmp_path / "A3B") == []
 
 
 def test_the_same_weights_unchanged_are_copied(laboratory, base, tmp_path):

@@ -5,6 +5,7 @@ import logging
 import re
 
 import pytest
+from laboratory import written
 
 from transferability import checkpoint
 from transferability.__main__ import main
@@ -93,7 +94,7 @@ def test_a_learning_rate_that_is_far_too_high(laboratory, tmp_path, caplog):
     (record,) = caplog.records
     assert "in epoch 1 at learning rate" in record.getMessage()
     assert "gradient norm" in record.getMessage()
-    assert list(tmp_path.iterdir()) == []
+    assert written(tmp_path) == []
 
 
 def test_a_lower_learning_rate_starts_from_the_beginning(laboratory, tmp_path, monkeypatch):

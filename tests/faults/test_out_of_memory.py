@@ -10,7 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from laboratory import same
+from laboratory import same, written
 from project import ROOT
 
 from transferability import checkpoint, out_of_memory
@@ -145,7 +145,7 @@ def test_where_not_one_image_fits_the_training_ends(laboratory, crowded, tmp_pat
     (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
     for told in ("baseB (random0, seed 0)", "one image at a time", "image_size", "2.00 GiB"):
         assert told in record.getMessage()
-    assert not (tmp_path / "baseB").exists()
+    assert written(tmp_path / "baseB") == []
 
 
 def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_path):
@@ -168,7 +168,7 @@ def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_
         assert told in run.stderr
     peak = int(run.stderr.partition("this job used ")[2].partition(" bytes")[0].replace(",", ""))
     assert 50 * 2**20 < peak < 8 * 2**30
-    assert not (tmp_path / "baseB").exists()
+    assert written(tmp_path / "baseB") == []
 
 
 def test_so_it_is_where_numpy_asks_for_it(laboratory):

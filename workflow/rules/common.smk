@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 from functools import cache, partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from transferability import (
     images,
     networks,
     run_time,
+    runs,
     slurm_refusals,
     study,
     study_file,
