@@ -65,19 +65,10 @@ DOWNLOAD = "yes" if STUDY["dataset"].get("download") else "no"
 RESULTS = f"results/{STUDY['study']}"
 SPLITS = study.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
-NETWORKS = study.network_names(
-    STUDY, len(architectures.facts(STUDY["architecture"]).layer_names)
-)
-OMITTED = study.omitted(
-    STUDY, len(architectures.facts(STUDY["architecture"]).layer_names)
-)
-LEFT_OUT = frozenset(OMITTED)
-TRAINED = [
-    (split, seed, network)
-    for split, seed in study.replicates(STUDY)
-    for network in NETWORKS
-    if (split, seed, network) not in LEFT_OUT
-]
+LAYER_COUNT = len(architectures.facts(STUDY["architecture"]).layer_names)
+NETWORKS = study.network_names(STUDY, LAYER_COUNT)
+OMITTED = study.omitted(STUDY, LAYER_COUNT)
+TRAINED = study.trained(STUDY, LAYER_COUNT)
 # Some effect has one replicate, whose interval comes from the single predictions.
 SPLIT_KINDS = [split.rstrip("0123456789") for split in SPLITS]
 INTERVALS_OVER_IMAGES = bool(OMITTED) or (

@@ -50,14 +50,6 @@ class Forecast:
         )
 
 
-def trained(checked: dict, layer_count: int) -> list[tuple[str, int, str]]:
-    """(split, seed, name) of every network that a study trains."""
-    left_out = set(study.omitted(checked, layer_count))
-    names = study.network_names(checked, layer_count)
-    every = [(*replicate, name) for replicate in study.replicates(checked) for name in names]
-    return [network for network in every if network not in left_out]
-
-
 def of_kinds(
     checked: dict, size: Size, layers: Sequence[Measures], speeds: Mapping[int, Speed]
 ) -> dict[str, Forecast]:
@@ -67,7 +59,7 @@ def of_kinds(
     `speeds` is by the number of frozen layers.
     """
     kinds: dict[str, Forecast] = {}
-    for split, seed, name in trained(checked, len(layers)):
+    for split, seed, name in study.trained(checked, len(layers)):
         network = parse_name(name)
         recipe = study.recipe(checked, split, seed, name)
         kind = network.kind + "+" * network.fine_tuned
@@ -135,6 +127,6 @@ def store_bytes(checked: dict, size: Size) -> int:
 
 def kept_bytes(checked: dict, layers: Sequence[Measures]) -> int:
     """What the weights take that are kept: those of bases, or of all networks."""
-    networks = [parse_name(name) for *_, name in trained(checked, len(layers))]
+    networks = [parse_name(name) for *_, name in study.trained(checked, len(layers))]
     kept = sum(network.is_base or checked["keep_weights"] == "all" for network in networks)
     return kept * BYTES_PER_PARAMETER * sum(layer.parameters for layer in layers)

@@ -26,7 +26,7 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
         checked["architecture"], pixels, half
     )
     layers = measures.measured(built, pixels)
-    names = {name for *_, name in forecast.trained(checked, len(layers))}
+    names = {name for *_, name in study.trained(checked, len(layers))}
     frozen = sorted({parse_name(name).frozen_layers for name in names})
     if images_per_second is None:
         speeds = trial.speeds(checked, half, frozen, seconds)

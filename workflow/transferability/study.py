@@ -104,6 +104,12 @@ def omitted(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
     ]
 
 
+def trained(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
+    """The (split, seed, name) of the networks that the study trains."""
+    left_out = set(omitted(study, layer_count))
+    return [network for network in _all_networks(study, layer_count) if network not in left_out]
+
+
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
     facts = {**asdict(parse_name(name)), "network": name, "split": split, "seed": seed}
     return all(facts[key] in _wanted(key, value) for key, value in where.items())
@@ -202,10 +208,10 @@ def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> Non
 def _check_omitted(study: dict, layer_count: int) -> None:
     for i, where in enumerate(study["omit"]):
         _check_match(study, f"omit[{i}]", where, layer_count)
-    left_out = set(omitted(study, layer_count))
-    kept = [network for network in _all_networks(study, layer_count) if network not in left_out]
+    kept = trained(study, layer_count)
     if not kept:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
+    left_out = set(omitted(study, layer_count))
     for split, seed, name in kept:
         base = parse_name(name).base
         if (split, seed, base) in left_out:

@@ -1,0 +1,121 @@
+"""Whether a study ends with the same numbers when its processes are killed all the time.
+
+    python benchmarks/soak.py
+
+The study runs in a folder of its own, and every so many seconds one of its processes, Snakemake
+or any below it, chosen at random, is killed (SIGKILL). Whenever Snakemake has ended, the same
+command is typed again, until all is done. Then it runs once more in another folder in peace, and
+the tables are compared, but for what a clock measured.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import machine
+import pandas as pd
+import psutil
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
+
+from test_workflow import NOT_RESULTS  # noqa: E402
+
+from transferability import study_file  # noqa: E402
+
+PARTS = ("workflow", "profiles", "envs", "studies", "Snakefile", "config.yaml")
+TABLES = ("networks", "evaluations", "differences", "effects", "boost")
+
+
+def copied(folder: Path) -> Path:
+    """The project's own files in a folder."""
+    folder.mkdir()
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+        copy(ROOT / part, folder / part)
+    return folder
+
+
+def started(folder: Path, study: Path) -> subprocess.Popen:
+    """Snakemake at work in a folder."""
+    with (folder / "log").open("a") as log:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count())),
+                *("--configfile", study),
+            ],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def kind(process: psutil.Process) -> str:
+    """What a process is, for the count of those that were killed."""
+    words = process.cmdline()
+    if "transferability" in words:
+        return words[words.index("transferability") + 1]
+    return "snakemake" if "snakemake" in words else "another"
+
+
+def harassed(folder: Path, study: Path, seconds: float, draw: random.Random) -> tuple[int, Counter]:
+    """Run the study to its end while processes are killed; how often it was started, and what was
+    killed how often."""
+    starts, killed = 1, Counter()
+    snakemake = started(folder, study)
+    while True:
+        try:
+            if snakemake.wait(seconds) == 0:
+                return starts, killed
+            snakemake, starts = started(folder, study), starts + 1
+        except subprocess.TimeoutExpired:
+            main = psutil.Process(snakemake.pid)
+            victim = draw.choice([main, *main.children(recursive=True)])
+            try:
+                name = kind(victim)
+                victim.kill()
+            except psutil.NoSuchProcess:
+                continue
+            killed[name] += 1
+
+
+def table(folder: Path, study: str, name: str) -> pd.DataFrame:
+    read = pd.read_csv(folder / "results" / study / "tables" / f"{name}.csv")
+    return read.drop(columns=NOT_RESULTS, errors="ignore")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("--seconds", type=float, default=15, help="from one kill to the next")
+    parser.add_argument("--seed", type=int, default=0, help="of what is killed")
+    flags = parser.parse_args()
+    study, name = flags.study.resolve(), study_file.read(flags.study)["study"]
+    print(machine.described())
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = [copied(Path(temporary, how)) for how in ("killed", "quiet")]
+        start = time.perf_counter()
+        starts, killed = harassed(folders[0], study, flags.seconds, random.Random(flags.seed))
+        took = time.perf_counter() - start
+        what = ", ".join(f"{count} {kind}" for kind, count in killed.most_common())
+        print(f"{name}: {took:.0f} s, {killed.total()} processes killed ({what}), {starts} starts")
+        start = time.perf_counter()
+        if started(folders[1], study).wait():
+            raise SystemExit((folders[1] / "log").read_text())
+        print(f"in peace: {time.perf_counter() - start:.0f} s")
+        for each in TABLES:
+            pd.testing.assert_frame_equal(
+                *(table(folder, name, each) for folder in folders), check_exact=True
+            )
+        print(f"equal: {', '.join(TABLES)}")
+
+
+if __name__ == "__main__":
+    main()
