@@ -1,4 +1,8 @@
+import os
 from collections.abc import Iterator
+
+# Before torch is imported: several processes that each take all cores get in one another's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from cluster import Cluster, running
