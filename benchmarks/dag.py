@@ -42,7 +42,7 @@ wildcard_constraints:
     seed="[0-9]+",
 
 rule all:
-    input: {tables}, {figures}
+    input: {tables}, {figures}, "findings.html"
 
 rule prepare_images:
     output: "images/manifest.json", "images/classes.csv", ARRAYS
@@ -60,7 +60,12 @@ rule collect_networks:
 
 rule estimate_effects:
     input: "tables/networks.csv", "images/validation.labels.npy"
-    output: "tables/effects.csv", "tables/boost.csv"
+    output: "tables/differences.csv", "tables/effects.csv", "tables/boost.csv"
+    shell: "touch {{output}}"
+
+rule write_findings:
+    input: "tables/effects.csv", "tables/boost.csv"
+    output: "findings.html"
     shell: "touch {{output}}"
 """
 TRAINING = """
@@ -90,12 +95,14 @@ def bare_workflow(checked: dict) -> str:
     replicate = "networks/{split}/seed{seed}"
     networks = study.network_names(checked, LAYERS)
     tables = {
-        name: f"tables/{name}.csv" for name in ("networks", "evaluations", "effects", "boost")
+        name: f"tables/{name}.csv"
+        for name in ("networks", "evaluations", "differences", "effects", "boost")
     }
     bases = [name for name in networks if parse_name(name).kind == "base"]
     figures = {
         "transfer": [tables["networks"]],
         "effects": [tables["effects"]],
+        "boost": [tables["boost"]],
         "filters": [f"networks/random0/seed0/{base}/weights.safetensors" for base in bases],
         "learning_curves": [tables["networks"], tables["evaluations"]],
         "cost": [tables["networks"]],
@@ -108,7 +115,7 @@ def bare_workflow(checked: dict) -> str:
         splits=study.split_names(checked["splits"]),
         seeds=checked["seeds"],
         networks=networks,
-        tables=[tables[name] for name in ("networks", "effects", "boost")],
+        tables=[tables[name] for name in ("networks", "differences", "effects", "boost")],
         figures=[file for files in drawings.values() for file in files],
     )
     for name, base, pattern in _trainings(networks):
