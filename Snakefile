@@ -19,6 +19,7 @@ include: "workflow/rules/networks.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/published.smk"
+include: "workflow/rules/records.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -35,7 +36,9 @@ rule all:
         TABLES,
         FINDINGS,
         FIGURES,
+        TABLE_PAGES,
         KEPT_WEIGHTS,
+        RECORDS,
 
 
 rule published:

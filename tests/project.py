@@ -14,7 +14,7 @@ import yaml
 from cluster import Cluster
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "config.yaml", "studies", "workflow", "profiles", "envs")
+PARTS = ("Snakefile", "config.yaml", "CITATION.cff", "studies", "workflow", "profiles", "envs")
 # Digits, narrow layers and few n: a second or two a network, most of it spent on imports. Ten
 # evaluations are what score: mean_of_10_best asks for.
 TINY = {

@@ -23,6 +23,7 @@ from scipy import stats
 
 from transferability import figures
 from transferability.effects import estimate
+from transferability.figures.style import INK
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -174,7 +175,7 @@ def test_learning_curves_of_counted_iterations_are_drawn_against_these():
     told["epoch"] *= np.where(told["seed"] == 1, 0.4, 0.5)
     figure = figures.learning_curves(table, told)
     assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration"}
-    (base,) = [line for line in figure.axes[3].get_lines() if line.get_color() == "#000000"]
+    (base,) = [line for line in figure.axes[3].get_lines() if line.get_color() == INK]
     np.testing.assert_array_equal(base.get_xdata(), [1000, 2000, 3000, 4000, 5000])
 
 

@@ -88,4 +88,6 @@ def test_the_profiles_agree_in_what_is_no_matter_of_the_cluster():
         yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text(encoding="utf-8"))
         for name in ("default", "slurm")
     )
+    style = default.pop("report-stylesheet")
+    assert slurm.pop("report-stylesheet") == f"../default/{style}"
     assert default.items() <= slurm.items()

@@ -25,6 +25,8 @@ PUBLISHED_FILES = {
     ),
     "findings.html",
 }
+PUBLISHED_FILES |= {f"tables/{table}.html" for table in ("networks", "effects", "boost")}
+PUBLISHED_FILES |= {f"figures/{figure}.html" for figure in ("transfer", "effects")}
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import yaml
 from project import TINY
 
 TABLES = {"collect_networks", "estimate_effects"}
-FINDINGS = {"write_findings"}
+TEXTS = {"write_findings", "write_methods", "show_tables"}
 FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost", "plot_dissimilar"}
 FIGURES_OF_TABLES = {"plot_transfer", "plot_learning_curves", "plot_cost", *FIGURES_OF_EFFECTS}
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
-DOWNSTREAM = TABLES | FINDINGS | FIGURES_OF_TABLES
+DOWNSTREAM = TABLES | TEXTS | FIGURES_OF_TABLES
 BASES = ("baseA", "baseB", "base2B")
 
 
@@ -48,13 +48,13 @@ EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
             {"overrides": [{"where": {"kind": "base"}, "recipe": {"learning_rate": 0.01}}]},
             trainings("baseA", "baseB", *layer(3), *layer(7)) - trainings("R3B", "R7B")
             | TABLES
-            | FINDINGS
+            | TEXTS
             | FIGURES,
             id="another recipe for the bases",
         ),
         pytest.param(
             {"recipe": {**TINY["recipe"], "learning_rate": 0.01}},
-            EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
+            EVERY_TRAINING | TABLES | TEXTS | FIGURES,
             id="another recipe for all",
         ),
         pytest.param(
@@ -75,6 +75,12 @@ EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
             {"read_published", "estimate_published_effects", "plot_effects"},
             id="published curves",
         ),
+        pytest.param(
+            {"figures": {"theme": "dark", "width": "slide", "labels": {"AnB": "transferred"}}},
+            FIGURES,
+            id="other figures",
+        ),
+        pytest.param({"figures": {"formats": ["png"]}}, FIGURES, id="one format"),
         pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, id="another score"),
         pytest.param(
             {"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, id="keep all weights"
@@ -84,7 +90,8 @@ EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
 )
 def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expected):
     project.write_study(**changes)
-    assert project.jobs() == expected
+    # What tells of the study changes with it.
+    assert project.jobs() == expected | ({"write_study", "write_methods"} if changes else set())
 
 
 @pytest.mark.parametrize(
@@ -95,21 +102,21 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
             "training.py",
             "run.total_loss += loss.detach()",
             "run.total_loss += 2 * loss.detach()",
-            EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
+            EVERY_TRAINING | TABLES | TEXTS | FIGURES,
             id="the loop's arithmetic",
         ),
         pytest.param(
             "architectures/small.py",
             "def build(",
             "WIDTH = 2 * 3\n\n\ndef build(",
-            EVERY_TRAINING | TABLES | FINDINGS | FIGURES,
+            EVERY_TRAINING | TABLES | TEXTS | FIGURES,
             id="the architecture in use",
         ),
         pytest.param(
             "effects.py",
             "def estimate(",
             "SCALE = 2 * 3\n\n\ndef estimate(",
-            {"estimate_effects"} | FINDINGS | FIGURES,
+            {"estimate_effects"} | TEXTS | FIGURES,
             id="the estimation of effects",
         ),
         pytest.param(
@@ -203,4 +210,4 @@ def test_n_taken_out_and_put_back_trains_nothing(project):
     assert ",B7B," not in table
     assert project.jobs() == set()
     project.write_study()
-    assert project.jobs() == DOWNSTREAM
+    assert project.jobs() == DOWNSTREAM | {"write_study"}

@@ -42,6 +42,18 @@ MISTAKES = {
         "architecture.chanels:",
         ["unknown key", "did you mean channels?", "units"],
     ),
+    "unknown width of figures": (
+        "figures: {width: poster}",
+        "figures.width:",
+        ["page, column, slide"],
+    ),
+    "figures narrower than can be read": ("figures: {width: 3}", "figures.width:", ["at least 40"]),
+    "unknown format of figures": ("figures: {formats: [jpg]}", "figures.formats[0]:", ["pdf"]),
+    "a word that figures do not have": (
+        "figures: {labels: {slffer: control}}",
+        "figures.labels:",
+        ["slffer", "selffer"],
+    ),
     "unknown key of where": (
         "overrides: [{where: {layer: 3}, recipe: {epochs: 1}}]",
         "overrides[0].where.layer:",

@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,6 +15,8 @@ NETWORKS = "results/tiny/tables/networks.csv"
 FEW = {"layers": [3], "treatments": ["transfer", "selffer+"]}
 TABLES = ("networks", "effects", "boost")
 FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost", "dissimilar")
+# Figures that have a page to explore.
+PAGES = ("transfer", "effects")
 FOREIGN = {
     "study": "foreign",
     "seeds": [0, 1, 2],
@@ -158,17 +161,28 @@ def test_the_report_shows_all_tables_and_figures(project):
     project.succeed("--report", "report.zip")
     with zipfile.ZipFile(project.folder / "report.zip") as report:
         html = report.read("report/report.html").decode()
-        files = {name.rsplit("/", 1)[-1]: report.read(name) for name in report.namelist()}
+        files = {(Path(name).name, report.read(name)) for name in report.namelist()}
     entries = embedded(html, "results")
     categories = embedded(html, "categories")
     expected = {
         "What the numbers say": {
             "results/tiny/findings.html": {"page": "what the numbers say"},
         },
-        "Tables": {f"results/tiny/tables/{name}.csv": {"table": name} for name in TABLES},
+        "Tables": {
+            f"results/tiny/tables/{name}.{suffix}": {"table": name, "sortable": sortable}
+            for name in TABLES
+            for suffix, sortable in (("csv", "no"), ("html", "yes"))
+        },
         "Figures": {
-            f"results/tiny/figures/{name}.svg": {"figure": name.replace("_", " ")}
+            f"results/tiny/figures/{name}.svg": {
+                "figure": name.replace("_", " "),
+                "interactive": "no",
+            }
             for name in FIGURES
+        }
+        | {
+            f"results/tiny/figures/{name}.html": {"figure": name, "interactive": "yes"}
+            for name in PAGES
         },
     }
     assert categories.keys() == expected.keys()
@@ -180,7 +194,7 @@ def test_the_report_shows_all_tables_and_figures(project):
             caption = re.sub("<[^>]*>", "", entries[path]["caption"])
             assert len(caption.split()) >= 10, path
             assert "system-message" not in entries[path]["caption"], path
-            assert files[path.rsplit("/", 1)[-1]] == (project.folder / path).read_bytes()
+            assert (Path(path).name, (project.folder / path).read_bytes()) in files
 
 
 def embedded(html: str, name: str) -> dict:

@@ -63,9 +63,10 @@ STORE_ARRAYS = [
 ]
 DOWNLOAD = "yes" if STUDY["dataset"].get("download") else "no"
 RESULTS = f"results/{STUDY['study']}"
+LAYER_COUNT = len(architectures.facts(STUDY["architecture"]).layer_names)
+RESOLVED = study.resolved(STUDY, LAYER_COUNT)
 SPLITS = study.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
-LAYER_COUNT = len(architectures.facts(STUDY["architecture"]).layer_names)
 NETWORKS = study.network_names(STUDY, LAYER_COUNT)
 OMITTED = study.omitted(STUDY, LAYER_COUNT)
 TRAINED = study.trained(STUDY, LAYER_COUNT)
@@ -84,6 +85,8 @@ REFERENCE = (
     if STUDY["reference"] != "none"
     else []
 )
+# SVG is what the report shows.
+FIGURE_SUFFIXES = sorted({"svg", *STUDY["figures"]["formats"]})
 TRAINING_CODE = fingerprint.of_training(
     STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )
@@ -186,35 +189,65 @@ def split_flag(wildcards):
     return f"--groups {shlex.quote(as_json(groups))}{grouped_by}"
 
 
-def table_file(table, category="Tables"):
+def shelf(name, category):
+    """Where the report shows something: on its shelf, or on that of a category with the same."""
+    return (
+        {"category": category, "subcategory": name} if category else {"category": name}
+    )
+
+
+def table_file(table, category=None):
     """A table, with its caption in the report."""
     return report(
         f"<results>/tables/{table}.csv",
         caption=f"../report/{table}_table.rst",
-        category=category,
-        labels={"table": table},
+        **shelf("Tables", category),
+        labels={"table": table, "sortable": "no"},
     )
 
 
-def findings_file(category="What the numbers say"):
+def table_page(table, category=None):
+    """A table as a page, which the report shows rather than the file."""
+    return report(
+        f"<results>/tables/{table}.html",
+        caption=f"../report/{table}_table.rst",
+        **shelf("Tables", category),
+        labels={"table": table, "sortable": "yes"},
+    )
+
+
+def findings_file(category=None):
     """The page of findings, with its caption in the report."""
     return report(
         "<results>/findings.html",
         caption="../report/findings.rst",
-        category=category,
+        **shelf("What the numbers say", category),
         labels={"page": "what the numbers say"},
     )
 
 
-def figure_files(figure, category="Figures"):
+def figure_files(figure, category=None):
     """A figure's outputs, with its caption in the report."""
     return dict(
         svg=report(
             f"<results>/figures/{figure}.svg",
             caption=f"../report/{figure}.rst",
-            category=category,
-            labels={"figure": figure.replace("_", " ")},
+            **shelf("Figures", category),
+            labels={"figure": figure.replace("_", " "), "interactive": "no"},
         ),
-        pdf=f"<results>/figures/{figure}.pdf",
-        png=f"<results>/figures/{figure}.png",
+        **{
+            suffix: f"<results>/figures/{figure}.{suffix}"
+            for suffix in FIGURE_SUFFIXES
+            if suffix != "svg"
+        },
+    )
+
+
+def figure_page(figure, category=None):
+    """A figure to explore, with the figure's caption in the report."""
+    return report(
+        f"<results>/figures/{figure}.html",
+        caption=f"../report/{figure}.rst",
+        **shelf("Figures", category),
+        labels={"figure": figure, "interactive": "yes"},
     )

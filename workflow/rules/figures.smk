@@ -1,14 +1,19 @@
-# From tables to figures, one rule each; SVG for the report and the web, PDF and PNG beside it.
+# From tables to figures, one rule each; SVG for the report and the web, PDF and PNG beside it, and
+# the main ones as pages to explore. And the tables themselves as pages.
 #   in:  results/<study>/tables/…  the bases' weights (filters only)
-#   out: results/<study>/figures/<figure>.{svg,pdf,png}
+#   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
+#        results/<study>/tables/{networks,effects,boost}.html
 
 FIGURES = [
     f"<results>/figures/{figure}.{suffix}"
     for figure in ("transfer", "effects", "boost", "filters", "learning_curves", "cost")
     + (("dissimilar",) if HAS_DISSIMILAR_FIGURE else ())
     + (("data_size",) if len(STUDY["target_sizes"]) > 1 else ())
-    for suffix in ("svg", "pdf", "png")
+    for suffix in FIGURE_SUFFIXES
 ]
+FIGURES += [f"<results>/figures/{figure}.html" for figure in ("transfer", "effects")]
+SHOWN_TABLES = ("networks", "effects", "boost")
+TABLE_PAGES = [f"<results>/tables/{table}.html" for table in SHOWN_TABLES]
 
 
 localrules:
@@ -20,6 +25,7 @@ localrules:
     plot_filters,
     plot_learning_curves,
     plot_cost,
+    show_tables,
 
 
 rule plot_transfer:
@@ -27,17 +33,20 @@ rule plot_transfer:
         table="<results>/tables/networks.csv",
     output:
         **figure_files("transfer"),
+        page=figure_page("transfer"),
     log:
         "<results>/logs/figures/transfer.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-transfer"
         " --table {input.table}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -47,18 +56,21 @@ rule plot_effects:
         reference=REFERENCE,
     output:
         **figure_files("effects"),
+        page=figure_page("effects"),
     log:
         "<results>/logs/figures/effects.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-effects"
         " --effects {input.effects}"
         " --reference {input.reference}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -73,11 +85,13 @@ rule plot_boost:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-boost"
         " --boost {input.boost}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -93,12 +107,14 @@ rule plot_dissimilar:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-dissimilar"
         " --table {input.table}"
         " --effects {input.effects}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -113,11 +129,13 @@ rule plot_data_size:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-data-size"
         " --effects {input.effects}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -138,11 +156,13 @@ rule plot_filters:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-filters"
         " --weights {input.weights}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -158,12 +178,14 @@ rule plot_learning_curves:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-learning-curves"
         " --table {input.table}"
         " --evaluations {input.evaluations}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
         " > {log} 2>&1"
 
 
@@ -178,9 +200,29 @@ rule plot_cost:
         "../../envs/analysis.yaml"
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
+        options=as_json(STUDY["figures"]),
         code=fingerprint.of_figures(),
     shell:
         "python -m transferability plot-cost"
         " --table {input.table}"
         " --figure {params.figure}"
+        " --options {params.options:q}"
+        " > {log} 2>&1"
+
+
+rule show_tables:
+    input:
+        [f"<results>/tables/{table}.csv" for table in SHOWN_TABLES],
+    output:
+        [table_page(table) for table in SHOWN_TABLES],
+    log:
+        "<results>/logs/show_tables.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=fingerprint.of_table_pages(),
+    shell:
+        "python -m transferability show-tables"
+        " --tables {input}"
+        " --pages {output}"
         " > {log} 2>&1"

@@ -1,6 +1,7 @@
 # The published networks of 2014, through the rules that serve a study.
 #   in:  workflow/resources/yosinski2014/…
 #   out: results/yosinski2014/tables/…  figures/{transfer,effects,boost,dissimilar}.*  findings.html
+#   Figures look as those of the study that they may stand beside.
 
 PUBLISHED = f"results/{study.PUBLISHED}"
 PUBLISHED_CATEGORY = "Published in 2014"
@@ -13,8 +14,12 @@ PUBLISHED_FILES = [
 PUBLISHED_FILES += [
     f"{PUBLISHED}/figures/{figure}.{suffix}"
     for figure in ("transfer", "effects", "boost", "dissimilar")
-    for suffix in ("svg", "pdf", "png")
+    for suffix in FIGURE_SUFFIXES
 ]
+PUBLISHED_FILES += [
+    f"{PUBLISHED}/figures/{figure}.html" for figure in ("transfer", "effects")
+]
+PUBLISHED_FILES += [f"{PUBLISHED}/tables/{table}.html" for table in SHOWN_TABLES]
 PUBLISHED_FILES += [f"{PUBLISHED}/findings.html"]
 
 
@@ -26,6 +31,7 @@ localrules:
     plot_published_effects,
     plot_published_boost,
     plot_published_dissimilar,
+    show_published_tables,
 
 
 rule read_published:
@@ -75,6 +81,7 @@ use rule write_findings as write_published_findings with:
 use rule plot_transfer as plot_published_transfer with:
     output:
         **figure_files("transfer", PUBLISHED_CATEGORY),
+        page=figure_page("transfer", PUBLISHED_CATEGORY),
     pathvars:
         results=PUBLISHED,
 
@@ -85,6 +92,7 @@ use rule plot_effects as plot_published_effects with:
         reference=[],
     output:
         **figure_files("effects", PUBLISHED_CATEGORY),
+        page=figure_page("effects", PUBLISHED_CATEGORY),
     pathvars:
         results=PUBLISHED,
 
@@ -99,5 +107,12 @@ use rule plot_boost as plot_published_boost with:
 use rule plot_dissimilar as plot_published_dissimilar with:
     output:
         **figure_files("dissimilar", PUBLISHED_CATEGORY),
+    pathvars:
+        results=PUBLISHED,
+
+
+use rule show_tables as show_published_tables with:
+    output:
+        [table_page(table, PUBLISHED_CATEGORY) for table in SHOWN_TABLES],
     pathvars:
         results=PUBLISHED,

@@ -7,7 +7,7 @@ import math
 import sys
 from pathlib import Path
 
-from transferability import commands, interruption, writing
+from transferability import by_hand, commands, interruption, writing
 
 
 class Section(dict):
@@ -67,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
     table = path("tables/networks.csv")
     effects = path("tables/effects.csv")
     boost = path("tables/boost.csv")
-    figure = path("the figure's file without suffix; .svg, .pdf and .png are written")
+    figure = path("the figure's file without suffix; .svg and the other formats are written")
+    options = section("the study's section figures", default={}, required=False)
 
     command(
         commands.prepare_images,
@@ -103,9 +104,9 @@ def parser() -> argparse.ArgumentParser:
         ),
         split=path("the CSV file to write; its name is the split's"),
     )
-    command(commands.layers).add_argument("study", **path("the study file"))
+    command(by_hand.layers).add_argument("study", **path("the study file"))
     command(
-        commands.plan,
+        by_hand.plan,
         images_per_second={
             "type": _above_zero,
             "default": None,
@@ -120,6 +121,15 @@ def parser() -> argparse.ArgumentParser:
             "help": "for how long this machine is tried with each number of frozen layers",
         },
     ).add_argument("study", **path("the study file"))
+    command(
+        commands.write_study,
+        study=section("the whole study, complete, its layers written out"),
+        file=path("the YAML file to write, results/<study>/study.yaml"),
+    )
+    status = command(by_hand.status)
+    status.add_argument("results", **path("folder of the study, results/<study>"))
+    status.add_argument("--watch", action="store_true", help="again and again, until it has ended")
+    status.add_argument("--json", action="store_true", help="for programs: a line of JSON a look")
     command(
         commands.train,
         network={"help": "its name, such as baseA, B0B, A3B, B3B+, R5B"},
@@ -141,8 +151,20 @@ def parser() -> argparse.ArgumentParser:
             "help": "threads of the processor",
         },
     )
+    export = command(
+        by_hand.export,
+        to=path("the file to write: .safetensors or .pt"),
+        images=path(
+            "folder of the image store that it was trained on; without it, the one in images/",
+            default=None,
+            required=False,
+        ),
+    )
+    export.add_argument(
+        "network", **path("its folder, results/<study>/networks/<split>/seed<seed>/<network>")
+    )
     command(commands.forget_finished, results=path("folder of the study, results/<study>"))
-    command(commands.verify).add_argument("results", **path("folder of the study, results/<study>"))
+    command(by_hand.verify).add_argument("results", **path("folder of the study, results/<study>"))
     command(
         commands.collect_networks,
         study={"help": "name of the study"},
@@ -184,7 +206,21 @@ def parser() -> argparse.ArgumentParser:
     command(
         commands.write_findings, effects=effects, boost=boost, page=path("the HTML file to write")
     )
-    command(commands.plot_transfer, table=table, figure=figure)
+    command(
+        commands.write_methods,
+        study=path("results/<study>/study.yaml"),
+        results=path("folder of the study, results/<study>"),
+        effects=effects,
+        boost=boost,
+        citation=path("CITATION.cff of this software"),
+        text=path("the Markdown file to write"),
+    )
+    command(
+        commands.show_tables,
+        tables=path("the tables, CSV files", nargs="+"),
+        pages=path("the HTML files to write, one for each table", nargs="+"),
+    )
+    command(commands.plot_transfer, table=table, figure=figure, options=options)
     command(
         commands.plot_effects,
         effects=effects,
@@ -194,22 +230,25 @@ def parser() -> argparse.ArgumentParser:
             required=False,
         ),
         figure=figure,
+        options=options,
     )
-    command(commands.plot_boost, boost=boost, figure=figure)
-    command(commands.plot_dissimilar, table=table, effects=effects, figure=figure)
-    command(commands.plot_data_size, effects=effects, figure=figure)
+    command(commands.plot_boost, boost=boost, figure=figure, options=options)
+    command(commands.plot_dissimilar, table=table, effects=effects, figure=figure, options=options)
+    command(commands.plot_data_size, effects=effects, figure=figure, options=options)
     command(
         commands.plot_filters,
         weights=path("weights.safetensors of the bases", nargs="*"),
         figure=figure,
+        options=options,
     )
     command(
         commands.plot_learning_curves,
         table=table,
         evaluations=path("tables/evaluations.csv"),
         figure=figure,
+        options=options,
     )
-    command(commands.plot_cost, table=table, figure=figure)
+    command(commands.plot_cost, table=table, figure=figure, options=options)
     return top
 
 

@@ -1,4 +1,4 @@
-"""What each subcommand of the command line does: one per rule of the workflow, and some for people.
+"""What each subcommand of the command line does that a rule of the workflow runs.
 
 Each takes its inputs, outputs and settings as flags and imports what it needs itself, so that no
 rule pays for another's libraries.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,34 +61,14 @@ def split_classes(flags: argparse.Namespace) -> None:
     classes.write(split, flags.split)
 
 
-def layers(flags: argparse.Namespace) -> None:
-    """Print the layers of a study's architecture, its n marked."""
-    from transferability import architectures, images, study, study_file
-    from transferability.architectures import listing
+def write_study(flags: argparse.Namespace) -> None:
+    """Write the study as it is run, every key filled in, beside its results."""
+    import yaml
 
-    checked = study_file.read(flags.study)
-    settings, image_size = checked["architecture"], study.input_size(checked)
-    # Only the last layer depends on it; where only reading tells how many classes there are, they
-    # are taken to be as many as ImageNet's.
-    classes = images.facts(checked["dataset"]).classes
-    half = (classes or 1000) // 2
-    assumed = "" if classes else ", assumed, since only reading the images tells"
-    built = architectures.module(settings["name"]).build(settings, image_size, half)
-    print(listing.table(built, image_size, study.layers(checked, len(built))))
-    print(f"{image_size}×{image_size} pixels, {half} classes{assumed}")
-    print("*: an n of the study; all layers down to there are copied, and the last is always new")
+    from transferability import files
 
-
-def plan(flags: argparse.Namespace) -> None:
-    """Print what a study will take: networks, images, bytes, operations, hours."""
-    import torch
-
-    from transferability import plan, study_file
-
-    # As the workflow trains, so that as many trainings as there are cores go on at once.
-    torch.set_num_threads(1)
-    checked = study_file.read(flags.study)
-    print(plan.text(checked, flags.images_per_second, flags.seconds))
+    text = yaml.safe_dump(dict(flags.study), sort_keys=False, allow_unicode=True, width=100)
+    files.write_text(flags.file, f"# The study as it was run, defaults filled in.\n{text}")
 
 
 def train(flags: argparse.Namespace) -> None:
@@ -144,20 +125,6 @@ def forget_finished(flags: argparse.Namespace) -> None:
     network_folder.forget_finished(flags.results / "networks")
 
 
-def verify(flags: argparse.Namespace) -> None:
-    """Check every network of a study against its recipe, its checksums and its provenance."""
-    from transferability import verify
-
-    verdicts = verify.verify(flags.results)
-    print(verify.table(verdicts))
-    faults = [fault for verdict in verdicts for fault in verdict.faults]
-    if faults:
-        raise ValueError(
-            f"{flags.results}: {len(faults)} faults, each named above with its file; delete the "
-            "folder of the network or the image store that has one, and run the study again"
-        )
-
-
 def collect_networks(flags: argparse.Namespace) -> None:
     """Gather the metrics and histories of a study's networks in two tables."""
     from transferability import results
@@ -206,42 +173,62 @@ def write_findings(flags: argparse.Namespace) -> None:
     files.write_text(flags.page, page)
 
 
-def plot_transfer(flags: argparse.Namespace) -> None:
-    """Draw top-1 against n (figure 2 above, in the paper)."""
-    from transferability import figures
+def write_methods(flags: argparse.Namespace) -> None:
+    """Write how the study was made, for the Methods section of a paper."""
+    import yaml
 
-    figures.save(figures.transfer(read_table(flags.table)), flags.figure)
+    from transferability import files, methods, study_file
+
+    text = methods.text(
+        study_file.resolved(flags.study),
+        flags.results,
+        read_table(flags.effects),
+        read_table(flags.boost),
+        yaml.safe_load(flags.citation.read_text(encoding="utf-8")),
+    )
+    files.write_text(flags.text, text)
+
+
+def plot_transfer(flags: argparse.Namespace) -> None:
+    """Draw top-1 against n (figure 2 above)."""
+    from transferability import figures
+    from transferability.figures import interactive
+
+    table = read_table(flags.table)
+    _save(flags, figures.transfer, table)
+    _save_page(flags, interactive.transfer, table)
 
 
 def plot_effects(flags: argparse.Namespace) -> None:
     """Draw the effects against n (figure 2 below)."""
     from transferability import figures
+    from transferability.figures import interactive
 
+    effects = read_table(flags.effects)
     reference = read_table(flags.reference) if flags.reference else None
-    figures.save(figures.effects(read_table(flags.effects), reference), flags.figure)
+    _save(flags, figures.effects, effects, reference)
+    _save_page(flags, interactive.effects, effects)
 
 
 def plot_boost(flags: argparse.Namespace) -> None:
     """Draw the boost by each estimator (table 1)."""
     from transferability import figures
 
-    figures.save(figures.boost(read_table(flags.boost)), flags.figure)
+    _save(flags, figures.boost, read_table(flags.boost))
 
 
 def plot_dissimilar(flags: argparse.Namespace) -> None:
     """Draw dissimilar halves and random features (figure 3)."""
     from transferability import figures
 
-    figures.save(
-        figures.dissimilar(read_table(flags.table), read_table(flags.effects)), flags.figure
-    )
+    _save(flags, figures.dissimilar, read_table(flags.table), read_table(flags.effects))
 
 
 def plot_data_size(flags: argparse.Namespace) -> None:
     """Draw the effects against the images a class of the target half."""
     from transferability import figures
 
-    figures.save(figures.data_size(read_table(flags.effects)), flags.figure)
+    _save(flags, figures.data_size, read_table(flags.effects))
 
 
 def plot_filters(flags: argparse.Namespace) -> None:
@@ -259,24 +246,31 @@ def plot_filters(flags: argparse.Namespace) -> None:
         ]
         if seeing:
             filters[path.parent.name] = seeing[0]
-    figures.save(figures.filters(filters), flags.figure)
+    _save(flags, figures.filters, filters)
 
 
 def plot_learning_curves(flags: argparse.Namespace) -> None:
     """Draw top-1 and training loss against the epoch."""
     from transferability import figures
 
-    figures.save(
-        figures.learning_curves(read_table(flags.table), read_table(flags.evaluations)),
-        flags.figure,
-    )
+    _save(flags, figures.learning_curves, read_table(flags.table), read_table(flags.evaluations))
 
 
 def plot_cost(flags: argparse.Namespace) -> None:
     """Draw the seconds that each network took."""
     from transferability import figures
 
-    figures.save(figures.cost(read_table(flags.table)), flags.figure)
+    _save(flags, figures.cost, read_table(flags.table))
+
+
+def show_tables(flags: argparse.Namespace) -> None:
+    """Write tables as pages, to be sorted in a browser."""
+    from transferability import files, table_page
+
+    if len(flags.tables) != len(flags.pages):
+        raise ValueError(f"{len(flags.tables)} tables but {len(flags.pages)} pages: give as many")
+    for table, page in zip(flags.tables, flags.pages, strict=True):
+        files.write_text(page, table_page.page(read_table(table), table.name))
 
 
 def read_table(path: Path):
@@ -289,6 +283,23 @@ def read_table(path: Path):
 def _work(settings: dict, code: str) -> str:
     """What tells one work in a folder from another."""
     return hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _save(flags: argparse.Namespace, draw: Callable, *inputs) -> None:
+    """Draw a figure as the study wants it, and write its files."""
+    from transferability import figures
+
+    with figures.used(figures.Options.of(flags.options)):
+        figures.save(draw(*inputs), flags.figure)
+
+
+def _save_page(flags: argparse.Namespace, draw: Callable, *inputs) -> None:
+    """Draw a figure to explore, as the study wants it, beside the files of the figure."""
+    from transferability import figures, files
+
+    with figures.used(figures.Options.of(flags.options)):
+        page = draw(*inputs)
+    files.write_text(flags.figure.with_name(f"{flags.figure.name}.html"), page)
 
 
 def _write_table(table, path: Path) -> None:

@@ -71,9 +71,19 @@ def of_findings() -> str:
     return fingerprint("findings")
 
 
+def of_methods() -> str:
+    """The fingerprint of the code that writes the Methods section."""
+    return fingerprint("methods")
+
+
 def of_figures() -> str:
     """The fingerprint of the code that draws the figures."""
-    return fingerprint("figures")
+    return fingerprint("figures", "figures.interactive")
+
+
+def of_table_pages() -> str:
+    """The fingerprint of the code that shows a table as a page."""
+    return fingerprint("table_page")
 
 
 @cache

@@ -110,6 +110,12 @@ def trained(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
     return [network for network in _all_networks(study, layer_count) if network not in left_out]
 
 
+def resolved(study: dict, layer_count: int) -> dict:
+    """The study with its layers written out, so that what it trains can be known without its
+    architecture."""
+    return {**study, "layers": layers(study, layer_count)}
+
+
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
     facts = {**asdict(parse_name(name)), "network": name, "split": split, "seed": seed}
     return all(facts[key] in _wanted(key, value) for key, value in where.items())

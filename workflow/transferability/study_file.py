@@ -74,6 +74,25 @@ def read(path: Path | str) -> dict:
         raise StudyError(f"{path}: {error}") from error
 
 
+def resolved(path: Path | str) -> dict:
+    """The study that a run left beside its results: complete, its layers written out, and not
+    checked again, which may take the architecture's own code.
+
+    Raises StudyError if there is none.
+    """
+    try:
+        left = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(
+            f"{path}: cannot be read ({error}); it lies in the folder of each study, "
+            "results/<study>, where snakemake writes it when it starts"
+        ) from error
+    missing = _schema()["properties"].keys() - (left if isinstance(left, dict) else {})
+    if missing or not isinstance(left["layers"], list):
+        raise StudyError(f"{path}: is no complete study; delete it, and snakemake writes it again")
+    return left
+
+
 def complete(config: dict | None) -> dict:
     """A study with every key filled in and checked, from one that names only what it changes.
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from transferability import interruption, job
@@ -93,6 +94,33 @@ class Writer:
                 os.utime(self._path)
 
 
+@dataclass(frozen=True)
+class LastWriter:
+    """Who wrote last in a folder: what it said when it took the folder, how it ended (None if it
+    has not said so), and whether it lives."""
+
+    taken: dict
+    how: str | None
+    is_alive: bool
+
+
+def last_writer(folder: Path) -> LastWriter | None:
+    """The last writer of a folder, None if nobody has written there. Changes nothing.
+
+    One on another machine is taken to live if its time stamp is younger than LEASE by the clock of
+    this one: who has no time to wait has to compare the two.
+    """
+    path = _last(folder / "writers")
+    taken, end = _read(path)
+    stamp = _time_stamp(path)
+    if stamp is None:
+        return None
+    is_locked = _is_locked(path) if taken.get("machine") == job.machine() else None
+    if is_locked is None:
+        is_locked = time.time() - stamp / 1e9 < LEASE
+    return LastWriter(taken, end.get("how"), is_alive=not end and is_locked)
+
+
 @contextmanager
 def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[Writer]:
     """Write alone in a folder, which is made if need be, as soon as nobody else does.
@@ -118,8 +146,7 @@ def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[
 
 def _sole_writer(folder: Path, work: str, saved: Path | None) -> Writer:
     writers = folder / "writers"
-    numbers = [int(file.stem) for file in writers.glob("*.json") if file.stem.isdecimal()]
-    last, has_waited = writers / f"{max(numbers, default=0)}.json", False
+    last, has_waited = _last(writers), False
     while True:
         has_waited |= _wait_for(last)
         taken, end = _read(last)
@@ -140,6 +167,12 @@ def _sole_writer(folder: Path, work: str, saved: Path | None) -> Writer:
                 file.write(_line({"ended": job.now(), "how": "gone"}))
             log.info("%s: %s is gone, and its place taken", folder, _described(taken))
         return writer
+
+
+def _last(writers: Path) -> Path:
+    """The file of the last writer; 0.json, which there is not, if there has been none."""
+    numbers = [int(file.stem) for file in writers.glob("*.json") if file.stem.isdecimal()]
+    return writers / f"{max(numbers, default=0)}.json"
 
 
 def _left(path: Path, taken: dict, saved: Path | None) -> dict:
@@ -185,8 +218,9 @@ def _time_stamp(path: Path) -> int | None:
 def _is_locked(path: Path) -> bool | None:
     """Whether a process of this machine holds a file's lock; None where this cannot be told."""
     try:
-        with path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared, so that those who look do not take one another for the writer.
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -182,12 +182,17 @@ def _has_weights(part: nn.Module) -> bool:
 def make(name: str, classes: int, image_size: int | None = None) -> nn.Module:
     """A classification model of torchvision with new weights; `image_size` for those that are made
     for one."""
-    options = {"num_classes": classes}
+    return models.get_model(name, weights=None, **options(name, classes, image_size))
+
+
+def options(name: str, classes: int, image_size: int | None = None) -> dict:
+    """What torchvision's function of that name is called with."""
+    given = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
         # The auxiliary classifiers would make the layers more than a sequence.
-        options |= {"aux_logits": False, "init_weights": True}
+        given |= {"aux_logits": False, "init_weights": True}
     elif image_size is not None and name.startswith("vit_"):
-        options |= {"image_size": image_size}
+        given |= {"image_size": image_size}
     elif image_size is not None and name.startswith("maxvit_"):
-        options |= {"input_size": (image_size, image_size)}
-    return models.get_model(name, weights=None, **options)
+        given |= {"input_size": (image_size, image_size)}
+    return given

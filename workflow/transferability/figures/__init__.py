@@ -7,10 +7,12 @@ from transferability.figures.dissimilar import dissimilar
 from transferability.figures.effects import effects
 from transferability.figures.filters import filters
 from transferability.figures.learning_curves import learning_curves
+from transferability.figures.options import Options, used
 from transferability.figures.style import save
 from transferability.figures.transfer import transfer
 
 __all__ = [
+    "Options",
     "boost",
     "cost",
     "data_size",
@@ -20,4 +22,5 @@ __all__ = [
     "learning_curves",
     "save",
     "transfer",
+    "used",
 ]

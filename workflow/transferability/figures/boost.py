@@ -7,11 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transferability.figures.options import layout_width
 from transferability.figures.panels import Panel, panels_of
 from transferability.figures.style import (
     BLUE,
     GREEN,
     GREY,
+    INK,
     LIGHT,
     LOOKS,
     PURPLE,
@@ -188,7 +190,7 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
         first, last = of_comparison["y"].min(), of_comparison["y"].max()
         pairs = "" if (of_comparison["estimator"] == "paired").any() else "; no pairs"
         _write(axes, first - 1.1, LAYERS, COMPARISONS[comparison] + pairs, weight="bold")
-        axes.plot([0, 0], [first - 0.6, last + 0.6], color="black", lw=0.8, ls=":")
+        axes.plot([0, 0], [first - 0.6, last + 0.6], color=INK, lw=0.8, ls=":")
         for _, group in of_comparison.groupby("first"):
             # A long list of layers goes on beside the group's next lines.
             for place, text in enumerate(_layers(group).split("\n")):
@@ -243,7 +245,7 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     used = [look for name, look in ESTIMATORS.items() if (boost_table["estimator"] == name).any()]
     heights = [AROUND + LINE * _lines(panel.rows)["y"].max() for panel in panels]
     top = 1.0 + 0.17 * len(used)
-    figure = Figure(figsize=(WIDTH, top + sum(heights)), layout="constrained")
+    figure = Figure(figsize=(layout_width(WIDTH), top + sum(heights)), layout="constrained")
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
     cut = False
     for axes, panel in zip(grid, panels, strict=True):

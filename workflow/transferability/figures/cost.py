@@ -6,11 +6,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from transferability.effects import size_order
+from transferability.figures.options import layout_width
 from transferability.figures.panels import reach, trained
 from transferability.figures.style import (
-    BLACK,
     BLUE,
     DASHED,
+    INK,
     LOOKS,
     ORANGE,
     PURPLE,
@@ -65,7 +66,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, value: str) -> None:
         axes.errorbar(at, mean["mean"], reach(mean), ls="none", elinewidth=1, **marks)
         axes.plot(at, mean["mean"], color=look.colour, linestyle=look.dashes, label=look.label)
         if look is BASE:
-            axes.axhline(mean["mean"].iloc[0], color=BLACK, lw=0.7, ls=":")
+            axes.axhline(mean["mean"].iloc[0], color=INK, lw=0.7, ls=":")
     layer_axis(axes, sorted({0, *rows["n"]}))
 
 
@@ -80,7 +81,7 @@ def cost(networks: pd.DataFrame) -> Figure:
     if table.empty or table["seconds"].isna().all():
         return empty("The table of networks holds no training times.")
     sizes = sorted(table["target_size"].unique(), key=lambda size: size_order(pd.Series([size]))[0])
-    figure = Figure(figsize=(WIDTH, 0.9 + 2.2 * len(sizes)), layout="constrained")
+    figure = Figure(figsize=(layout_width(WIDTH), 0.9 + 2.2 * len(sizes)), layout="constrained")
     grid = figure.subplots(len(sizes), 2, squeeze=False)
     for (left, right), size in zip(grid, sizes, strict=True):
         rows, unit = _scaled(table[table["target_size"] == size])

@@ -10,8 +10,19 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 
 from transferability.effects import EXCHANGEABLE, size_order
+from transferability.figures.options import layout_width
 from transferability.figures.panels import Panel, panels_of, reach
-from transferability.figures.style import LIGHT, WIDTH, Look, empty, note, sample, styled
+from transferability.figures.style import (
+    INK,
+    LIGHT,
+    PAPER,
+    WIDTH,
+    Look,
+    empty,
+    note,
+    sample,
+    styled,
+)
 from transferability.figures.words import OWN_HALVES, interval_words, uneven_words
 from transferability.networks import ALL_IMAGES
 
@@ -118,7 +129,7 @@ def _looks(layers: list[int]) -> dict[int, Look]:
 
 def _draw_noise(axes: Axes, rows: pd.DataFrame, sizes: Sizes) -> None:
     """B0B − baseB at each size as a grey band about zero, since its other sign was as likely."""
-    axes.axhline(0, color="black", lw=0.8, ls=":")
+    axes.axhline(0, color=INK, lw=0.8, ls=":")
     noise = rows[rows["effect"] == NOISE].set_index("target_size")[["mean", "low", "high"]]
     if noise.empty:
         return
@@ -136,7 +147,7 @@ def _draw_layer(axes: Axes, rows: pd.DataFrame, look: Look, sizes: Sizes) -> Non
     rows = rows.sort_values("target_size", key=size_order)
     x = 10 ** (rows["target_size"].map(sizes.at) + sizes.spread * look.offset)
     marks = {"color": look.colour, "marker": look.marker, "markersize": 3.5, "mew": 0.8}
-    marks |= {"mfc": look.colour if look.filled else "white", "elinewidth": 0.8}
+    marks |= {"mfc": look.colour if look.filled else PAPER, "elinewidth": 0.8}
     mean = 100 * rows["mean"]
     axes.errorbar(x, mean, 100 * reach(rows), ls="none", label=look.label, **marks)
     numbered = rows["target_size"] != ALL_IMAGES
@@ -260,7 +271,7 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     places, sizes = _places(table), _sizes(table)
     looks = _looks(sorted(shown["n"].unique()))
     heights = [len(PANELS) * (SMALL if number else TALL) + NAME for number in range(len(places))]
-    figure = Figure(figsize=(WIDTH, 0.8 + sum(heights)), layout="constrained")
+    figure = Figure(figsize=(layout_width(WIDTH), 0.8 + sum(heights)), layout="constrained")
     parts = figure.subfigures(len(places), 1, squeeze=False, height_ratios=heights).ravel()
     leader = None
     for part, place in zip(parts, places, strict=True):

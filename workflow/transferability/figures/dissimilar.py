@@ -5,11 +5,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.effects import EXCHANGEABLE
+from transferability.figures.options import layout_width
 from transferability.figures.panels import Panel, means, panels_of, trained
 from transferability.figures.relative import draw_relative
 from transferability.figures.style import (
     DASHED,
     GREEN,
+    INK,
     LOOKS,
     ORANGE,
     PURPLE,
@@ -20,6 +22,7 @@ from transferability.figures.style import (
     counted,
     empty,
     layer_axis,
+    legend,
     note,
     sample,
     styled,
@@ -86,7 +89,7 @@ def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], tit
 
 def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     """Transfer and random features relative to their base; True if some leave the panel below."""
-    axes.axhline(0, color="black", lw=0.8, ls=":")
+    axes.axhline(0, color=INK, lw=0.8, ls=":")
     lines = _lines(panels)
     floor = _floor(lines)
     layers = {0}
@@ -159,7 +162,7 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     titles = []
     titles += ["dissimilar halves"] if any(halves for _, halves, _ in rows) else []
     titles += ["random features"] if any(random for _, _, random in rows) else []
-    figure = Figure(figsize=(WIDTH, 1.3 + 2.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(layout_width(WIDTH), 1.3 + 2.3 * len(rows)), layout="constrained")
     # The last panel has the most lines.
     ratios = [*(1.0 for _ in titles), 1.3]
     grid = figure.subplots(len(rows), len(ratios), squeeze=False, width_ratios=ratios)
@@ -177,7 +180,7 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
         leaves |= _draw_relative(line[-1], beside)
     for axes in grid.ravel():
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(handles=_legend(effect_panels), loc="outside upper left", ncols=3)
+    legend(figure, _legend(effect_panels))
     note(
         figure,
         "Open markers at n = 0: bases." if drawn else "",

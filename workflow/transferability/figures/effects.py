@@ -30,6 +30,7 @@ from transferability.figures.style import (
     LOOKS,
     empty,
     layer_axis,
+    legend,
     note,
     sample,
     styled,
@@ -58,7 +59,7 @@ def _draw_panel(axes: Axes, panel: Panel, stretch: float) -> dict[Area, float]:
     return heights
 
 
-def _lines(panel: Panel) -> dict[str, pd.DataFrame]:
+def effect_lines(panel: Panel) -> dict[str, pd.DataFrame]:
     """The rows of each line of a panel, by its label."""
     labels = {effect: look.label for effect, look in LINES.items()} | BESIDE
     rows = {label: panel.rows[panel.rows["effect"] == effect] for effect, label in labels.items()}
@@ -67,7 +68,7 @@ def _lines(panel: Panel) -> dict[str, pd.DataFrame]:
 
 def _average_words(panels: list[Panel]) -> list[str]:
     """Sentences on what lines average, where they differ in it, and on areas between such lines."""
-    uneven = [words for panel in panels if (words := uneven_words(panel, _lines(panel)))]
+    uneven = [words for panel in panels if (words := uneven_words(panel, effect_lines(panel)))]
     if not uneven:
         return []
     marked = any(
@@ -106,7 +107,7 @@ def _legend(figure: Figure, panels: list[Panel], published: list[Panel]) -> None
     handles += [sample(look, f"{look.label} − baseB") for e, look in LINES.items() if e in present]
     if any(published_lines(panel, published) for panel in panels):
         handles.append(published_sample())
-    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    legend(figure, handles)
 
 
 @styled

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from transferability.figures.options import layout_width
 from transferability.figures.style import WIDTH, empty, note, styled
 
 BLOCKS_PER_ROW = 4
@@ -49,8 +50,9 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
             )
     columns = min(BLOCKS_PER_ROW, len(bases))
     rows = math.ceil(len(bases) / columns)
-    block = min(WIDTH / columns, 2.6)
-    figure = Figure(figsize=(WIDTH, 0.4 + (block + 0.25) * rows), layout="constrained")
+    width = layout_width(WIDTH)
+    block = min(width / columns, 2.6)
+    figure = Figure(figsize=(width, 0.4 + (block + 0.25) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, weights) in zip(grid, bases.items(), strict=False):
         axes.imshow(mosaic(np.asarray(weights, dtype=float)), interpolation="nearest")

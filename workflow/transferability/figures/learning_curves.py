@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from transferability.figures.options import layout_width
 from transferability.figures.panels import (
     Panel,
     means,
@@ -15,7 +16,7 @@ from transferability.figures.panels import (
     wilson,
 )
 from transferability.figures.style import (
-    BLACK,
+    INK,
     LOOKS,
     WIDTH,
     empty,
@@ -62,11 +63,11 @@ def _draw_row(
     for kind, (_, dashes) in BASES.items():
         own = rows[rows["kind"] == kind]
         if len(own):
-            _draw(line[0], own, metric, BLACK, dashes)
+            _draw(line[0], own, metric, INK, dashes)
     for axes, (kind, fine_tuned) in zip(line[1:], treatments, strict=True):
         own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
         if len(base):
-            _draw(axes, base, metric, BLACK)
+            _draw(axes, base, metric, INK)
         for n, of_layer in own.groupby("n"):
             _draw(axes, of_layer, metric, colours[n])
 
@@ -109,7 +110,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     palette = sns.color_palette("viridis_r", len(layers) + 1)[1:]
     colours = dict(zip(layers, palette, strict=True))
     rows, columns = 2 * len(panels), 1 + len(treatments)
-    figure = Figure(figsize=(WIDTH, 0.9 + 1.45 * rows), layout="constrained")
+    figure = Figure(figsize=(layout_width(WIDTH), 0.9 + 1.45 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex="col")
     places = [(panel, metric) for panel in panels for metric in METRICS]
     for line, (panel, metric) in zip(grid, places, strict=True):
@@ -133,7 +134,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     for axes in grid.ravel():
         axes.spines[["top", "right"]].set_visible(False)
     handles = [
-        Line2D([], [], color=BLACK, linestyle=dashes, label=label)
+        Line2D([], [], color=INK, linestyle=dashes, label=label)
         for kind, (label, dashes) in BASES.items()
         if (told["kind"] == kind).any()
     ]

@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from transferability.effects import EXCHANGEABLE, checked, size_order
-from transferability.figures.style import WIDTH, counted
+from transferability.figures.options import layout_width
+from transferability.figures.style import counted
 from transferability.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
 
 TREATMENT = ["kind", "fine_tuned"]
 # Whose target is all classes of a dataset is on no half of a split.
 ALL_CLASSES = "all"
-COLUMNS = 3
+# Inches: what a panel needs, and what it needs for names beside its lines.
+NARROW, WIDE = 2.3, 5.5
 
 
 class Panel(NamedTuple):
@@ -110,10 +112,12 @@ def panel_grid(
     one_size = len({panel.target_size for panel in panels}) == 1
     above = one_size and len(places) > 1 and panels[0].split_kind == EXCHANGEABLE
     others = panels[above:]
-    columns = min(COLUMNS, len(others) if one_size or len(places) == 1 else len(places))
+    width = layout_width()
+    room = max(1, int(width / NARROW))
+    columns = min(room, len(others) if one_size or len(places) == 1 else len(places))
     rows = math.ceil(len(others) / columns)
-    heights = [tall] * above + [tall if columns == 1 else small * rows]
-    figure = Figure(figsize=(WIDTH, top + sum(heights)), layout="constrained")
+    heights = [tall] * above + [tall if columns == rows == 1 else small * rows]
+    figure = Figure(figsize=(width, top + sum(heights)), layout="constrained")
     # Parts of their own, since the names beside the wide panel would narrow the panels below it.
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
     grid = [parts[0].subplots()] if above else []
@@ -132,8 +136,9 @@ def panel_grid(
 
 
 def is_wide(axes: Axes) -> bool:
-    """Whether a panel is as wide as the figure."""
-    return axes.get_subplotspec().get_gridspec().ncols == 1
+    """Whether a panel is as wide as a figure that has room for names beside the lines."""
+    alone = axes.get_subplotspec().get_gridspec().ncols == 1
+    return alone and axes.get_figure(root=True).get_figwidth() >= WIDE
 
 
 def means(rows: pd.DataFrame, value: str, also: tuple[str, ...] = ()) -> pd.DataFrame:

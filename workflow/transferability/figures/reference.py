@@ -9,12 +9,12 @@ from matplotlib.lines import Line2D
 from transferability.effects import EXCHANGEABLE
 from transferability.figures.panels import Panel, panels_of
 from transferability.figures.relative import LINES
-from transferability.figures.style import Look
+from transferability.figures.style import PAPER, Look
 from transferability.figures.words import are_even
 
 # The published panels may make the range of a panel this many times as large, and no larger.
 WIDEN = 2.0
-# What of a line's colour is left on white.
+# What of a line's colour is left on the paper.
 STRENGTH = 0.55
 DOTTED = (0, (1, 1.5))
 # Above the areas, below the study's lines.
@@ -45,7 +45,9 @@ def published_lines(panel: Panel, published: list[Panel]) -> list[tuple[Look, pd
 
 
 def _pale(look: Look, pool: str) -> Look:
-    colour = tuple(STRENGTH * np.array(to_rgb(look.colour)) + 1 - STRENGTH)
+    colour = tuple(
+        STRENGTH * np.array(to_rgb(look.colour)) + (1 - STRENGTH) * np.array(to_rgb(PAPER))
+    )
     return look._replace(colour=colour, dashes=DOTTED if pool == "A" else look.dashes)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from transferability.figures.panels import reach
-from transferability.figures.style import LIGHT, LOOKS, Look, face
+from transferability.figures.style import INK, LIGHT, LOOKS, Look, face
 
 # The areas between lines show best where the lines stand close to their n.
 LINES = {
@@ -54,8 +54,8 @@ def draw_noise(axes: Axes, rows: pd.DataFrame) -> None:
         # Without an interval the difference alone is left.
         width = 100 * retraining.abs().max(axis=None)
         axes.axhspan(-width, width, color=LIGHT, zorder=0, lw=0, label="training noise")
-    axes.axhline(0, color="black", lw=0.8, ls=":")
-    axes.plot(0, 0, color="black", marker="D", ls="none")
+    axes.axhline(0, color=INK, lw=0.8, ls=":")
+    axes.plot(0, 0, color=INK, marker="D", ls="none")
     long = rows[rows["effect"] == "long_base"]
     axes.errorbar(
         long["n"] + LONG_BASE.offset,

@@ -1,8 +1,9 @@
 """How every figure looks: sizes, colours, markers, the line below; and how it is saved."""
 
+import functools
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from transferability.files import whole
+from transferability.figures import options, scaling
 
-# Inches: the width of a paper's two columns.
+# Inches: the width for which figures of several columns are laid out.
 WIDTH = 7.0
 # The height of a line below a figure, and how many lines there is room for in any case.
 LINE, LINES_BELOW = 0.12, 2
-BLACK, GREY, LIGHT = "#000000", "#6b6b6b", "#d9d9d9"
+# The width of a column of the legend.
+LEGEND_COLUMN = 2.3
+# Places in the colour cycle of the theme, which are looked up when a figure is drawn and saved.
+INK, PAPER, LIGHT, GREY, SOFT = "C0", "C1", "C2", "C3", "C4"
 # Okabe and Ito's colours, told apart in all common forms of colour blindness.
 BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
 GREEN, PURPLE = "#009E73", "#CC79A7"
@@ -50,8 +54,29 @@ RC = {
     "svg.hashsalt": "transferability",
 }
 
-# A figure drawn or saved under this decorator does not depend on the user's own settings.
-styled = mpl.rc_context(RC)
+
+def theme_settings() -> dict:
+    """Matplotlib's settings for the theme in use."""
+    theme = options.in_use().theme
+    settings = {"axes.prop_cycle": mpl.cycler(color=options.THEMES[theme])}
+    if theme == "light":
+        return settings
+    ink, paper, *_ = options.THEMES[theme]
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    papered = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
+    return settings | dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)
+
+
+def styled(draw: Callable) -> Callable:
+    """A figure drawn or saved under this decorator has the theme in use, and does not depend on
+    the user's own settings."""
+
+    @functools.wraps(draw)
+    def draw_styled(*arguments, **named):
+        with mpl.rc_context(RC | theme_settings()):
+            return draw(*arguments, **named)
+
+    return draw_styled
 
 
 class Look(NamedTuple):
@@ -69,8 +94,8 @@ class Look(NamedTuple):
 
 DASHED = (0, (4, 1.5))
 LOOKS = {
-    ("base", False): Look("baseB", "trained on B alone", BLACK, "D", True, ":", 0.0),
-    ("long_base", False): Look("base2B", "twice as long", BLACK, "D", False, "none", 0.12),
+    ("base", False): Look("baseB", "trained on B alone", INK, "D", True, ":", 0.0),
+    ("long_base", False): Look("base2B", "twice as long", INK, "D", False, "none", 0.12),
     ("selffer", False): Look("B$n$B", "selffer, frozen", BLUE, "o", True, "-", -0.12),
     ("selffer", True): Look("B$n$B+", "selffer, fine-tuned", SKY, "o", False, DASHED, -0.04),
     ("transfer", False): Look("A$n$B", "transfer, frozen", VERMILION, "^", True, "-", 0.04),
@@ -81,7 +106,7 @@ LOOKS = {
 
 def face(look: Look) -> str:
     """The colour inside the look's markers."""
-    return look.colour if look.filled else "white"
+    return look.colour if look.filled else PAPER
 
 
 def sample(look: Look, label: str) -> Line2D:
@@ -95,6 +120,12 @@ def sample(look: Look, label: str) -> Line2D:
         linestyle=look.dashes,
         label=label,
     )
+
+
+def legend(figure: Figure, handles: list) -> None:
+    """The legend above all panels, in as many columns as there is room for."""
+    columns = max(1, int(figure.get_figwidth() / LEGEND_COLUMN))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
 
 
 def counted(numbers: Iterable[int], noun: str) -> str:
@@ -119,13 +150,13 @@ def note(figure: Figure, *sentences: str) -> None:
         x=0.01,
         ha="left",
         fontsize=7,
-        color="#404040",
+        color=SOFT,
     )
 
 
 def empty(message: str) -> Figure:
     """A figure that says what the study lacks for it."""
-    figure = Figure(figsize=(WIDTH, 1.0))
+    figure = Figure(figsize=(options.layout_width(), 1.0))
     figure.text(0.5, 0.5, message, ha="center", va="center", color=GREY)
     return figure
 
@@ -139,13 +170,16 @@ def layer_axis(axes: Axes, layers: list[int]) -> None:
 
 @styled
 def save(figure: Figure, stem: Path | str) -> None:
-    """Write `stem`.svg, .pdf and .png (200 dpi), each whole or not at all, and without a date:
-    the same figure gives the same bytes."""
-    stem = Path(stem)
-    for suffix, metadata in (
-        (".svg", {"Date": None}),
-        (".pdf", {"CreationDate": None}),
-        (".png", {}),
-    ):
-        with whole(stem.with_name(stem.name + suffix)) as path:
-            figure.savefig(path, format=suffix[1:], dpi=200, metadata=metadata)
+    """Write `stem`.svg and the other formats in use, at their width, each whole or not at all, and
+    without a date: the same figure gives the same bytes. Other formats are removed, since they
+    would show what was drawn before."""
+    stem, wanted = Path(stem), options.in_use()
+    for text in figure.findobj(mpl.text.Text):
+        text.set_text(wanted.in_words(text.get_text()))
+    # SVG is what the report shows.
+    for suffix in ("svg", "pdf", "png"):
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        if suffix == "svg" or suffix in wanted.formats:
+            scaling.save(figure, path, wanted.inches / figure.get_figwidth())
+        else:
+            path.unlink(missing_ok=True)

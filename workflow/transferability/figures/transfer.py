@@ -21,6 +21,7 @@ from transferability.figures.style import (
     empty,
     face,
     layer_axis,
+    legend,
     note,
     sample,
     styled,
@@ -128,11 +129,7 @@ def transfer(networks: pd.DataFrame) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     present = set(zip(table["kind"], table["fine_tuned"], strict=True))
     looks = [look for treatment, look in LOOKS.items() if treatment in present]
-    figure.legend(
-        handles=[sample(look, f"{look.label}  {look.meaning}") for look in looks],
-        loc="outside upper left",
-        ncols=3,
-    )
+    legend(figure, [sample(look, f"{look.label}  {look.meaning}") for look in looks])
     uneven = [words for panel in panels if (words := uneven_words(panel, network_lines(panel)))]
     note(
         figure,

@@ -1,0 +1,157 @@
+"""The command `export`: a network's weights, elsewhere."""
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from laboratory import Laboratory
+from torch import nn
+
+from transferability import checkpoint, training
+from transferability.__main__ import main
+from transferability.architectures import small
+from transferability.images import store
+from transferability.network_folder import NetworkFolder
+
+# A small model of each way of naming and building.
+MODELS = ("squeezenet1_0", "resnet18", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Laboratory:
+    """Digits as large as all of the models can take."""
+    return Laboratory.built(tmp_path_factory.mktemp("large"), {"image_size": 64})
+
+
+def trained(laboratory: Laboratory, folder: Path, **changes: object) -> Path:
+    """The folder of a baseB that has learned from a batch, beside its split."""
+    network = folder / "results" / "made" / "networks" / "random0" / "seed0" / "baseB"
+    split = folder / "results" / "made" / "splits" / "random0.csv"
+    split.parent.mkdir(parents=True)
+    split.write_bytes(laboratory.split.read_bytes())
+    laboratory.train("baseB", network, **changes)
+    return network
+
+
+def described(file: Path) -> dict:
+    with safetensors.safe_open(file, framework="pt") as opened:
+        return json.loads(opened.metadata()["description"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_plain_torchvision_loads_the_weights_and_sees_the_same(large, tmp_path, name):
+    network = trained(
+        large,
+        tmp_path,
+        architecture={"name": "torchvision", "model": name},
+        recipe={"iterations": 1, "evaluate_every": 1, "batch_size": 4, "crop": 64},
+    )
+    file = tmp_path / "exported.safetensors"
+    assert main(["export", str(network), "--to", str(file), "--images", str(large.images)]) == 0
+    build = described(file)["build"]
+    model = eval(build, {"torchvision": torchvision})
+    model.load_state_dict(safetensors.torch.load_file(file))
+    layers = training.transplant.initialised(
+        {"name": "torchvision", "model": name}, 64, 5, training.Stream("base", "random0", 0, "B")
+    )
+    layers.load_state_dict(checkpoint.load(network / "weights.safetensors")[0])
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(images), layers.eval()(images))
+
+
+def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_path, capsys):
+    network = trained(laboratory, tmp_path)
+    file = tmp_path / "exported.pt"
+    arguments = ["export", str(network), "--to", str(file), "--images", str(laboratory.images)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    described = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    assert json.dumps(described, indent=2) in printed
+    assert f"written: {file}" in printed
+
+    state = torch.load(file, weights_only=True)
+    assert all(type(tensor) is torch.Tensor for tensor in state.values())
+    model = nn.Sequential(OrderedDict(small.build(described["architecture"], 8, 5)))
+    model.load_state_dict(state)
+    opened = store.open_store(laboratory.images)
+    names = np.array(opened.classes)
+    asked = np.isin(names[opened.validation_labels], described["classes"])
+    pixels = torch.from_numpy(opened.validation_images[asked]).float()
+    normalise = described["normalise"]
+    pixels = (pixels - torch.tensor(normalise["mean"])) / torch.tensor(normalise["deviation"])
+    with torch.no_grad():
+        found = model.eval()(pixels.permute(0, 3, 1, 2).contiguous()).argmax(1)
+    expected = np.load(NetworkFolder(network).predictions)[asked]
+    agreeing = np.array(described["classes"])[found] == names[expected]
+    # All but such as lie between two classes: the training multiplies by 1 / deviation.
+    assert agreeing.mean() > 0.995
+
+
+def test_the_mean_image_goes_along(laboratory, tmp_path):
+    network = trained(laboratory, tmp_path, recipe={"normalise": "mean_image"})
+    file = tmp_path / "exported.safetensors"
+    assert (
+        main(["export", str(network), "--to", str(file), "--images", str(laboratory.images)]) == 0
+    )
+    mean = np.load(tmp_path / "exported.mean_image.npy")
+    opened = store.open_store(laboratory.images)
+    half = np.isin(np.array(opened.classes)[opened.train_labels], described(file)["classes"])
+    np.testing.assert_allclose(mean, opened.train_images[half].mean(axis=0), rtol=1e-5)
+
+
+def test_the_study_beside_the_results_names_the_images(finished, tmp_path, capsys):
+    file = tmp_path / "baseA.safetensors"
+    assert main(["export", str(finished.network("baseA")), "--to", str(file)]) == 0
+    found = described(file)
+    assert (found["network"], found["split"], found["seed"]) == ("baseA", "random0", 0)
+    assert len(found["classes"]) == 5
+    assert found["image_size"] == 8
+    kept = checkpoint.load(finished.network("baseA") / "weights.safetensors")[0]
+    exported = safetensors.torch.load_file(file)
+    assert all(torch.equal(exported[name], tensor) for name, tensor in kept.items())
+
+
+def test_one_s_own_module_is_named(laboratory, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\n\n"
+        "def build(image_size, classes, width=4):\n"
+        "    first = nn.Sequential(nn.Flatten(), nn.Linear(3 * image_size**2, width), nn.ReLU())\n"
+        "    return [('first', first), ('last', nn.Linear(width, classes))]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    settings = {"name": "own", "build": "mine:build", "arguments": {"width": 6}}
+    network = trained(laboratory, tmp_path, architecture=settings)
+    file = tmp_path / "exported.safetensors"
+    assert (
+        main(["export", str(network), "--to", str(file), "--images", str(laboratory.images)]) == 0
+    )
+    assert "mine.build(image_size=8, classes=5, width=6)" in described(file)["build"]
+    assert set(safetensors.torch.load_file(file)) == {
+        *("first.1.weight", "first.1.bias", "last.weight", "last.bias")
+    }
+
+
+def test_what_cannot_be_exported_is_named(laboratory, large, tmp_path, caplog):
+    network = trained(laboratory, tmp_path)
+    images = ["--images", str(laboratory.images)]
+
+    def told(folder: Path, file: str, *more: str) -> str:
+        caplog.clear()
+        assert main(["export", str(folder), "--to", str(tmp_path / file), *more]) == 1
+        return caplog.text
+
+    assert "expected .safetensors or .pt" in told(network, "weights.onnx", *images)
+    assert "study.yaml: cannot be read" in told(network, "weights.pt")
+    assert "other images" in told(network, "weights.pt", "--images", str(large.images))
+    assert "keep_weights: all" in told(network.parent / "A3B", "weights.pt", *images)
+    split = tmp_path / "results" / "made" / "splits" / "random0.csv"
+    split.write_text(split.read_text().replace(",A", ",C").replace(",B", ",A").replace(",C", ",B"))
+    assert "of another split" in told(network, "weights.pt", *images)
+    assert not list(tmp_path.glob("weights*"))

@@ -1,0 +1,137 @@
+"""Figures as a study wants them: formats, width, letters, theme, words."""
+
+import re
+from pathlib import Path
+
+import pypdf
+import pytest
+from drawn_figures import DRAWN, draw, published_tables, tables
+from made_networks import networks
+from PIL import Image
+
+from transferability import figures
+from transferability.figures import Options, used
+from transferability.figures.options import THEMES
+
+POINTS_PER_MM = 72 / 25.4
+
+
+def saved(folder: Path, name: str = "transfer", study: str = "one replicate", **options) -> Path:
+    """The stem of a figure's files, drawn with these options."""
+    with used(Options(**options)):
+        figures.save(draw(name, *tables(study)), folder / name)
+    return folder / name
+
+
+def svg_width(stem: Path) -> float:
+    """In millimetres."""
+    text = stem.with_suffix(".svg").read_text(encoding="utf-8")
+    return float(re.search(r'<svg [^>]*width="([\d.]+)pt"', text)[1]) / POINTS_PER_MM
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ({}, 177.8),
+        ({"width": "column"}, 88),
+        ({"width": "slide"}, 300),
+        ({"width": 120, "font_size": 6.5}, 120),
+    ],
+)
+@pytest.mark.parametrize("name", ["transfer", "boost"])
+def test_each_format_is_as_wide_as_the_study_asks(tmp_path, name, options, width):
+    stem = saved(tmp_path, name, **options)
+    assert svg_width(stem) == pytest.approx(width, abs=0.1)
+    (page,) = pypdf.PdfReader(stem.with_suffix(".pdf")).pages
+    assert float(page.mediabox.width) / POINTS_PER_MM == pytest.approx(width, abs=0.1)
+    with Image.open(stem.with_suffix(".png")) as picture:
+        assert picture.width * 25.4 / 200 == pytest.approx(width, abs=0.3)
+
+
+def font_sizes(stem: Path) -> set[float]:
+    """Of the letters of a PDF, in points of the page."""
+    sizes = set()
+
+    def note(text, of_page, of_text, font, size):
+        if text.strip():
+            sizes.add(round(size * abs(of_text[0] or of_text[1]) * of_page[0], 2))
+
+    pypdf.PdfReader(stem.with_suffix(".pdf")).pages[0].extract_text(visitor_text=note)
+    return sizes
+
+
+def test_letters_have_the_size_that_the_study_asks_for(tmp_path):
+    assert max(font_sizes(saved(tmp_path))) == pytest.approx(8, rel=0.01)
+    assert max(font_sizes(saved(tmp_path, font_size=12))) == pytest.approx(12, rel=0.01)
+    assert max(font_sizes(saved(tmp_path, width="slide"))) == pytest.approx(14, rel=0.01)
+    # One legend beside another has no room in a column, and letters stay as they are.
+    assert max(font_sizes(saved(tmp_path, width="column"))) == pytest.approx(8, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "theme"), [*((name, "dark") for name in DRAWN), ("transfer", "light")]
+)
+def test_each_figure_has_the_ground_of_its_theme(tmp_path, name, theme):
+    stem = saved(tmp_path, name, theme=theme, width="column", formats=("png",))
+    with Image.open(stem.with_suffix(".png")) as picture:
+        counted = picture.convert("RGB").getcolors(picture.width * picture.height)
+    _, ground = max(counted)
+    assert "#{:02x}{:02x}{:02x}".format(*ground) == THEMES[theme][1]
+
+
+def test_other_formats_are_not_left_from_before(tmp_path):
+    stem = saved(tmp_path)
+    saved(tmp_path, formats=("png",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["transfer.png", "transfer.svg"]
+    assert stem.with_suffix(".png").exists()
+
+
+def test_the_words_of_the_study_take_the_place_of_ours(tmp_path):
+    theirs = {"AnB": "copied", "selffer, frozen": "frozen control", "selffer": "control"}
+    stem = saved(tmp_path, labels=theirs, formats=("pdf",))
+    text = pypdf.PdfReader(stem.with_suffix(".pdf")).pages[0].extract_text()
+    assert "copied  transfer, frozen" in text.replace("\xa0", " ")
+    assert "frozen control" in text
+    assert "control, fine-tuned" in text
+    assert "selffer" not in text
+
+
+def test_words_are_taken_whole_and_the_longest_first():
+    wanted = Options(labels={"AnB": "x", "AnB+": "y"})
+    assert wanted.in_words("A$n$B+ − A$n$B, AnB+ and AnBs") == "y − x, y and AnBs"
+
+
+def test_the_same_options_give_the_same_bytes(tmp_path):
+    for place in ("first", "second"):
+        saved(tmp_path / place, width="slide", theme="dark")
+    for suffix in (".svg", ".pdf", ".png"):
+        first, second = (tmp_path / place / f"transfer{suffix}" for place in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_published_figures_fit_a_column(tmp_path):
+    with used(Options(width="column")):
+        drawn = figures.effects(published_tables()[1])
+        drawn.draw_without_rendering()
+        assert drawn.get_figwidth() == pytest.approx(88 / 25.4)
+        (first, *_) = drawn.axes
+        assert first.get_window_extent().width > 0.4 * drawn.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"widht": "slide"}, "widht"),
+        ({"width": "poster"}, "poster"),
+        ({"theme": "grey"}, "grey"),
+    ],
+)
+def test_an_option_that_there_is_not_is_named(section, told):
+    with pytest.raises(ValueError, match=told):
+        Options.of(section)
+
+
+def test_options_end_with_the_figure():
+    with used(Options(theme="dark")):
+        pass
+    assert figures.transfer(networks()).get_facecolor()[:3] == (1, 1, 1)

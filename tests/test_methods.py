@@ -1,0 +1,221 @@
+"""METHODS.md: what it says is what the files say, and English."""
+
+import json
+import re
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import made_networks
+import pandas as pd
+import pytest
+import safetensors
+import yaml
+from project import ROOT
+
+from transferability import effects, methods, study, study_file
+from transferability.network_folder import NetworkFolder
+
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+DIGITS = {"study": "made", "dataset": {"source": "digits", "image_size": 16}}
+METRICS = {
+    **{"classes": 5, "train_images": 667, "validation_images": 222, "seconds": 36.0},
+    **{"device": "cpu", "precision": "bf16", "threads": 1, "identity": {"torch": "2.11.0"}},
+}
+JOB = {
+    **{"host": "vm", "restarts": 0},
+    **{"started": "2026-11-23T10:00:00+00:00", "ended": "2026-11-23T10:01:00+00:00"},
+}
+
+
+def written(folder: Path, changes: dict, estimated: pd.DataFrame | None = None, **metrics) -> str:
+    """The Methods section of a study whose networks left such metrics."""
+    checked = study_file.complete({**DIGITS, **changes})
+    checked = study.resolved(checked, layer_count=8)
+    for split, seed, name in study.trained(checked, layer_count=8):
+        network = NetworkFolder(folder / "networks" / split / f"seed{seed}" / name)
+        network.write_metrics({**METRICS, "job": JOB, **metrics})
+    estimated = one_replicate() if estimated is None else estimated
+    return methods.text(checked, folder, estimated, pd.DataFrame({"estimator": []}), CITATION)
+
+
+@cache
+def one_replicate() -> pd.DataFrame:
+    """The effects of n = 3 in one replicate, with B0B."""
+    return effects.estimate(made_networks.networks(layers=(0, 3)), made_networks.correctness)
+
+
+def test_a_run_writes_what_its_files_say(finished):
+    text = (finished.results / "METHODS.md").read_text(encoding="utf-8")
+    base = finished.network("baseA")
+    metrics = json.loads((base / "metrics.json").read_text(encoding="utf-8"))
+    with safetensors.safe_open(base / "weights.safetensors", framework="numpy") as opened:
+        names = opened.keys()
+        parameters = sum(prod(opened.get_slice(key).get_shape()) for key in names)
+    seconds = pd.read_csv(finished.results / "tables" / "networks.csv")["seconds"].sum()
+    for words in (
+        "# Methods of the study tiny",
+        f"{metrics['classes']} classes",
+        f"{metrics['train_images']} ",
+        f"{parameters:,} parameters",
+        "In all, 14 networks were trained: 2 bases, one long base, one base trained once more (B0B)"
+        ", 2 selffer networks",
+        "trained for 10 epochs",
+        "in batches of 128 images",
+        "Long bases were trained for 20 epochs",
+        f"{seconds / 60:.1f} minutes",
+        f"PyTorch {metrics['identity']['torch']}",
+        "bootstrap over validation images (2,000 resamples)",
+        "J. Yosinski, J. Clune, Y. Bengio and H. Lipson. How transferable are features in deep "
+        "neural networks? Advances in Neural Information Processing Systems 27, 2014, pages "
+        "3320–3328.",
+        f"Version {CITATION['version']}",
+    ):
+        assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"treatments": ["transfer"], "layers": [3], "long_base": False},
+            [
+                "In all, 3 networks were trained: 2 bases and one transfer network (AnB).",
+                "The number n of layers was 3.",
+                "initialised anew: from the base of the other half in transfer networks (AnB).",
+            ],
+            id="few",
+        ),
+        pytest.param(
+            {
+                "splits": {"random": 2, "dissimilar": {"A": "closed", "B": "open"}},
+                "seeds": [0, 1],
+                "targets": ["A", "B"],
+            },
+            [
+                "in 3 ways: at random (random0 and random1) and into dissimilar classes",
+                "A held the classes called closed, and B those called open",
+                "on both halves, A and B, with each of the seeds 0 and 1 on each split",
+                "6 replicates",
+            ],
+            id="many",
+        ),
+        pytest.param(
+            {
+                "overrides": [
+                    {
+                        "where": {"n": [3, 4], "kind": "transfer", "fine_tuned": True},
+                        "recipe": {"learning_rate": 0.01, "augment": [], "nesterov": False},
+                    }
+                ]
+            },
+            [
+                "For networks with n 3 and 4, kind transfer and fine tuned true, the recipe "
+                "differed: learning rate 0.01, augment none and nesterov false."
+            ],
+            id="overrides",
+        ),
+        pytest.param(
+            {"omit": [{"network": "A3B+"}], "target_sizes": ["all", 25, 1]},
+            [
+                "One network of this design was left out.",
+                "They were also trained on 25 and 1 training images of each class",
+            ],
+            id="sizes",
+        ),
+        pytest.param(
+            {
+                "recipe": {
+                    **{"iterations": 1000, "evaluate_every": 1000, "optimizer": "adamw"},
+                    **{"schedule": "step", "warmup": 0, "batch_size": 1, "weight_decay": 0},
+                    **{"augment": ["crop", "mirror"], "crop": 8, "normalise": "mean_image"},
+                    **{"bias_learning_rate": 2, "label_smoothing": 0.1},
+                }
+            },
+            [
+                "trained for 1,000 iterations by AdamW with a first beta of 0.9, in batches of one "
+                "image, with no weight decay.",
+                "The learning rate started at 0.03, and then was multiplied by 0.1 after 50 % and "
+                "75 % of the steps. That of biases was twice as high.",
+                "a label smoothing of 0.1",
+                "evaluated once",
+                "Its input was 8 × 8 pixels, cropped from the stored images. The mean image",
+                "augmented by random crops and random mirror images",
+            ],
+            id="recipe",
+        ),
+        pytest.param(
+            {"architecture": {"name": "torchvision", "model": "resnet18"}, "layers": [1]},
+            ["torchvision's resnet18", "10 layers", "11,179,077 parameters"],
+            id="torchvision",
+        ),
+        pytest.param(
+            {
+                "dataset": {"source": "digits", "image_size": 32},
+                "architecture": {
+                    **{"name": "caffenet", "width": 0.125},
+                    **{"stem": "small", "initialisation": "he"},
+                },
+            },
+            [
+                "CaffeNet, the network of the 2014 paper, at 0.125 times its width, with a first "
+                "convolution for small images, initialised as in He et al. (2015)."
+            ],
+            id="caffenet",
+        ),
+        pytest.param(
+            {"architecture": {"batch_norm": True, "dropout": 0.5}},
+            ["with batch normalisation, with dropout of 50 % of the units"],
+            id="dropout",
+        ),
+    ],
+)
+def test_it_tells_of_the_study_as_it_was(tmp_path, changes, told):
+    text = written(tmp_path, changes)
+    for words in told:
+        assert words in text, text
+    check_form(text)
+
+
+def check_form(text: str) -> None:
+    """What no reader should meet."""
+    assert not re.search(r"[{}]|\bNone\b|  |\bnan\b|_(?!\d)", text), text
+    assert not re.search(r"\b(one|1) (\w+ )?\w+(networks|bases|images|epochs|seeds)\b", text), text
+    assert not re.search(r"epoches|classs|batchs|\b1 (network|base|epoch|image)\b", text), text
+    for paragraph in text.split("\n\n"):
+        assert paragraph.startswith("#") or paragraph.rstrip().endswith("."), paragraph
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ({}, "from one replicate were estimated by a paired percentile bootstrap"),
+        ({"seeds": (0, 1, 2)}, "from 3 replicates were estimated by Student's t over the seeds"),
+        (
+            {"splits": made_networks.FOUR_SPLITS},
+            "from 4 replicates were estimated by Student's t over the means of the splits",
+        ),
+    ],
+)
+def test_intervals_are_told_as_the_table_has_them(tmp_path, made, told):
+    table = made_networks.networks(noise=0.01, **made)
+    text = written(tmp_path, {}, effects.estimate(table) if made else None)
+    assert told in text
+    assert text.count("estimated by") == 1
+    check_form(text)
+
+
+def test_machines_and_interruptions(tmp_path):
+    job = {**JOB, "restarts": 1, "ended": "2026-11-24T10:00:00+00:00"}
+    changes = {"treatments": ["random"], "layers": [1], "long_base": False}
+    text = written(tmp_path, changes, device="cuda NVIDIA H200", seconds=36000.0, job=job)
+    assert "2 networks on a GPU of type NVIDIA H200 in bf16" in text
+    assert "from 2026-11-23 to 2026-11-24, on one machine, in 20.0 hours of training" in text
+    assert "2 trainings were interrupted and went on" in text
+    check_form(text)
+
+
+def test_metrics_that_are_missing_are_named(tmp_path):
+    checked = study.resolved(study_file.complete(DIGITS), layer_count=8)
+    with pytest.raises(ValueError, match=r"baseA/metrics\.json: cannot be used"):
+        methods.text(checked, tmp_path, pd.DataFrame(), pd.DataFrame(), CITATION)

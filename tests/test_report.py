@@ -1,0 +1,120 @@
+"""The report as a reader sees it, in a browser, on a desk and on a phone."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from browser import Browser, opened
+from project import Project
+from selenium.webdriver.remote.webelement import WebElement
+from test_workflow import FIGURES, PAGES, TABLES
+
+# Texts that leave the window at a side; one may scroll down, but not to the right.
+CUT_OFF = """
+const end = document.documentElement.clientWidth + 1;
+return [...document.querySelectorAll("nav a, nav td, nav th, nav li, p")].filter((element) => {
+  const box = element.getBoundingClientRect();
+  return box.width && (box.right > end || box.left < -1);
+}).map((element) => element.textContent);
+"""
+
+
+@pytest.fixture(scope="module")
+def report(finished, tmp_path_factory) -> Path:
+    """The unpacked report of the tiny study."""
+    project = Project.copied(tmp_path_factory.mktemp("report") / "project", results_of=finished)
+    project.succeed("--report", "report.zip")
+    with zipfile.ZipFile(project.folder / "report.zip") as file:
+        file.extractall(project.folder)
+    return project.folder / "report" / "report.html"
+
+
+@pytest.fixture(scope="module", params=[1280, 390])
+def window(request) -> Iterator[Browser]:
+    with opened(request.param) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(window, report) -> Iterator[Browser]:
+    """The report in a window, to which nothing untoward has happened at the end of the test."""
+    window.open(report)
+    yield window
+    assert window.errors() == []
+    assert {address.partition(":")[0] for address in window.requests()} == {"file", "data"}
+
+
+def rows(page: Browser, category: str) -> dict[str, tuple[WebElement, WebElement]]:
+    """What a category lists: the links to each result and to its caption."""
+    page.click(page.link(category))
+    return {row.text: tuple(row.find_elements("tag name", "a")) for row in page.all("nav tbody tr")}
+
+
+def test_the_categories_are_the_words_of_the_study(page):
+    page.link("Figures")
+    links = [link.text for link in page.all("nav a") if link.text]
+    categories = ["Figures", "Tables", "What the numbers say"]
+    assert links == ["Workflow", "Statistics", "About", *categories]
+    assert "This is the study tiny." in page.all("main p, #app p")[0].text.replace("\n", " ")
+    assert page.run(CUT_OFF) == []
+
+
+def test_every_figure_is_seen_whole_with_its_caption(page):
+    listed = [f"{name.replace('_', ' ')} no" for name in FIGURES]
+    listed += [f"{name} yes" for name in PAGES]
+    assert sorted(rows(page, "Figures")) == sorted(listed)
+    width = page.run("return document.documentElement.clientWidth")
+    for name in listed:
+        shown, told = rows(page, "Figures")[name]
+        page.click(shown)
+        if name.endswith(" yes"):
+            (frame,) = page.all("#app iframe")
+            assert frame.rect["width"] > min(0.9 * width, 500)
+            with page.inside(frame):
+                assert page.all("svg .mark-symbol.role-mark path")
+                assert page.overflow() <= 0
+        else:
+            (picture,) = page.all(f"img[src*='{name.removesuffix(' no').replace(' ', '_')}']")
+            page.until("return arguments[0].naturalWidth > 100", picture)
+            box = page.run("return arguments[0].getBoundingClientRect().toJSON()", picture)
+            assert box["left"] >= 0
+            assert box["right"] <= width
+            assert box["width"] > min(0.9 * width, 500)
+        page.click(told)
+        caption = " ".join(paragraph.text for paragraph in page.all("nav p"))
+        assert len(caption.split()) > 30
+        assert page.run(CUT_OFF) == []
+
+
+def test_tables_are_sorted_by_the_column_that_one_clicks_on(page, finished):
+    listed = rows(page, "Tables")
+    assert sorted(listed) == sorted(TABLES)
+    page.click(listed["effects"][0])
+    table = pd.read_csv(finished.results / "tables" / "effects.csv")
+    (frame,) = page.all("#app iframe")
+    with page.inside(frame):
+        assert page.overflow() <= 0
+        for column in ("mean", "effect"):
+            place = list(table.columns).index(column) + 1
+            (button,) = page.all(f"th:nth-child({place}) button")
+            for ascending in (True, False):
+                page.click(button)
+                cells = [cell.text for cell in page.all(f"tbody td:nth-child({place})")]
+                expected = table[column].sort_values(ascending=ascending)
+                if column == "mean":
+                    assert [float(text) for text in cells] == pytest.approx(
+                        list(expected), rel=1e-3
+                    )
+                else:
+                    assert cells == list(expected)
+
+
+def test_the_findings_are_read_in_the_report(page):
+    (listed,) = rows(page, "What the numbers say").values()
+    page.click(listed[0])
+    (frame,) = page.all("#app iframe")
+    with page.inside(frame):
+        assert page.overflow() <= 0
+        assert "n = 7" in page.all("main")[0].text

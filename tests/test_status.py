@@ -1,0 +1,309 @@
+"""The command `status`: where a study stands, read from what its run leaves."""
+
+import io
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from project import ROOT
+from rich.console import Console
+
+from transferability import board, interruption, job, status, study, study_file, writing
+from transferability.__main__ import main
+from transferability.network_folder import NetworkFolder
+from transferability.status import DONE, FAILED, RUNNING, WAITING, Watched
+
+STUDY = study_file.complete(
+    {
+        "study": "made",
+        "dataset": {"source": "digits"},
+        "layers": [0, 3],
+        "recipe": {"epochs": 8, "evaluate_every": 1},
+        "overrides": [{"where": {"n": 3}, "recipe": {"iterations": 500, "evaluate_every": 100}}],
+        "omit": [{"network": "R3B"}],
+    }
+)
+NAMES = ["baseA", "baseB", "base2B", "B0B", "B3B", "B3B+", "A3B", "A3B+"]
+
+
+def line(epoch: float, iteration: int, **values: object) -> dict:
+    return {
+        **{"epoch": epoch, "iteration": iteration, "top1": 0.5, "images_seen": 64 * iteration},
+        **{"seconds": iteration / 10, **values},
+    }
+
+
+class Made:
+    """A folder of results in which a test puts what a run would leave."""
+
+    def __init__(self, results: Path, checked: dict = STUDY):
+        self.results, self.study = results, checked
+        self.write_study(checked)
+
+    def write_study(self, checked: dict) -> None:
+        file = str(self.results / "study.yaml")
+        assert main(["write-study", "--study", json.dumps(checked), "--file", file]) == 0
+
+    def folder(self, name: str) -> NetworkFolder:
+        return NetworkFolder(self.results / "networks" / "random0" / "seed0" / name)
+
+    def log(self, name: str, text: str) -> Path:
+        log = self.results / "logs" / "networks" / "random0" / "seed0" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text, encoding="utf-8")
+        return log
+
+    def finish(self, name: str, seconds: float = 20.0) -> None:
+        recipe = study.recipe(self.study, "random0", 0, name)
+        self.folder(name).write_metrics(
+            {
+                **{"top1": 0.9, "images_per_second": 1000.0, "seconds": seconds},
+                "identity": {"recipe": recipe, "architecture": self.study["architecture"]},
+            }
+        )
+
+    def save(self, name: str, step: int, history: list[dict]) -> None:
+        state = {"step": step, "images_seen": 64 * step, "seconds": step / 10, "history": history}
+        self.folder(name).save_resume({"weight": torch.zeros(3)}, {}, state)
+
+    def gone(self, name: str) -> None:
+        """A writer that has ended without a word."""
+        file = self.folder(name).path / "writers" / "1.json"
+        file.parent.mkdir(parents=True)
+        taken = {"taken": job.now(), **job.place(), "machine": job.machine()}
+        file.write_text(f"{json.dumps(taken)}\n", encoding="utf-8")
+
+    @contextmanager
+    def writing(self, name: str):
+        with writing.sole_writer(self.folder(name).path, "work") as writer:
+            yield writer
+
+    def look(self) -> status.StudyStatus:
+        return Watched(self.results).look()
+
+    def of(self, name: str) -> status.Status:
+        return next(network for network in self.look().networks if network.network == name)
+
+
+@pytest.fixture
+def made(tmp_path) -> Made:
+    return Made(tmp_path / "results" / "made")
+
+
+def test_the_networks_are_those_of_the_study_and_wait(made):
+    found = made.look()
+    assert [network.network for network in found.networks] == NAMES
+    assert found.counts == {DONE: 0, RUNNING: 0, WAITING: 8, FAILED: 0}
+    assert found.share == 0
+    assert found.seconds_left is None
+
+
+def test_one_that_writes_runs_as_far_as_its_history_says(made):
+    with made.writing("baseA") as writer:
+        assert made.of("baseA").state == RUNNING
+        assert made.of("baseA").reached is None
+        made.folder("baseA").write_history([line(1, 10), line(2, 20, top1=0.7)])
+        found = made.of("baseA")
+        assert (found.reached, found.length, found.unit) == (2, 8, "epochs")
+        assert (found.top1, found.images_per_second) == (0.7, 640.0)
+        assert found.share == 0.25
+        # 2 s for two epochs of eight.
+        assert found.seconds_left == pytest.approx(6, abs=1)
+        writer.check()
+
+
+def test_to_look_takes_no_lock_from_one_that_writes(made):
+    with made.writing("baseA"):
+        for _ in range(3):
+            assert made.of("baseA").state == RUNNING
+    assert made.of("baseA").state == WAITING
+
+
+def test_what_was_saved_after_the_last_evaluation_counts(made):
+    made.save("baseA", 30, [line(2, 20)])
+    with made.writing("baseA"):
+        assert made.of("baseA").reached == 3
+        made.folder("baseA").write_history([line(4, 40)])
+        assert made.of("baseA").reached == 4
+
+
+def test_iterations_are_counted_where_the_recipe_has_them(made):
+    made.save("A3B", 250, [])
+    with made.writing("A3B"):
+        found = made.of("A3B")
+    assert (found.reached, found.length, found.unit) == (250, 500, "iterations")
+
+
+def test_an_interrupted_one_waits_and_keeps_what_it_has(made):
+    made.save("baseB", 30, [line(2, 20)])
+    with pytest.raises(interruption.Interrupted), made.writing("baseB"):
+        raise interruption.Interrupted("SIGTERM")
+    found = made.of("baseB")
+    assert (found.state, found.reached) == (WAITING, 3)
+    assert "interrupted" in found.why
+
+
+def test_a_failed_one_says_why_and_where_to_read_more(made):
+    error = "TrainingError: baseA (random0, seed 0): the loss is no longer finite in epoch 1"
+    with pytest.raises(ArithmeticError), made.writing("baseA"):
+        raise ArithmeticError
+    log = made.log("baseA", f"2026-11-23 10:00:00,123 starts\n2026-11-23 10:00:01,123 {error}\n")
+    found = made.of("baseA")
+    assert (found.state, found.why, found.log) == (FAILED, error, str(log))
+
+
+def test_one_that_failed_before_it_wrote_is_told_by_its_log(made):
+    made.log(
+        "baseA", "Traceback (most recent call last):\nModuleNotFoundError: No module 'torch'\n"
+    )
+    assert made.of("baseA").state == FAILED
+    made.log("baseA", "2026-11-23 10:00:01,123 baseA: waiting for process 7 on node1\n")
+    assert made.of("baseA").state == WAITING
+
+
+def test_one_that_was_killed_has_failed(made):
+    made.gone("baseB")
+    found = made.of("baseB")
+    assert found.state == FAILED
+    assert "gone" in found.why
+
+
+def test_one_on_another_machine_lives_while_its_stamp_is_young(made, monkeypatch):
+    made.gone("baseB")
+    monkeypatch.setattr(job, "machine", lambda: "another")
+    assert made.of("baseB").state == RUNNING
+    monkeypatch.setattr(writing, "LEASE", -1.0)
+    assert made.of("baseB").state == FAILED
+
+
+def test_done_is_what_was_trained_as_the_study_wants_it(made):
+    made.finish("baseA")
+    found = made.of("baseA")
+    assert (found.state, found.top1, found.seconds) == (DONE, 0.9, 20.0)
+    made.write_study({**STUDY, "recipe": {**STUDY["recipe"], "learning_rate": 0.5}})
+    assert made.of("baseA").state == WAITING
+
+
+def test_what_is_to_come_takes_as_long_as_what_is_done(made):
+    watched = Watched(made.results)
+    for name in ("baseA", "baseB"):
+        made.finish(name, seconds=16.0)
+    with made.writing("base2B"), made.writing("B0B"):
+        found = {network.network: network for network in watched.look().networks}
+        assert found["base2B"].seconds_left == pytest.approx(32, abs=1)
+        assert found["B0B"].seconds_left == pytest.approx(16, abs=1)
+        # The other four count iterations, of which none tells how long they take.
+        assert watched.look().seconds_left is None
+        made.finish("B3B", seconds=50.0)
+        # Two at a time.
+        assert watched.look().seconds_left == pytest.approx((32 + 16 + 3 * 50) / 2, abs=2)
+        assert watched.look().share == pytest.approx(3 / 8)
+
+
+def test_between_two_trainings_as_many_go_on_as_lately_did(made):
+    for name in NAMES[:4]:
+        made.finish(name, seconds=100.0)
+    for name in NAMES[4:6]:
+        made.finish(name, seconds=60.0)
+    with made.writing("A3B"):
+        # Four of 100 s, and two of 60 s, ended at the same time: 5.2 at once.
+        assert made.look().seconds_left == pytest.approx(60, abs=1)
+    with made.writing("A3B"), made.writing("A3B+"):
+        assert made.look().seconds_left == pytest.approx(60, abs=1)
+
+
+def printed(capsys, *arguments: str) -> list[str]:
+    assert main(["status", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_lines_where_there_is_no_terminal(made, capsys):
+    made.finish("baseA")
+    made.gone("baseB")
+    *networks, last = printed(capsys, str(made.results))
+    assert networks[0] == ("random0/seed0/baseA  done  8 of 8 epochs  top-1 0.900  1,000 images/s")
+    assert networks[1].startswith("random0/seed0/baseB  failed  its process is gone")
+    assert networks[1].endswith("/logs/networks/random0/seed0/baseB.log")
+    assert networks[2] == "random0/seed0/base2B  waiting"
+    assert last == "made: 1 of 8 networks done, 6 waiting, 1 failed, 12 %, nothing runs"
+
+
+def test_json_for_programs(made, capsys):
+    made.finish("baseA")
+    (text,) = printed(capsys, str(made.results), "--json")
+    found = json.loads(text)
+    assert found["counts"] == {"done": 1, "running": 0, "waiting": 7, "failed": 0}
+    assert [network["network"] for network in found["networks"]] == NAMES
+    assert found["networks"][0]["top1"] == 0.9
+
+
+def test_watching_tells_the_news_until_all_is_done(made, capsys, monkeypatch):
+    def pause(_: float) -> None:
+        waiting = made.look().of(WAITING)
+        for network in waiting[:4]:
+            made.finish(network.network)
+
+    monkeypatch.setattr(board.time, "sleep", pause)
+    lines = printed(capsys, str(made.results), "--watch")
+    assert [text for text in lines if text.startswith("made:")] == [
+        "made: 0 of 8 networks done, 8 waiting, 0 %, nothing runs",
+        "made: 4 of 8 networks done, 4 waiting, 50 %, nothing runs",
+        "made: 8 of 8 networks done, 100 %",
+    ]
+    assert len(lines) == 3 + 2 * 8
+
+
+def test_a_folder_that_is_no_study_s_is_named(tmp_path, caplog):
+    assert main(["status", str(tmp_path)]) == 1
+    assert f"{tmp_path}/study.yaml: cannot be read" in caplog.text
+    (tmp_path / "study.yaml").write_text("study: half\n")
+    assert main(["status", str(tmp_path)]) == 1
+    assert "is no complete study" in caplog.text
+
+
+def drawn(found: status.StudyStatus, width: int) -> list[str]:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(board.board(found))
+    return console.export_text().splitlines()
+
+
+def test_the_board_of_the_largest_study_fits_a_screen(tmp_path):
+    paper = study_file.read(ROOT / "studies" / "paper.yaml")
+    made = Made(tmp_path, {**paper, "layers": study.layers(paper, 8)})
+    for name in ("baseA", "baseB"):
+        made.finish(name)
+    made.gone("base2B")
+    with made.writing("B3B+"):
+        found = made.look()
+    assert len(found.networks) == 1460
+    lines = drawn(found, 100)
+    assert len(lines) < 24
+    assert all(len(text) <= 100 for text in lines)
+    text = "\n".join(lines)
+    for words in ("1,460 networks", "waiting:", "transfer+", "running", "failed", "done", "log:"):
+        assert words in text
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_a_terminal_shows_the_board(made, watch):
+    for name in NAMES:
+        made.finish(name)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    board.show(Watched(made.results), watch, as_json=False, console=console)
+    text = console.file.getvalue()
+    assert "made: 8 of 8 networks done, 100 %" in text
+    assert "random0/seed0/A3B+" in text
+
+
+def test_every_network_of_a_run_is_done_after_it(finished, capsys):
+    *networks, last = printed(capsys, str(finished.results))
+    assert len(networks) == 14
+    assert all("  done  10 of 10 epochs  " in text or "20 of 20" in text for text in networks)
+    assert last == "tiny: 14 of 14 networks done, 100 %"
+
+
+def test_the_study_beside_the_results_is_the_study_that_was_run(finished):
+    written = study_file.read(finished.results / "study.yaml")
+    assert written == study_file.read(finished.folder / "study.yaml")
