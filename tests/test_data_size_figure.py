@@ -12,6 +12,7 @@ from project import Project
 
 from transferability import figures
 from transferability.effects import estimate
+from transferability.figures import style
 
 EFFECTS = {
     "transfer": "A$n$B − baseB",
@@ -121,7 +122,7 @@ def test_every_n_has_a_marker_of_its_own():
     deeper = deep[deep["n"] > 0].assign(n=lambda t: t["n"] + 7)
     axes = figures.data_size(pd.concat([deep, deeper])).axes[0]
     looks = {
-        (line.get_marker(), line.get_markerfacecolor() == "white")
+        (line.get_marker(), line.get_markerfacecolor() == style.PAPER)
         for line in (container.lines[0] for container in axes.containers)
     }
     assert len(looks) == 14

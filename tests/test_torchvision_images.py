@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_photos import contents
 from PIL import Image
 from real_formats import cifar10, mnist
 from torchvision import datasets
@@ -64,8 +65,7 @@ def test_cifar10_comes_with_its_own_parts_names_and_pixels(tmp_path, cifar):
     original = datasets.CIFAR10(cifar, train=True)
     birds = original.data[np.array(original.targets) == 2]
     assert np.array_equal(opened.train_images[opened.train_labels == 2], birds)
-    for file in (tmp_path / "1").iterdir():
-        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_a_damaged_file_of_a_dataset_is_not_read(tmp_path, cifar, caplog):
@@ -109,8 +109,7 @@ def test_a_dataset_without_a_part_for_testing_gives_a_share_of_each_class(tmp_pa
     assert len(np.unique(both, axis=0)) == 32
     rivers = opened.train_images[opened.train_labels == 3]
     assert (rivers[..., 0] == 60).all()
-    for file in (tmp_path / "1").iterdir():
-        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_a_bad_image_of_a_dataset_is_named_by_its_file(tmp_path, caplog):
@@ -135,8 +134,7 @@ def test_a_dataset_without_names_and_list_of_labels_has_numbers(tmp_path, monkey
     labels = [label for _, label in datasets.FakeData()]
     total = np.bincount(opened.train_labels) + np.bincount(opened.validation_labels)
     assert total.tolist() == np.bincount(labels).tolist()
-    for file in (tmp_path / "1").iterdir():
-        assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_a_dataset_that_is_not_there_is_named_with_what_to_do(tmp_path, caplog):
