@@ -30,7 +30,7 @@ from test_workflow import NOT_RESULTS  # noqa: E402
 
 from transferability import study_file  # noqa: E402
 
-PARTS = ("workflow", "profiles", "envs", "studies", "Snakefile", "config.yaml")
+PARTS = ("workflow", "profiles", "envs", "studies", "Snakefile", "config.yaml", "CITATION.cff")
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 
 
@@ -96,23 +96,25 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
     parser.add_argument("--seconds", type=float, default=15, help="from one kill to the next")
     parser.add_argument("--seed", type=int, default=0, help="of what is killed")
+    parser.add_argument("--against", type=Path, help="a folder where it ran in peace before")
     flags = parser.parse_args()
     study, name = flags.study.resolve(), study_file.read(flags.study)["study"]
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
-        folders = [copied(Path(temporary, how)) for how in ("killed", "quiet")]
+        harried, quiet = copied(Path(temporary, "killed")), flags.against
         start = time.perf_counter()
-        starts, killed = harassed(folders[0], study, flags.seconds, random.Random(flags.seed))
+        starts, killed = harassed(harried, study, flags.seconds, random.Random(flags.seed))
         took = time.perf_counter() - start
         what = ", ".join(f"{count} {kind}" for kind, count in killed.most_common())
         print(f"{name}: {took:.0f} s, {killed.total()} processes killed ({what}), {starts} starts")
-        start = time.perf_counter()
-        if started(folders[1], study).wait():
-            raise SystemExit((folders[1] / "log").read_text())
-        print(f"in peace: {time.perf_counter() - start:.0f} s")
+        if quiet is None:
+            quiet, start = copied(Path(temporary, "quiet")), time.perf_counter()
+            if started(quiet, study).wait():
+                raise SystemExit((quiet / "log").read_text())
+            print(f"in peace: {time.perf_counter() - start:.0f} s")
         for each in TABLES:
             pd.testing.assert_frame_equal(
-                *(table(folder, name, each) for folder in folders), check_exact=True
+                *(table(folder, name, each) for folder in (harried, quiet)), check_exact=True
             )
         print(f"equal: {', '.join(TABLES)}")
 

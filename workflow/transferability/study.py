@@ -6,6 +6,7 @@ Pure and standard library only, since the workflow imports it each time it build
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 
 from transferability.networks import (
     ALL_IMAGES,
@@ -117,8 +118,14 @@ def resolved(study: dict, layer_count: int) -> dict:
 
 
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
-    facts = {**asdict(parse_name(name)), "network": name, "split": split, "seed": seed}
+    facts = {**_facts(name), "network": name, "split": split, "seed": seed}
     return all(facts[key] in _wanted(key, value) for key, value in where.items())
+
+
+@cache
+def _facts(name: str) -> dict:
+    """What a network's name says of it. Few names stand for many networks."""
+    return asdict(parse_name(name))
 
 
 def _wanted(key: str, value: object) -> list:
