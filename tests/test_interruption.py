@@ -64,7 +64,8 @@ def results(network: Path) -> dict:
         "weights": {name: tensor.numpy().tobytes() for name, tensor in tensors.items()},
         "header and checksum of the weights": (header, digest),
         "predictions": (network / "predictions.npy").read_bytes(),
-        "history": [{k: v for k, v in line.items() if k != "seconds"} for line in history],
+        # The order of what is told of an evaluation too, by which tables have their columns.
+        "history": [[(k, v) for k, v in line.items() if k != "seconds"] for line in history],
         "metrics": {k: v for k, v in metrics.items() if k not in NOT_RESULTS},
     }
 

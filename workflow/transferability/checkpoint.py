@@ -29,7 +29,8 @@ def save(
     file, if it cannot be written; what was there before then stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(header, sort_keys=True)
+    # In its own order: what is read again, such as a history, is to be written as it was.
+    text = json.dumps(header)
     digest = _digest(tensors, text)
     # The file adds the names and shapes, a few kilobytes.
     size = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
