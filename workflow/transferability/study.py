@@ -221,10 +221,10 @@ def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> Non
 def _check_omitted(study: dict, layer_count: int) -> None:
     for i, where in enumerate(study["omit"]):
         _check_match(study, f"omit[{i}]", where, layer_count)
-    kept = trained(study, layer_count)
+    left_out = set(omitted(study, layer_count))
+    kept = [network for network in _all_networks(study, layer_count) if network not in left_out]
     if not kept:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
-    left_out = set(omitted(study, layer_count))
     for split, seed, name in kept:
         base = parse_name(name).base
         if (split, seed, base) in left_out:
