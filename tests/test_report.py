@@ -1,5 +1,6 @@
 """The report as a reader sees it, in a browser, on a desk and on a phone."""
 
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,3 +119,15 @@ def test_the_findings_are_read_in_the_report(page):
     with page.inside(frame):
         assert page.overflow() <= 0
         assert "n = 7" in page.all("main")[0].text
+
+
+def test_results_that_lie_elsewhere_have_the_same_style(finished, tmp_path):
+    project = Project.copied(tmp_path / "project", results_of=finished)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for part in ("results", "images", ".snakemake"):
+        shutil.move(project.folder / part, elsewhere / part)
+    project.succeed("--directory", str(elsewhere), "--report", str(elsewhere / "report.zip"))
+    style = (project.folder / "profiles" / "default" / "report.css").read_text(encoding="utf-8")
+    with zipfile.ZipFile(elsewhere / "report.zip") as file:
+        assert style in file.read("report/report.html").decode("utf-8")
