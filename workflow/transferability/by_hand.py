@@ -29,9 +29,10 @@ def plan(flags: argparse.Namespace) -> None:
     """Print what a study will take: networks, images, bytes, operations, hours."""
     import torch
 
-    from transferability import plan, study_file
+    from transferability import memory, plan, study_file
 
     # As the workflow trains, so that as many trainings as there are cores go on at once.
+    memory.keep_freed()
     torch.set_num_threads(1)
     checked = study_file.read(flags.study)
     print(plan.text(checked, flags.images_per_second, flags.seconds))

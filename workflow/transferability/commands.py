@@ -91,8 +91,9 @@ def train(flags: argparse.Namespace) -> None:
         # Later, since who waits for the folder has no need of it.
         import torch
 
-        from transferability import devices, out_of_memory, training
+        from transferability import devices, memory, out_of_memory, training
 
+        memory.keep_freed()
         torch.set_num_threads(flags.threads)
         folder = dataclasses.replace(folder, check=writer.check)
         with (

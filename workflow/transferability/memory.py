@@ -1,10 +1,12 @@
-"""Memory of the processor for batches, used again and again.
+"""Memory of the processor, used again and again.
 
-A batch of large images takes tens of megabytes. The C library gives so much back to the system as
-soon as it is free, and the system empties each page that it gives out: for a new batch at each
-step, that takes as long as to fill it.
+The C library gives large pieces back to the system as soon as they are free, and the system empties
+each page that it gives out. Each step of a training takes the same pieces as the one before: a
+seventh of a small network's time goes into empty pages, and for a batch of large images as long as
+to fill it.
 """
 
+import ctypes
 import math
 import weakref
 from collections import deque
@@ -16,7 +18,25 @@ import torch
 FREE = 8
 """Pieces of memory that wait for their next use, at most: a few are in use in each step."""
 
+KEPT_PIECE = 2**25
+"""Bytes of the largest piece that the C library keeps for its next use; larger ones would leave
+holes that cost more memory than they save time."""
+
+# As in glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
 _free: deque[np.ndarray] = deque(maxlen=FREE)
+
+
+def keep_freed() -> None:
+    """Let the C library keep what this process frees, where it is one that can be told to (glibc).
+
+    Results are the same, steps take less time.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, KEPT_PIECE)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
