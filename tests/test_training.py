@@ -59,7 +59,7 @@ class Recorder:
 
             def recording(images: torch.Tensor, here: slice) -> torch.Tensor:
                 pixels = seen(images, here)
-                self.images.append(pixels.numpy().tobytes())
+                self.images.append(pixels.float().numpy().tobytes())
                 return pixels
 
             return recording
