@@ -42,6 +42,7 @@ RECIPE = {
     "crop": None,
     "augment": [],
     "precision": "fp32",
+    "deterministic": False,
     "device": "cpu",
 }
 # The history holds seconds, and so its checksum is of these too.

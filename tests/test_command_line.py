@@ -216,7 +216,7 @@ def test_a_training_that_diverges_leaves_no_metrics(laboratory, tmp_path, failur
 def test_a_key_that_a_recipe_lacks_is_named_without_traceback(laboratory, tmp_path, failure):
     arguments = training(laboratory, tmp_path, "baseB")
     arguments[arguments.index("--recipe") + 1] = "{}"
-    assert "device" in failure(*arguments)
+    assert "lacks the key 'deterministic'" in failure(*arguments)
 
 
 def test_a_missing_input_is_named(tmp_path, failure):

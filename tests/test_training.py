@@ -10,6 +10,7 @@ import torch
 from laboratory import same
 
 from transferability import batches, checkpoint, devices, training, transplant
+from transferability.__main__ import main
 from transferability.image_sets import ImageSet
 from transferability.images import store as image_store
 from transferability.run import Run, TrainingError
@@ -264,6 +265,23 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"recipe\.device: cuda is not available here, only .*cpu"):
         devices.choose_device("cuda")
+
+
+def test_what_gives_other_bits_each_time_is_refused_by_name():
+    with (
+        pytest.raises(ValueError, match=r"recipe\.deterministic: put_.* set it to false"),
+        devices.repeatable(True),
+    ):
+        torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_deterministic_recipe_changes_nothing_on_a_cpu(laboratory, tmp_path):
+    networks = [tmp_path / "as it is", tmp_path / "deterministic"]
+    for folder, wanted in zip(networks, (False, True), strict=True):
+        assert main(laboratory.command("baseB", folder, deterministic=wanted)) == 0
+    weights = [checkpoint.load(folder / "weights.safetensors")[0] for folder in networks]
+    assert same(*weights)
 
 
 def test_images_that_are_no_store_are_refused(laboratory, tmp_path: Path):

@@ -111,7 +111,10 @@ def test_a_given_study_stands_alone(pristine):
         ),
         pytest.param(
             ["seeds=[5]", "recipe={epochs: 3}"],
-            [" --seeds 5 ", '"decay_biases": false, "device": "auto", "epochs": 3,'],
+            [
+                " --seeds 5 ",
+                '"decay_biases": false, "deterministic": false, "device": "auto", "epochs": 3,',
+            ],
             id="lists and sections",
         ),
     ],

@@ -98,6 +98,7 @@ def train(flags: argparse.Namespace) -> None:
         folder = dataclasses.replace(folder, check=writer.check)
         with (
             out_of_memory.explained(task),
+            devices.repeatable(task.recipe["deterministic"]),
             devices.least_used(devices.choose_device(task.recipe["device"])),
         ):
             metrics = training.train(

@@ -1,5 +1,6 @@
 """What the machine can do, found out at run time."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -109,6 +110,33 @@ def use_precision(precision: str) -> None:
     """Let fp32 be fp32: by default CUDA rounds the factors of convolutions to TF32."""
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
     torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+
+
+@contextmanager
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Inside, if it is wanted, the same work gives the same bits on a GPU too.
+
+    Raises ValueError for an operation that cannot.
+    """
+    if not wanted:
+        yield
+        return
+    # Without it, cuBLAS may add up in another order each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Nothing here reads memory before it has written it.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        told = str(error).partition(". ")[0]
+        raise ValueError(
+            f"recipe.deterministic: {told}; set it to false, or take an architecture without this"
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def describe(device: torch.device) -> str:
