@@ -1,10 +1,12 @@
-"""How much memory a training takes that reads its images from the disk.
+"""How much memory a training takes.
 
     python benchmarks/memory.py
 
-An epoch of a small network on 100, 200 and 400 MB of images that are memory-mapped. What counts is
-the peak of anonymous memory, which is a process's own; pages of mapped files are the system's, and
-it takes them back when it needs them.
+First an epoch of a small network on 100, 200 and 400 MB of images that are memory-mapped. What
+counts is the peak of anonymous memory, which is a process's own; pages of mapped files are the
+system's, and it takes them back when it needs them. Then two epochs of the default study's baseB,
+whose images fit: the peak of all its memory, less that of `import torch` alone, against what it
+cannot do without: the image store, the weights, and what the layers make of one batch.
 """
 
 import argparse
@@ -23,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import classes, study_file  # noqa: E402
-from transferability.images import store  # noqa: E402
+from transferability.architectures import measures, small  # noqa: E402
+from transferability.images import source_module, store  # noqa: E402
 
 SIZE = 256
 BLOCK = 100
@@ -53,41 +56,77 @@ def write_store(folder: Path, megabytes: int) -> None:
     store.write(collection, folder, {})
 
 
-def peak_of_training(place: Path, megabytes: int) -> float:
+def peak_of_mapped(place: Path, megabytes: int) -> float:
     """Peak of anonymous memory, in MB, of a training on half of a store."""
-    images, split, network = place / "images", place / "random0.csv", place / "network"
+    images, split = place / "images", place / "random0.csv"
     write_store(images, megabytes)
     classes.write(HALVES, split)
     # In noise there is nothing to learn, and a higher rate diverges.
     given = {"epochs": 1, "crop": 32, "augment": ["crop"], "device": "cpu", "learning_rate": 1e-5}
-    study = study_file.complete({"dataset": {"image_size": SIZE}, "recipe": given})
-    command = [
-        *(sys.executable, "-c", MAPPED, "train", "--network=baseB", "--seed=0"),
-        *(f"--images={images}", f"--split={split}", f"--recipe={json.dumps(study['recipe'])}"),
-        f"--architecture={json.dumps(study['architecture'])}",
+    checked = study_file.complete({"dataset": {"image_size": SIZE}, "recipe": given})
+    return peak("RssAnon", place / "log", "-c", MAPPED, *training(checked, images, split, place))
+
+
+def report_job(place: Path) -> None:
+    """Print the peak of the default study's baseB, and what it cannot do without."""
+    images, split = place / "images", place / "random0.csv"
+    checked = study_file.read(ROOT / "config.yaml")
+    checked["recipe"] |= {"epochs": 2, "device": "cpu"}
+    dataset, recipe = checked["dataset"], checked["recipe"]
+    store.write(source_module(dataset["source"]).read(dataset, 2), images, dataset)
+    split_of = classes.draw_random(store.open_store(images).classes, 0)
+    classes.write(split_of, split)
+    command = ("-m", "transferability", *training(checked, images, split, place))
+    whole = peak("VmHWM", place / "log", *command)
+    alone = peak("VmHWM", place / "log", "-c", "import torch, time; time.sleep(0.1)")
+    built = small.build(checked["architecture"], dataset["image_size"], dataset["classes"] // 2)
+    layers = measures.measured(built, dataset["image_size"])
+    made = sum(layer.output.numel() for layer in layers) + 3 * dataset["image_size"] ** 2
+    needed = {
+        "image store": sum(file.stat().st_size for file in images.glob("*.npy")),
+        "weights": 4 * sum(layer.parameters for layer in layers),
+        "one batch": 4 * recipe["batch_size"] * made,
+    }
+    parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in needed.items())
+    ratio = (whole - alone) / (sum(needed.values()) / 1e6)
+    print(f"baseB of the default study: {whole:.0f} MB, of which import torch {alone:.0f} MB")
+    print(f"the rest is {ratio:.1f} times what it cannot do without ({parts})    goal: 1.5 times")
+
+
+def training(checked: dict, images: Path, split: Path, place: Path) -> list[str]:
+    """The command that trains baseB."""
+    network = place / "network"
+    return [
+        *("train", "--network=baseB", "--seed=0"),
+        *(f"--images={images}", f"--split={split}", f"--recipe={json.dumps(checked['recipe'])}"),
+        f"--architecture={json.dumps(checked['architecture'])}",
         *("--outputs", str(network / "metrics.json"), str(network / "history.jsonl")),
     ]
-    log = place / "log"
+
+
+def peak(kind: str, log: Path, *arguments: str) -> float:
+    """The most memory of that kind, in MB, that a Python process of its own has at one time."""
+    command = [sys.executable, *arguments]
     with (
         log.open("wb") as said,
-        subprocess.Popen(command, cwd=ROOT / "workflow", stderr=said) as training,
+        subprocess.Popen(command, cwd=ROOT / "workflow", stderr=said) as process,
     ):
-        peak = 0
-        while training.poll() is None:
-            peak = max(peak, anonymous(training.pid))
+        most = 0
+        while process.poll() is None:
+            most = max(most, at_present(process.pid, kind))
             time.sleep(0.01)
-    if training.returncode:
+    if process.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{log.read_text(encoding='utf-8')}")
-    return peak / 1000
+    return most / 1000
 
 
-def anonymous(process: int) -> int:
-    """The anonymous memory of a process at this moment, in kB; 0 if it has ended."""
+def at_present(process: int, kind: str) -> int:
+    """The memory of a process at this moment, in kB; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith(kind)), 0)
 
 
 def main() -> None:
@@ -98,8 +137,10 @@ def main() -> None:
     print(machine.described())
     for megabytes in flags.megabytes:
         with tempfile.TemporaryDirectory() as temporary:
-            peak = peak_of_training(Path(temporary), megabytes)
-        print(f"{megabytes:6} MB of images: at most {peak:6.0f} MB of memory of its own")
+            most = peak_of_mapped(Path(temporary), megabytes)
+        print(f"{megabytes:6} MB of images: at most {most:6.0f} MB of memory of its own")
+    with tempfile.TemporaryDirectory() as temporary:
+        report_job(Path(temporary))
 
 
 if __name__ == "__main__":

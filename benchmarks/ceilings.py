@@ -1,0 +1,137 @@
+"""How close each part of a training comes to what the machine can do at all.
+
+    python benchmarks/ceilings.py                      the default study, on one thread
+    python benchmarks/ceilings.py studies/paper.yaml   any other, without its images
+
+Two ceilings, measured in the same run: operations a second of a matrix product in the study's
+precision, and bytes a second of a copy in memory. Steps and evaluations are held against the first,
+by the operations that torch counts; the way of images from bytes to what the first layer takes
+against the second, by the bytes that have to be read and written.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import machine
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import (  # noqa: E402
+    architectures,
+    batches,
+    devices,
+    forecast,
+    memory,
+    normalisation,
+    study_file,
+    trial,
+)
+from transferability.architectures import measures  # noqa: E402
+from transferability.entry import ImageEntry  # noqa: E402
+from transferability.image_sets import ImageSet, Resident  # noqa: E402
+from transferability.streams import Stream  # noqa: E402
+
+SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}
+"""Of the square matrices that are multiplied."""
+
+COPIED = 2**28
+"""Bytes that are copied; far more than a processor's cache holds."""
+
+
+def best_seconds(work: Callable[[], object], device: torch.device, repeats: int = 9) -> float:
+    """The least seconds that some work takes, after once that does not count."""
+    taken = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:])
+
+
+def product_ceiling(device: torch.device, precision: str) -> float:
+    """Operations a second of a matrix product."""
+    side, kind = SIDE[device.type], torch.bfloat16 if precision == "bf16" else torch.float32
+    one, other = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+    return 2 * side**3 / best_seconds(lambda: one @ other, device)
+
+
+def copy_ceiling(device: torch.device) -> float:
+    """Bytes a second, read and written, of a copy."""
+    source = torch.ones(COPIED, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * COPIED / best_seconds(lambda: target.copy_(source), device)
+
+
+def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float:
+    """Bytes a second, read and written, on the way of batches in an order of their own from what is
+    stored to what the first layer takes: each byte becomes a float32."""
+    size, recipe = checked["dataset"]["image_size"], checked["recipe"]
+    count = max(recipe["batch_size"] * 4, 64 * 2**20 // (3 * size**2))
+    stored = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
+    labels = torch.zeros(count, dtype=torch.int64, device=device)
+    found = ImageSet(Resident(stored), labels, np.arange(count), np.arange(1))
+    channels = normalisation.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0)).to(device)
+    entry = ImageEntry(channels, recipe, (size, size))
+    stream = Stream("treatment", "random0", 0, "B")
+    drawn = entry.drawn(count, stream, 0, device)
+    steps = count // recipe["batch_size"]
+    moved = 0
+
+    def epoch() -> None:
+        nonlocal moved
+        for batch, _, here in batches.shuffled(found, recipe["batch_size"], stream, 0):
+            pixels = drawn(batch, here)
+        moved = steps * (recipe["batch_size"] * 3 * size**2 + pixels.nbytes)
+
+    repeats = max(1, round(seconds / best_seconds(epoch, device, 1)))
+    return moved / best_seconds(epoch, device, repeats)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("--seconds", type=float, default=4.0, help="each part is tried for so long")
+    parser.add_argument("--classes", type=int, default=50, help="of a half")
+    flags = parser.parse_args()
+    torch.set_num_threads(1)
+    memory.keep_freed()
+    checked = study_file.read(flags.study)
+    device = devices.choose_device(checked["recipe"]["device"])
+    precision = devices.choose_precision(checked["recipe"]["precision"], device)
+    pixels = checked["recipe"]["crop"] or checked["dataset"]["image_size"]
+    settings = checked["architecture"]
+    built = architectures.module(settings["name"]).build(settings, pixels, flags.classes)
+    layers = measures.measured(built, pixels)
+    deepest = len(layers) - 1
+    print(machine.described())
+    print(f"{flags.study.name}: {settings['name']}, {devices.describe(device)}, {precision}")
+    product = product_ceiling(device, precision)
+    copy = copy_ceiling(device)
+    print(f"a matrix product makes {product / 1e9:,.0f} thousand million operations a second")
+    print(f"a copy reads and writes {copy / 1e9:,.1f} GB a second")
+    speeds = trial.speeds(checked, flags.classes, (0, deepest), flags.seconds)
+    all_layers = forecast.forward(layers)
+    rows = {
+        "a step of a base": (speeds[0].learned, forecast.to_learn(layers, 0)),
+        "evaluation": (speeds[0].evaluated, all_layers),
+    }
+    if speeds[deepest].features is not None:
+        frozen = forecast.forward(layers[:deepest])
+        rows["features of frozen layers"] = (speeds[deepest].features, frozen)
+    print(f"\n{'part':28}{'images/s':>12}{'operations':>14}{'of the ceiling':>16}")
+    for part, (rate, operations) in rows.items():
+        print(f"{part:28}{rate:12,.0f}{operations:14,}{rate * operations / product:16.2f}")
+    moved = bytes_of_entry(checked, device, flags.seconds)
+    print(f"{'images, from bytes to floats':28}{'':26}{moved / copy:16.2f} of the copy's bytes")
+
+
+if __name__ == "__main__":
+    main()
