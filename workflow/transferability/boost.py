@@ -5,7 +5,6 @@ The table of networks in, boost.csv out.
 
 import numpy as np
 import pandas as pd
-import statsmodels.formula.api as smf
 
 from transferability.effects import (
     BASE,
@@ -119,6 +118,9 @@ def _linear_model(
 
     The bases link halves on which only the one or only the other was fine-tuned.
     """
+    # Here, since it takes longer to import than a figure to draw, and few studies need it.
+    from statsmodels.formula import api as smf
+
     sides = {"AnB_plus": treated, "BnB_plus": control, "base": bases}
     rows = pd.concat([side.assign(treatment=name) for name, side in sides.items()])
     rows["half"] = rows[CELL].astype(str).agg(" ".join, axis=1)

@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 Correct = Callable[[pd.Series], np.ndarray]
 
@@ -97,6 +96,9 @@ def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, flo
     As if both networks had been validated on images of their own. They share them, and mostly err
     on the same ones, so this is wider than a paired interval over images.
     """
+    # Here, since few studies need it, and figures import this module too.
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     (first, of_first), (second, of_second) = zip(top1, images, strict=True)
     return confint_proportions_2indep(
         first * of_first,
