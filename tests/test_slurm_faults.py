@@ -29,6 +29,10 @@ def uninterrupted(finished, tmp_path_factory) -> Path:
     return project.network("baseA")
 
 
+def cancelled(project: Project, job: dict) -> None:
+    project.cluster.ask(f"scancel {job['JobId']}")
+
+
 def requeued(project: Project, job: dict) -> None:
     project.cluster.ask(f"scontrol requeue {job['JobId']}")
 
@@ -103,6 +107,7 @@ def writers(network: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "ends"),
     [
+        pytest.param(cancelled, ["interrupted", "finished"], id="scancel"),
         pytest.param(requeued, ["interrupted", "finished"], id="scontrol requeue"),
         pytest.param(
             out_of_time_twice, ["interrupted", "interrupted", "finished"], id="time limit, twice"
@@ -139,7 +144,7 @@ def test_a_training_goes_on_after_scancel_where_slurm_keeps_accounts(
         project.edit_profile("# slurm_account: project", "slurm_account: study")
         snakemake, job = started(project)
         assert job["Account"] == "study"
-        cluster.ask(f"scancel {job['JobId']}")
+        cancelled(project, job)
         output, _ = snakemake.communicate(timeout=200)
     assert snakemake.returncode == 0, output
     assert writers(project.network("baseA")) == ["interrupted", "finished"]
