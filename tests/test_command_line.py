@@ -131,6 +131,9 @@ def test_published_networks_can_stand_behind_a_study_s_effects(results, tmp_path
         f"--reference {tmp_path}/effects.csv --figure {tmp_path}/effects"
     )
     assert (tmp_path / "effects.svg").read_text() != (results / "figures/effects.svg").read_text()
+    of_2014 = "thin, pale: 2014"
+    assert of_2014 in (tmp_path / "effects.html").read_text(encoding="utf-8")
+    assert of_2014 not in (results / "figures/effects.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from selenium.webdriver import ActionChains
 
 from transferability.effects import estimate
 from transferability.figures import Options, interactive, used
+from transferability.figures.relative import LINES
 from transferability.figures.style import LOOKS
 
 
@@ -22,11 +23,35 @@ def spec(page: str) -> dict:
     return json.loads(found)
 
 
+# The effects on either side of each area, under its number in the paper.
+AREAS_BETWEEN = {
+    "2": ("base", "coadaptation"),
+    "3": ("coadaptation", "self_boost"),
+    "4": ("coadaptation", "transfer"),
+    "5": ("base", "boost"),
+}
+
+
+def page_without_scripts(page: str) -> str:
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+
+def datasets(page: str, column: str) -> list[pd.DataFrame]:
+    """The tables that a page draws and that have a column."""
+    found = [rows for rows in spec(page)["datasets"].values() if column in rows[0]]
+    return [pd.DataFrame(rows) for rows in found]
+
+
 def marks(page: str) -> pd.DataFrame:
     """The rows of the marks that a page draws."""
-    found = [rows for rows in spec(page)["datasets"].values() if "network" in rows[0]]
-    (rows,) = found
-    return pd.DataFrame(rows)
+    (rows,) = datasets(page, "network")
+    return rows
+
+
+def areas(page: str) -> pd.DataFrame:
+    """Both heights of each area that a page draws, at each n."""
+    found = [rows for rows in datasets(page, "lower") if "at" not in rows]
+    return pd.concat(found, ignore_index=True)
 
 
 @pytest.mark.parametrize("study", [study for study in STUDIES if study != "random alone"])
@@ -73,6 +98,59 @@ def test_a_mark_is_named_by_its_network_and_its_difference():
     assert {"A3B+ − baseB", "base2B − baseB"} <= set(differences)
 
 
+@pytest.mark.parametrize("study", ["one replicate", "dissimilar", "no selffer", "one n"])
+def test_areas_lie_between_the_means_of_two_effects(study):
+    _, effects = tables(study)
+    page = interactive.effects(effects)
+    drawn = areas(page)
+    pools = effects["target"].where(effects["split_kind"] != "random", "")
+    means = effects.assign(pool=pools, value=100 * effects["mean"])
+    drawable = 0
+    for number, (lower, upper) in AREAS_BETWEEN.items():
+        for (split_kind, pool), rows in means.groupby(["split_kind", "pool"]):
+            heights = rows.pivot(index="n", columns="effect", values="value").assign(base=0.0)
+            expected = heights.reindex(columns=[lower, upper]).dropna()
+            place = f"{split_kind} split" + (f", target {pool}" if pool else "")
+            own = drawn[(drawn["area"] == number) & (drawn["panel"] == place)]
+            assert list(own["n"]) == list(expected.index)
+            np.testing.assert_allclose(own[["lower", "upper"]].astype(float), expected)
+            drawable += len(own)
+        named = f" {number} " in page_without_scripts(page)
+        assert named == (number in set(drawn["area"]))
+    assert drawable == len(drawn) > 0
+
+
+def test_an_area_between_lines_that_average_other_things_is_marked():
+    _, effects = published_tables()
+    page = interactive.effects(effects)
+    numbers = set(areas(page).query("panel == 'random split'")["number"])
+    assert numbers == {"2", "3†", "4†", "5"}
+    assert "Areas marked † lie between such lines" in page
+    _, own = tables("eight replicates")
+    assert "†" not in page_without_scripts(interactive.effects(own))
+
+
+def test_the_published_lines_stand_behind_and_can_be_switched_off():
+    _, own = tables("dissimilar")
+    _, reference = published_tables()
+    page = interactive.effects(own, reference)
+    (drawn,) = datasets(page, "line")
+    assert set(drawn["against"]) == {"thin, pale: 2014"}
+    assert "thin, pale: 2014" in json.dumps(spec(page)["params"], ensure_ascii=False)
+    transfer = drawn[(drawn["treatment"] == "AnB") & (drawn["panel"] == "random split")]
+    rows = reference[
+        (reference["effect"] == "transfer")
+        & (reference["split_kind"] == "random")
+        & (reference["target_size"].astype(str) == "all")
+    ]
+    assert list(transfer["value"]) == pytest.approx(list(100 * rows.sort_values("n")["mean"]))
+    colours = set(drawn["colour"])
+    assert colours.isdisjoint(look.colour.lower() for look in LINES.values())
+    assert "published networks of 2014" in page
+    assert "cut off" not in page_without_scripts(page)
+    assert not datasets(interactive.effects(own), "line")
+
+
 def test_the_words_below_say_where_lines_differ_in_what_they_average():
     table, effects = published_tables()
     for page in (interactive.transfer(table), interactive.effects(effects)):
@@ -95,6 +173,13 @@ def test_a_page_takes_the_theme_and_the_words_of_the_study():
     assert "transplant </script>" in set(marks(page)["treatment"])
     assert "AnB" not in set(marks(page)["treatment"])
     assert "transplant </script>" not in page
+
+
+def test_other_words_for_a_treatment_do_not_change_the_names_of_networks():
+    with used(Options(labels={"AnB": "transferred"})):
+        found = marks(interactive.effects(tables("one replicate")[1]))
+    transferred = found[found["treatment"] == "transferred"]
+    assert list(transferred["network"]) == [f"A{n}B − baseB" for n in range(1, 8)]
 
 
 @pytest.fixture(scope="module", params=[1280, 390])
@@ -150,3 +235,65 @@ def test_another_panel_is_chosen_from_a_list(page):
     page.until(
         f"return document.querySelector('.mark-symbol.role-mark path').ariaLabel != {before!r}"
     )
+
+
+@pytest.fixture(scope="module")
+def effects_page(tmp_path_factory) -> Browser:
+    """The effects of a study before the published ones, on a phone."""
+    file = Path(tmp_path_factory.mktemp("page")) / "effects.html"
+    page = interactive.effects(tables("one replicate")[1], published_tables()[1])
+    file.write_text(page, encoding="utf-8")
+    with opened(390) as browser:
+        browser.open(file)
+        browser.all("svg .mark-symbol path")
+        yield browser
+        assert browser.errors() == []
+
+
+# What of an area or of a line has an extent.
+SEEN = """
+return [...document.querySelectorAll(arguments[0])].filter((path) => path.getBBox().width).length
+"""
+AREAS, LINES_DRAWN = ".mark-area path", ".mark-line path"
+
+
+def numbers(page: Browser) -> list[str]:
+    """The numbers of the areas, from left to right."""
+    return [text.text for text in page.all(".mark-text.role-mark text") if text.text]
+
+
+@pytest.mark.parametrize(
+    ("off", "left", "lines"),
+    [
+        ("AnB", ["2", "3", "5"], 6),
+        ("BnB", ["5"], 6),
+        ("AnB+", ["2", "3", "4"], 6),
+        ("base2B", ["2", "3", "4", "5"], 8),
+        ("thin, pale: 2014", ["2", "3", "4", "5"], 4),
+    ],
+)
+def test_areas_and_published_lines_are_there_while_their_lines_are(effects_page, off, left, lines):
+    assert numbers(effects_page) == ["2", "3", "4", "5"]
+    (label,) = [label for label in effects_page.all(".role-legend-label text") if label.text == off]
+    for expected, count in ((left, lines), (["2", "3", "4", "5"], 8)):
+        ActionChains(effects_page.driver).click(label).perform()
+        effects_page.until(f"{SEEN.strip()} == {len(expected)}", AREAS)
+        effects_page.until(f"{SEEN.strip()} == {count}", LINES_DRAWN)
+        assert numbers(effects_page) == expected
+
+
+def test_areas_are_not_in_the_way_of_a_pointer(effects_page):
+    at_last = {}
+    for mark in effects_page.all(".mark-symbol.role-mark path"):
+        told = dict(part.split(": ", 1) for part in mark.get_attribute("aria-label").split("; "))
+        if told["n"] == "7":
+            at_last[told["difference"]] = mark
+    assert at_last.keys() == {f"{name} − baseB" for name in ("A7B", "A7B+", "B7B", "B7B+")}
+    for name, mark in at_last.items():
+        ActionChains(effects_page.driver).move_to_element(mark).perform()
+        effects_page.until(
+            "return document.querySelector('#vg-tooltip-element.visible')"
+            "?.textContent.includes(arguments[0])",
+            f"{name}mean (points)",
+        )
+    assert effects_page.overflow() <= 0

@@ -17,7 +17,11 @@ DATA = ROOT / "workflow" / "resources" / "yosinski2014"
 TABLE_1 = {"1-7": (1.6, 1.4), "3-7": (1.8, 1.4), "5-7": (2.1, 1.7)}
 DIGESTS = {"networks.csv": "47367c1a096eaa79", "class_splits.csv": "532edabf7dc24764"}
 PUBLISHED_FILES = {
-    *(f"tables/{table}.csv" for table in ("networks", "differences", "effects", "boost")),
+    *(
+        f"tables/{table}.{suffix}"
+        for table in ("networks", "differences", "effects", "boost")
+        for suffix in ("csv", "html")
+    ),
     *(
         f"figures/{figure}.{suffix}"
         for figure in ("transfer", "effects", "boost", "dissimilar")
@@ -25,7 +29,6 @@ PUBLISHED_FILES = {
     ),
     "findings.html",
 }
-PUBLISHED_FILES |= {f"tables/{table}.html" for table in ("networks", "effects", "boost")}
 PUBLISHED_FILES |= {f"figures/{figure}.html" for figure in ("transfer", "effects")}
 
 

@@ -13,7 +13,7 @@ from project import ROOT, TINY, Project
 NOT_RESULTS = ["seconds", "images_per_second"]
 NETWORKS = "results/tiny/tables/networks.csv"
 FEW = {"layers": [3], "treatments": ["transfer", "selffer+"]}
-TABLES = ("networks", "effects", "boost")
+TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost", "dissimilar")
 # Figures that have a page to explore.
 PAGES = ("transfer", "effects")

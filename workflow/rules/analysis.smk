@@ -24,7 +24,7 @@ rule collect_networks:
         of_every_network("metrics.json"),
     output:
         table=table_file("networks"),
-        evaluations="<results>/tables/evaluations.csv",
+        evaluations=table_file("evaluations"),
     log:
         "<results>/logs/collect_networks.log",
     conda:
@@ -62,7 +62,7 @@ rule estimate_effects:
             of_every_network("predictions.npy") if INTERVALS_OVER_IMAGES else []
         ),
     output:
-        differences="<results>/tables/differences.csv",
+        differences=table_file("differences"),
         effects=table_file("effects"),
         boost=table_file("boost"),
     log:

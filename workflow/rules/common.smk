@@ -68,8 +68,7 @@ RESOLVED = study.resolved(STUDY, LAYER_COUNT)
 SPLITS = study.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
 NETWORKS = study.network_names(STUDY, LAYER_COUNT)
-OMITTED = study.omitted(STUDY, LAYER_COUNT)
-TRAINED = study.trained(STUDY, LAYER_COUNT)
+TRAINED, OMITTED = study.parted(STUDY, LAYER_COUNT)
 # Some effect has one replicate, whose interval comes from the single predictions.
 SPLIT_KINDS = [split.rstrip("0123456789") for split in SPLITS]
 INTERVALS_OVER_IMAGES = bool(OMITTED) or (

@@ -2,7 +2,7 @@
 # the main ones as pages to explore. And the tables themselves as pages.
 #   in:  results/<study>/tables/…  the bases' weights (filters only)
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
-#        results/<study>/tables/{networks,effects,boost}.html
+#        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
 
 FIGURES = [
     f"<results>/figures/{figure}.{suffix}"
@@ -12,7 +12,7 @@ FIGURES = [
     for suffix in FIGURE_SUFFIXES
 ]
 FIGURES += [f"<results>/figures/{figure}.html" for figure in ("transfer", "effects")]
-SHOWN_TABLES = ("networks", "effects", "boost")
+SHOWN_TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 TABLE_PAGES = [f"<results>/tables/{table}.html" for table in SHOWN_TABLES]
 
 

@@ -7,9 +7,11 @@ PUBLISHED = f"results/{study.PUBLISHED}"
 PUBLISHED_CATEGORY = "Published in 2014"
 # As seen from the folder of the run, so that a repository can move.
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / study.PUBLISHED)
+PUBLISHED_TABLES = ("networks", "differences", "effects", "boost")
 PUBLISHED_FILES = [
-    f"{PUBLISHED}/tables/{table}.csv"
-    for table in ("networks", "differences", "effects", "boost")
+    f"{PUBLISHED}/tables/{table}.{suffix}"
+    for table in PUBLISHED_TABLES
+    for suffix in ("csv", "html")
 ]
 PUBLISHED_FILES += [
     f"{PUBLISHED}/figures/{figure}.{suffix}"
@@ -19,7 +21,6 @@ PUBLISHED_FILES += [
 PUBLISHED_FILES += [
     f"{PUBLISHED}/figures/{figure}.html" for figure in ("transfer", "effects")
 ]
-PUBLISHED_FILES += [f"{PUBLISHED}/tables/{table}.html" for table in SHOWN_TABLES]
 PUBLISHED_FILES += [f"{PUBLISHED}/findings.html"]
 
 
@@ -64,7 +65,7 @@ use rule estimate_effects as estimate_published_effects with:
         # Predictions were not published.
         labels=[],
     output:
-        differences="<results>/tables/differences.csv",
+        differences=table_file("differences", PUBLISHED_CATEGORY),
         effects=table_file("effects", PUBLISHED_CATEGORY),
         boost=table_file("boost", PUBLISHED_CATEGORY),
     pathvars:
@@ -112,7 +113,9 @@ use rule plot_dissimilar as plot_published_dissimilar with:
 
 
 use rule show_tables as show_published_tables with:
+    input:
+        [f"<results>/tables/{table}.csv" for table in PUBLISHED_TABLES],
     output:
-        [table_page(table, PUBLISHED_CATEGORY) for table in SHOWN_TABLES],
+        [table_page(table, PUBLISHED_CATEGORY) for table in PUBLISHED_TABLES],
     pathvars:
         results=PUBLISHED,

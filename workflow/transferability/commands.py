@@ -209,7 +209,7 @@ def plot_effects(flags: argparse.Namespace) -> None:
     effects = read_table(flags.effects)
     reference = read_table(flags.reference) if flags.reference else None
     _save(flags, figures.effects, effects, reference)
-    _save_page(flags, interactive.effects, effects)
+    _save_page(flags, interactive.effects, effects, reference)
 
 
 def plot_boost(flags: argparse.Namespace) -> None:

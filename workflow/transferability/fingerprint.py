@@ -154,7 +154,7 @@ def _file(root: Path, module: str) -> Path:
 def _imports(tree: ast.Module, prefix: str, package: str) -> Iterator[str]:
     """What a syntax tree imports from below `prefix`, at its top or inside functions: modules, and
     names that may be modules."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom):
             module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             candidates = [f"{module}.{alias.name}" for alias in node.names] + [module]
@@ -167,8 +167,18 @@ def _imports(tree: ast.Module, prefix: str, package: str) -> Iterator[str]:
                 yield candidate.removeprefix(prefix)
 
 
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and all statements in it, also inside functions; expressions, which hold none, are
+    most of a tree, and are passed by."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.expr)]
+
+
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):
             continue

@@ -94,21 +94,25 @@ def replicates(study: dict) -> list[tuple[str, int]]:
     return list(itertools.product(split_names(study["splits"]), study["seeds"]))
 
 
-def omitted(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
-    """The (split, seed, name) of the networks that the study leaves out."""
-    if not study["omit"]:
-        return []
-    return [
-        network
-        for network in _all_networks(study, layer_count)
-        if any(_matches(where, *network) for where in study["omit"])
-    ]
+def parted(
+    study: dict, layer_count: int
+) -> tuple[list[tuple[str, int, str]], list[tuple[str, int, str]]]:
+    """The (split, seed, name) of the networks that the study trains, and of those it leaves out."""
+    kept, left_out = [], []
+    for network in _all_networks(study, layer_count):
+        is_left_out = any(_matches(where, *network) for where in study["omit"])
+        (left_out if is_left_out else kept).append(network)
+    return kept, left_out
 
 
 def trained(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
     """The (split, seed, name) of the networks that the study trains."""
-    left_out = set(omitted(study, layer_count))
-    return [network for network in _all_networks(study, layer_count) if network not in left_out]
+    return parted(study, layer_count)[0]
+
+
+def omitted(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
+    """The (split, seed, name) of the networks that the study leaves out."""
+    return parted(study, layer_count)[1]
 
 
 def resolved(study: dict, layer_count: int) -> dict:
@@ -118,14 +122,14 @@ def resolved(study: dict, layer_count: int) -> dict:
 
 
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
-    facts = {**_facts(name), "network": name, "split": split, "seed": seed}
+    facts = {**_facts(name), "split": split, "seed": seed}
     return all(facts[key] in _wanted(key, value) for key, value in where.items())
 
 
 @cache
 def _facts(name: str) -> dict:
     """What a network's name says of it. Few names stand for many networks."""
-    return asdict(parse_name(name))
+    return {**asdict(parse_name(name)), "network": name}
 
 
 def _wanted(key: str, value: object) -> list:
@@ -221,13 +225,13 @@ def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> Non
 def _check_omitted(study: dict, layer_count: int) -> None:
     for i, where in enumerate(study["omit"]):
         _check_match(study, f"omit[{i}]", where, layer_count)
-    left_out = set(omitted(study, layer_count))
-    kept = [network for network in _all_networks(study, layer_count) if network not in left_out]
+    kept, left_out = parted(study, layer_count)
     if not kept:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
+    lost = set(left_out)
     for split, seed, name in kept:
         base = parse_name(name).base
-        if (split, seed, base) in left_out:
+        if (split, seed, base) in lost:
             raise StudyError(
                 f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
                 f"keep {base}, or leave out what copies from it too"

@@ -6,6 +6,8 @@ import pandas as pd
 
 # More digits than this of a fraction are noise to a reader; the CSV file has them all.
 DIGITS = 4
+# A browser shows more rows than this, and sorts them, too slowly; nobody reads so many.
+MOST_ROWS = 2_000
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -26,7 +28,7 @@ th[aria-sort=descending] button::after {{ content: " ▼" }}
 </head>
 <body>
 <h1>{title}</h1>
-<p>Click on a column's name to sort by it.</p>
+<p>{words}</p>
 <div>{table}</div>
 <script>
 const [head, body] = [document.querySelector("thead tr"), document.querySelector("tbody")];
@@ -53,9 +55,20 @@ const compare = (a, b) => (a && b && a - b) || inOrder(a, b);
 
 
 def page(table: pd.DataFrame, title: str) -> str:
-    """The HTML page of a table: its rows in their order, and a button on each column to sort by."""
-    written = table.to_html(index=False, border=0, na_rep="", float_format=_number)
-    return PAGE.format(title=html.escape(title), table=written)
+    """The HTML page of a table: its rows in their order, and a button on each column to sort by.
+
+    Of a table with more than MOST_ROWS rows the page has the first ones, and says so; `title`, the
+    name of its file, says where all of them are.
+    """
+    shown = table.head(MOST_ROWS)
+    words = "Click on a column's name to sort by it."
+    if len(shown) < len(table):
+        words = (
+            f"These are the first {len(shown):,} of {len(table):,} rows; the whole is "
+            f"tables/{title}. Click on a column's name to sort these by it."
+        )
+    written = shown.to_html(index=False, border=0, na_rep="", float_format=_number)
+    return PAGE.format(title=html.escape(title), words=html.escape(words), table=written)
 
 
 def _number(value: float) -> str:

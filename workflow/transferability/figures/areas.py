@@ -1,5 +1,6 @@
 """The paper's effects as areas between the lines of a panel, with brackets and names."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,12 @@ def is_paired(rows: pd.DataFrame, area: Area) -> bool:
     at = edges(rows, area).index
     lines = rows[rows["effect"].isin([area.lower, area.upper]) & rows["n"].isin(at)]
     return all(are_even(of_layer) for _, of_layer in lines.groupby("n"))
+
+
+def number_words(areas: Iterable[Area]) -> str:
+    """A sentence that says what the numbers of these areas stand for."""
+    words = "; ".join(f"{area.number} {area.name} ({area.formula})" for area in sorted(areas))
+    return f"Numbers as in the paper: {words}." if words else ""
 
 
 def draw_areas(axes: Axes, rows: pd.DataFrame, stretch: float) -> dict[Area, float]:

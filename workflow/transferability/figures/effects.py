@@ -15,6 +15,7 @@ from transferability.figures.areas import (
     edges,
     is_paired,
     name_areas,
+    number_words,
 )
 from transferability.figures.panels import Panel, is_wide, panel_grid, panels_of
 from transferability.figures.reference import (
@@ -66,7 +67,7 @@ def effect_lines(panel: Panel) -> dict[str, pd.DataFrame]:
     return {label: own for label, own in rows.items() if len(own)}
 
 
-def _average_words(panels: list[Panel]) -> list[str]:
+def average_words(panels: list[Panel]) -> list[str]:
     """Sentences on what lines average, where they differ in it, and on areas between such lines."""
     uneven = [words for panel in panels if (words := uneven_words(panel, effect_lines(panel)))]
     if not uneven:
@@ -81,8 +82,8 @@ def _average_words(panels: list[Panel]) -> list[str]:
     return [*uneven, f"{areas} {apart}; effects.csv has those."]
 
 
-def _number_words(panels: list[Panel], grid: list[Axes]) -> str:
-    """A sentence on the areas that are numbered in small panels and named in no wide one."""
+def _numbered(panels: list[Panel], grid: list[Axes]) -> set[Area]:
+    """The areas that are numbered in small panels and named in no wide one."""
 
     def present(wide: bool) -> set[Area]:
         return {
@@ -92,9 +93,7 @@ def _number_words(panels: list[Panel], grid: list[Axes]) -> str:
             if is_wide(axes) == wide and len(edges(panel.rows, area))
         }
 
-    numbered = sorted(present(False) - present(True))
-    words = "; ".join(f"{area.number} {area.name} ({area.formula})" for area in numbered)
-    return f"Numbers as in the paper: {words}." if words else ""
+    return present(False) - present(True)
 
 
 def _legend(figure: Figure, panels: list[Panel], published: list[Panel]) -> None:
@@ -142,8 +141,8 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     note(
         figure,
         interval_words(table["interval"], "Bands and bars"),
-        _number_words(panels, grid),
-        *_average_words(panels),
+        number_words(_numbered(panels, grid)),
+        *average_words(panels),
         target_words(panels),
         published_words(panels, published, leave),
     )

@@ -16,7 +16,7 @@ WIDTHS = {"page": (7.0 * MM_PER_INCH, 8.0), "column": (88.0, 8.0), "slide": (300
 # What differs between themes: ink, paper, a faint fill, faint letters, and those of the line below.
 THEMES = {
     "light": ("#000000", "#ffffff", "#d9d9d9", "#6b6b6b", "#404040"),
-    "dark": ("#ffffff", "#16181d", "#3b3f48", "#a3a8b3", "#c9cdd6"),
+    "dark": ("#ffffff", "#16181d", "#2c3038", "#a3a8b3", "#c9cdd6"),
 }
 
 

@@ -55,9 +55,15 @@ def _style(look: Look) -> dict[str, object]:
     return {"color": look.colour, "linestyle": look.dashes, "linewidth": 1.0}
 
 
+def published_look() -> Look:
+    """How a legend shows the published lines."""
+    return _pale(LINES["transfer"], "")._replace(label="thin, pale: 2014", marker="")
+
+
 def published_sample() -> Line2D:
     """A legend's sample of the published lines."""
-    return Line2D([], [], **_style(_pale(LINES["transfer"], "")), label="thin, pale: 2014")
+    look = published_look()
+    return Line2D([], [], **_style(look), label=look.label)
 
 
 def draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel]) -> bool:

@@ -47,12 +47,18 @@ def draw_relative(axes: Axes, rows: pd.DataFrame, look: Look, label: str, band: 
     )
 
 
-def draw_noise(axes: Axes, rows: pd.DataFrame) -> None:
-    """B0B − baseB as a grey band about zero, since its other sign was as likely; base2B."""
+def noise_width(rows: pd.DataFrame) -> float | None:
+    """How far, in percentage points, B0B − baseB reaches to either side of zero, since its other
+    sign was as likely; None where there is none."""
     retraining = rows.loc[rows["effect"] == "retraining", ["mean", "low", "high"]]
-    if len(retraining):
-        # Without an interval the difference alone is left.
-        width = 100 * retraining.abs().max(axis=None)
+    # Without an interval the difference alone is left.
+    return 100 * retraining.abs().max(axis=None) if len(retraining) else None
+
+
+def draw_noise(axes: Axes, rows: pd.DataFrame) -> None:
+    """B0B − baseB as a grey band about zero; base2B."""
+    width = noise_width(rows)
+    if width is not None:
         axes.axhspan(-width, width, color=LIGHT, zorder=0, lw=0, label="training noise")
     axes.axhline(0, color=INK, lw=0.8, ls=":")
     axes.plot(0, 0, color=INK, marker="D", ls="none")

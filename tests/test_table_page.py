@@ -1,0 +1,36 @@
+"""Tables as pages: what a page holds of a table, and what it says of the rest."""
+
+import pandas as pd
+import pytest
+
+from transferability.table_page import MOST_ROWS, page
+
+
+def rows(text: str) -> int:
+    return text.partition("<tbody>")[2].count("<tr>")
+
+
+@pytest.mark.parametrize("count", [1, MOST_ROWS])
+def test_a_table_that_a_browser_can_show_is_there_whole(count):
+    text = page(pd.DataFrame({"n": range(count)}), "networks.csv")
+    assert rows(text) == count
+    assert "These are the first" not in text
+
+
+def test_of_a_longer_table_the_first_rows_are_there_and_the_page_says_where_the_rest_is():
+    text = page(pd.DataFrame({"n": range(MOST_ROWS + 1)}), "evaluations.csv")
+    assert rows(text) == MOST_ROWS
+    assert f"<td>{MOST_ROWS - 1}</td>" in text
+    assert (
+        f"These are the first {MOST_ROWS:,} of {MOST_ROWS + 1:,} rows; the whole is "
+        "tables/evaluations.csv." in text
+    )
+
+
+def test_an_empty_cell_and_many_digits_are_written_for_a_reader():
+    text = page(
+        pd.DataFrame({"network": ["A<B"], "top1": [0.123456], "low": [float("nan")]}), "x.csv"
+    )
+    assert "<td>0.1235</td>" in text
+    assert "<td></td>" in text
+    assert "A&lt;B" in text
