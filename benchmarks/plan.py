@@ -29,7 +29,8 @@ def main() -> None:
         folder = Path(temporary)
         for part in ("workflow", "profiles", "envs", "studies"):
             shutil.copytree(ROOT / part, folder / part)
-        shutil.copy2(ROOT / "Snakefile", folder)
+        for part in ("Snakefile", "CITATION.cff"):
+            shutil.copy2(ROOT / part, folder)
         clock, processor = [], []
         for _ in range(flags.repeats):
             before = _processor_seconds()
