@@ -1,0 +1,61 @@
+"""Whether a study's effects are the same where its networks are trained in fp32.
+
+    python benchmarks/agreement.py
+
+The study runs in two folders of its own: as it is, where bf16 is used if the processor or GPU is
+fast at it, and in fp32. Rounding alone makes another training of each network, as another seed
+does, so effects are compared by their intervals, which hold the noise of training only where there
+are several replicates.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+import yaml
+from soak import ROOT, copied, started, table
+
+from transferability import study_file
+
+PRECISIONS = ("auto", "fp32")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    flags = parser.parse_args()
+    checked = study_file.read(flags.study)
+    print(machine.described())
+    with tempfile.TemporaryDirectory() as temporary:
+        effects, networks = [], []
+        for precision in PRECISIONS:
+            folder = copied(Path(temporary, precision))
+            checked["recipe"]["precision"] = precision
+            study = folder / "study.yaml"
+            study.write_text(yaml.safe_dump(checked, sort_keys=False), encoding="utf-8")
+            start = time.perf_counter()
+            if started(folder, study).wait():
+                raise SystemExit((folder / "log").read_text(encoding="utf-8"))
+            networks.append(table(folder, checked["study"], "networks"))
+            effects.append(table(folder, checked["study"], "effects"))
+            used = ", ".join(sorted(set(networks[-1]["precision"])))
+            print(f"{precision} ({used}): {time.perf_counter() - start:.0f} s")
+    as_it_is, plain = effects
+    both = as_it_is["mean"].notna() & plain["mean"].notna()
+    as_it_is, plain = as_it_is[both], plain[both]
+    inside = plain["mean"].between(as_it_is["low"], as_it_is["high"])
+    meet = (as_it_is["low"] <= plain["high"]) & (plain["low"] <= as_it_is["high"])
+    apart = (plain["mean"] - as_it_is["mean"]).abs()
+    top1 = (networks[1]["top1"] - networks[0]["top1"]).abs()
+    print(
+        f"{len(both)} effects: the intervals of {meet.sum()} meet, and {inside.sum()} of those in"
+    )
+    print(f"fp32 lie within the interval of the study as it is; they are {apart.mean():.4f} apart")
+    print(f"in the mean, {apart.max():.4f} at most. Networks: top-1 {top1.mean():.4f} apart in the")
+    print(f"mean, {top1.max():.4f} at most")
+
+
+if __name__ == "__main__":
+    main()
