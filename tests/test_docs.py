@@ -1,0 +1,255 @@
+"""Everything in README.md and docs/ that can be run, runs, and what they point at is there.
+
+Commands are run as they are written, in a copy of the project whose default study is narrowed to
+some seconds; `uv run X` is run as X, by the Python and the programs of these tests.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import documents
+import made_photos
+import pytest
+import yaml
+from documents import PAGES, Piece
+from project import FOREIGN, ROOT, TINY, Project
+
+from transferability import study_file
+
+FIRST = "pip install uv && uv run snakemake --cores all"
+# The default study in little: its own file with these sections changed.
+LITTLE = {
+    **{key: TINY[key] for key in ("dataset", "architecture")},
+    "layers": [3],
+    "treatments": ["transfer+"],
+    "long_base": False,
+    "recipe": {"epochs": 1, "batch_size": 128},
+    "figures": {"formats": ["svg"]},
+}
+# What is added to commands that would take longer: -n for the plan alone, a short trial, or of the
+# study that a page makes up one network, trained for an epoch.
+SHORTENED = {
+    "uv run snakemake --cores all --config 'seeds=[0, 1, 2, 3, 4, 5]'": "-n",
+    "uv run snakemake --cores all --configfile studies/digits.yaml": "-n",
+    "uv run snakemake --cores all --directory elsewhere --configfile studies/digits.yaml": "-n",
+    "uv run snakemake --workflow-profile profiles/slurm": "-n",
+    "uv run python -m transferability plan config.yaml": "--seconds 0.1",
+    "uv run snakemake --cores all --configfile photos.yaml": (
+        "--config 'recipe={epochs: 1}' -- results/photos/networks/dissimilar/seed0/A3B/metrics.json"
+    ),
+    "uv run snakemake --cores all --configfile mine.yaml": (
+        "--config 'dataset={source: digits}' 'recipe={epochs: 1}'"
+        " -- results/mine/networks/random0/seed0/A2B/metrics.json"
+    ),
+}
+# Commands that are not run here, and the test that sees to each.
+ELSEWHERE = {
+    "pip install uv && uv run pytest": "test_docs.py::test_a_command_does_its_work",
+    "pip install -r requirements.lock": "test_house.py::test_requirements_lock_is_what_uv_exports",
+    "uv run snakemake --cores all --sdm conda": (
+        "test_house.py::test_environments_name_the_locked_versions"
+    ),
+    "uv run snakemake --cores all published": (
+        "test_published.py::test_published_makes_every_file_and_trains_nothing"
+    ),
+    "uv run snakemake -n --configfile studies/paper.yaml": (
+        "test_paper_study.py::test_without_the_images_it_plans_all_and_then_says_what_it_expects"
+    ),
+}
+# What trees name and the commands that are run here do not make.
+NOT_MADE = {"results/yosinski2014/"}
+# Commands that write nothing, so that two can run at once.
+LOOKS = re.compile(r" (-n|--dry-run|--help|layers|plan)\b")
+
+SCHEMA = yaml.safe_load(study_file.SCHEMA.read_text(encoding="utf-8"))
+SECTIONS = [SCHEMA, *SCHEMA["properties"].values(), *SCHEMA["$defs"].values()]
+BLOCKS = [block for page in PAGES for block in documents.blocks(page)]
+STUDIES = [block for block in BLOCKS if block.language == "yaml"]
+TREES = [block for block in BLOCKS if block.language == "text"]
+SCRIPTS = [block for block in BLOCKS if block.language == "python" and not block.file]
+INLINE = [piece for page in PAGES for piece in documents.inline(page)]
+COMMANDS = documents.commands(PAGES)
+OF_SLURM = [command for command in COMMANDS if command.text.startswith(("squeue ", "scontrol "))]
+RUN_HERE = [c for c in COMMANDS if c.text not in (FIRST, *ELSEWHERE) and c not in OF_SLURM]
+
+
+def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ) -> tuple[str, int]:
+    """A command that is typed in a folder, with what it says; its exit status."""
+    typed = command.removeprefix("pip install uv && ").replace("uv run ", "")
+    environment = {name: value for name, value in environment.items() if name not in FOREIGN}
+    programs = [str(Path(sys.executable).parent), environment["PATH"]]
+    done = subprocess.run(
+        ["bash", "-c", typed],
+        cwd=folder,
+        env={**environment, "PATH": os.pathsep.join(programs)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=240,
+    )
+    return f"{command}\n{done.stdout}", done.returncode
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """The folder of one who has read the pages: the project, the photos and files of their
+    examples, and what the first command has left."""
+    folder = Project.copied(tmp_path_factory.mktemp("desk") / "project").folder
+    for block in BLOCKS:
+        if block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+    photos = folder / "photos"
+    made_photos.tree(photos, [path.rstrip("/") for path in documented_paths("photos/")])
+    config = folder / "config.yaml"
+    default = yaml.safe_load(config.read_text(encoding="utf-8"))
+    config.write_text(yaml.safe_dump({**default, **LITTLE}), encoding="utf-8")
+    said, status = run(folder, FIRST)
+    assert status == 0, said
+    return folder
+
+
+def documented_paths(folder: str) -> list[str]:
+    """What the trees of the pages name below a folder."""
+    named = [path for block in TREES for path in documents.paths(block.text)]
+    return [path.removeprefix(folder) for path in named if re.match(f"{re.escape(folder)}.", path)]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_each_block_is_of_a_kind_that_is_tested(block):
+    assert block.language in ("sh", "yaml", "python", "csv", "text"), (
+        f"{block}: a block of {block.language or 'no language'}; test it here before it is there"
+    )
+    assert block.language != "csv" or block.file, f"{block}: no name of a file behind csv"
+
+
+@pytest.fixture(scope="module")
+def ended(desk) -> dict[Piece, tuple[str, int]]:
+    """What each command says and how it ends: those that only look two at a time, then the others
+    in the order of the pages, then the scripts."""
+    typed = {c: f"{c.text} {SHORTENED.get(c.text, '')}" for c in RUN_HERE}
+    for number, block in enumerate(STUDIES):
+        (desk / f"snippet{number}.yaml").write_text(block.text, encoding="utf-8")
+        typed[block] = f"uv run snakemake -n --configfile snippet{number}.yaml"
+    for number, block in enumerate(SCRIPTS):
+        (desk / f"example{number}.py").write_text(block.text, encoding="utf-8")
+        typed[block] = f"uv run python example{number}.py"
+    looks = [piece for piece in typed if LOOKS.search(typed[piece])]
+    with ThreadPoolExecutor(2) as threads:
+        found = dict(zip(looks, threads.map(lambda p: run(desk, typed[p]), looks), strict=True))
+    return found | {piece: run(desk, typed[piece]) for piece in typed if piece not in found}
+
+
+@pytest.mark.parametrize("piece", [*RUN_HERE, *SCRIPTS], ids=str)
+def test_a_command_does_its_work(ended, piece):
+    said, status = ended[piece]
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=str)
+def test_each_setting_makes_a_study_that_can_be_run(ended, study):
+    """What a snippet leaves out has the defaults, which are those of config.yaml."""
+    said, status = ended[study]
+    assert status == 0, said
+    assert re.search(r"^train_treatment +\d+$", said, re.MULTILINE), said
+
+
+def test_the_first_command_is_in_the_readme():
+    assert FIRST in {command.text for command in documents.commands(PAGES[:1])}
+
+
+@pytest.mark.parametrize("command", OF_SLURM, ids=str)
+def test_a_cluster_knows_its_commands(cluster, tmp_path, command):
+    said, status = run(tmp_path, command.text, cluster.environment)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("command", [*SHORTENED, *ELSEWHERE])
+def test_what_is_not_run_as_it_stands_is_in_a_page(command):
+    assert command in {piece.text for piece in COMMANDS}
+
+
+@pytest.mark.parametrize("test", ELSEWHERE.values())
+def test_the_tests_that_see_to_other_commands_are_there(test):
+    file, _, name = test.partition("::")
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_config_yaml_is_the_defaults_that_snippets_start_from():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert study_file.complete(config) == {**study_file.complete({}), "layers": list(range(8))}
+
+
+@pytest.mark.parametrize(
+    "piece", [piece for piece in INLINE if documents.SETTING.fullmatch(piece.text)], ids=str
+)
+def test_a_setting_in_a_sentence_is_one_of_the_study_or_of_the_cluster(piece):
+    ((key, value),) = yaml.safe_load(piece.text).items()
+    profile = (ROOT / "profiles" / "slurm" / "profile.yaml").read_text(encoding="utf-8")
+    in_blocks = any(piece.text in block.text for block in STUDIES)
+    assert in_blocks or f" {key}: " in profile or is_allowed(key, value)
+
+
+def is_allowed(key: str, value: object) -> bool:
+    """Whether a study may have this value at a key of that name, in whatever section."""
+    leaves = [s["properties"][key] for s in SECTIONS if key in s.get("properties", {})]
+    defined = {"$defs": SCHEMA["$defs"]}
+    return any(study_file.Validator({**defined, **leaf}).is_valid(value) for leaf in leaves)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [piece for piece in INLINE if re.fullmatch(r"(dataset|splits|recipe)\.\w+", piece.text)],
+    ids=str,
+)
+def test_a_key_in_a_sentence_is_one_of_the_study(piece):
+    key = piece.text.partition(".")[2]
+    assert any(key in section.get("properties", {}) for section in SECTIONS)
+
+
+@pytest.mark.parametrize("tree", TREES, ids=str)
+def test_what_a_tree_names_lies_there(desk, tree):
+    missing = [
+        path
+        for path in documents.paths(tree.text)
+        if path not in NOT_MADE and not any(desk.glob(path))
+    ]
+    assert not missing
+
+
+def test_the_tree_of_results_names_all_that_a_study_leaves(desk):
+    left = {path.name for path in (desk / "results" / "glyphs").iterdir()}
+    named = {path.split("/")[0] for path in documented_paths("results/*/")}
+    assert left == named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_lead_somewhere(page):
+    for line, pointer in documents.pointers(page):
+        file, _, anchor = pointer.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.is_file(), f"{page.name}:{line}: there is no {pointer}"
+        assert target.is_relative_to(ROOT), f"{page.name}:{line}: {pointer} is not of the project"
+        assert not anchor or anchor in documents.anchors(target), (
+            f"{page.name}:{line}: {file} has no heading {anchor}"
+        )
+
+
+def test_each_page_is_named_in_the_readme():
+    named = {(ROOT / pointer).resolve() for _, pointer in documents.pointers(PAGES[0])}
+    assert set(PAGES[1:]) <= named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_are_no_longer_than_those_of_the_code(page):
+    """But for tables, whose rows cannot be broken."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if len(line) > 100 and not line.startswith("|")]
