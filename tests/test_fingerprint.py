@@ -131,7 +131,10 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("study_file", set()),
         ("__main__", set()),
         ("commands", set()),
-        *((module, set()) for module in ("gpus", "interruption", "job", "writing")),
+        *(
+            (module, set())
+            for module in ("gpus", "interruption", "job", "writing", "provenance", "outcome")
+        ),
     ],
 )
 def test_a_module_counts_for_what_it_decides(changed, module, results):

@@ -21,7 +21,7 @@ RECIPE = {**TINY["recipe"], "epochs": 100, "evaluate_every": 7, "augment": ["cro
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
 NOT_RESULTS = (
     *("seconds", "images_per_second", "history_sha256"),
-    *("resumed_at_iterations", "job"),
+    *("resumed_at_iterations", "job", "provenance"),
 )
 
 

@@ -22,6 +22,11 @@ METRICS = {
     **{"classes": 5, "train_images": 667, "validation_images": 222, "seconds": 36.0},
     **{"device": "cpu", "precision": "bf16", "threads": 1, "identity": {"torch": "2.11.0"}},
 }
+COMMIT = "0123456789" * 4
+MADE_BY = {
+    **{"versions": {"python": "3.12.1"}, "processor": "Intel(R) Xeon(R) Processor"},
+    **{"commit": COMMIT, "changed_files": []},
+}
 JOB = {
     **{"host": "vm", "restarts": 0},
     **{"started": "2026-11-23T10:00:00+00:00", "ended": "2026-11-23T10:01:00+00:00"},
@@ -34,7 +39,7 @@ def written(folder: Path, changes: dict, estimated: pd.DataFrame | None = None, 
     checked = study.resolved(checked, layer_count=8)
     for split, seed, name in study.trained(checked, layer_count=8):
         network = NetworkFolder(folder / "networks" / split / f"seed{seed}" / name)
-        network.write_metrics({**METRICS, "job": JOB, **metrics})
+        network.write_metrics({**METRICS, "job": JOB, "provenance": MADE_BY, **metrics})
     estimated = one_replicate() if estimated is None else estimated
     return methods.text(checked, folder, estimated, pd.DataFrame({"estimator": []}), CITATION)
 
@@ -212,6 +217,46 @@ def test_machines_and_interruptions(tmp_path):
     assert "2 networks on a GPU of type NVIDIA H200 in bf16" in text
     assert "from 2026-11-23 to 2026-11-24, on one machine, in 20.0 hours of training" in text
     assert "2 trainings were interrupted and went on" in text
+    check_form(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, f"Its code was of commit {COMMIT}."),
+        (
+            {"commit": None, "changed_files": None},
+            "Its code was of a commit that was not recorded.",
+        ),
+        (
+            {"changed_files": ["config.yaml", "Snakefile"]},
+            f"Its code was of commit {COMMIT}, with changes to config.yaml and Snakefile that had "
+            "not been committed.",
+        ),
+        ({"changed_files": list("abcd")}, ", with changes to 4 files that had not been committed."),
+    ],
+)
+def test_the_code_and_the_processor_are_told(tmp_path, changes, told):
+    text = written(tmp_path, {}, provenance={**MADE_BY, **changes})
+    assert told in text
+    assert "on a CPU of type Intel Xeon Processor with one thread in bf16" in text
+    assert "The networks were trained with Python 3.12.1 and PyTorch 2.11.0." in text
+    check_form(text)
+
+
+def test_networks_of_several_commits_are_counted(tmp_path):
+    checked = study.resolved(study_file.complete({**DIGITS, "layers": [0]}), layer_count=8)
+    written(tmp_path, {"layers": [0]})
+    base = NetworkFolder(tmp_path / "networks" / "random0" / "seed0" / "baseB")
+    made_by = {**MADE_BY, "commit": "f" * 40, "changed_files": ["config.yaml"]}
+    base.write_metrics({**METRICS, "job": JOB, "provenance": made_by})
+    text = methods.text(
+        checked, tmp_path, one_replicate(), pd.DataFrame({"estimator": []}), CITATION
+    )
+    assert (
+        f"Its code was of commit {'f' * 40}, with changes to config.yaml that had not been "
+        f"committed, for one network and of commit {COMMIT} for 2 networks."
+    ) in text
     check_form(text)
 
 

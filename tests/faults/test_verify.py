@@ -19,6 +19,9 @@ NETWORKS = {"baseA", "baseB", "base2B", "B0B"} | {
 NETWORKS |= {"R3B", "R7B"}
 
 
+STATUS = ["python", "-m", "transferability", "status", "results/tiny"]
+
+
 def verified(project: Project, capsys, caplog) -> tuple[int, dict[str, str], str]:
     """The exit status, the last column of the table by the first, and what was said at the end."""
     caplog.clear()
@@ -105,6 +108,54 @@ def other_predictions(path: Path) -> None:
             "metrics.json",
             edited(lambda m: m["identity"].update(base_sha256="0")),
             "baseA/weights.safetensors: not the weights that the network was copied from",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m.pop("provenance")),
+            "metrics.json: it does not say by which command, versions and commit it was made",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["provenance"]["command"].__setitem__(5, "A7B")),
+            "metrics.json: its command line trains a network of another network, n",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["provenance"].update(command=["python", "-m", "x", "train"])),
+            "metrics.json: its command line cannot be read (",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["provenance"]["command"].__setitem__(3, "--help")),
+            "metrics.json: its command line cannot be read (",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["provenance"].update(command=STATUS)),
+            "metrics.json: its command line is not that of a training",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["provenance"]["versions"].update(torch="1.0")),
+            "metrics.json: its versions of torch are 1.0 and ",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m["provenance"].update(commit="--output=x")),
+            "metrics.json: its commit, '--output=x', is none",
+        ),
+        (
+            "A3B",
+            "metrics.json",
+            edited(lambda m: m.update(provenance=[])),
+            "metrics.json: what it says of itself is damaged",
         ),
         (
             "A3B",

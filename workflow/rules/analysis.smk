@@ -6,11 +6,10 @@
 #   2. estimate_effects pairs the networks and estimates effects with intervals
 #   3. write_findings says what the effects say, in sentences
 
-TABLES = [
-    f"<results>/tables/{table}.csv"
-    for table in ("networks", "differences", "effects", "boost")
-]
-FINDINGS = "<results>/findings.html"
+TABLES = [f"<results>/{file}" for file in outcome.table_files()]
+FINDINGS = f"<results>/{outcome.FINDINGS}"
+# None where every effect has replicates enough for an interval over them.
+LABELS = outcome.labels(RESOLVED)
 
 
 localrules:
@@ -55,12 +54,8 @@ rule collect_networks:
 rule estimate_effects:
     input:
         table="<results>/tables/networks.csv",
-        labels=(
-            ancient("<store>/validation.labels.npy") if INTERVALS_OVER_IMAGES else []
-        ),
-        predictions=(
-            of_every_network("predictions.npy") if INTERVALS_OVER_IMAGES else []
-        ),
+        labels=ancient(LABELS) if LABELS else [],
+        predictions=of_every_network("predictions.npy") if LABELS else [],
     output:
         differences=table_file("differences"),
         effects=table_file("effects"),

@@ -26,6 +26,7 @@ from transferability import (
     fingerprint,
     images,
     networks,
+    outcome,
     run_time,
     runs,
     slurm_refusals,
@@ -55,7 +56,7 @@ except study.StudyError as error:
 # For the report, which shows it.
 config.update(STUDY)
 
-STORE = f"images/{images.store_name(STUDY['dataset'])}"
+STORE = outcome.store(STUDY)
 STORE_ARRAYS = [
     f"{STORE}/{part}.{kind}.npy"
     for part in ("train", "validation")
@@ -69,23 +70,7 @@ SPLITS = study.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
 NETWORKS = study.network_names(STUDY, LAYER_COUNT)
 TRAINED, OMITTED = study.parted(STUDY, LAYER_COUNT)
-# Some effect has one replicate, whose interval comes from the single predictions.
-SPLIT_KINDS = [split.rstrip("0123456789") for split in SPLITS]
-INTERVALS_OVER_IMAGES = bool(OMITTED) or (
-    len(SEEDS) == 1 and any(SPLIT_KINDS.count(kind) == 1 for kind in SPLIT_KINDS)
-)
-# Figure 3 of the paper is about these two.
-HAS_DISSIMILAR_FIGURE = (
-    not {"dissimilar", "natman"}.isdisjoint(SPLITS) or "random" in STUDY["treatments"]
-)
-# What stands faintly behind the effects.
-REFERENCE = (
-    f"results/{STUDY['reference']}/tables/effects.csv"
-    if STUDY["reference"] != "none"
-    else []
-)
-# SVG is what the report shows.
-FIGURE_SUFFIXES = sorted({"svg", *STUDY["figures"]["formats"]})
+FIGURE_SUFFIXES = outcome.figure_formats(RESOLVED)
 TRAINING_CODE = fingerprint.of_training(
     STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )

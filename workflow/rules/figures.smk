@@ -4,16 +4,8 @@
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
 #        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
 
-FIGURES = [
-    f"<results>/figures/{figure}.{suffix}"
-    for figure in ("transfer", "effects", "boost", "filters", "learning_curves", "cost")
-    + (("dissimilar",) if HAS_DISSIMILAR_FIGURE else ())
-    + (("data_size",) if len(STUDY["target_sizes"]) > 1 else ())
-    for suffix in FIGURE_SUFFIXES
-]
-FIGURES += [f"<results>/figures/{figure}.html" for figure in ("transfer", "effects")]
-SHOWN_TABLES = ("networks", "evaluations", "differences", "effects", "boost")
-TABLE_PAGES = [f"<results>/tables/{table}.html" for table in SHOWN_TABLES]
+FIGURES = [f"<results>/{file}" for file in outcome.figure_files(RESOLVED)]
+TABLE_PAGES = [f"<results>/{file}" for file in outcome.page_files()]
 
 
 localrules:
@@ -53,7 +45,7 @@ rule plot_transfer:
 rule plot_effects:
     input:
         effects="<results>/tables/effects.csv",
-        reference=REFERENCE,
+        reference=outcome.reference(RESOLVED) or [],
     output:
         **figure_files("effects"),
         page=figure_page("effects"),
@@ -141,12 +133,9 @@ rule plot_data_size:
 
 rule plot_filters:
     input:
-        # Those of the first replicate.
         weights=[
             f"<results>/networks/{split}/seed{seed}/{network}/weights.safetensors"
-            for split, seed, network in TRAINED
-            if networks.parse_name(network).kind == "base"
-            and (split, seed) == TRAINED[0][:2]
+            for split, seed, network in outcome.drawn_bases(TRAINED)
         ],
     output:
         **figure_files("filters"),
@@ -212,9 +201,9 @@ rule plot_cost:
 
 rule show_tables:
     input:
-        [f"<results>/tables/{table}.csv" for table in SHOWN_TABLES],
+        [f"<results>/tables/{table}.csv" for table in outcome.TABLES],
     output:
-        [table_page(table) for table in SHOWN_TABLES],
+        [table_page(table) for table in outcome.TABLES],
     log:
         "<results>/logs/show_tables.log",
     conda:

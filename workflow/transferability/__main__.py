@@ -164,7 +164,29 @@ def parser() -> argparse.ArgumentParser:
         "network", **path("its folder, results/<study>/networks/<split>/seed<seed>/<network>")
     )
     command(commands.forget_finished, results=path("folder of the study, results/<study>"))
-    command(by_hand.verify).add_argument("results", **path("folder of the study, results/<study>"))
+    of_study = path("folder of the study, results/<study>, or its archive")
+    command(by_hand.verify).add_argument("results", **of_study)
+    archive = command(
+        by_hand.archive,
+        to=path("the file to write, .zip"),
+        license={
+            "default": None,
+            "required": False,
+            "help": "what others may do with the results: a name of spdx.org/licenses, such as "
+            "CC-BY-4.0, or a web address",
+        },
+        author={
+            "action": "append",
+            "default": [],
+            "required": False,
+            "help": "who made the study; may be given again",
+        },
+    )
+    archive.add_argument("results", **path("folder of the study, results/<study>"))
+    archive.add_argument(
+        "--without-weights", action="store_true", help="leave out the weights that were kept"
+    )
+    command(by_hand.figures, to=path("the folder to write")).add_argument("results", **of_study)
     command(
         commands.collect_networks,
         study={"help": "name of the study"},
@@ -258,7 +280,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     # Other libraries tell of every letter that they draw.
     logging.getLogger("transferability").setLevel(logging.INFO)
-    flags = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    flags = parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
         flags.run(flags)
     except interruption.Interrupted as error:

@@ -5,6 +5,7 @@ As in `commands`, each imports what it needs itself.
 
 import argparse
 import json
+import os
 
 
 def layers(flags: argparse.Namespace) -> None:
@@ -49,17 +50,48 @@ def status(flags: argparse.Namespace) -> None:
 
 
 def verify(flags: argparse.Namespace) -> None:
-    """Check every network of a study against its recipe, its checksums and its provenance."""
+    """Check every network of a study, or of its archive, against its recipe, its checksums and its
+    provenance."""
     from transferability import verify
+    from transferability.archive import unpacking
 
-    verdicts = verify.verify(flags.results)
-    print(verify.table(verdicts))
+    with unpacking.opened(flags.results) as results:
+        verdicts = verify.verify(results)
+        told, is_archive = verify.table(verdicts), verify.is_archive(results)
+    # What was unpacked is gone by now.
+    print(told if results == flags.results else told.replace(f"{results.parent}{os.sep}", ""))
     faults = [fault for verdict in verdicts for fault in verdict.faults]
+    again = "delete the folder of the network or the image store that has one, and run the study"
+    if is_archive:
+        again = "get the archive"
     if faults:
         raise ValueError(
-            f"{flags.results}: {len(faults)} faults, each named above with its file; delete the "
-            "folder of the network or the image store that has one, and run the study again"
+            f"{flags.results}: {len(faults)} faults, each named above with its file; {again} again"
         )
+
+
+def archive(flags: argparse.Namespace) -> None:
+    """Write a study's results as one file to give away."""
+    import yaml
+
+    from transferability import provenance
+    from transferability.archive import crate, packing
+
+    citation = yaml.safe_load((provenance.PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
+    about = crate.About(flags.author, flags.license)
+    names = packing.pack(flags.results, flags.to, citation, not flags.without_weights, about)
+    size = flags.to.stat().st_size
+    print(f"written: {flags.to}, {len(names):,} files and their manifest, {size:,} bytes")
+
+
+def figures(flags: argparse.Namespace) -> None:
+    """Make the tables, the findings and the figures of a study, or of its archive, from its
+    networks alone."""
+    from transferability import redraw
+    from transferability.archive import unpacking
+
+    with unpacking.opened(flags.results) as results:
+        redraw.redraw(results, flags.to)
 
 
 def export(flags: argparse.Namespace) -> None:

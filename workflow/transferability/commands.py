@@ -75,7 +75,7 @@ def train(flags: argparse.Namespace) -> None:
     """Train one network."""
     # torch then asks for large pages; for small ones, the system takes a tenth of a step's time.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    from transferability import fingerprint, interruption, job, writing
+    from transferability import fingerprint, interruption, job, provenance, writing
     from transferability.network_folder import NetworkFolder
     from transferability.task import Task
 
@@ -83,6 +83,8 @@ def train(flags: argparse.Namespace) -> None:
     task = Task.of(flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe)
     folder = NetworkFolder.of(flags.outputs)
     code = fingerprint.of_training(flags.architecture["name"], flags.architecture.get("build"))
+    # Now, since the working tree may change while the network is trained.
+    made_by = provenance.described(flags.arguments)
     work = _work(dataclasses.asdict(task), code)
     with (
         interruption.noticed(),
@@ -111,6 +113,7 @@ def train(flags: argparse.Namespace) -> None:
                 keep_weights=folder.weights in flags.outputs,
             )
         # What was found finished tells of the job that finished it.
+        metrics.setdefault("provenance", made_by)
         metrics.setdefault(
             "job",
             job.described(started, metrics["device"], writer.restarts, writer.seconds_lost),

@@ -75,20 +75,21 @@ def read(path: Path | str) -> dict:
 
 
 def resolved(path: Path | str) -> dict:
-    """The study that a run left beside its results: complete, its layers written out, and not
-    checked again, which may take the architecture's own code.
+    """The study that a run left beside its results: complete, its layers written out. Whether its
+    architecture can be so is not checked again, which may take the architecture's own code.
 
     Raises StudyError if there is none.
     """
     try:
         left = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        _check_form(left)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
         raise StudyError(
             f"{path}: cannot be read ({error}); it lies in the folder of each study, "
             "results/<study>, where snakemake writes it when it starts"
         ) from error
     missing = _schema()["properties"].keys() - (left if isinstance(left, dict) else {})
-    if missing or not isinstance(left["layers"], list):
+    if missing or not isinstance(left["layers"], list) or not Validator(_schema()).is_valid(left):
         raise StudyError(f"{path}: is no complete study; delete it, and snakemake writes it again")
     return left
 

@@ -1,21 +1,25 @@
 """Whether a study's results are still what its trainings wrote, and fit each other.
 
 A network's metrics.json says by which recipe and code, from which images, split and base it was
-made, and holds the checksums of its files. All of this is compared with what lies there.
+made, and holds the checksums of its files. All of this is compared with what lies there; and the
+files of an archive with its manifest.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from transferability import checkpoint, files, networks, study
-from transferability.images.store import MANIFEST, Store, StoreError, open_store
+from transferability import checkpoint, files, networks, provenance, study
+from transferability.archive import manifest
+from transferability.images.store import MANIFEST, open_store
 from transferability.network_folder import NetworkFolder
+from transferability.outcome import LABELS
 from transferability.task import Task
 
-PROVENANCE = (
+IDENTITY = (
     "images_sha256",
     "split_sha256",
     "base_sha256",
@@ -28,8 +32,8 @@ PROVENANCE = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one network or image store: what was looked at, and what is wrong, each
-    fault with the name of its file; `unchecked` says why nothing was looked at."""
+    """What was found of one network, image store or archive: what was looked at, and what is wrong,
+    each fault with the name of its file; `unchecked` says why nothing was looked at."""
 
     name: str
     checked: list[str]
@@ -39,33 +43,37 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claims:
-    """What a network says of itself, and the image store it was trained on, if that is there."""
+    """What a network says of itself, and the labels of the validation images of its image store
+    (int32 N), if they are there."""
 
     results: Path
     folder: NetworkFolder
     metrics: dict
-    store: Store | None
+    labels: np.ndarray | None
 
     @property
     def identity(self) -> dict:
         return self.metrics.get("identity", {})
 
 
-def verify(results: Path) -> list[Verdict]:
+def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     """A verdict on each image store that networks of results/<study> were trained on, looked for in
     `images`, beside `results`; then one on each network.
 
-    Raises ValueError if no network lies there.
+    Of an archive's folder, first one on its files. Of its image store, which has no images there,
+    and of any other where `whole_images` is false, the labels are read alone. Raises ValueError if
+    no network lies there.
     """
     folders = [NetworkFolder(path) for path in sorted(results.glob("networks/*/seed*/*/"))]
     if not folders:
         raise ValueError(f"{results}: no networks lie there; expected a folder results/<study>")
-    manifests = {
-        files.sha256(manifest): manifest
-        for manifest in results.resolve().parents[1].glob(f"images/*/{MANIFEST}")
-    }
+    run, on_archive = results.resolve().parent.parent, []
+    if is_archive(results):
+        run, whole_images = results, False
+        on_archive = [Verdict("archive", ["every byte"], manifest.faults(results))]
+    stores = {files.sha256(file): file.parent for file in run.glob(f"images/*/{MANIFEST}")}
     on_stores: dict[str, Verdict] = {}
-    stores: dict[str, Store] = {}
+    labels: dict[str, np.ndarray] = {}
     on_networks = []
     for folder in folders:
         name = folder.path.relative_to(results / "networks").as_posix()
@@ -79,9 +87,14 @@ def verify(results: Path) -> list[Verdict]:
             continue
         digest = str(metrics.get("identity", {}).get("images_sha256", ""))
         if digest and digest not in on_stores:
-            on_stores[digest] = _of_store(digest, manifests, stores)
-        on_networks.append(_of_network(name, Claims(results, folder, metrics, stores.get(digest))))
-    return [*on_stores.values(), *on_networks]
+            on_stores[digest] = _of_store(digest, stores, labels, whole_images)
+        on_networks.append(_of_network(name, Claims(results, folder, metrics, labels.get(digest))))
+    return [*on_archive, *on_stores.values(), *on_networks]
+
+
+def is_archive(results: Path) -> bool:
+    """Whether a folder is that of an archive."""
+    return (results / manifest.METADATA).exists()
 
 
 def table(verdicts: list[Verdict]) -> str:
@@ -94,17 +107,31 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
 
 
-def _of_store(digest: str, manifests: dict[str, Path], stores: dict[str, Store]) -> Verdict:
-    """On the store of that manifest, which joins `stores` if it can be opened."""
-    if digest not in manifests:
+def _of_store(
+    digest: str, stores: dict[str, Path], labels: dict[str, np.ndarray], whole: bool
+) -> Verdict:
+    """On the store of that manifest, whose validation labels join `labels` if they can be read."""
+    if digest not in stores:
         return Verdict(f"images {digest:.8}", [], [], "not there, so not compared")
-    folder = manifests[digest].parent
+    folder, faults = stores[digest], []
     try:
-        stores[digest] = open_store(folder)
-        stores[digest].verify()
-    except StoreError as error:
-        return Verdict(f"images/{folder.name}", ["every byte"], [str(error)])
-    return Verdict(f"images/{folder.name}", ["every byte"], [])
+        if whole:
+            store = open_store(folder)
+            labels[digest] = store.validation_labels
+            store.verify()
+        else:
+            labels[digest] = _labels(folder)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        faults.append(str(error))
+    return Verdict(f"images/{folder.name}", ["every byte" if whole else "labels"], faults)
+
+
+def _labels(folder: Path) -> np.ndarray:
+    """The validation labels of an image store that need not hold more."""
+    expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"][LABELS]
+    if files.sha256(folder / LABELS) != expected["sha256"]:
+        raise ValueError(f"{folder / LABELS}: its checksum does not fit; it is not the store's")
+    return np.load(folder / LABELS, allow_pickle=False)
 
 
 def _of_network(name: str, claims: Claims) -> Verdict:
@@ -116,7 +143,9 @@ def _of_network(name: str, claims: Claims) -> Verdict:
         "weights": _weight_faults,
         "base": _base_faults,
     }
-    if claims.metrics.get("weights_sha256") is None:
+    # An archive may lack weights; those that it lists and lacks are a fault of its own.
+    left_out = is_archive(claims.results) and not claims.folder.weights.exists()
+    if left_out or claims.metrics.get("weights_sha256") is None:
         del checks["weights"]
     if claims.identity.get("base") is None:
         del checks["base"]
@@ -152,12 +181,14 @@ def _recipe_faults(claims: Claims) -> Iterator[str]:
 
 
 def _provenance_faults(claims: Claims) -> Iterator[str]:
-    lacking = [key for key in PROVENANCE if key not in claims.identity]
+    lacking = [key for key in IDENTITY if key not in claims.identity]
     if lacking:
         yield f"{claims.folder.metrics}: it does not say its {', '.join(lacking)}"
     split = claims.results / "splits" / f"{claims.identity['split']}.csv"
     if files.sha256(split) != claims.identity["split_sha256"]:
         yield f"{split}: not the split that the network was trained on"
+    for fault in provenance.faults(claims.metrics.get("provenance"), claims.identity):
+        yield f"{claims.folder.metrics}: {fault}"
 
 
 def _history_faults(claims: Claims) -> Iterator[str]:
@@ -181,11 +212,10 @@ def _prediction_faults(claims: Claims) -> Iterator[str]:
         yield f"{path}: {predictions.dtype} {predictions.shape}, not int32 of one dimension"
     elif asked.sum() != claims.metrics["validation_images"]:
         yield f"{path}: {asked.sum()} predictions, not {claims.metrics['validation_images']}"
-    elif claims.store is not None:
-        labels = claims.store.validation_labels
-        if len(predictions) != len(labels):
-            yield f"{path}: {len(predictions)} rows for {len(labels)} validation images"
-        elif (predictions == labels)[asked].sum() / asked.sum() != claims.metrics["top1"]:
+    elif claims.labels is not None:
+        if len(predictions) != len(claims.labels):
+            yield f"{path}: {len(predictions)} rows for {len(claims.labels)} validation images"
+        elif (predictions == claims.labels)[asked].sum() / asked.sum() != claims.metrics["top1"]:
             yield f"{path}: other predictions than those that {claims.folder.metrics} counts"
 
 

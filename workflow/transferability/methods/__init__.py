@@ -51,7 +51,7 @@ def _metrics(checked: dict, results: Path) -> dict[tuple[str, int, str], dict]:
         path = NetworkFolder(network_path(results / "networks", split, seed, name)).metrics
         try:
             found[split, seed, name] = json.loads(path.read_text(encoding="utf-8"))
-            missing = {"job", "identity", "classes"} - found[split, seed, name].keys()
+            missing = {"job", "identity", "classes", "provenance"} - found[split, seed, name].keys()
             if missing:
                 raise ValueError(f"without {', '.join(sorted(missing))}")
         except (OSError, ValueError) as error:

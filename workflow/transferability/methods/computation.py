@@ -1,12 +1,15 @@
 """On which machines the networks were trained, for how long, with which software; what to cite."""
 
 import platform
+import re
 from collections import Counter
+from collections.abc import Sequence
 from importlib import metadata
 
 from transferability.findings.wording import listed
 from transferability.methods.sources import Sources, several
 
+FILES_NAMED = 3
 ANALYSIS = ("numpy", "pandas", "scipy", "statsmodels", "seaborn", "matplotlib")
 
 
@@ -47,7 +50,9 @@ def _hardware(sources: Sources) -> str:
 def _machine(metrics: dict) -> str:
     device = metrics["device"]
     if device == "cpu":
-        device = f"a CPU with {several(metrics['threads'], 'thread')}"
+        # As one says it.
+        model = re.sub(r"\((R|TM)\)", "", metrics["provenance"]["processor"], flags=re.IGNORECASE)
+        device = f"a CPU of type {model} with {several(metrics['threads'], 'thread')}"
     return f"{device.replace('cuda ', 'a GPU of type ', 1)} in {metrics['precision']}"
 
 
@@ -57,12 +62,34 @@ def _duration(seconds: float) -> str:
 
 def _software(sources: Sources) -> str:
     torch = sorted({metrics["identity"]["torch"] for metrics in sources.metrics.values()})
+    made_by = [metrics["provenance"] for metrics in sources.metrics.values()]
+    python = sorted({provenance["versions"]["python"] for provenance in made_by})
     analysis = listed(f"{name} {metadata.version(name)}" for name in ANALYSIS)
     return (
-        f"The networks were trained with PyTorch {listed(torch)}. Tables and figures were made "
+        f"The networks were trained with Python {listed(python)} and PyTorch {listed(torch)}. "
+        "Tables and figures were made "
         f"with Python {platform.python_version()}, {analysis}. The workflow was transferability "
-        f"{sources.citation['version']}, run by Snakemake{_version_of_snakemake()}."
+        f"{sources.citation['version']}, run by Snakemake{_version_of_snakemake()}. "
+        f"{_commits(made_by)}"
     )
+
+
+def _commits(made_by: list[dict]) -> str:
+    """Which state of the code trained the networks."""
+    states = Counter((one["commit"], tuple(one["changed_files"] or ())) for one in made_by)
+    said = []
+    for (commit, changed), count in states.items():
+        state = f"of commit {commit}" if commit else "of a commit that was not recorded"
+        if changed:
+            state += f", with changes to {_files(changed)} that had not been committed"
+        if len(states) > 1:
+            state += f"{',' if changed else ''} for {several(count, 'network')}"
+        said.append(state)
+    return f"Its code was {listed(said)}."
+
+
+def _files(names: Sequence[str]) -> str:
+    return listed(names) if len(names) <= FILES_NAMED else several(len(names), "file")
 
 
 def _version_of_snakemake() -> str:

@@ -1,0 +1,285 @@
+"""A study's results as one file: what it holds, that it verifies elsewhere, and what it says of
+itself."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+from project import ROOT, Project
+from rocrate.rocrate import ROCrate
+
+from transferability.__main__ import main
+
+METADATA = "ro-crate-metadata.json"
+NOT_RESULTS = ("writers/", "finished/", "resume")
+
+
+@pytest.fixture(scope="module")
+def archive(finished, tmp_path_factory) -> Path:
+    """The archive of the tiny study. For reading only."""
+    file = tmp_path_factory.mktemp("archive") / "tiny.zip"
+    about = ["--author", "Jane Doe", "--author", "Ann Other", "--license", "CC-BY-4.0"]
+    assert main(["archive", str(finished.results), "--to", str(file), *about]) == 0
+    return file
+
+
+@pytest.fixture
+def unpacked(archive, tmp_path) -> Path:
+    """The folder of the study, unpacked by whoever got the archive."""
+    shutil.unpack_archive(archive, tmp_path / "elsewhere")
+    return tmp_path / "elsewhere" / "tiny"
+
+
+def names(archive: Path) -> list[str]:
+    with zipfile.ZipFile(archive) as opened:
+        return opened.namelist()
+
+
+def verified(path: Path, capsys, caplog) -> tuple[int, dict[str, str], str]:
+    """The exit status, the last column of the table by the first, and what was said at the end."""
+    caplog.clear()
+    capsys.readouterr()
+    status = main(["verify", str(path)])
+    first, *lines = capsys.readouterr().out.splitlines() or [""]
+    verdict = first.find("verdict")
+    return status, {line.split()[0]: line[verdict:] for line in lines}, caplog.text
+
+
+def test_it_holds_the_results_and_no_images(archive, finished):
+    held = {name.removeprefix("tiny/") for name in names(archive)}
+    there = [file for file in finished.results.rglob("*") if file.is_file()]
+    of_study = {file.relative_to(finished.results).as_posix() for file in there}
+    of_study = {name for name in of_study if not any(word in name for word in NOT_RESULTS)}
+    (store,) = (finished.folder / "images").glob("digits-*")
+    of_store = {
+        f"images/{store.name}/{name}"
+        for name in ("manifest.json", "classes.csv", "validation.labels.npy")
+    }
+    assert held == of_study | of_store | {METADATA}
+    assert all(name.startswith("tiny/") for name in names(archive))
+
+
+def test_the_same_results_give_the_same_bytes(archive, finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    file = tmp_path / "again" / "tiny.zip"
+    about = ["--author", "Jane Doe", "--author", "Ann Other", "--license", "CC-BY-4.0"]
+    results = tmp_path / "copy" / "results" / "tiny"
+    assert main(["archive", str(results), "--to", str(file), *about]) == 0
+    assert file.read_bytes() == archive.read_bytes()
+
+
+def test_weights_are_not_compressed_and_all_else_is(archive):
+    with zipfile.ZipFile(archive) as opened:
+        for info in opened.infolist():
+            is_stored = info.compress_type == zipfile.ZIP_STORED
+            assert is_stored == info.filename.endswith(".safetensors"), info.filename
+
+
+def test_what_it_says_of_itself(archive, unpacked):
+    crate = ROCrate(unpacked)
+    assert (crate.version, crate.name) == ("1.2", "Results of the study tiny")
+    assert crate.license.id == "https://spdx.org/licenses/CC-BY-4.0"
+    assert [author["name"] for author in crate.root_dataset["author"]] == ["Jane Doe", "Ann Other"]
+    assert "14 networks" in crate.description
+    metrics = [
+        json.loads(file.read_text(encoding="utf-8"))
+        for file in unpacked.glob("networks/*/*/*/metrics.json")
+    ]
+    (action,) = crate.root_dataset["mentions"]
+    assert action.type == "CreateAction"
+    assert action["startTime"] == min(one["job"]["started"] for one in metrics)
+    assert action["endTime"] == max(one["job"]["ended"] for one in metrics)
+    assert datetime.fromisoformat(action["endTime"]) == crate.datePublished
+    assert [one.id for one in action["object"]] == ["study.yaml"]
+    software = action["instrument"]
+    assert software["version"] == "0.1.0"
+    required = {one["name"]: one["version"] for one in software["softwareRequirements"]}
+    assert required["torch"] == metrics[0]["provenance"]["versions"]["torch"]
+    (paper,) = software["citation"]
+    assert next(author["name"] for author in paper["author"]) == "Jason Yosinski"
+    files = {file.id: file for file in crate.data_entities}
+    assert {quote(name.removeprefix("tiny/")) for name in names(archive)} == {*files, METADATA}
+    assert {one.id for one in action["result"]} == files.keys() - {"study.yaml"}
+    for name in ("findings.html", "networks/random0/seed0/A3B%2B/predictions.npy"):
+        content = (unpacked / name.replace("%2B", "+")).read_bytes()
+        assert files[name]["contentSize"] == str(len(content))
+        assert files[name]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert len(files[name]["description"].split()) >= 4
+        assert "/" in files[name]["encodingFormat"]
+
+
+def test_commits_are_told_and_no_licence_is_made_up(project, tmp_path):
+    for name, files in (("baseA", []), ("baseB", ["config.yaml"])):
+        metrics = project.network(name) / "metrics.json"
+        changed = json.loads(metrics.read_text(encoding="utf-8"))
+        changed["provenance"] |= {"commit": "a" * 40, "changed_files": files}
+        metrics.write_text(json.dumps(changed), encoding="utf-8")
+    file = tmp_path / "tiny.zip"
+    assert main(["archive", str(project.results), "--to", str(file)]) == 0
+    with zipfile.ZipFile(file) as opened:
+        graph = json.loads(opened.read(f"tiny/{METADATA}"))["@graph"]
+    said = {entity["@id"]: entity for entity in graph}
+    assert said["#transferability"]["identifier"] == [
+        f"git commit {'a' * 40}",
+        f"git commit {'a' * 40}, with changes that were not committed",
+    ]
+    assert said["./"]["license"].startswith("No licence was given")
+    assert "author" not in said["./"]
+
+
+def test_an_archive_and_its_folder_are_good_elsewhere(archive, unpacked, capsys, caplog):
+    for path in (archive, unpacked):
+        status, verdicts, _ = verified(path, capsys, caplog)
+        assert status == 0
+        assert len(verdicts) == 16
+        assert set(verdicts.values()) == {"good"}
+
+
+def test_an_archive_without_weights_is_good_too(finished, tmp_path, capsys, caplog):
+    file = tmp_path / "tiny.zip"
+    assert main(["archive", str(finished.results), "--to", str(file), "--without-weights"]) == 0
+    assert not any(name.endswith(".safetensors") for name in names(file))
+    assert set(verified(file, capsys, caplog)[1].values()) == {"good"}
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def longer(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("other"))
+    path.symlink_to("other")
+
+
+NETWORK = "networks/random0/seed0/baseA"
+KINDS = (
+    *("study.yaml", "METHODS.md", "findings.html", "splits/random0.csv", "tables/effects.csv"),
+    *("tables/effects.html", "figures/effects.svg", "figures/effects.pdf", "figures/effects.png"),
+    *("figures/effects.html", "costs/prepare_images.tsv", "logs/collect_networks.log"),
+    *(f"{NETWORK}/metrics.json", f"{NETWORK}/history.jsonl", f"{NETWORK}/predictions.npy"),
+    f"{NETWORK}/weights.safetensors",
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (flipped, "its bytes changed"),
+        (longer, "bytes, not "),
+        (Path.unlink, "is missing"),
+        (linked, "is a link"),
+    ],
+)
+def test_whatever_changed_is_named(unpacked, capsys, caplog, change, told):
+    changed = [name for name in KINDS if (unpacked / name).stat().st_size]
+    assert len(changed) >= len(KINDS) - 1
+    for name in changed:
+        change(unpacked / name)
+    status, verdicts, said = verified(unpacked, capsys, caplog)
+    assert status == 1
+    faults = verdicts["archive"].split("; ")
+    for name in changed:
+        assert any(f"{unpacked / name}: " in fault and told in fault for fault in faults), name
+    assert "get the archive again" in said
+
+
+def test_labels_that_changed_are_named_by_their_store_too(unpacked, capsys, caplog):
+    (labels,) = unpacked.glob("images/*/validation.labels.npy")
+    flipped(labels)
+    _, verdicts, _ = verified(unpacked, capsys, caplog)
+    assert str(labels) in verdicts["archive"]
+    assert f"{labels}: its checksum does not fit" in verdicts[f"images/{labels.parent.name}"]
+
+
+def test_a_manifest_that_is_none_is_named(unpacked, capsys, caplog):
+    (unpacked / METADATA).write_bytes((unpacked / METADATA).read_bytes()[:1000])
+    status, _, said = verified(unpacked, capsys, caplog)
+    assert status == 1
+    assert f"{unpacked / METADATA}: is no manifest of a study's archive" in said
+
+
+def test_a_file_that_is_not_in_the_manifest_is_named(unpacked, capsys, caplog):
+    (unpacked / "tables" / "more.csv").write_text("")
+    status, verdicts, _ = verified(unpacked, capsys, caplog)
+    assert status == 1
+    assert verdicts["archive"] == f"{unpacked / 'tables' / 'more.csv'}: is not in the manifest"
+
+
+@pytest.mark.parametrize(
+    ("network", "told"), [("A3B", "metrics.json"), ("baseA", "weights.safetensors")]
+)
+def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, network, told):
+    (project.network(network) / told).unlink()
+    assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 1
+    assert f"1 files of the study are not there, such as {project.network(network) / told}" in (
+        caplog.text
+    )
+    assert "run it to its end with snakemake" in caplog.text
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_damaged_results_are_not_archived(project, tmp_path, caplog):
+    flipped(project.network("A3B") / "predictions.npy")
+    assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 1
+    assert "predictions.npy: its checksum does not fit" in caplog.text
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_networks_that_the_study_has_no_more_stay_at_home(project, tmp_path):
+    study = project.results / "study.yaml"
+    reduced = yaml.safe_load(study.read_text(encoding="utf-8"))
+    reduced["treatments"].remove("random")
+    study.write_text(yaml.safe_dump(reduced), encoding="utf-8")
+    assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 0
+    assert not [name for name in names(tmp_path / "tiny.zip") if "R3B" in name]
+
+
+def there(folder: Path) -> list[str]:
+    (folder / "tiny.zip").write_text("mine")
+    return ["--to", str(folder / "tiny.zip")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (there, "tiny.zip is there already; name another file, or delete it"),
+        (lambda folder: ["--to", str(folder / "tiny.tar")], "expected one that ends in .zip"),
+        (
+            lambda folder: ["--to", str(folder / "tiny.zip"), "--license", "as you like"],
+            "--license: 'as you like' is none; expected a name of spdx.org/licenses",
+        ),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_written(
+    finished: Project, tmp_path, caplog, flags: Callable[[Path], list[str]], told
+):
+    given = flags(tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    assert main(["archive", str(finished.results), *given]) == 1
+    assert told in caplog.text
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_other_commands_do_not_import_rocrate():
+    code = (
+        "import sys; from transferability import by_hand, commands, redraw, verify; "
+        "from transferability.archive import contents, manifest, unpacking; "
+        "sys.exit('rocrate' in sys.modules)"
+    )
+    environment = {"PYTHONPATH": str(ROOT / "workflow")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

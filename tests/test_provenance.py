@@ -1,0 +1,141 @@
+"""What a network's metrics say of where its numbers come from."""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from project import ROOT
+
+import transferability
+from transferability import provenance
+from transferability.__main__ import parser
+
+
+@pytest.fixture(autouse=True)
+def plain_git(monkeypatch, caplog):
+    """A git without a user's settings."""
+    caplog.set_level(logging.INFO, logger="transferability")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=made", "-c", "user.email=made@example.org"]
+    command = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """A working tree with two files and a commit."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    git(folder, "init")
+    for name in ("config.yaml", "füllung.py"):
+        (folder / name).write_text("1\n", encoding="utf-8")
+    git(folder, "add", ".")
+    git(folder, "commit", "--message", "made")
+    return folder
+
+
+def test_a_clean_tree_has_a_commit_and_no_changes(tree):
+    (tree / "results.csv").write_text("not tracked")
+    os.utime(tree / "config.yaml", (0, 0))
+    assert provenance.commit(tree) == (git(tree, "rev-parse", "HEAD"), [])
+
+
+def test_changed_files_are_named(tree):
+    (tree / "füllung.py").write_text("2\n", encoding="utf-8")
+    git(tree, "rm", "--quiet", "config.yaml")
+    assert provenance.commit(tree)[1] == ["config.yaml", "füllung.py"]
+
+
+def test_a_copy_in_another_project_s_tree_has_no_commit(tree, caplog):
+    copy = tree / "copy"
+    copy.mkdir()
+    assert provenance.commit(copy) == (None, None)
+    assert f"is a part of another repository, {tree}" in caplog.text
+
+
+def test_without_a_repository_the_reason_is_told(tmp_path, caplog):
+    assert provenance.commit(tmp_path) == (None, None)
+    assert "no commit is recorded: fatal: not a git repository" in caplog.text
+
+
+def test_a_repository_that_git_does_not_trust_is_left_alone(tree, caplog, monkeypatch):
+    # By this git itself tests what it does with a repository of somebody else.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert provenance.commit(tree) == (None, None)
+    assert "dubious ownership" in caplog.text
+
+
+def test_without_git_there_is_no_commit(tree, monkeypatch, caplog):
+    monkeypatch.setenv("PATH", str(tree))
+    assert provenance.commit(tree) == (None, None)
+    assert "no commit is recorded" in caplog.text
+
+
+def test_a_hook_of_another_repository_may_have_started_it(tree, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other"))
+    assert provenance.commit(tree)[0] is not None
+
+
+def test_it_takes_next_to_no_time():
+    provenance.described([])
+    # Of the processor, since others may use it at the same time.
+    before = sum(os.times()[:4])
+    for _ in range(10):
+        provenance.described([])
+    assert (sum(os.times()[:4]) - before) / 10 < 0.03
+
+
+def test_a_training_says_where_its_numbers_come_from(finished):
+    metrics = json.loads((finished.network("A3B+") / "metrics.json").read_text(encoding="utf-8"))
+    said = metrics["provenance"]
+    assert said["command"][:4] == ["python", "-m", "transferability", "train"]
+    flags = parser().parse_args(said["command"][3:])
+    assert (flags.network, flags.seed) == ("A3B+", 0)
+    assert flags.recipe == metrics["identity"]["recipe"]
+    assert said["versions"] == {
+        "python": platform.python_version(),
+        "transferability": transferability.__version__,
+        **{
+            name: metadata.version(name)
+            for name in ("torch", "torchvision", "numpy", "safetensors", "pillow")
+        },
+    }
+    assert metrics["identity"]["torch"] == torch.__version__
+    assert said["processor"]
+    # The copy of the project in which it ran is in no repository.
+    assert (said["commit"], said["changed_files"]) == (None, None)
+
+
+def test_its_command_line_makes_the_network_again(project):
+    network = project.network("R7B")
+    before = {name: (network / name).read_bytes() for name in ("metrics.json", "predictions.npy")}
+    _, *arguments = json.loads(before["metrics.json"])["provenance"]["command"]
+    for name in before:
+        (network / name).unlink()
+    subprocess.run(
+        [sys.executable, *arguments],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+        check=True,
+        capture_output=True,
+    )
+    assert (network / "predictions.npy").read_bytes() == before["predictions.npy"]
+
+
+def test_the_version_is_the_same_in_all_places():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert transferability.__version__ == cited
+    assert f'\nversion = "{cited}"\n' in project

@@ -1,0 +1,147 @@
+"""The command `figures`: what the workflow drew comes again elsewhere, from the networks alone."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT, TINY, Project
+
+from transferability import outcome, study, study_file
+from transferability.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def archive(finished, tmp_path_factory) -> Path:
+    """The archive of the tiny study. For reading only."""
+    file = tmp_path_factory.mktemp("archive") / "tiny.zip"
+    assert main(["archive", str(finished.results), "--to", str(file)]) == 0
+    return file
+
+
+def drawn(folder: Path) -> dict[str, bytes]:
+    """The tables, figures and findings in a folder."""
+    files = [*folder.glob("tables/*"), *folder.glob("figures/*"), *folder.glob("findings.html")]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def test_an_archive_is_drawn_again_byte_for_byte(archive, finished, tmp_path):
+    """Elsewhere, without Snakemake, without the study's images or anything that was drawn."""
+    with zipfile.ZipFile(archive) as packed:
+        for name in packed.namelist():
+            if not name.startswith(("tiny/tables", "tiny/figures", "tiny/findings")):
+                packed.extract(name, tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "transferability", "figures", "tiny", "--to", "again/drawn"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    again, before = drawn(tmp_path / "again" / "drawn"), drawn(finished.results)
+    assert again.keys() == before.keys()
+    assert [name for name in before if again[name] != before[name]] == []
+    assert [file.name for file in (tmp_path / "again").iterdir()] == ["drawn"]
+
+
+def test_what_the_workflow_makes_is_what_the_command_draws(finished):
+    """One list decides both."""
+    checked = study_file.resolved(finished.results / "study.yaml")
+    files = [*outcome.table_files(), *outcome.page_files(), *outcome.figure_files(checked)]
+    assert {*files, outcome.FINDINGS} == drawn(finished.results).keys()
+
+
+def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_path, caplog):
+    file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
+    assert main(["archive", str(finished.results), "--to", str(file), "--without-weights"]) == 0
+    assert main(["figures", str(file), "--to", str(to)]) == 0
+    assert "the figure of filters is left out" in caplog.text
+    left_out = {f"figures/filters.{suffix}" for suffix in ("svg", "pdf", "png")}
+    assert drawn(to).keys() == drawn(finished.results).keys() - left_out
+
+
+def test_it_is_drawn_as_the_study_says(project, tmp_path):
+    study_yaml = project.results / "study.yaml"
+    changed = yaml.safe_load(study_yaml.read_text(encoding="utf-8"))
+    changed["figures"] = {**changed["figures"], "theme": "dark", "formats": ["svg"]}
+    changed["treatments"] = ["selffer", "transfer"]
+    study_yaml.write_text(yaml.safe_dump(changed), encoding="utf-8")
+    assert main(["figures", str(project.results), "--to", str(tmp_path / "drawn")]) == 0
+    figures = {path.name for path in (tmp_path / "drawn" / "figures").iterdir()}
+    assert figures == {
+        *(f"{name}.svg" for name in ("transfer", "effects", "boost", "filters")),
+        *(f"{name}.svg" for name in ("learning_curves", "cost")),
+        *(f"{name}.html" for name in ("transfer", "effects")),
+    }
+    # The dark theme's paper.
+    assert "#16181d" in (tmp_path / "drawn" / "figures" / "cost.svg").read_text(encoding="utf-8")
+
+
+def test_a_reference_goes_with_the_study(project, tmp_path):
+    study_yaml = project.results / "study.yaml"
+    text = study_yaml.read_text(encoding="utf-8")
+    study_yaml.write_text(text.replace("reference: none", "reference: yosinski2014"), "utf-8")
+    file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
+    assert main(["archive", str(project.results), "--to", str(file)]) == 1
+    published = project.folder / "results" / "yosinski2014" / "tables" / "effects.csv"
+    published.parent.mkdir(parents=True)
+    effects = (project.results / "tables" / "effects.csv").read_text(encoding="utf-8")
+    published.write_text(effects.replace("tiny", "yosinski2014"), encoding="utf-8")
+    assert main(["archive", str(project.results), "--to", str(file)]) == 0
+    assert main(["figures", str(file), "--to", str(to)]) == 0
+    before, again = drawn(project.results), drawn(to)
+    differing = {name for name in before if again[name] != before[name]}
+    assert differing == {f"figures/effects.{suffix}" for suffix in ("svg", "pdf", "png", "html")}
+
+
+def without(name: str):
+    def remove(project: Project) -> None:
+        (path,) = project.folder.glob(name)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return remove
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without("images"), "its figures need images/digits-"),
+        (without("results/tiny/study.yaml"), "study.yaml: cannot be read"),
+        (without("results/tiny/networks/*/*/A3B+/history.jsonl"), "A3B+/history.jsonl: cannot be"),
+        (without("results/tiny/networks/*/*/A3B+/metrics.json"), "A3B+/metrics.json: is missing"),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_is_written(project, tmp_path, caplog, change, told):
+    change(project)
+    assert main(["figures", str(project.results), "--to", str(tmp_path / "to" / "drawn")]) == 1
+    assert told in caplog.text
+    assert not list(tmp_path.glob("to/*")) + list(tmp_path.glob("to/.*"))
+
+
+def test_a_folder_that_is_there_is_left_alone(finished, tmp_path, caplog):
+    assert main(["figures", str(finished.results), "--to", str(tmp_path)]) == 1
+    assert f"{tmp_path} is there already; name another folder, or delete it" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels", "reference"),
+    [
+        ({}, True, False),
+        ({"seeds": [0, 1]}, False, False),
+        ({"splits": {"random": 2}}, False, False),
+        ({"splits": {"random": 2, "dissimilar": {"A": "closed", "B": "open"}}}, True, False),
+        ({"seeds": [0, 1], "omit": [{"network": "A3B"}]}, True, False),
+        ({"seeds": [0, 1], "omit": [{"n": 5}]}, False, False),
+        ({"reference": "yosinski2014", "seeds": [0, 1]}, False, True),
+    ],
+)
+def test_what_lies_elsewhere(changes, labels, reference):
+    checked = study.resolved(study_file.complete({**TINY, **changes}), layer_count=8)
+    assert (outcome.labels(checked) is not None) == labels
+    assert (outcome.reference(checked) == "results/yosinski2014/tables/effects.csv") == reference
