@@ -96,7 +96,7 @@ def figures(flags: argparse.Namespace) -> None:
 
 def export(flags: argparse.Namespace) -> None:
     """Write a network's weights for use elsewhere, and print what else one has to know of it."""
-    from transferability import export, images
+    from transferability import export, outcome
     from transferability.images import store
     from transferability.study_file import resolved
 
@@ -104,8 +104,7 @@ def export(flags: argparse.Namespace) -> None:
     results = of_split.parent.parent
     stored = flags.images
     if stored is None:
-        stored = results.parent.parent / images.STORES
-        stored /= images.store_name(resolved(results / "study.yaml")["dataset"])
+        stored = results.parent.parent / outcome.store(resolved(results / outcome.STUDY))
     network = export.exported(
         flags.network, results / "splits" / f"{of_split.name}.csv", store.open_store(stored)
     )

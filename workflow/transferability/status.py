@@ -17,13 +17,12 @@ from pathlib import Path
 
 import safetensors
 
-from transferability import job, study, study_file, writing
+from transferability import job, outcome, study, study_file, writing
 from transferability.network_folder import NetworkFolder, read_history
 from transferability.networks import parse_name
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 STATES = (DONE, RUNNING, WAITING, FAILED)
-STUDY_FILE = "study.yaml"
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 LOG_TAIL = 4096
@@ -107,7 +106,7 @@ class Watched:
 
     def __init__(self, results: Path):
         """Raises StudyError if `results` is no folder of a study's results."""
-        self._results, self._file = results, results / STUDY_FILE
+        self._results, self._file = results, results / outcome.STUDY
         self._done: dict[Path, tuple[int, Status]] = {}
         self._read_study()
 
