@@ -73,6 +73,12 @@ def test_a_crop_takes_any_part_of_its_size():
     assert corners == {(top, left) for top in range(4) for left in range(4)}
 
 
+@pytest.mark.parametrize("augment", [["crop"], ["crop", "mirror"], ["resized_crop"]])
+def test_one_image_that_stands_for_all_is_seen_as_its_copies_are(augment):
+    view = drawn(augment).view(slice(0, COUNT))
+    assert torch.equal(view(PLACES.expand(COUNT, SIZE, SIZE, 3)), view(PLACED))
+
+
 @pytest.mark.parametrize(("crop", "corner"), [(13, 1), (12, 2), (16, 0)])
 def test_without_augmentation_the_middle_is_seen(crop, corner):
     middle = PLACES[corner : corner + crop, corner : corner + crop]

@@ -94,8 +94,17 @@ class Window:
     columns: torch.Tensor
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        numbers = torch.arange(len(images), device=images.device)
-        return images[numbers[:, None, None], self.rows[:, :, None], self.columns[:, None, :]]
+        height, width, channels = images.shape[1:]
+        places = self.rows[:, :, None] * width + self.columns[:, None, :]
+        if images.stride(0):
+            firsts = torch.arange(len(images), device=images.device) * (height * width)
+            places += firsts[:, None, None]
+        else:
+            # One image that stands for each, which to copy so often would be waste.
+            images = images[:1]
+        # Whole pixels: to index rows and columns would go through each of their values.
+        seen = images.reshape(-1, channels).index_select(0, places.flatten())
+        return seen.view(*places.shape, channels)
 
 
 def window(
