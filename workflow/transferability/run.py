@@ -49,7 +49,10 @@ class Run:
         self.parameters = OrderedDict(
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
+        # What a step changes besides: the statistics of batch normalisation.
+        self.buffers = list(network.buffers())
         self.optimizer = optimisation.Optimizer(self.parameters, self.recipe)
+        self.dropout = stream.number("dropout")
         # Images that are on their way through the network together, at most.
         self.images_at_once = min(
             self.recipe["micro_batch"] or self.recipe["batch_size"], self.recipe["batch_size"]

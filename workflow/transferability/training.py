@@ -214,9 +214,9 @@ def compute_gradients(
     Raises torch.OutOfMemoryError, and the run is as it was before, if a micro-batch does not fit.
     """
     # What a part of the batch changes before another one fails.
-    before = [(t, t.clone()) for t in (run.total_loss, *run.layers.buffers())]
+    before = [(t, t.clone()) for t in (run.total_loss, *run.buffers)]
     # Seeded anew each step, dropout needs no state of its own to go on after an interruption.
-    devices.seed(run.device, run.stream.number("dropout") + run.step)
+    devices.seed(run.device, run.dropout + run.step)
     run.optimizer.zero_grad()
     try:
         for some in micro_batches(len(labels), run.images_at_once):
