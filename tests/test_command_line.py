@@ -254,3 +254,30 @@ def test_the_program_fails_with_one_line_and_code_1(tmp_path):
     assert found.stdout == ""
     assert len(found.stderr.splitlines()) == 1
     assert f"{tmp_path / 'none'}" in found.stderr
+
+
+WITH_A_LAST_WORD = """
+import atexit, runpy
+atexit.register(print, "Python was taken down")
+runpy.run_module("transferability", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_the_program_ends_with_all_that_it_said_and_at_once():
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            WITH_A_LAST_WORD,
+            "plan",
+            ROOT / "config.yaml",
+            "--images-per-second=1",
+        ],
+        cwd=ROOT / "workflow",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "39 networks" in found.stdout
+    assert found.stdout.endswith("\n")
+    assert "taken down" not in found.stdout

@@ -129,3 +129,39 @@ def test_memory_does_not_grow_with_images_that_are_mapped(tmp_path):
     assert growth[10**9] >= half
     # The readers and their batches, of less than a MB each here.
     assert growth[0] < half / 4
+
+
+# Prints how much of a file a process holds, at most, while it copies all of it.
+HELD = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+from transferability import image_sets
+
+def held():
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    here = next(k for k, line in enumerate(lines) if line.endswith(sys.argv[1]))
+    return next(int(line.split()[1]) * 1024 for line in lines[here:] if line.startswith("Rss:"))
+
+images = np.load(sys.argv[1], mmap_mode="r")
+most = 0
+for block in image_sets.blocks(images, np.arange(len(images))):
+    most = max(most, held())
+copied = image_sets.resident(images, np.arange(len(images)), torch.device("cpu")).tensor
+print(most, torch.equal(copied, torch.arange(256).to(torch.uint8)[:, None].repeat(16, 3 * 64**2)
+      .view(copied.shape)))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells")
+def test_pages_of_a_file_are_not_held_once_they_were_read(tmp_path):
+    file, shape = tmp_path / "images.npy", (16 * 256, 64, 64, 3)
+    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    images[:] = np.tile(np.arange(256, dtype=np.uint8), 16)[:, None, None, None]
+    images.flush()
+    command = [sys.executable, "-c", HELD, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    held, right = done.stdout.split()
+    # Of 50 MB the few blocks that are read ahead, and what the system maps around them.
+    assert int(held) < 25e6
+    assert right == "True"

@@ -1,11 +1,14 @@
 """The command line, `python -m transferability <command>`: its flags, and how it ends."""
 
 import argparse
+import contextlib
 import json
 import logging
 import math
+import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from transferability import by_hand, commands, interruption, writing
 
@@ -295,5 +298,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def end(status: int) -> NoReturn:
+    """End the process with what has been said, and all else as it stands.
+
+    To take itself down, a Python that has loaded torch takes a quarter of a second and 127 MB more
+    than it ever had; one that has loaded seaborn, a sixth of a second.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        # Nobody reads on, as after `| head`.
+        with contextlib.suppress(BrokenPipeError):
+            stream.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

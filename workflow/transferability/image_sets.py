@@ -19,8 +19,8 @@ READERS = 4
 """Threads that read from a store, and batches that are read ahead. They mostly wait for the disk:
 numpy gathers, and the system reads, without holding up Python."""
 
-BLOCK_BYTES = 2**24
-"""A half is read through in blocks of about this size."""
+BLOCK_BYTES = 2**21
+"""A half is read through in blocks of about this size, which a processor's cache still holds."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,8 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
     for block in read_ahead(images, (indices[start : start + length] for start in starts)):
         interruption.check()
         yield block
+        memory.give_back_pages(images)
+    memory.forget_free()
 
 
 def read_ahead(

@@ -8,6 +8,7 @@ to fill it.
 
 import ctypes
 import math
+import mmap
 import weakref
 from collections import deque
 from collections.abc import Sequence
@@ -53,6 +54,19 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     array = piece[:]
     weakref.finalize(array, _free.append, piece).atexit = False
     return torch.from_numpy(array).view(dtype).view(shape)
+
+
+def forget_free() -> None:
+    """Keep none of the pieces that wait, where the next ones will be of other sizes."""
+    _free.clear()
+
+
+def give_back_pages(array: np.ndarray) -> None:
+    """Let pages of a memory-mapped file, once they were read, be the system's alone; whoever reads
+    them again finds them there as long as it has room. Nothing for other arrays."""
+    mapped = isinstance(array.base, mmap.mmap) and not array.flags.writeable
+    if mapped and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _taken(size: int) -> np.ndarray | None:
