@@ -94,11 +94,9 @@ def report_job(place: Path) -> None:
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in needed.items())
     floor = sum(needed.values()) / 1e6
     print(f"baseB of the default study: {whole:.0f} MB at most; {floor:.0f} MB are {parts}")
-    for what, torch_s in (("as it ends", alone), ("once imported", once)):
-        beyond = whole - torch_s
-        print(
-            f"{beyond:6.0f} MB more than torch {what} ({torch_s:.0f} MB): {beyond / floor:.1f} times"
-        )
+    for what, less in (("as it ends", alone), ("once imported", once)):
+        more = whole - less
+        print(f"{more:6.0f} MB more than torch {what} ({less:.0f} MB): {more / floor:.1f} times")
     print("goal: 1.5 times")
 
 
