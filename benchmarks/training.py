@@ -2,10 +2,11 @@
 
     python benchmarks/training.py
 
-The default study's baseB, on one thread, from the start of the process to the metrics: by the
+The default study's baseB, on one core, from the start of the process to the metrics: by the
 command `train`, and by a script of the kind people write: the same images as PNG files through
 ImageFolder and a DataLoader of 2 processes, fp32, torch's default order in memory, the same
-network, optimizer, learning rates and number of steps. `--no-amx` hides AMX from torch.
+network, optimizer, learning rates and number of steps. `--cores 2` gives both a second core, which
+the script's DataLoader then uses; `--no-amx` hides AMX from torch.
 """
 
 import argparse
@@ -119,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="the median of so many pairs")
     parser.add_argument("--epochs", type=int, help="instead of the default study's")
+    parser.add_argument("--cores", type=int, default=1, help="that each may use")
     parser.add_argument("--no-amx", action="store_true", help="hide AMX from torch, in both")
     parser.add_argument("--plainly", nargs=2, help=argparse.SUPPRESS)
     flags = parser.parse_args()
@@ -134,6 +136,8 @@ def main() -> None:
         # them.
         environment["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
         recipe["precision"] = "fp32"
+    # What is started from here on inherits it.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: flags.cores])
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         command, split = ("-m", "transferability"), place / "random0.csv"
@@ -180,7 +184,8 @@ def main() -> None:
         measured = turns.take_turns(
             {"this project": train, "plain script": train_plainly}, images, flags.repeats
         )
-        turns.print_table("from start to metrics", measured, "plain script")
+        title = f"from start to metrics, {flags.cores} core{'s' * (flags.cores > 1)}"
+        turns.print_table(title, measured, "plain script")
         for name, found in accuracies.items():
             print(f"{name}: top-1 {min(found):.3f} to {max(found):.3f}")
 

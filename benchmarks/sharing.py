@@ -1,0 +1,96 @@
+"""What several trainings on one device bring, against one at a time.
+
+    python benchmarks/sharing.py                                      the default study's baseB
+    python benchmarks/sharing.py studies/glyphs1000.yaml --together 1 2 4 8
+
+So many trainings of baseB, each a process of its own with a seed of its own, start at the same
+time; images a second are those of all of them, from the start of the first to the end of the last.
+On a small network most of a large GPU is idle, and trainings that share it should add up; on a
+processor each needs a core.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from transferability import study, study_file  # noqa: E402
+
+COMMAND = (sys.executable, "-m", "transferability")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+
+
+def prepared(checked: dict, place: Path) -> tuple[Path, Path]:
+    """The study's image store, and a split of its classes."""
+    images, split = place / "images", place / "random0.csv"
+    settings = f"--settings={json.dumps(checked['dataset'])}"
+    workers = f"--workers={os.cpu_count()}"
+    for words in (
+        ("prepare-images", settings, f"--folder={images}", workers),
+        ("split-classes", f"--images={images}", f"--split={split}", "--random=0"),
+    ):
+        subprocess.run([*COMMAND, *words], check=True, env=ENVIRONMENT, capture_output=True)
+    return images, split
+
+
+def trained_together(count: int, words: list[str], place: Path) -> list[dict]:
+    """So many trainings at the same time; the metrics of each."""
+    folders = [Path(tempfile.mkdtemp(dir=place)) for _ in range(count)]
+    processes = []
+    for seed, folder in enumerate(folders):
+        with (folder / "log").open("wb") as log:
+            outputs = ("--outputs", folder / "metrics.json", folder / "history.jsonl")
+            command = [*COMMAND, "train", *words, f"--seed={seed}", *map(str, outputs)]
+            processes.append(subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log))
+    # To the end of each, whatever becomes of the others.
+    failed = [process for process in processes if process.wait()]
+    if failed:
+        sys.exit("\n".join((folder / "log").read_text(encoding="utf-8") for folder in folders))
+    return [json.loads((folder / "metrics.json").read_text("utf-8")) for folder in folders]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("--together", type=int, nargs="+", default=[1, 2, 4], metavar="trainings")
+    parser.add_argument("--epochs", type=int, help="instead of the study's")
+    flags = parser.parse_args()
+    checked = study_file.read(flags.study)
+    recipe = study.recipe(checked, "random0", 0, "baseB")
+    recipe["epochs"] = flags.epochs or recipe["epochs"]
+    print(machine.described())
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        images, split = prepared(checked, place)
+        words = [
+            *("--network=baseB", f"--images={images}", f"--split={split}"),
+            f"--recipe={json.dumps(recipe)}",
+            f"--architecture={json.dumps(checked['architecture'])}",
+        ]
+        # Files come into the system's memory, and CUDA compiles what it compiles once.
+        trained_together(1, words, place)
+        alone = None
+        print(f"{'trainings':>9}{'seconds':>9}{'images/s':>10}{'times one':>11}{'of steps':>10}")
+        for count in sorted({1, *flags.together}):
+            start = time.perf_counter()
+            found = trained_together(count, words, place)
+            seconds = time.perf_counter() - start
+            seen = sum(metrics["images_seen"] for metrics in found)
+            rates = seen / seconds, sum(metrics["images_per_second"] for metrics in found)
+            alone = alone or rates
+            times, of_steps = (rate / one for rate, one in zip(rates, alone, strict=True))
+            print(f"{count:9}{seconds:9.1f}{rates[0]:10,.0f}{times:11.2f}{of_steps:10.2f}")
+        print(f"on {found[0]['device']}, in {found[0]['precision']}")
+
+
+if __name__ == "__main__":
+    main()
