@@ -9,7 +9,6 @@ takes beyond it is the price of these; the goal is a ratio of at most 1.5.
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
+
+from project import Project  # noqa: E402
 
 from transferability import study, study_file  # noqa: E402
 from transferability.networks import parse_name  # noqa: E402
@@ -42,7 +43,11 @@ wildcard_constraints:
     seed="[0-9]+",
 
 rule all:
-    input: {tables}, {figures}, "findings.html"
+    input: {tables}, {figures}, {pages}, "findings.html", "study.yaml", "METHODS.md"
+
+rule write_study:
+    output: "study.yaml"
+    shell: "touch {{output}}"
 
 rule prepare_images:
     output: "images/manifest.json", "images/classes.csv", ARRAYS
@@ -66,6 +71,17 @@ rule estimate_effects:
 rule write_findings:
     input: "tables/effects.csv", "tables/boost.csv"
     output: "findings.html"
+    shell: "touch {{output}}"
+
+rule write_methods:
+    input: "study.yaml", [network + "metrics.json" for network in EVERY],
+        "tables/effects.csv", "tables/boost.csv"
+    output: "METHODS.md"
+    shell: "touch {{output}}"
+
+rule show_tables:
+    input: {tables}
+    output: {pages}
     shell: "touch {{output}}"
 """
 TRAINING = """
@@ -111,11 +127,14 @@ def bare_workflow(checked: dict) -> str:
     drawings = {
         name: [f"figures/{name}.{suffix}" for suffix in ("svg", "pdf", "png")] for name in figures
     }
+    for name in ("transfer", "effects"):
+        drawings[name].append(f"figures/{name}.html")
     text = RULES.format(
         splits=study.split_names(checked["splits"]),
         seeds=checked["seeds"],
         networks=networks,
-        tables=[tables[name] for name in ("networks", "differences", "effects", "boost")],
+        tables=list(tables.values()),
+        pages=[table.replace(".csv", ".html") for table in tables.values()],
         figures=[file for files in drawings.values() for file in files],
     )
     for name, base, pattern in _trainings(networks):
@@ -159,12 +178,8 @@ def main() -> None:
     flags = parser.parse_args()
     many = many_replicates(flags.networks)
     with tempfile.TemporaryDirectory() as temporary:
-        ours, bare = Path(temporary, "ours"), Path(temporary, "bare")
-        ours.mkdir()
+        ours, bare = Project.copied(Path(temporary, "ours")).folder, Path(temporary, "bare")
         bare.mkdir()
-        for part in ("workflow", "profiles", "envs"):
-            shutil.copytree(ROOT / part, ours / part)
-        shutil.copy2(ROOT / "Snakefile", ours)
         (ours / "study.yaml").write_text(yaml.safe_dump(many), encoding="utf-8")
         bare_snakefile = bare_workflow(study_file.complete(many))
         (bare / "Snakefile").write_text(bare_snakefile, encoding="utf-8")

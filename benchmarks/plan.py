@@ -9,12 +9,11 @@ clock where the machine does something else beside.
 import argparse
 import os
 import resource
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
 
-from dag import ROOT, dry_run
+from dag import ROOT, Project, dry_run
 
 GOAL = 5.0
 
@@ -26,11 +25,7 @@ def main() -> None:
     flags = parser.parse_args()
     study = flags.study.resolve()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for part in ("workflow", "profiles", "envs", "studies"):
-            shutil.copytree(ROOT / part, folder / part)
-        for part in ("Snakefile", "CITATION.cff"):
-            shutil.copy2(ROOT / part, folder)
+        folder = Project.copied(Path(temporary)).folder
         clock, processor = [], []
         for _ in range(flags.repeats):
             before = _processor_seconds()

@@ -11,7 +11,6 @@ the tables are compared, but for what a clock measured.
 import argparse
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,21 +25,12 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
+from project import Project  # noqa: E402
 from test_workflow import NOT_RESULTS  # noqa: E402
 
 from transferability import study_file  # noqa: E402
 
-PARTS = ("workflow", "profiles", "envs", "studies", "Snakefile", "config.yaml", "CITATION.cff")
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
-
-
-def copied(folder: Path) -> Path:
-    """The project's own files in a folder."""
-    folder.mkdir()
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-        copy(ROOT / part, folder / part)
-    return folder
 
 
 def started(folder: Path, study: Path) -> subprocess.Popen:
@@ -101,14 +91,15 @@ def main() -> None:
     study, name = flags.study.resolve(), study_file.read(flags.study)["study"]
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
-        harried, quiet = copied(Path(temporary, "killed")), flags.against
+        harried, quiet = Project.copied(Path(temporary, "killed")).folder, flags.against
         start = time.perf_counter()
         starts, killed = harassed(harried, study, flags.seconds, random.Random(flags.seed))
         took = time.perf_counter() - start
         what = ", ".join(f"{count} {kind}" for kind, count in killed.most_common())
         print(f"{name}: {took:.0f} s, {killed.total()} processes killed ({what}), {starts} starts")
         if quiet is None:
-            quiet, start = copied(Path(temporary, "quiet")), time.perf_counter()
+            quiet = Project.copied(Path(temporary, "quiet")).folder
+            start = time.perf_counter()
             if started(quiet, study).wait():
                 raise SystemExit((quiet / "log").read_text())
             print(f"in peace: {time.perf_counter() - start:.0f} s")
