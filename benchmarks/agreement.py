@@ -15,7 +15,7 @@ from pathlib import Path
 
 import machine
 import yaml
-from soak import ROOT, copied, started, table
+from soak import ROOT, Project, started, table
 
 from transferability import study_file
 
@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         effects, networks = [], []
         for precision in PRECISIONS:
-            folder = copied(Path(temporary, precision))
+            folder = Project.copied(Path(temporary, precision)).folder
             checked["recipe"]["precision"] = precision
             study = folder / "study.yaml"
             study.write_text(yaml.safe_dump(checked, sort_keys=False), encoding="utf-8")
