@@ -264,15 +264,9 @@ runpy.run_module("transferability", run_name="__main__", alter_sys=True)
 
 
 def test_the_program_ends_with_all_that_it_said_and_at_once():
+    command = ["plan", ROOT / "config.yaml", "--images-per-second=1"]
     found = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            WITH_A_LAST_WORD,
-            "plan",
-            ROOT / "config.yaml",
-            "--images-per-second=1",
-        ],
+        [sys.executable, "-c", WITH_A_LAST_WORD, *command],
         cwd=ROOT / "workflow",
         capture_output=True,
         text=True,

@@ -189,6 +189,7 @@ class Run:
             self.learned, self.validation = features
             self.entry = entry.FeatureEntry()
             self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
+            self.buffers = list(self.layers.buffers())
         # It stands for the frozen layers' share of every epoch, and so is part of the training.
         self.seconds += time.perf_counter() - start
 
