@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import drawn
 import machine
 import torch
 
@@ -22,14 +23,11 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import (  # noqa: E402
     architectures,
-    classes,
     forecast,
-    images,
     study_file,
     training,
 )
 from transferability.architectures import measures  # noqa: E402
-from transferability.images import store  # noqa: E402
 from transferability.network_folder import NetworkFolder  # noqa: E402
 from transferability.task import Task  # noqa: E402
 
@@ -50,10 +48,7 @@ def main() -> None:
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        found = images.source_module("glyphs").read(checked["dataset"], 2)
-        store.write(found, place / "store", checked["dataset"])
-        opened = store.open_store(place / "store")
-        classes.write(classes.draw_random(opened.classes, 0), place / "random0.csv")
+        images, split = drawn.store_and_split(checked["dataset"], place)
 
         def seconds(name: str, augment: list[str]) -> float:
             recipe = {
@@ -64,7 +59,7 @@ def main() -> None:
             folder = NetworkFolder(Path(tempfile.mkdtemp(dir=place)))
             base = place / "baseA" / "weights.safetensors" if task.base else None
             metrics = training.train(
-                *(task, place / "store", place / "random0.csv", base, folder, "code"),
+                *(task, images, split, base, folder, "code"),
                 keep_weights=name == "baseA",
             )
             if name == "baseA":

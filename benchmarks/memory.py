@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import drawn
 import machine
 import numpy as np
 
@@ -28,7 +29,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import classes, study_file  # noqa: E402
 from transferability.architectures import measures, small  # noqa: E402
-from transferability.images import source_module, store  # noqa: E402
+from transferability.images import store  # noqa: E402
 
 SIZE = 256
 BLOCK = 100
@@ -71,13 +72,10 @@ def peak_of_mapped(place: Path, megabytes: int) -> float:
 
 def report_job(place: Path) -> None:
     """Print the peak of the default study's baseB, and what it cannot do without."""
-    images, split = place / "images", place / "random0.csv"
     checked = study_file.read(ROOT / "config.yaml")
     checked["recipe"] |= {"epochs": 2, "device": "cpu"}
     dataset, recipe = checked["dataset"], checked["recipe"]
-    store.write(source_module(dataset["source"]).read(dataset, 2), images, dataset)
-    split_of = classes.draw_random(store.open_store(images).classes, 0)
-    classes.write(split_of, split)
+    images, split = drawn.store_and_split(dataset, place)
     command = ("-m", "transferability", *training(checked, images, split, place))
     whole = peak("VmHWM", place / "log", *command)
     imported = "import os, time, torch; time.sleep(0.1);"

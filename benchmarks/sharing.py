@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import drawn
 import machine
 
 ROOT = Path(__file__).parents[1]
@@ -27,19 +28,6 @@ from transferability import study, study_file  # noqa: E402
 
 COMMAND = (sys.executable, "-m", "transferability")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
-
-
-def prepared(checked: dict, place: Path) -> tuple[Path, Path]:
-    """The study's image store, and a split of its classes."""
-    images, split = place / "images", place / "random0.csv"
-    settings = f"--settings={json.dumps(checked['dataset'])}"
-    workers = f"--workers={os.cpu_count()}"
-    for words in (
-        ("prepare-images", settings, f"--folder={images}", workers),
-        ("split-classes", f"--images={images}", f"--split={split}", "--random=0"),
-    ):
-        subprocess.run([*COMMAND, *words], check=True, env=ENVIRONMENT, capture_output=True)
-    return images, split
 
 
 def trained_together(count: int, words: list[str], place: Path) -> list[dict]:
@@ -70,7 +58,7 @@ def main() -> None:
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        images, split = prepared(checked, place)
+        images, split = drawn.store_and_split(checked["dataset"], place)
         words = [
             *("--network=baseB", f"--images={images}", f"--split={split}"),
             f"--recipe={json.dumps(recipe)}",

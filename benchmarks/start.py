@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import drawn
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
@@ -38,16 +40,12 @@ def main() -> None:
     recipe = {**study.recipe(digits, "random0", 0, "baseB"), "epochs": 1}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        images, split = folder / "images", folder / "random0.csv"
-        command = ("-m", "transferability")
-        dataset = json.dumps(digits["dataset"])
-        timed(*command, "prepare-images", f"--settings={dataset}", f"--folder={images}")
-        timed(*command, "split-classes", f"--images={images}", f"--split={split}")
+        images, split = drawn.store_and_split(digits["dataset"], folder)
         ratios = []
         for repeat in range(flags.repeats):
             outputs = [folder / str(repeat) / name for name in ("metrics.json", "history.jsonl")]
             whole = timed(
-                *(*command, "train", "--network=baseB", "--seed=0"),
+                *("-m", "transferability", "train", "--network=baseB", "--seed=0"),
                 *(f"--images={images}", f"--split={split}", f"--recipe={json.dumps(recipe)}"),
                 *(f"--architecture={json.dumps(digits['architecture'])}", "--outputs", *outputs),
             )

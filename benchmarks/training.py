@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import drawn
 import machine
 import numpy as np
 import turns
@@ -83,7 +84,7 @@ def plain_script(photos: Path, settings: dict) -> None:
             optimizer.step()
             schedule.step()
             loss.item()
-        if (epoch + 1) % recipe["evaluate_every"] == 0:
+        if (epoch + 1) % recipe["evaluate_every"] == 0 or epoch + 1 == recipe["epochs"]:
             model.eval()
             with torch.no_grad():
                 right = sum(
@@ -140,14 +141,8 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: flags.cores])
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        command, split = ("-m", "transferability"), place / "random0.csv"
-        dataset = json.dumps(checked["dataset"])
-        run(
-            *(*command, "prepare-images", f"--settings={dataset}"),
-            *(f"--folder={place / 'store'}", f"--workers={os.cpu_count()}"),
-        )
-        run(*command, "split-classes", f"--images={place / 'store'}", f"--split={split}")
-        opened = store.open_store(place / "store")
+        images, split = drawn.store_and_split(checked["dataset"], place)
+        opened = store.open_store(images)
         half = classes.read(split, opened.classes)["B"]
         write_files(opened, [opened.classes[index] for index in half], place / "photos")
         settings = {
@@ -162,8 +157,8 @@ def main() -> None:
             folder = Path(tempfile.mkdtemp(dir=place))
             outputs = [folder / name for name in ("metrics.json", "weights.safetensors")]
             run(
-                *(*command, "train", "--network=baseB", "--seed=0"),
-                *(f"--images={place / 'store'}", f"--split={split}"),
+                *("-m", "transferability", "train", "--network=baseB", "--seed=0"),
+                *(f"--images={images}", f"--split={split}"),
                 f"--recipe={json.dumps(recipe)}",
                 f"--architecture={json.dumps(checked['architecture'])}",
                 *("--outputs", *outputs),
@@ -180,9 +175,9 @@ def main() -> None:
             accuracies["plain script"].append(json.loads(said)["top1"])
 
         print(machine.described())
-        images = recipe["epochs"] * len(half) * checked["dataset"]["images_per_class"]
+        seen = recipe["epochs"] * len(half) * checked["dataset"]["images_per_class"]
         measured = turns.take_turns(
-            {"this project": train, "plain script": train_plainly}, images, flags.repeats
+            {"this project": train, "plain script": train_plainly}, seen, flags.repeats
         )
         title = f"from start to metrics, {flags.cores} core{'s' * (flags.cores > 1)}"
         turns.print_table(title, measured, "plain script")
