@@ -26,6 +26,8 @@ TINY = {
 }
 # Where a user's own settings would otherwise reach into a test.
 FOREIGN = ("PYTHONPATH", "SNAKEMAKE_PROFILE")
+TIMEOUT = 600
+"""Seconds that a run may take on a slow machine; several go on at a time."""
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 WILDCARD = re.compile(r"(?:split|seed|network)=([^,\n]+)")
 
@@ -120,7 +122,7 @@ class Project:
         """Run Snakemake to its end; its exit status and all that it said."""
         process = self.start(*arguments, study=study)
         try:
-            output, _ = process.communicate(timeout=240)
+            output, _ = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

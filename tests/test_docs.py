@@ -18,7 +18,7 @@ import made_photos
 import pytest
 import yaml
 from documents import PAGES, Piece
-from project import FOREIGN, ROOT, TINY, Project
+from project import FOREIGN, ROOT, TIMEOUT, TINY, Project
 
 from transferability import study_file
 
@@ -51,7 +51,9 @@ SHORTENED = {
 # Commands that are not run here, and the test that sees to each.
 ELSEWHERE = {
     "pip install uv && uv run pytest": "test_docs.py::test_a_command_does_its_work",
-    "pip install -r requirements.lock": "test_house.py::test_requirements_lock_is_what_uv_exports",
+    "pip install -r requirements.lock": (
+        "test_house.py::test_requirements_lock_holds_what_the_project_requires"
+    ),
     "uv run snakemake --cores all --sdm conda": (
         "test_house.py::test_environments_name_the_locked_versions"
     ),
@@ -93,7 +95,7 @@ def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ)
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        timeout=240,
+        timeout=TIMEOUT,
     )
     return f"{command}\n{done.stdout}", done.returncode
 

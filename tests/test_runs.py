@@ -62,7 +62,7 @@ def test_a_run_that_had_not_said_who_it_is(tmp_path):
 def test_a_second_run_of_one_study_says_why_it_does_not_begin(project: Project):
     project.write_study(recipe=RECIPE)
     first = project.start(TARGET)
-    wait_until(lambda: trained_steps(project.network("baseA")) > 0, 60, "the training")
+    wait_until(lambda: trained_steps(project.network("baseA")) > 0, what="the training")
     status, output = project.run(TARGET)
     assert status != 0
     assert f"Another run is at work in {project.folder}: process {first.pid} on" in output

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from cluster import running
-from project import TINY, Project
+from project import TIMEOUT, TINY, Project
 from test_interruption import TARGET, results, trained_steps
 from waiting import wait_until
 
@@ -64,7 +64,7 @@ def daemon_dead(project: Project, job: dict) -> None:
     project.cluster.kill_daemon(job["NodeList"])
     log = project.results / "logs" / "networks" / "random0" / "seed0" / "baseA.log"
     waiting = f"waiting for process {training.pid}"
-    wait_until(lambda: log.exists() and waiting in log.read_text(), 120, waiting)
+    wait_until(lambda: log.exists() and waiting in log.read_text(), what=waiting)
     training.resume()
 
 
@@ -84,7 +84,7 @@ def started(project: Project) -> tuple[subprocess.Popen, dict]:
 def job_at_work(project: Project, beyond: int) -> dict:
     """The job that trains baseA, as soon as it has made so many steps."""
     network = project.network("baseA")
-    wait_until(lambda: trained_steps(network) >= beyond, 100, f"{beyond} steps of {network}")
+    wait_until(lambda: trained_steps(network) >= beyond, what=f"{beyond} steps of {network}")
     (job,) = (job for job in project.slurm_jobs() if job["JobState"] == "RUNNING")
     return job
 
@@ -120,7 +120,7 @@ def writers(network: Path) -> list[str]:
 def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, ends):
     snakemake, job = started(on_cluster)
     fault(on_cluster, job)
-    output, _ = snakemake.communicate(timeout=200)
+    output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
     assert writers(on_cluster.network("baseA")) == ends
     assert results(on_cluster.network("baseA")) == results(uninterrupted)
@@ -145,7 +145,7 @@ def test_a_training_goes_on_after_scancel_where_slurm_keeps_accounts(
         snakemake, job = started(project)
         assert job["Account"] == "study"
         cancelled(project, job)
-        output, _ = snakemake.communicate(timeout=200)
+        output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
     assert writers(project.network("baseA")) == ["interrupted", "finished"]
     assert results(project.network("baseA")) == results(uninterrupted)

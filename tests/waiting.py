@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300, what: str = "") -> None:
     """Wait until a condition holds; fail if it does not within so many seconds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from project import TIMEOUT
+
 from transferability import checkpoint
 from transferability.network_folder import NetworkFolder
 
@@ -70,7 +72,7 @@ def test_killed_at_twenty_random_moments(laboratory, tmp_path):
             [sys.executable, "-c", KILLER, str(kills), folder / "resume.safetensors", *command],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=TIMEOUT,
         )
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
