@@ -1,5 +1,8 @@
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before torch is imported: several processes that each take all cores get in one another's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,6 +11,25 @@ import pytest
 from cluster import Cluster, running
 from laboratory import Laboratory
 from project import Project
+
+LONG = ("cluster", "finished")
+"""Fixtures of tests that take long, the longest first."""
+MADE = ".made"
+"""A file beside a study that stands there whole."""
+
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait for a cluster come first, then those that run whole studies: the others, that
+    are soon done, fill what time remains on each process."""
+
+    def turn(item: pytest.Item) -> int:
+        return next((turn for turn, name in enumerate(LONG) if name in item.fixturenames), len(LONG))
+
+    turns: dict[Path, int] = {}
+    for item in items:
+        turns[item.path] = min(turn(item), turns.get(item.path, len(LONG)))
+    items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +53,21 @@ def on_cluster(finished, cluster, tmp_path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Project:
-    """The tiny study, whole. For reading only: tests that change or run anything take `project`."""
-    project = Project.copied(tmp_path_factory.mktemp("finished") / "project")
-    project.write_study()
-    project.succeed()
+def finished(tmp_path_factory, worker_id) -> Project:
+    """The tiny study, whole, made once for all processes. For reading only: tests that change or
+    run anything take `project`."""
+    place = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        place = place.parent
+    project = Project(place / "finished" / "project")
+    with (place / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (project.folder / MADE).exists():
+            shutil.rmtree(project.folder, ignore_errors=True)
+            Project.copied(project.folder)
+            project.write_study()
+            project.succeed()
+            (project.folder / MADE).touch()
     return project
 
 

@@ -8,11 +8,13 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
-from project import Project
-from test_workflow import NOT_RESULTS, TABLES, table
+from project import TIMEOUT, Project
+from test_workflow import NOT_RESULTS, table
 from waiting import wait_until
 
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
+# Those that hold the numbers of each network, or of each n.
+TABLES = ("networks", "evaluations", "differences", "effects")
 FOUR_BASES = [
     f"results/tiny/networks/random0/seed{seed}/base{half}/metrics.json"
     for seed in (1, 2)
@@ -39,14 +41,19 @@ def at_once(first: dict, second: dict) -> bool:
 
 def test_the_study_whole(cluster, finished, tmp_path):
     project = Project.copied(tmp_path / "project", cluster=cluster)
-    project.write_study()
+    project.write_study(layers=[3])
     project.succeed()
     for name in TABLES:
         of_cluster, of_machine = (
             table(each, name).drop(columns=NOT_RESULTS, errors="ignore")
             for each in (project, finished)
         )
+        # The study on the machine has other n too.
+        rows = of_cluster[of_cluster.columns.intersection(["network", "effect", "n"])]
+        of_machine = of_machine.merge(rows.drop_duplicates())
         pd.testing.assert_frame_equal(of_cluster, of_machine, check_exact=True)
+    trained = ["A3B", "A3B+", "B3B", "B3B+", "R3B", "base2B", "baseA", "baseB"]
+    assert sorted(table(project, "networks")["network"]) == trained
 
     jobs = {job["JobId"]: job for job in project.slurm_jobs()}
     trainings = {number: job for number, job in jobs.items() if of_training(job)}
@@ -77,7 +84,7 @@ def test_four_trainings_share_two_gpus_by_shards(on_cluster):
     snakemake = on_cluster.start(*FOUR_BASES)
     wait_until(lambda: states(on_cluster) == ["RUNNING"] * 4 or snakemake.poll() is not None)
     assert states(on_cluster) == ["RUNNING"] * 4
-    output, _ = snakemake.communicate(timeout=120)
+    output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
     networks = ran_on(on_cluster)
     shared = Counter(
