@@ -44,9 +44,8 @@ def curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
     return networks.drop(columns=list(METRICS)).merge(told, on=KEY)
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
+def _draw(axes: Axes, mean: pd.DataFrame, colour: str, dashes="-") -> None:
     """The mean over replicates against time, with its t interval as a band."""
-    mean = means(rows, metric, also=("time",))
     axes.plot(mean["time"], mean["mean"], color=colour, linestyle=dashes, lw=1)
     axes.fill_between(mean["time"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
 
@@ -59,17 +58,18 @@ def _draw_row(
     colours: dict[int, tuple],
 ) -> None:
     """One metric in one place: the bases first, then each treatment with its base in black."""
-    base = rows[rows["kind"] == "base"]
+    mean = means(rows, metric, also=("time",))
+    base = mean[mean["kind"] == "base"]
     for kind, (_, dashes) in BASES.items():
-        own = rows[rows["kind"] == kind]
+        own = mean[mean["kind"] == kind]
         if len(own):
-            _draw(line[0], own, metric, INK, dashes)
+            _draw(line[0], own, INK, dashes)
     for axes, (kind, fine_tuned) in zip(line[1:], treatments, strict=True):
-        own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
+        own = mean[(mean["kind"] == kind) & (mean["fine_tuned"] == fine_tuned)]
         if len(base):
-            _draw(axes, base, metric, INK)
+            _draw(axes, base, INK)
         for n, of_layer in own.groupby("n"):
-            _draw(axes, of_layer, metric, colours[n])
+            _draw(axes, of_layer, colours[n])
 
 
 def _interval_words(panels: list[Panel], networks: pd.DataFrame) -> str:
