@@ -33,7 +33,9 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
     `settings["width"]` multiplies the number of channels and units.
     """
+    import torch
     from torch import nn
+    from torch.nn import functional as F
 
     he = settings["initialisation"] == "he"
     channels = [_even(settings["width"] * count) for count in CHANNELS]
@@ -45,6 +47,22 @@ def build(settings: dict, image_size: int, classes: int) -> list:
         "conv4": {"kernel_size": 3, "padding": 1, "groups": GROUPS},
         "conv5": {"kernel_size": 3, "padding": 1, "groups": GROUPS},
     }
+
+    class LocalResponseNorm(nn.LocalResponseNorm):
+        """Torch's own, of values or features N×C×H×W. The sum over neighbouring channels is a
+        convolution with a band of ones: torch averages over a third dimension, for which it puts
+        the images in another order in memory and back, and takes several times as long."""
+
+        def __init__(self, channels: int, *settings: float):
+            super().__init__(*settings)
+            ones = torch.ones(channels, channels)
+            band = ones.triu(-(self.size // 2)).tril((self.size - 1) // 2)
+            # Made of the settings alone, and so no part of the weights.
+            self.register_buffer("band", band[..., None, None], persistent=False)
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            sums = F.conv2d(features.square(), self.band)
+            return features / (self.k + self.alpha / self.size * sums) ** self.beta
 
     class Layer(nn.Sequential):
         """A layer that knows how it starts: the deviation of its weights, None for He et al.
@@ -62,7 +80,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             *([nn.MaxPool2d(3, 2, ceil_mode=True)] if name in POOLED else []),
             nn.ReLU(),
             # Caffe, too, divides alpha by the number of channels that are summed.
-            *([nn.LocalResponseNorm(5, 1e-4, 0.75, 1.0)] if name in NORMALISED else []),
+            *([LocalResponseNorm(outputs, 5, 1e-4, 0.75, 1.0)] if name in NORMALISED else []),
             deviation=0.01,
             bias=0.0 if name in ("conv1", "conv3") else 1.0,
         )
