@@ -2,11 +2,12 @@
 
     python benchmarks/training.py
 
-The default study's baseB, on one core, from the start of the process to the metrics: by the
-command `train`, and by a script of the kind people write: the same images as PNG files through
-ImageFolder and a DataLoader of 2 processes, fp32, torch's default order in memory, the same
-network, optimizer, learning rates and number of steps. `--cores 2` gives both a second core, which
-the script's DataLoader then uses; `--no-amx` hides AMX from torch.
+The default study's baseB, from the start of the process to the metrics: by the command `train`, and
+by a script of the kind people write: the same images as PNG files through ImageFolder and a
+DataLoader of 2 processes, fp32, torch's default order in memory, the same network, optimizer,
+learning rates and number of steps. On one core, or, where there is a GPU, on the GPU and three cores,
+one for each process. `--cores 2` gives both a second core, which the script's DataLoader then uses;
+`--no-amx` hides AMX from torch.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import classes, study, study_file  # noqa: E402
+from transferability import classes, devices, study, study_file  # noqa: E402
 from transferability.images import store  # noqa: E402
 
 LOADERS = 2
@@ -45,6 +46,7 @@ def plain_script(photos: Path, settings: dict) -> None:
 
     recipe = settings["recipe"]
     torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     transform = transforms.Compose(
         [transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.25,) * 3)]
     )
@@ -55,12 +57,14 @@ def plain_script(photos: Path, settings: dict) -> None:
             shuffle=part == "train",
             drop_last=part == "train",
             num_workers=LOADERS,
+            pin_memory=device.type == "cuda",
         )
         for part in store.PARTS
     }
     built = small.build(settings["architecture"], settings["image_size"], settings["classes"])
     model = nn.Sequential(*(layer for _, layer in built))
     model.apply(small.initialise)
+    model.to(device)
     optimizer = torch.optim.SGD(
         model.parameters(),
         recipe["learning_rate"],
@@ -78,6 +82,7 @@ def plain_script(photos: Path, settings: dict) -> None:
     for epoch in range(recipe["epochs"]):
         model.train()
         for images, labels in loaders["train"]:
+            images, labels = images.to(device), labels.to(device)
             loss = F.cross_entropy(model(images), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -88,7 +93,7 @@ def plain_script(photos: Path, settings: dict) -> None:
             model.eval()
             with torch.no_grad():
                 right = sum(
-                    (model(images).argmax(1) == labels).sum().item()
+                    (model(images.to(device)).argmax(1) == labels.to(device)).sum().item()
                     for images, labels in loaders["validation"]
                 )
     print(json.dumps({"top1": right / len(loaders["validation"].dataset)}))
@@ -121,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="the median of so many pairs")
     parser.add_argument("--epochs", type=int, help="instead of the default study's")
-    parser.add_argument("--cores", type=int, default=1, help="that each may use")
+    parser.add_argument("--cores", type=int, help="that each may use, instead of 1, or 3 by a GPU")
     parser.add_argument("--no-amx", action="store_true", help="hide AMX from torch, in both")
     parser.add_argument("--plainly", nargs=2, help=argparse.SUPPRESS)
     flags = parser.parse_args()
@@ -137,8 +142,10 @@ def main() -> None:
         # them.
         environment["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
         recipe["precision"] = "fp32"
+    on_gpu = devices.choose_device(recipe["device"]).type == "cuda"
+    cores = flags.cores or (1 + LOADERS if on_gpu else 1)
     # What is started from here on inherits it.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: flags.cores])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         images, split = drawn.store_and_split(checked["dataset"], place)
@@ -152,6 +159,7 @@ def main() -> None:
             "classes": len(half),
         }
         accuracies: dict[str, list[float]] = {"this project": [], "plain script": []}
+        used: set[str] = set()
 
         def train() -> None:
             folder = Path(tempfile.mkdtemp(dir=place))
@@ -166,6 +174,7 @@ def main() -> None:
             )
             metrics = json.loads(outputs[0].read_text(encoding="utf-8"))
             accuracies["this project"].append(metrics["top1"])
+            used.add(f"{metrics['device']}, {metrics['precision']}")
 
         def train_plainly() -> None:
             said = run(
@@ -179,8 +188,9 @@ def main() -> None:
         measured = turns.take_turns(
             {"this project": train, "plain script": train_plainly}, seen, flags.repeats
         )
-        title = f"from start to metrics, {flags.cores} core{'s' * (flags.cores > 1)}"
+        title = f"from start to metrics, {cores} core{'s' * (cores > 1)}"
         turns.print_table(title, measured, "plain script")
+        print(f"this project: on {', '.join(used)}")
         for name, found in accuracies.items():
             print(f"{name}: top-1 {min(found):.3f} to {max(found):.3f}")
 
