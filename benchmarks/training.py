@@ -5,9 +5,9 @@
 The default study's baseB, from the start of the process to the metrics: by the command `train`, and
 by a script of the kind people write: the same images as PNG files through ImageFolder and a
 DataLoader of 2 processes, fp32, torch's default order in memory, the same network, optimizer,
-learning rates and number of steps. On one core, or, where there is a GPU, on the GPU and three cores,
-one for each process. `--cores 2` gives both a second core, which the script's DataLoader then uses;
-`--no-amx` hides AMX from torch.
+learning rates and number of steps. On one core, or, where there is a GPU, on the GPU and three
+cores, one for each process. `--cores 2` gives both a second core, which the script's DataLoader
+then uses; `--no-amx` hides AMX from torch.
 """
 
 import argparse

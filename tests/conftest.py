@@ -18,13 +18,13 @@ MADE = ".made"
 """A file beside a study that stands there whole."""
 
 
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that wait for a cluster come first, then those that run whole studies: the others, that
     are soon done, fill what time remains on each process."""
 
     def turn(item: pytest.Item) -> int:
-        return next((turn for turn, name in enumerate(LONG) if name in item.fixturenames), len(LONG))
+        taken = [turn for turn, name in enumerate(LONG) if name in item.fixturenames]
+        return min(taken, default=len(LONG))
 
     turns: dict[Path, int] = {}
     for item in items:

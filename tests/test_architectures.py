@@ -128,6 +128,33 @@ def test_caffenet_computes_what_caffe_computes():
         torch.testing.assert_close(network(seen), expected)
 
 
+@pytest.mark.parametrize("channels", [2, 6, 96])
+def test_normalisation_over_channels_is_torch_s(channels):
+    """Values and gradients; and it is no part of the weights."""
+    (normalisation,) = (
+        part
+        for part in caffenet.build({**PAPER, "width": channels / 96}, 39, 2)[0][1]
+        if isinstance(part, nn.LocalResponseNorm)
+    )
+    assert not normalisation.state_dict()
+    plain = nn.LocalResponseNorm(5, 1e-4, 0.75, 1.0)
+    generator = torch.Generator().manual_seed(0)
+    values = 100 * torch.randn(3, channels, 7, 9, generator=generator)
+    values = values.to(memory_format=torch.channels_last)
+    gradient = torch.randn(values.shape, generator=generator)
+    found = []
+    for module in (normalisation, plain):
+        given = values.clone().requires_grad_()
+        module(given).backward(gradient)
+        found.append((module(given), given.grad))
+    assert found[0][0].is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found[0], found[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = normalisation(values.bfloat16())
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), found[1][0], rtol=2**-6, atol=0)
+
+
 def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
     """Before the layer that reads them, so that frozen fc6 and fc7 always say the same."""
     network = transplant.initialised(NARROW, 227, 10, STREAM).train()

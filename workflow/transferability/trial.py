@@ -15,7 +15,8 @@ from transferability.streams import Stream
 from transferability.task import Task
 
 ENDLESS = 10**9
-BATCHES = 2
+BATCHES, ON_A_GPU = 2, 32
+"""In an epoch; on a GPU more, which what has to be done between epochs would hold up."""
 
 
 def speeds(checked: dict, classes: int, frozen: Iterable[int], seconds: float) -> dict[int, Speed]:
@@ -70,8 +71,12 @@ def _normalisation(kind: str, stored: tuple[int, int]) -> normalisation.Normalis
 
 def _noise(run: Run, checked: dict, classes: int) -> ImageSet:
     """Images to learn from, and to classify."""
-    count = BATCHES * run.recipe["batch_size"]
     size = checked["dataset"]["image_size"]
+    steps = BATCHES
+    if run.device.type == "cuda":
+        room = devices.room_for_images(run.device) // (3 * size**2 * run.recipe["batch_size"])
+        steps = min(max(BATCHES, room), ON_A_GPU)
+    count = steps * run.recipe["batch_size"]
     pixels = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=run.device)
     labels = torch.arange(count, device=run.device) % classes
     return ImageSet(Resident(pixels), labels, np.arange(count), np.arange(classes))

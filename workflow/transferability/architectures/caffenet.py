@@ -49,9 +49,9 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     }
 
     class LocalResponseNorm(nn.LocalResponseNorm):
-        """Torch's own, of values or features N×C×H×W. The sum over neighbouring channels is a
-        convolution with a band of ones: torch averages over a third dimension, for which it puts
-        the images in another order in memory and back, and takes several times as long."""
+        """Torch's own, of features N×C×H×W. The sum over neighbouring channels is a product with a
+        band of ones: torch averages over a third dimension, which on a CPU takes it several times
+        as long."""
 
         def __init__(self, channels: int, *settings: float):
             super().__init__(*settings)
@@ -62,7 +62,9 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
         def forward(self, features: torch.Tensor) -> torch.Tensor:
             sums = F.conv2d(features.square(), self.band)
-            return features / (self.k + self.alpha / self.size * sums) ** self.beta
+            # In fp32, since bf16 has nothing between 1 and 1.008.
+            factors = (self.k + self.alpha / self.size * sums.float()) ** -self.beta
+            return features * factors.to(features.dtype)
 
     class Layer(nn.Sequential):
         """A layer that knows how it starts: the deviation of its weights, None for He et al.
