@@ -28,9 +28,7 @@ OURS, TORCHS = "this project", "torch"
 
 def run_of(checked: dict, normalisation: str) -> Run:
     """A training of CaffeNet on noise, with our normalisation or torch's own."""
-    run = trial._run(checked, CLASSES, frozen=0)
-    noise = trial._noise(run, checked, CLASSES)
-    run.take(noise, noise)
+    run = trial.on_noise(checked, CLASSES, frozen=0)
     if normalisation == TORCHS:
         for layer in run.network:
             for place, part in enumerate(layer):

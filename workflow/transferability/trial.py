@@ -26,10 +26,9 @@ def speeds(checked: dict, classes: int, frozen: Iterable[int], seconds: float) -
 
 
 def _speed(checked: dict, classes: int, frozen: int, seconds: float) -> Speed:
-    run = _run(checked, classes, frozen)
-    noise = _noise(run, checked, classes)
-    run.take(noise, noise)
-    made = 2 * len(noise) / run.seconds if run.layers is not run.network else None
+    run = on_noise(checked, classes, frozen)
+    count = len(run.learned)
+    made = 2 * count / run.seconds if run.layers is not run.network else None
     # The first step makes what the others find.
     training.train_until(run, 0.0)
     images, before = run.images_seen, run.seconds
@@ -38,12 +37,13 @@ def _speed(checked: dict, classes: int, frozen: int, seconds: float) -> Speed:
         training.train_until(run, end)
     start = time.perf_counter()
     training.evaluate(run)
-    evaluated = len(noise) / (time.perf_counter() - start)
+    evaluated = count / (time.perf_counter() - start)
     return Speed((run.images_seen - images) / (run.seconds - before), evaluated, made)
 
 
-def _run(checked: dict, classes: int, frozen: int) -> Run:
-    """A training that never ends and keeps nothing."""
+def on_noise(checked: dict, classes: int, frozen: int) -> Run:
+    """A training of a study's network with so many frozen layers that never ends and keeps nothing,
+    on images that mean nothing, as features where frozen layers always give the same."""
     recipe = {**checked["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
     device = devices.choose_device(recipe["device"])
     precision = devices.choose_precision(recipe["precision"], device)
@@ -57,7 +57,10 @@ def _run(checked: dict, classes: int, frozen: int) -> Run:
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[:frozen])
     normalise = _normalisation(recipe["normalise"], stored).to(device)
-    return Run(network, task, ImageEntry(normalise, recipe, stored), precision, stream)
+    run = Run(network, task, ImageEntry(normalise, recipe, stored), precision, stream)
+    noise = _noise(run, checked, classes)
+    run.take(noise, noise)
+    return run
 
 
 def _normalisation(kind: str, stored: tuple[int, int]) -> normalisation.Normalisation:
