@@ -54,8 +54,8 @@ def least_used(device: torch.device) -> Iterator[None]:
 def choose_precision(wanted: str, device: torch.device) -> str:
     """bf16 or fp32; auto is bf16 where the device multiplies it in hardware of its own.
 
-    On a CPU that means AMX, or AVX-512 with products of bf16, which have twice those of fp32 in a
-    turn; where bf16 would first be made to fp32, it takes longer.
+    On a CPU that means AMX or AVX512_BF16, which multiplies twice as many numbers at a time as
+    AVX-512 does in fp32; without either, bf16 saves memory traffic but little time.
     """
     if wanted != "auto":
         return wanted

@@ -16,7 +16,7 @@ from transferability.task import Task
 
 ENDLESS = 10**9
 BATCHES, ON_A_GPU = 2, 32
-"""In an epoch; on a GPU more, which what has to be done between epochs would hold up."""
+"""In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
 
 
 def speeds(checked: dict, classes: int, frozen: Iterable[int], seconds: float) -> dict[int, Speed]:
