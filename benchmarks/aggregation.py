@@ -21,9 +21,9 @@ import machine
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import study, study_file  # noqa: E402
-from transferability.network_folder import read_history  # noqa: E402
-from transferability.networks import parse_name  # noqa: E402
+from transferability.storage.network_folder import read_history
+from transferability.study import config, design
+from transferability.study.networks import parse_name
 
 SEEDS, LAYERS = 8, 8
 GOAL_SECONDS, GOAL_BYTES = 30.0, 10**9
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=5000, help="about so many")
     parser.add_argument("--evaluations", type=int, default=20, help="of each network")
     flags = parser.parse_args()
-    names = study.network_names(study_file.read(ROOT / "config.yaml"), LAYERS)
+    names = design.network_names(config.read(ROOT / "config.yaml"), LAYERS)
     splits = [f"random{k}" for k in range(max(1, flags.networks // len(names) // SEEDS))]
     seeds, draw = list(range(SEEDS)), random.Random(0)
     with tempfile.TemporaryDirectory() as temporary:

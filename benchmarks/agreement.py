@@ -17,7 +17,7 @@ import machine
 import yaml
 from soak import ROOT, Project, started, table
 
-from transferability import study_file
+from transferability.study import config
 
 PRECISIONS = ("auto", "fp32")
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
     flags = parser.parse_args()
-    checked = study_file.read(flags.study)
+    checked = config.read(flags.study)
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
         effects, networks = [], []

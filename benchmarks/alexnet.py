@@ -28,10 +28,12 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.models import alexnet
 
-from transferability import classes, study_file, training
+from transferability.images import class_splits
 from transferability.images.store import open_store
-from transferability.network_folder import NetworkFolder
-from transferability.task import Task
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+from transferability.study.task import Task
+from transferability.training import loop
 
 BATCH, CROP = loading.BATCH, loading.CROP
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4
@@ -47,13 +49,13 @@ def recipe(epochs: int, precision: str) -> dict:
         **{"weight_decay": WEIGHT_DECAY, "decay_biases": True, "schedule": "step", "warmup": 0},
     }
     dataset = {"image_size": preparation.STORED}
-    return study_file.complete({"dataset": dataset, "recipe": given})["recipe"]
+    return config.complete({"dataset": dataset, "recipe": given})["recipe"]
 
 
 def train(store: Path, split: Path, folder: Path, wanted: dict) -> float:
     """Seconds of the epochs of a training of this project."""
     task = Task.of("baseB", split.stem, 0, ARCHITECTURE, wanted)
-    metrics = training.train(task, store, split, None, NetworkFolder(folder), "code", False)
+    metrics = loop.train(task, store, split, None, NetworkFolder(folder), "code", False)
     NetworkFolder(folder).remove_resume()
     return metrics["seconds"]
 
@@ -93,7 +95,7 @@ def main() -> None:
         store = preparation.prepare(photos, place / "store", "warp")
         names = open_store(store).classes
         split_classes = {name: "B" if i < in_half else "A" for i, name in enumerate(names)}
-        classes.write(split_classes, split)
+        class_splits.write(split_classes, split)
 
         files = ImageFolder(photos, loading.augmented())
         learned = Subset(files, range(flags.steps * BATCH))

@@ -23,7 +23,7 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import board, status  # noqa: E402
+from transferability.records import board, status
 
 STUDY = ROOT / "config.yaml"
 COLUMNS = 100

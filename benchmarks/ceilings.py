@@ -22,20 +22,15 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import (  # noqa: E402
-    architectures,
-    batches,
-    devices,
-    forecast,
-    memory,
-    normalisation,
-    study_file,
-    trial,
-)
-from transferability.architectures import measures  # noqa: E402
-from transferability.entry import ImageEntry  # noqa: E402
-from transferability.image_sets import ImageSet, Resident  # noqa: E402
-from transferability.streams import Stream  # noqa: E402
+from transferability import models
+from transferability.models import measures
+from transferability.records import forecast, trial
+from transferability.study import config
+from transferability.training import batches, memory, normalisation
+from transferability.training import device as devices
+from transferability.training.data import ImageSet, Resident
+from transferability.training.entry import ImageEntry
+from transferability.training.rng import Stream
 
 SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}
 """Of the square matrices that are multiplied."""
@@ -103,12 +98,12 @@ def main() -> None:
     flags = parser.parse_args()
     torch.set_num_threads(1)
     memory.keep_freed()
-    checked = study_file.read(flags.study)
+    checked = config.read(flags.study)
     device = devices.choose_device(checked["recipe"]["device"])
     precision = devices.choose_precision(checked["recipe"]["precision"], device)
     pixels = checked["recipe"]["crop"] or checked["dataset"]["image_size"]
     settings = checked["architecture"]
-    built = architectures.module(settings["name"]).build(settings, pixels, flags.classes)
+    built = models.module(settings["name"]).build(settings, pixels, flags.classes)
     layers = measures.measured(built, pixels)
     deepest = len(layers) - 1
     print(machine.described())

@@ -22,10 +22,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
-from project import Project  # noqa: E402
+from project import Project
 
-from transferability import study, study_file  # noqa: E402
-from transferability.networks import parse_name  # noqa: E402
+from transferability.study import config, design
+from transferability.study.networks import parse_name
 
 SEEDS = 10
 LAYERS = 8
@@ -100,8 +100,8 @@ rule plot_{name}:
 
 def many_replicates(networks: int) -> dict:
     """The default study with enough random splits, of ten seeds each, for so many networks."""
-    one = study_file.read(ROOT / "config.yaml")
-    of_a_replicate = len(study.network_names(one, LAYERS))
+    one = config.read(ROOT / "config.yaml")
+    of_a_replicate = len(design.network_names(one, LAYERS))
     splits = -(-networks // (of_a_replicate * SEEDS))
     return {"study": "many", "splits": {"random": splits}, "seeds": list(range(SEEDS))}
 
@@ -109,7 +109,7 @@ def many_replicates(networks: int) -> dict:
 def bare_workflow(checked: dict) -> str:
     """A Snakefile with the jobs of a study of random splits, and nothing but files."""
     replicate = "networks/{split}/seed{seed}"
-    networks = study.network_names(checked, LAYERS)
+    networks = design.network_names(checked, LAYERS)
     tables = {
         name: f"tables/{name}.csv"
         for name in ("networks", "evaluations", "differences", "effects", "boost")
@@ -130,7 +130,7 @@ def bare_workflow(checked: dict) -> str:
     for name in ("transfer", "effects"):
         drawings[name].append(f"figures/{name}.html")
     text = RULES.format(
-        splits=study.split_names(checked["splits"]),
+        splits=design.split_names(checked["splits"]),
         seeds=checked["seeds"],
         networks=networks,
         tables=list(tables.values()),
@@ -181,7 +181,7 @@ def main() -> None:
         ours, bare = Project.copied(Path(temporary, "ours")).folder, Path(temporary, "bare")
         bare.mkdir()
         (ours / "study.yaml").write_text(yaml.safe_dump(many), encoding="utf-8")
-        bare_snakefile = bare_workflow(study_file.complete(many))
+        bare_snakefile = bare_workflow(config.complete(many))
         (bare / "Snakefile").write_text(bare_snakefile, encoding="utf-8")
         times: dict[str, list[float]] = {"this workflow": [], "bare": []}
         jobs = {}

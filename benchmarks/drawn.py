@@ -7,8 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import classes, images  # noqa: E402
-from transferability.images import store  # noqa: E402
+from transferability import images
+from transferability.images import (
+    class_splits,
+    store,
+)
 
 
 def store_and_split(dataset: dict, place: Path) -> tuple[Path, Path]:
@@ -18,5 +21,5 @@ def store_and_split(dataset: dict, place: Path) -> tuple[Path, Path]:
     store.write(
         images.source_module(dataset["source"]).read(dataset, os.cpu_count()), folder, dataset
     )
-    classes.write(classes.draw_random(store.open_store(folder).classes, 0), split)
+    class_splits.write(class_splits.draw_random(store.open_store(folder).classes, 0), split)
     return folder, split

@@ -21,15 +21,13 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import (  # noqa: E402
-    architectures,
-    forecast,
-    study_file,
-    training,
-)
-from transferability.architectures import measures  # noqa: E402
-from transferability.network_folder import NetworkFolder  # noqa: E402
-from transferability.task import Task  # noqa: E402
+from transferability import models
+from transferability.models import measures
+from transferability.records import forecast
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+from transferability.study.task import Task
+from transferability.training import loop
 
 AUGMENTED = ["crop", "mirror"]
 
@@ -41,9 +39,9 @@ def main() -> None:
     flags = parser.parse_args()
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
-    checked = study_file.read(ROOT / "config.yaml")
+    checked = config.read(ROOT / "config.yaml")
     half, pixels = checked["dataset"]["classes"] // 2, checked["dataset"]["image_size"]
-    built = architectures.module("small").build(checked["architecture"], pixels, half)
+    built = models.module("small").build(checked["architecture"], pixels, half)
     layers = measures.measured(built, pixels)
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
@@ -58,7 +56,7 @@ def main() -> None:
             task = Task.of(name, "random0", 0, checked["architecture"], recipe)
             folder = NetworkFolder(Path(tempfile.mkdtemp(dir=place)))
             base = place / "baseA" / "weights.safetensors" if task.base else None
-            metrics = training.train(
+            metrics = loop.train(
                 *(task, images, split, base, folder, "code"),
                 keep_weights=name == "baseA",
             )

@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from transferability import batches, image_sets, normalisation
-from transferability.entry import ImageEntry
 from transferability.images.store import Store, open_store
-from transferability.streams import Stream
+from transferability.training import batches, data, normalisation
+from transferability.training.entry import ImageEntry
+from transferability.training.rng import Stream
 
 GOAL = 10.0
 BATCH, CROP = 128, 224
@@ -39,7 +39,7 @@ def epoch_from_store(store: Store, recipe: dict, room: int) -> Callable[[], None
     whether they lie in memory."""
     device, stream = torch.device("cpu"), Stream("base", "random0", 0, "B")
     classes = range(len(store.classes))
-    images = image_sets.image_set(store.train_images, store.train_labels, classes, device, room)
+    images = data.image_set(store.train_images, store.train_labels, classes, device, room)
     normalise = normalisation.normalisation("channels", store, images.indices)
     entry = ImageEntry(normalise, recipe, store.train_images.shape[1:3])
 

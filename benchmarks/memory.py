@@ -27,16 +27,19 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import classes, study_file  # noqa: E402
-from transferability.architectures import measures, small  # noqa: E402
-from transferability.images import store  # noqa: E402
+from transferability.images import (
+    class_splits,
+    store,
+)
+from transferability.models import measures, small
+from transferability.study import config
 
 SIZE = 256
 BLOCK = 100
 HALVES = {"a": "A", "b": "A", "c": "B", "d": "B"}
 MAPPED = """
 import sys
-from transferability import devices
+from transferability.training import device as devices
 from transferability.__main__ import main
 devices.BYTES_FOR_IMAGES = 0
 sys.exit(main())
@@ -63,16 +66,16 @@ def peak_of_mapped(place: Path, megabytes: int) -> float:
     """Peak of anonymous memory, in MB, of a training on half of a store."""
     images, split = place / "images", place / "random0.csv"
     write_store(images, megabytes)
-    classes.write(HALVES, split)
+    class_splits.write(HALVES, split)
     # In noise there is nothing to learn, and a higher rate diverges.
     given = {"epochs": 1, "crop": 32, "augment": ["crop"], "device": "cpu", "learning_rate": 1e-5}
-    checked = study_file.complete({"dataset": {"image_size": SIZE}, "recipe": given})
+    checked = config.complete({"dataset": {"image_size": SIZE}, "recipe": given})
     return peak("RssAnon", place / "log", "-c", MAPPED, *training(checked, images, split, place))
 
 
 def report_job(place: Path) -> None:
     """Print the peak of the default study's baseB, and what it cannot do without."""
-    checked = study_file.read(ROOT / "config.yaml")
+    checked = config.read(ROOT / "config.yaml")
     checked["recipe"] |= {"epochs": 2, "device": "cpu"}
     dataset, recipe = checked["dataset"], checked["recipe"]
     images, split = drawn.store_and_split(dataset, place)

@@ -19,8 +19,11 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import devices, memory, study_file, training, trial  # noqa: E402
-from transferability.run import Run  # noqa: E402
+from transferability.records import trial
+from transferability.study import config
+from transferability.training import device as devices
+from transferability.training import loop, memory
+from transferability.training.run import Run
 
 CLASSES = 500
 OURS, TORCHS = "this project", "torch"
@@ -56,7 +59,7 @@ def main() -> None:
     flags = parser.parse_args()
     torch.set_num_threads(1)
     memory.keep_freed()
-    checked = study_file.read(ROOT / "studies" / "paper.yaml")
+    checked = config.read(ROOT / "studies" / "paper.yaml")
     checked["recipe"] = {**checked["recipe"], "batch_size": flags.batch}
     device = devices.choose_device(checked["recipe"]["device"])
     print(machine.described())
@@ -73,7 +76,7 @@ def main() -> None:
         parts = {
             "values": partial(normalise, features, None),
             "values and gradients": partial(normalise, features, gradient),
-            "a step of CaffeNet": partial(training.train_until, deadline=0.0),
+            "a step of CaffeNet": partial(loop.train_until, deadline=0.0),
         }
         for part, work in parts.items():
             actions = {name: partial(work, run) for name, run in runs.items()}

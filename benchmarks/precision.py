@@ -19,18 +19,21 @@ import turns
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import devices, memory, study_file, training, trial  # noqa: E402
-from transferability.run import Run  # noqa: E402
+from transferability.records import trial
+from transferability.study import config
+from transferability.training import device as devices
+from transferability.training import loop, memory
+from transferability.training.run import Run
 
 
 def learn(run: Run, epochs: int) -> None:
     for _ in range(epochs):
-        training.train_until(run, float("inf"))
+        loop.train_until(run, float("inf"))
 
 
 def evaluate(run: Run, times: int) -> None:
     for _ in range(times):
-        training.evaluate(run)
+        loop.evaluate(run)
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def main() -> None:
     flags = parser.parse_args()
     torch.set_num_threads(1)
     memory.keep_freed()
-    checked = study_file.read(flags.study)
+    checked = config.read(flags.study)
     device = devices.choose_device(checked["recipe"]["device"])
     print(machine.described())
     print(f"{devices.describe(device)}; auto: {devices.choose_precision('auto', device)}")

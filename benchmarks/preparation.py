@@ -20,8 +20,9 @@ import turns
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import fingerprint, study_file  # noqa: E402
-from transferability.images import folder, processes, reading, store  # noqa: E402
+from transferability.images import folder, processes, reading, store
+from transferability.records import fingerprint
+from transferability.study import config
 
 CLASSES, STORED, WORKERS = 10, 256, 2
 BLOCK = 64
@@ -32,7 +33,7 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
     """Make a store as the command prepare-images does; its folder."""
     dataset = {"source": "folder", "path": str(photos), "resize": resize, "image_size": STORED}
     # All but one image of each class are for training.
-    asked = study_file.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
+    asked = config.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
     code = fingerprint.of_images("folder")
     album = folder.read(asked, WORKERS)
     with reading.finished(album, place, asked, WORKERS, code) as collection:

@@ -24,7 +24,7 @@ import machine
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import study, study_file  # noqa: E402
+from transferability.study import config, design
 
 COMMAND = (sys.executable, "-m", "transferability")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
@@ -52,8 +52,8 @@ def main() -> None:
     parser.add_argument("--together", type=int, nargs="+", default=[1, 2, 4], metavar="trainings")
     parser.add_argument("--epochs", type=int, help="instead of the study's")
     flags = parser.parse_args()
-    checked = study_file.read(flags.study)
-    recipe = study.recipe(checked, "random0", 0, "baseB")
+    checked = config.read(flags.study)
+    recipe = design.recipe(checked, "random0", 0, "baseB")
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:

@@ -21,8 +21,8 @@ from machine import described
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
-from cluster import Cluster, running  # noqa: E402
-from project import TINY, Project  # noqa: E402
+from cluster import Cluster, running
+from project import TINY, Project
 
 LEVELS = ("prepare_images", "train_base", "train_treatment")
 NETWORKS_A_SEED = 4

@@ -25,10 +25,10 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
-from project import Project  # noqa: E402
-from test_workflow import NOT_RESULTS  # noqa: E402
+from project import Project
+from test_workflow import NOT_RESULTS
 
-from transferability import study_file  # noqa: E402
+from transferability.study import config
 
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what is killed")
     parser.add_argument("--against", type=Path, help="a folder where it ran in peace before")
     flags = parser.parse_args()
-    study, name = flags.study.resolve(), study_file.read(flags.study)["study"]
+    study, name = flags.study.resolve(), config.read(flags.study)["study"]
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
         harried, quiet = Project.copied(Path(temporary, "killed")).folder, flags.against

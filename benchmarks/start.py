@@ -21,7 +21,7 @@ import drawn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import study, study_file  # noqa: E402
+from transferability.study import config, design
 
 
 def timed(*arguments: str) -> float:
@@ -36,8 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="the median of so many pairs")
     flags = parser.parse_args()
-    digits = study_file.read(ROOT / "studies" / "digits.yaml")
-    recipe = {**study.recipe(digits, "random0", 0, "baseB"), "epochs": 1}
+    digits = config.read(ROOT / "studies" / "digits.yaml")
+    recipe = {**design.recipe(digits, "random0", 0, "baseB"), "epochs": 1}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         images, split = drawn.store_and_split(digits["dataset"], folder)

@@ -27,8 +27,12 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability import classes, devices, study, study_file  # noqa: E402
-from transferability.images import store  # noqa: E402
+from transferability.images import (
+    class_splits,
+    store,
+)
+from transferability.study import config, design
+from transferability.training import device as devices
 
 LOADERS = 2
 
@@ -42,7 +46,7 @@ def plain_script(photos: Path, settings: dict) -> None:
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
-    from transferability.architectures import small
+    from transferability.models import small
 
     recipe = settings["recipe"]
     torch.set_num_threads(1)
@@ -133,8 +137,8 @@ def main() -> None:
     if flags.plainly:
         plain_script(Path(flags.plainly[0]), json.loads(flags.plainly[1]))
         return
-    checked = study_file.read(ROOT / "config.yaml")
-    recipe = study.recipe(checked, "random0", 0, "baseB")
+    checked = config.read(ROOT / "config.yaml")
+    recipe = design.recipe(checked, "random0", 0, "baseB")
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     environment = {"OMP_NUM_THREADS": "1"}
     if flags.no_amx:
@@ -150,7 +154,7 @@ def main() -> None:
         place = Path(temporary)
         images, split = drawn.store_and_split(checked["dataset"], place)
         opened = store.open_store(images)
-        half = classes.read(split, opened.classes)["B"]
+        half = class_splits.read(split, opened.classes)["B"]
         write_files(opened, [opened.classes[index] for index in half], place / "photos")
         settings = {
             "recipe": recipe,

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from project import ROOT
 
-from transferability import figures, published
-from transferability.boost import boost
-from transferability.effects import estimate
-from transferability.results import MEASURED
+from transferability import figures
+from transferability.analysis import published
+from transferability.analysis.boost import boost
+from transferability.analysis.collect import MEASURED
+from transferability.analysis.effects import estimate
 
 STUDIES = {
     "one replicate": {"noise": 0.002},

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from transferability import checkpoint, classes, images, training
-from transferability.images import digits, store
-from transferability.network_folder import NetworkFolder, read_history
-from transferability.task import Task
+from transferability import images
+from transferability.images import class_splits, digits, store
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder, read_history
+from transferability.study.task import Task
+from transferability.training import loop
 
 DATASET = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}
 ARCHITECTURE = {
@@ -76,7 +78,7 @@ class Laboratory:
         folder = root / images.store_name(dataset)
         store.write(digits.read(dataset), folder, dataset)
         split = root / "random0.csv"
-        classes.write(classes.draw_random(store.open_store(folder).classes, 0), split)
+        class_splits.write(class_splits.draw_random(store.open_store(folder).classes, 0), split)
         return cls(folder, split)
 
     def task(
@@ -107,7 +109,7 @@ class Laboratory:
     ) -> Trained:
         """Train a network; `changes` are those that `task` knows."""
         folder = NetworkFolder(folder)
-        metrics = training.train(
+        metrics = loop.train(
             self.task(name, **changes),
             images=self.images,
             split=self.split,

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from made_networks import correctness, networks
 
-from transferability import findings
-from transferability.boost import boost
-from transferability.effects import estimate
+from transferability.analysis.boost import boost
+from transferability.analysis.effects import estimate
+from transferability.reports import findings
 
 FOUR_SPLITS = ("random0", "random1", "random2", "random3")
 VOID = {"meta", "br"}

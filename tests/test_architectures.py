@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from transferability import architectures, study_file, transplant
-from transferability.architectures import caffenet, small
-from transferability.streams import Stream
+from transferability import models
+from transferability.models import caffenet, small
+from transferability.study import config
+from transferability.training import transplant
+from transferability.training.rng import Stream
 
 STREAM = Stream("treatment", "random0", 0, "B")
-PAPER = study_file.complete({"dataset": {"image_size": 227}, "architecture": {"name": "caffenet"}})[
+PAPER = config.complete({"dataset": {"image_size": 227}, "architecture": {"name": "caffenet"}})[
     "architecture"
 ]
 NARROW = {**PAPER, "width": 1 / 16}
@@ -29,26 +31,27 @@ def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
 
 
 def test_each_architecture_is_a_file_with_facts():
-    assert architectures.names() == ["caffenet", "own", "small", "torchvision"]
-    with pytest.raises(ValueError, match=r"architecture\.name: .*'cuts'; known: caffenet, own"):
-        architectures.module("cuts")
+    assert models.names() == ["caffenet", "custom", "small", "torchvision"]
+    with pytest.raises(ValueError, match=r"architecture\.name: .*'cuts'; known: caffenet, custom"):
+        models.module("cuts")
 
 
 def test_a_graph_is_built_without_torch():
     program = (
-        "import sys; from transferability import architectures, fingerprint;"
-        "architectures.facts({'name': 'torchvision', 'model': 'resnet18'}, 64);"
-        "architectures.facts({'name': 'caffenet', 'stem': 'paper'}, 227);"
+        "import sys; from transferability import models;"
+        "from transferability.records import fingerprint;"
+        "models.facts({'name': 'torchvision', 'model': 'resnet18'}, 64);"
+        "models.facts({'name': 'caffenet', 'stem': 'paper'}, 227);"
         "[fingerprint.of_training(name) for name in ('caffenet', 'torchvision')];"
         "print(*{'torch', 'torchvision', 'numpy'} & {*sys.modules})"
     )
     command = [sys.executable, "-c", program]
-    folder = Path(architectures.__file__).parents[2]
+    folder = Path(models.__file__).parents[2]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
 
 
-SMALL = study_file.complete({})["architecture"]
+SMALL = config.complete({})["architecture"]
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -171,7 +174,7 @@ def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
 @pytest.mark.parametrize("width", [0.01, 1 / 3, 1.5])
 def test_caffenet_s_shape_can_be_had_at_other_sizes(stem, width):
     settings = {**PAPER, "width": width, "stem": stem, "initialisation": "he"}
-    smallest = architectures.facts(settings).smallest_image
+    smallest = models.facts(settings).smallest_image
     for image_size in (smallest, smallest + 9):
         layers = caffenet.build(settings, image_size, 7)
         assert composed(layers)(images(image_size)).shape == (1, 7)

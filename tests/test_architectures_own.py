@@ -10,11 +10,14 @@ import pytest
 import torch
 from laboratory import RECIPE
 
-from transferability import architectures, fingerprint, study_file, transplant
+from transferability import models
 from transferability.__main__ import main
-from transferability.architectures import own
-from transferability.streams import Stream
-from transferability.study import StudyError
+from transferability.models import custom
+from transferability.records import fingerprint
+from transferability.study import config
+from transferability.study.design import StudyError
+from transferability.training import transplant
+from transferability.training.rng import Stream
 
 NETWORK = """
 from torch import nn
@@ -40,7 +43,7 @@ STUDY = {"dataset": {"source": "digits"}, "architecture": "my_network:build"}
 
 
 def settings(build: str = "my_network:build", **arguments: object) -> dict:
-    return {"name": "own", "build": build, "arguments": arguments}
+    return {"name": "custom", "build": build, "arguments": arguments}
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +54,7 @@ def folder(tmp_path, monkeypatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    own._names.clear()
+    custom._names.clear()
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -61,41 +64,41 @@ def folder(tmp_path, monkeypatch) -> Iterator[Path]:
 
 def forget() -> None:
     """As a new process sees it."""
-    own._names.clear()
+    custom._names.clear()
     for name in [name for name in sys.modules if name.startswith("my_")]:
         del sys.modules[name]
 
 
 def test_the_short_form_is_the_long_one():
-    short = study_file.complete(STUDY)
+    short = config.complete(STUDY)
     assert short["architecture"] == settings()
-    assert study_file.complete({**STUDY, "architecture": settings()}) == short
-    assert study_file.complete(short) == short
+    assert config.complete({**STUDY, "architecture": settings()}) == short
+    assert config.complete(short) == short
 
 
 def test_a_text_that_names_no_function_is_no_architecture():
     with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not a section") as caught:
-        study_file.complete({"architecture": "resnet18"})
+        config.complete({"architecture": "resnet18"})
     assert "my_module:build" in str(caught.value)
     with pytest.raises(StudyError, match=r"^architecture\.build: null is not a text"):
-        study_file.complete({"architecture": {"name": "own"}})
+        config.complete({"architecture": {"name": "custom"}})
 
 
 def test_the_layers_are_known_when_the_study_is_read():
     deep = {**STUDY, "architecture": settings(depth=4)}
-    assert study_file.complete({**deep, "layers": [4]})["layers"] == [4]
+    assert config.complete({**deep, "layers": [4]})["layers"] == [4]
     with pytest.raises(StudyError, match="first, block1, block2, block3, last"):
-        study_file.complete({**deep, "layers": [5]})
+        config.complete({**deep, "layers": [5]})
 
 
 def test_the_function_is_asked_with_the_study_s_size(folder):
     text = NETWORK.replace("'''Two layers or more.'''", "assert image_size == 8, image_size")
     (folder / "my_network.py").write_text(text)
-    study_file.complete(STUDY)
+    config.complete(STUDY)
     # What was known of it stays known.
-    assert architectures.facts(settings()).layer_names == ("first", "block1", "last")
+    assert models.facts(settings()).layer_names == ("first", "block1", "last")
     with pytest.raises(StudyError, match=r"failed with AssertionError: 16 \(.*my_network.py, line"):
-        study_file.complete({**STUDY, "dataset": {"source": "digits", "image_size": 16}})
+        config.complete({**STUDY, "dataset": {"source": "digits", "image_size": 16}})
 
 
 def test_a_module_may_lie_on_pythonpath_or_in_a_package(folder, monkeypatch):
@@ -105,10 +108,10 @@ def test_a_module_may_lie_on_pythonpath_or_in_a_package(folder, monkeypatch):
     (package / "nets.py").write_text(NETWORK.replace("import my_parts", "from . import my_parts"))
     (package / "my_parts.py").write_text(PARTS)
     monkeypatch.syspath_prepend(folder / "elsewhere")
-    assert len(own.build(settings("my_package.nets:build"), 8, 3)) == 3
-    before = fingerprint.of_training("own", "my_package.nets:build")
+    assert len(custom.build(settings("my_package.nets:build"), 8, 3)) == 3
+    before = fingerprint.of_training("custom", "my_package.nets:build")
     (package / "my_parts.py").write_text(PARTS.replace("padding=1", "padding=1 + 0"))
-    assert fingerprint.of_training("own", "my_package.nets:build") != before
+    assert fingerprint.of_training("custom", "my_package.nets:build") != before
 
 
 LINEAR = "from torch import nn\n\n\ndef build(image_size, classes):\n"
@@ -178,7 +181,7 @@ MISTAKES = {
 def test_a_mistake_is_named_before_anything_runs(folder, text, build, words):
     (folder / "my_bad.py").write_text(text)
     with pytest.raises(StudyError) as caught:
-        study_file.complete({**STUDY, "architecture": {"name": "own", "build": build}})
+        config.complete({**STUDY, "architecture": {"name": "custom", "build": build}})
     found = str(caught.value)
     assert found.startswith("architecture.build: ")
     assert "\n" not in found
@@ -188,7 +191,7 @@ def test_a_mistake_is_named_before_anything_runs(folder, text, build, words):
 
 def test_what_the_dataset_decides_is_no_argument():
     with pytest.raises(StudyError, match=r"^architecture\.arguments: classes cannot stand here"):
-        study_file.complete({**STUDY, "architecture": settings(classes=3)})
+        config.complete({**STUDY, "architecture": settings(classes=3)})
 
 
 def test_layers_start_from_the_stream_s_numbers():
@@ -204,7 +207,7 @@ def test_layers_start_from_the_stream_s_numbers():
 def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
     def code() -> str:
         forget()
-        return fingerprint.of_training("own", "my_network:build")
+        return fingerprint.of_training("custom", "my_network:build")
 
     first = code()
     (folder / "my_network.py").write_text(f"# A remark.\n{NETWORK}".replace("Two", "2"))
@@ -220,16 +223,16 @@ def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
 def test_an_installed_module_does_not_bring_its_neighbours(monkeypatch, folder):
     """Which would be all that is installed."""
     monkeypatch.setattr(fingerprint.sysconfig, "get_path", lambda kind: os.fspath(folder))
-    before = fingerprint.of_training("own", "my_network:build")
+    before = fingerprint.of_training("custom", "my_network:build")
     (folder / "my_parts.py").write_text(f"{PARTS}\nADDED = 1\n")
-    assert fingerprint.of_training("own", "my_network:build") == before
+    assert fingerprint.of_training("custom", "my_network:build") == before
     (folder / "my_network.py").write_text(f"{NETWORK}\nADDED = 1\n")
-    assert fingerprint.of_training("own", "my_network:build") != before
+    assert fingerprint.of_training("custom", "my_network:build") != before
 
 
 def test_a_module_without_source_is_refused():
     with pytest.raises(ValueError, match=r"^architecture\.build: math:build is of no Python file"):
-        fingerprint.of_training("own", "math:build")
+        fingerprint.of_training("custom", "math:build")
 
 
 def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
@@ -244,5 +247,5 @@ def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
         ]
         assert main([str(word) for word in line]) == 0
     metrics = json.loads((folder / "A1B" / "metrics.json").read_text())
-    assert metrics["identity"]["code"] == fingerprint.of_training("own", "my_network:build")
+    assert metrics["identity"]["code"] == fingerprint.of_training("custom", "my_network:build")
     assert metrics["top1"] > 0.5

@@ -9,10 +9,11 @@ from torch import nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
 
-from transferability import architectures, frozen_features, transplant
-from transferability.architectures import cuts, torchvision, torchvision_table
-from transferability.networks import parse_name
-from transferability.streams import Stream
+from transferability import models as architectures
+from transferability.models import torchvision, torchvision_cuts, torchvision_table
+from transferability.study.networks import parse_name
+from transferability.training import frozen_features, transplant
+from transferability.training.rng import Stream
 
 # One of each family, as small as it comes: at how many pixels, and how many layers it has.
 FAMILIES = {
@@ -63,11 +64,11 @@ def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
 def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
     image_size, count = FAMILIES[name]
     torch.manual_seed(0)
-    model = cuts.make(name, classes=7, image_size=image_size).eval()
+    model = torchvision_cuts.make(name, classes=7, image_size=image_size).eval()
     images = torch.randn(2, 3, image_size, image_size)
     with torch.no_grad():
         expected = model(images)
-        layers = cuts.cut(model)
+        layers = torchvision_cuts.cut(model)
         found = composed(layers).eval()(images)
     assert torch.equal(found, expected)
     assert expected.shape == (2, 7)
@@ -77,9 +78,9 @@ def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_parameter_is_in_one_layer(name):
     with torchvision_table.WithoutMemory():
-        model = cuts.make(name, classes=7)
+        model = torchvision_cuts.make(name, classes=7)
     parameters = sorted(map(id, model.parameters()))
-    layers = cuts.cut(model)
+    layers = torchvision_cuts.cut(model)
     for layer, module in layers:
         assert list(module.parameters()), layer
     in_layers = [id(parameter) for _, module in layers for parameter in module.parameters()]
@@ -120,7 +121,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
 def test_the_smallest_image_passes_through(name):
     smallest = architectures.facts(settings(name)).smallest_image
     with torchvision_table.WithoutMemory():
-        layers = cuts.cut(cuts.make(name, classes=7, image_size=smallest))
+        layers = torchvision_cuts.cut(torchvision_cuts.make(name, classes=7, image_size=smallest))
     network = composed(layers).to("meta").eval()
     assert network(torch.empty(2, 3, smallest, smallest, device="meta")).shape == (2, 7)
 

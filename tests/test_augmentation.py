@@ -4,9 +4,9 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as torchvision
 
-from transferability import augmentation, threads, views
-from transferability.augmentation import Augmentation
-from transferability.streams import Stream
+from transferability.training import augmentation, threads, views
+from transferability.training.augmentation import Augmentation
+from transferability.training.rng import Stream
 
 CPU = torch.device("cpu")
 STREAM = Stream("treatment", "random0", 0, "B")

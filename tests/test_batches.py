@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from transferability import batches
-from transferability.image_sets import ImageSet, Resident
-from transferability.streams import Stream
+from transferability.training import batches
+from transferability.training.data import ImageSet, Resident
+from transferability.training.rng import Stream
 
 STREAM = Stream("treatment", "random0", 0, "B")
 

@@ -6,7 +6,7 @@ import pytest
 from made_networks import BASE, FOUR_SPLITS, TOP1, correctness, networks, of
 from scipy import stats
 
-from transferability.boost import boost
+from transferability.analysis.boost import boost
 
 
 def kind(table: pd.DataFrame, kind: str) -> pd.Series:

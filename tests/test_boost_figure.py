@@ -8,7 +8,7 @@ from made_networks import correctness, networks, of
 from matplotlib.axes import Axes
 
 from transferability import figures
-from transferability.boost import boost
+from transferability.analysis.boost import boost
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from transferability import checkpoint
-from transferability.checkpoint import CheckpointError
+from transferability.storage import checkpoint
+from transferability.storage.checkpoint import CheckpointError
 
 HEADER = {"epoch": 3, "words": "äöü", "nested": {"list": [1, 2.5, None, True]}}
 

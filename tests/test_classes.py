@@ -2,7 +2,8 @@
 
 import pytest
 
-from transferability import classes, study, study_file
+from transferability.images import class_splits
+from transferability.study import config, design
 
 NAMES = [f"class {i}, 'quoted' \"and\" äöü" for i in range(20)]
 HALVES = {"A": ["letters"], "B": ["symbols"]}
@@ -10,7 +11,7 @@ HALVES = {"A": ["letters"], "B": ["symbols"]}
 
 @pytest.mark.parametrize(("count", "sizes"), [(20, (10, 10)), (7, (4, 3)), (4, (2, 2))])
 def test_random_halves_are_equal_but_for_an_odd_class(count, sizes):
-    split = classes.draw_random(NAMES[:count], 0)
+    split = class_splits.draw_random(NAMES[:count], 0)
     assert list(split) == NAMES[:count]
     halves = list(split.values())
     assert (halves.count("A"), halves.count("B")) == sizes
@@ -19,26 +20,28 @@ def test_random_halves_are_equal_but_for_an_odd_class(count, sizes):
 @pytest.mark.parametrize("count", [0, 3])
 def test_too_few_classes_for_two_halves_are_refused(count):
     with pytest.raises(ValueError, match=rf"splits\.random: .* {count} classes.*4 or more"):
-        classes.draw_random(NAMES[:count], 0)
+        class_splits.draw_random(NAMES[:count], 0)
 
 
 def test_a_random_split_is_its_number_alone():
-    first = classes.draw_random(NAMES, 3)
-    assert classes.draw_random(NAMES, 3) == first
-    drawn = {tuple(classes.draw_random(NAMES, number).values()) for number in range(20)}
+    first = class_splits.draw_random(NAMES, 3)
+    assert class_splits.draw_random(NAMES, 3) == first
+    drawn = {tuple(class_splits.draw_random(NAMES, number).values()) for number in range(20)}
     assert len(drawn) == 20
 
 
 def test_a_random_split_stays_what_it_was():
-    split = classes.draw_random([str(digit) for digit in range(10)], 0)
+    split = class_splits.draw_random([str(digit) for digit in range(10)], 0)
     assert "".join(split.values()) == "BABABAABBA"
 
 
 def test_a_dissimilar_split_is_as_large_as_its_groups():
     groups = ["letters"] * 5 + ["symbols"] * 3 + ["others"] * 12
-    split = classes.draw_dissimilar(NAMES, groups, HALVES)
+    split = class_splits.draw_dissimilar(NAMES, groups, HALVES)
     assert split == dict(zip(NAMES[:8], "AAAAABBB", strict=True))
-    both = classes.draw_dissimilar(NAMES, groups, {"A": ["letters", "symbols"], "B": ["others"]})
+    both = class_splits.draw_dissimilar(
+        NAMES, groups, {"A": ["letters", "symbols"], "B": ["others"]}
+    )
     assert list(both.values()) == ["A"] * 8 + ["B"] * 12
 
 
@@ -46,14 +49,14 @@ def test_a_dissimilar_split_is_as_large_as_its_groups():
 def test_a_half_of_fewer_than_two_classes_is_refused(count):
     groups = ["letters"] * (20 - count) + ["symbols"] * count
     with pytest.raises(ValueError, match=rf"splits\.dissimilar\.B.*symbols hold {count} .*least 2"):
-        classes.draw_dissimilar(NAMES, groups, HALVES)
+        class_splits.draw_dissimilar(NAMES, groups, HALVES)
 
 
 def test_what_is_written_is_read_as_indices_in_store_order(tmp_path):
     split = dict(zip(NAMES[:6], "BABAAB", strict=True))
     # The file may hold the classes in any order.
-    classes.write(dict(reversed(split.items())), tmp_path / "random0.csv")
-    assert classes.read(tmp_path / "random0.csv", NAMES) == {"A": [1, 3, 4], "B": [0, 2, 5]}
+    class_splits.write(dict(reversed(split.items())), tmp_path / "random0.csv")
+    assert class_splits.read(tmp_path / "random0.csv", NAMES) == {"A": [1, 3, 4], "B": [0, 2, 5]}
 
 
 def written(tmp_path, text: str):
@@ -75,7 +78,7 @@ def written(tmp_path, text: str):
 def test_a_file_that_does_not_fit_the_store_is_named(tmp_path, text, words):
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=words) as caught:
-        classes.read(path, ["a", "b", "c", "d"])
+        class_splits.read(path, ["a", "b", "c", "d"])
     assert str(path) in str(caught.value)
 
 
@@ -83,7 +86,7 @@ def test_a_file_that_does_not_fit_the_store_is_named(tmp_path, text, words):
 def test_halves_that_overlap_or_are_empty_are_refused(tmp_path, text):
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match="class"):
-        classes.read(path, ["a", "b", "c", "d"])
+        class_splits.read(path, ["a", "b", "c", "d"])
 
 
 FOLDER = {"source": "folder", "path": "photos"}
@@ -91,13 +94,13 @@ IMAGENET = {"source": "imagenet", "path": "ILSVRC2012"}
 
 
 def complete(dataset: dict, splits: dict) -> dict:
-    return study_file.complete({"dataset": dataset, "splits": splits})
+    return config.complete({"dataset": dataset, "splits": splits})
 
 
 def test_published_splits_come_after_the_drawn_ones():
     splits = {"random": 1, "published": ["random1", "natman"]}
     found = complete(IMAGENET, splits)
-    assert study.split_names(found["splits"]) == ["random0", "random1", "natman"]
+    assert design.split_names(found["splits"]) == ["random0", "random1", "natman"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_published_splits_come_after_the_drawn_ones():
     ],
 )
 def test_splits_that_a_dataset_does_not_allow_are_refused_beforehand(dataset, splits, words):
-    with pytest.raises(study.StudyError, match=words):
+    with pytest.raises(design.StudyError, match=words):
         complete(dataset, splits)
 
 
@@ -125,10 +128,10 @@ def test_groups_of_a_file_part_the_classes_of_a_folder(tmp_path):
     file.write_text("class,group\na,x\nb,y\nc,x\nd,y\n")
     dataset = {**FOLDER, "groups": str(file)}
     assert complete(dataset, {"random": 0, "dissimilar": {"A": "x", "B": "y"}})
-    with pytest.raises(study.StudyError, match=r"splits\.dissimilar\.A: .*groups are x, y"):
+    with pytest.raises(design.StudyError, match=r"splits\.dissimilar\.A: .*groups are x, y"):
         complete(dataset, {"random": 0, "dissimilar": {"A": "z", "B": "y"}})
 
 
 def test_what_only_reading_tells_is_not_checked_beforehand():
-    found = study_file.complete({"dataset": FOLDER, "target_sizes": [1000000]})
+    found = config.complete({"dataset": FOLDER, "target_sizes": [1000000]})
     assert found["dataset"]["image_size"] == 64

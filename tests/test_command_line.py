@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from laboratory import ARCHITECTURE, RECIPE
 
-from transferability import networks, study, study_file
 from transferability.__main__ import main
+from transferability.study import config, design, networks
 
 ROOT = Path(__file__).parents[1]
-STUDY = study_file.complete(
+STUDY = config.complete(
     {
         "study": "tiny",
         "dataset": {"source": "digits"},
@@ -26,8 +26,8 @@ STUDY = study_file.complete(
         "recipe": {"epochs": 1, "batch_size": 64, "precision": "fp32", "device": "cpu"},
     }
 )
-NAMES = study.network_names(STUDY, 8)
-SPLITS = study.split_names(STUDY["splits"])
+NAMES = design.network_names(STUDY, 8)
+SPLITS = design.split_names(STUDY["splits"])
 
 
 def run(line: str, **sections: dict) -> None:
@@ -70,7 +70,7 @@ def results(tmp_path_factory) -> Path:
                 f"--outputs {' '.join(map(str, outputs(trained / name)))} --threads 1 "
                 "--architecture {architecture} --recipe {recipe}",
                 architecture=STUDY["architecture"],
-                recipe=study.recipe(STUDY, split, 0, name),
+                recipe=design.recipe(STUDY, split, 0, name),
             )
     table = f"--table {folder}/tables/networks.csv"
     evaluations = f"--evaluations {folder}/tables/evaluations.csv"

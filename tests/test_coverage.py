@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from transferability.boost import boost
-from transferability.effects import estimate
+from transferability.analysis.boost import boost
+from transferability.analysis.effects import estimate
 
 DRAWS = 2000
 # The expected top-1 of each network; what is known is their differences.

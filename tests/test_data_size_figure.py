@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from project import Project
 
 from transferability import figures
-from transferability.effects import estimate
+from transferability.analysis.effects import estimate
 from transferability.figures import style
 
 EFFECTS = {

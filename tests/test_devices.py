@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from transferability import devices
+from transferability.training import device
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,6 @@ def test_a_processor_computes_in_bf16_if_it_multiplies_it(amx, avx512_bf16, prec
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     processor = torch.device("cpu")
-    assert devices.choose_precision("auto", processor) == precision
+    assert device.choose_precision("auto", processor) == precision
     for wanted in ("bf16", "fp32"):
-        assert devices.choose_precision(wanted, processor) == wanted
+        assert device.choose_precision(wanted, processor) == wanted

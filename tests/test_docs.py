@@ -20,7 +20,7 @@ import yaml
 from documents import PAGES, Piece
 from project import FOREIGN, ROOT, TIMEOUT, TINY, Project
 
-from transferability import study_file
+from transferability.study import config as study_file
 
 FIRST = "pip install uv && uv run snakemake --cores all"
 # The default study in little: its own file with these sections changed.

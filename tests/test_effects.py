@@ -16,7 +16,7 @@ from made_networks import (
 )
 from scipy import stats
 
-from transferability.effects import EFFECTS, estimate, paired_differences
+from transferability.analysis.effects import EFFECTS, estimate, paired_differences
 
 CELL = ["split", "seed", "target", "target_size"]
 

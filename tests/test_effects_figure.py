@@ -18,7 +18,7 @@ from made_networks import networks
 from matplotlib.text import Text
 
 from transferability import figures
-from transferability.effects import estimate
+from transferability.analysis.effects import estimate
 
 
 def test_effects_draws_the_table_in_points():

@@ -13,11 +13,12 @@ import torchvision
 from laboratory import Laboratory
 from torch import nn
 
-from transferability import checkpoint, training
 from transferability.__main__ import main
-from transferability.architectures import small
 from transferability.images import store
-from transferability.network_folder import NetworkFolder
+from transferability.models import small
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
+from transferability.training import loop
 
 # A small model of each way of naming and building.
 MODELS = ("squeezenet1_0", "resnet18", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
@@ -57,8 +58,8 @@ def test_plain_torchvision_loads_the_weights_and_sees_the_same(large, tmp_path, 
     build = described(file)["build"]
     model = eval(build, {"torchvision": torchvision})
     model.load_state_dict(safetensors.torch.load_file(file))
-    layers = training.transplant.initialised(
-        {"name": "torchvision", "model": name}, 64, 5, training.Stream("base", "random0", 0, "B")
+    layers = loop.transplant.initialised(
+        {"name": "torchvision", "model": name}, 64, 5, loop.Stream("base", "random0", 0, "B")
     )
     layers.load_state_dict(checkpoint.load(network / "weights.safetensors")[0])
     images = torch.randn(2, 3, 64, 64)
@@ -126,7 +127,7 @@ def test_one_s_own_module_is_named(laboratory, tmp_path, monkeypatch):
         "    return [('first', first), ('last', nn.Linear(width, classes))]\n"
     )
     monkeypatch.chdir(tmp_path)
-    settings = {"name": "own", "build": "mine:build", "arguments": {"width": 6}}
+    settings = {"name": "custom", "build": "mine:build", "arguments": {"width": 6}}
     network = trained(laboratory, tmp_path, architecture=settings)
     file = tmp_path / "exported.safetensors"
     assert (

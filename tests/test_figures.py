@@ -22,7 +22,7 @@ from made_networks import networks
 from scipy import stats
 
 from transferability import figures
-from transferability.effects import estimate
+from transferability.analysis.effects import estimate
 from transferability.figures.style import INK
 
 

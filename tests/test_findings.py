@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from made_findings import STUDIES, Page, numbers, page, section_of, tables, verdict
 
-from transferability import findings
-from transferability.effects import EFFECTS
-from transferability.findings.statements import FINDINGS
-from transferability.findings.wording import layers, listed, points
+from transferability.analysis.effects import EFFECTS
+from transferability.analysis.findings_wording import layers, listed, points
+from transferability.reports import findings
+from transferability.reports.findings.statements import FINDINGS
 
 
 def check_measured(text: str, row) -> None:

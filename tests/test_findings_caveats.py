@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_findings import STUDIES, Page, numbers, page, tables, verdict
 
-from transferability import findings
+from transferability.reports import findings
 
 
 def few_splits(effects: pd.DataFrame, boosts: pd.DataFrame, replicates: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transferability import fingerprint
+from transferability.records import fingerprint
 
 RESULTS = {
     "digits": lambda: fingerprint.of_images("digits"),
@@ -88,7 +88,9 @@ def with_another_line(text: str) -> str:
     return f"{text}\nADDED = 1\n"
 
 
-@pytest.mark.parametrize("module", ["training", "figures/style", "effects", "images/digits"])
+@pytest.mark.parametrize(
+    "module", ["training/loop", "figures/style", "analysis/effects", "images/digits"]
+)
 @pytest.mark.parametrize("edit", [with_a_comment, with_another_docstring, in_another_format])
 def test_comments_docstrings_and_formatting_do_not_count(changed, module, edit):
     assert changed(module, edit) == set()
@@ -100,7 +102,9 @@ def test_time_stamps_do_not_count(package, untouched):
     assert fingerprints() == untouched
 
 
-@pytest.mark.parametrize("module", ["training", "optimisation", "batches", "architectures/small"])
+@pytest.mark.parametrize(
+    "module", ["training/loop", "training/optim", "training/batches", "models/small"]
+)
 def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     assert changed(module, with_other_arithmetic) == {"training"}
 
@@ -108,32 +112,40 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
 @pytest.mark.parametrize(
     ("module", "results"),
     [
-        *((module, {"training"}) for module in ("devices", "frozen_features", "streams")),
-        *((module, {"training"}) for module in ("transplant", "run", "task")),
-        ("networks", {"training", "collection", "published", "effects", "figures"}),
-        ("study", set()),
-        ("classes", {"training", "splits"}),
+        *((f"training/{module}", {"training"}) for module in ("device", "frozen_features", "rng")),
+        *((f"training/{module}", {"training"}) for module in ("transplant", "run")),
+        ("study/task", {"training"}),
+        ("study/networks", {"training", "collection", "published", "effects", "figures"}),
+        ("study/design", set()),
+        ("images/class_splits", {"training", "splits"}),
         ("images/store", {"training", "digits", "glyphs"}),
         ("images/digits", {"digits"}),
         ("images/glyphs", {"glyphs"}),
         ("images/glyph_drawings", {"glyphs"}),
-        ("results", {"collection", "published", "effects"}),
-        ("published", {"published"}),
+        ("analysis/collect", {"collection", "published", "effects"}),
+        ("analysis/published", {"published"}),
         # Figures and findings take the names of the effects from where these are estimated.
-        ("effects", {"effects", "findings", "figures"}),
-        ("intervals", {"effects", "findings", "figures"}),
-        ("boost", {"effects"}),
-        ("findings/wording", {"findings"}),
+        ("analysis/effects", {"effects", "findings", "figures"}),
+        ("analysis/intervals", {"effects", "findings", "figures"}),
+        ("analysis/boost", {"effects"}),
+        ("analysis/findings_wording", {"findings"}),
         ("figures/style", {"figures"}),
         ("figures/transfer", {"figures"}),
-        *((f"architectures/{module}", set()) for module in ("caffenet", "cuts", "own")),
-        ("fingerprint", set()),
-        ("study_file", set()),
+        *((f"models/{module}", set()) for module in ("caffenet", "torchvision_cuts", "custom")),
+        ("records/fingerprint", set()),
+        ("study/config", set()),
         ("__main__", set()),
-        ("commands", set()),
+        ("cli/commands", set()),
         *(
             (module, set())
-            for module in ("gpus", "interruption", "job", "writing", "provenance", "outcome")
+            for module in (
+                "training/gpus",
+                "storage/signals",
+                "storage/job",
+                "storage/lease",
+                "records/provenance",
+                "study/targets",
+            )
         ),
     ],
 )
@@ -144,7 +156,7 @@ def test_a_module_counts_for_what_it_decides(changed, module, results):
 ADDED = "def facts(settings):\n    return 1 + 1\n"
 
 
-@pytest.mark.parametrize("room", ["images", "architectures"])
+@pytest.mark.parametrize("room", ["images", "models"])
 def test_another_source_or_architecture_counts_for_nothing_that_does_not_use_it(
     package, untouched, room
 ):
@@ -154,18 +166,18 @@ def test_another_source_or_architecture_counts_for_nothing_that_does_not_use_it(
 
 def test_how_torchvision_s_models_are_cut_counts_for_networks_of_these(package):
     before = fingerprint.of_training("torchvision")
-    file = package / "architectures" / "cuts.py"
+    file = package / "models" / "torchvision_cuts.py"
     file.write_text(with_another_line(file.read_text(encoding="utf-8")), encoding="utf-8")
     fingerprint.fingerprint.cache_clear()
     assert fingerprint.of_training("torchvision") != before
 
 
 @pytest.mark.parametrize(
-    "imported", ["", "def build():\n    from transferability.architectures import inner\n"]
+    "imported", ["", "def build():\n    from transferability.models import inner\n"]
 )
 def test_an_architecture_counts_for_those_who_use_it(package, imported):
     """Also by what it imports inside a function."""
-    added, inner = (package / "architectures" / f"{name}.py" for name in ("added", "inner"))
+    added, inner = (package / "models" / f"{name}.py" for name in ("added", "inner"))
     added.write_text(ADDED + imported, encoding="utf-8")
     inner.write_text(ADDED, encoding="utf-8")
     before = fingerprint.of_training("added")

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from transferability import devices, frozen_features, transplant
-from transferability.streams import Stream
+from transferability.training import device, frozen_features, transplant
+from transferability.training.rng import Stream
 
 
 def test_features_computed_once_change_nothing_but_rounding(laboratory, tmp_path, monkeypatch):
@@ -23,7 +23,7 @@ def test_features_computed_once_change_nothing_but_rounding(laboratory, tmp_path
     monkeypatch.setattr(frozen_features, "compute", recording)
     once = laboratory.train("A5B", tmp_path / "once", base)
     # Then neither features nor images lie in memory.
-    monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+    monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     each = laboratory.train("A5B", tmp_path / "each", base)
     assert kept == [True, False]
     for name, tensor in each.weights.items():

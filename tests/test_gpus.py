@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from transferability import gpus
+from transferability.training import gpus
 
 FOUR = ["GPU-a", "GPU-b", "GPU-c", "GPU-d"]
 HOLD = """
 import sys, time
 from pathlib import Path
-from transferability import gpus
+from transferability.training import gpus
 with gpus.taken(sys.argv[2:], Path(sys.argv[1])) as index:
     print(index, flush=True)
     time.sleep(60)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from transferability import image_sets
-from transferability.image_sets import ImageSet, Mapped, Resident
-from transferability.streams import Stream
+from transferability.training import data
+from transferability.training.data import ImageSet, Mapped, Resident
+from transferability.training.rng import Stream
 
 CPU = torch.device("cpu")
 STREAM = Stream("treatment", "random0", 0, "B")
@@ -25,7 +25,7 @@ ALL = 10**6
 def chosen(
     per_class: int | None, stream: Stream = STREAM, classes: tuple = (4, 1, 2), room: int = ALL
 ) -> ImageSet:
-    return image_sets.image_set(STORE_IMAGES, STORE_LABELS, classes, CPU, room, per_class, stream)
+    return data.image_set(STORE_IMAGES, STORE_LABELS, classes, CPU, room, per_class, stream)
 
 
 def pixels(images: ImageSet) -> torch.Tensor:
@@ -99,7 +99,7 @@ MEASURE = """
 import sys
 import threading
 import numpy as np, torch
-from transferability import image_sets
+from transferability.training import data as image_sets
 
 def anonymous():
     with open("/proc/self/status") as lines:
@@ -136,7 +136,7 @@ HELD = """
 import sys
 from pathlib import Path
 import numpy as np, torch
-from transferability import image_sets
+from transferability.training import data as image_sets
 
 def held():
     lines = Path("/proc/self/smaps").read_text().splitlines()

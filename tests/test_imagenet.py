@@ -10,9 +10,9 @@ from PIL import Image
 from project import ROOT
 from scipy.io import savemat
 
-from transferability import classes, images
+from transferability import images
 from transferability.__main__ import main
-from transferability.images import imagenet, store
+from transferability.images import class_splits, imagenet, store
 
 SPLITS = ROOT / "workflow" / "resources" / "yosinski2014" / "class_splits.csv"
 WNIDS = ["n01440764", "n01443537", "n02085620", "n07873807", "n15075141"]
@@ -165,7 +165,7 @@ def published() -> list[dict[str, str]]:
 @pytest.mark.parametrize(("split", "size"), [("random0", 500), ("random3", 500), ("natman", 449)])
 def test_a_published_split_is_the_papers(split, size):
     rows = published()
-    drawn = classes.draw_published([row["wnid"] for row in rows], SPLITS, split)
+    drawn = class_splits.draw_published([row["wnid"] for row in rows], SPLITS, split)
     assert drawn == {row["wnid"]: row[split] for row in rows}
     assert list(drawn.values()).count("A") == size
 
@@ -176,9 +176,9 @@ def test_a_published_split_of_other_classes_is_refused():
     with pytest.raises(
         ValueError, match=r"splits\.published: natman.*lacks 'n01440764', 'n01443537'"
     ):
-        classes.draw_published(names, SPLITS, "natman")
+        class_splits.draw_published(names, SPLITS, "natman")
     with pytest.raises(ValueError, match="does not have 'n99999999'"):
-        classes.draw_published(names, SPLITS, "natman")
+        class_splits.draw_published(names, SPLITS, "natman")
 
 
 def store_of(names: list[str], folder: Path) -> Path:
@@ -199,7 +199,7 @@ def test_the_command_takes_the_split_that_the_file_to_write_is_named_after(tmp_p
     wnids = [row["wnid"] for row in published()]
     store_folder = store_of(wnids, tmp_path / "store")
     assert part_classes(store_folder, tmp_path / "natman.csv") == 0
-    halves = classes.read(tmp_path / "natman.csv", wnids)
+    halves = class_splits.read(tmp_path / "natman.csv", wnids)
     assert (len(halves["A"]), len(halves["B"])) == (449, 551)
     assert part_classes(store_of(WNIDS, tmp_path / "few"), tmp_path / "random0.csv") == 1
     assert "splits.published: random0" in caplog.text

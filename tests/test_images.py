@@ -9,8 +9,9 @@ import pytest
 import yaml
 from sklearn.datasets import load_digits
 
-from transferability import images, study_file
+from transferability import images
 from transferability.images import digits, glyph_drawings, glyphs, store
+from transferability.study import config
 
 SMALL = {
     "source": "glyphs",
@@ -23,7 +24,7 @@ SMALL = {
 }
 DIGITS = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}
 
-SCHEMA = yaml.safe_load(study_file.SCHEMA.read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load(config.SCHEMA.read_text(encoding="utf-8"))
 MOST_CLASSES = SCHEMA["$defs"]["glyphs"]["properties"]["classes"]["maximum"]
 
 

@@ -16,7 +16,7 @@ from real_formats import (
     rotated_by_camera,
 )
 
-from transferability.images import pictures
+from transferability.images import decode
 
 
 def quarters(pixels: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def quarters(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", COLOURED)
 def test_each_format_shows_what_a_person_sees(tmp_path, name, resize):
     COLOURED[name](quartered(), tmp_path / name)
-    pixels = pictures.load_file(name, tmp_path, SIDE // 2, resize)
+    pixels = decode.load_file(name, tmp_path, SIDE // 2, resize)
     assert pixels.shape == (SIDE // 2, SIDE // 2, 3)
     assert pixels.dtype == np.uint8
     # CMYK without a profile is an approximation, and so are palettes and JPEG.
@@ -39,7 +39,7 @@ def test_each_format_shows_what_a_person_sees(tmp_path, name, resize):
 @pytest.mark.parametrize("name", GREY)
 def test_grey_is_grey_in_three_channels(tmp_path, name):
     GREY[name](quartered(), tmp_path / name)
-    pixels = pictures.load_file(name, tmp_path, SIDE, "crop")
+    pixels = decode.load_file(name, tmp_path, SIDE, "crop")
     expected = np.asarray(quartered().convert("L").convert("RGB"))
     assert np.abs(quarters(pixels) - quarters(expected)).max() <= 3
 
@@ -48,14 +48,14 @@ def test_grey_is_grey_in_three_channels(tmp_path, name):
 def test_an_image_stands_as_the_camera_noted(tmp_path, orientation):
     stored, exif = rotated_by_camera(quartered(), orientation)
     stored.save(tmp_path / "a.jpg", quality=95, subsampling=0, exif=exif)
-    pixels = pictures.load_file("a.jpg", tmp_path, SIDE, "crop")
+    pixels = decode.load_file("a.jpg", tmp_path, SIDE, "crop")
     assert np.abs(quarters(pixels) - QUARTERS).max() <= 12
 
 
 def test_16_bits_become_8_over_their_whole_range(tmp_path):
     values = np.array([[0, 257 * 7], [257 * 128, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / "a.png")
-    pixels = pictures.load_file("a.png", tmp_path, 2, "crop")
+    pixels = decode.load_file("a.png", tmp_path, 2, "crop")
     assert pixels[..., 0].tolist() == [[0, 7], [128, 255]]
 
 
@@ -63,8 +63,8 @@ def test_crop_takes_the_centre_and_warp_all(tmp_path):
     wide = np.zeros((32, 96, 3), np.uint8)
     wide[:, 32:64] = 255
     Image.fromarray(wide).save(tmp_path / "a.png")
-    assert pictures.load_file("a.png", tmp_path, 16, "crop")[:, 1:-1].min() == 255
-    warped = pictures.load_file("a.png", tmp_path, 48, "warp")[24, :, 0]
+    assert decode.load_file("a.png", tmp_path, 16, "crop")[:, 1:-1].min() == 255
+    warped = decode.load_file("a.png", tmp_path, 48, "warp")[24, :, 0]
     assert (warped[:14] == 0).all()
     assert (warped[18:30] == 255).all()
     assert (warped[34:] == 0).all()
@@ -74,7 +74,7 @@ def test_resizing_is_antialiased(tmp_path):
     stripes = np.zeros((64, 64), np.uint8)
     stripes[:, ::2] = 255
     Image.fromarray(stripes).save(tmp_path / "a.png")
-    pixels = pictures.load_file("a.png", tmp_path, 16, "crop")
+    pixels = decode.load_file("a.png", tmp_path, 16, "crop")
     assert np.abs(pixels.astype(int) - 128).max() <= 10
 
 
@@ -83,9 +83,9 @@ def test_reading_a_large_jpeg_at_a_part_of_its_size_loses_nothing_to_see(tmp_pat
     coarse = Image.fromarray(generator.integers(0, 256, (40, 60, 3), np.uint8))
     large = coarse.resize((1200, 800), Image.Resampling.BICUBIC)
     large.save(tmp_path / "a.jpg", quality=90)
-    quick = pictures.load_file("a.jpg", tmp_path, 64, "crop").astype(int)
-    monkeypatch.setattr(pictures, "SPARE", 1000)
-    whole = pictures.load_file("a.jpg", tmp_path, 64, "crop").astype(int)
+    quick = decode.load_file("a.jpg", tmp_path, 64, "crop").astype(int)
+    monkeypatch.setattr(decode, "SPARE", 1000)
+    whole = decode.load_file("a.jpg", tmp_path, 64, "crop").astype(int)
     assert np.abs(quick - whole).mean() < 0.5
     assert np.abs(quick - whole).max() <= 8
 
@@ -94,8 +94,8 @@ def test_reading_a_large_jpeg_at_a_part_of_its_size_loses_nothing_to_see(tmp_pat
 def test_a_bad_image_says_why(tmp_path, name):
     write, why = BAD[name]
     write(tmp_path / name)
-    with pytest.raises(pictures.BadImage, match=why):
-        pictures.load_file(name, tmp_path, 16, "crop")
+    with pytest.raises(decode.BadImage, match=why):
+        decode.load_file(name, tmp_path, 16, "crop")
 
 
 def test_a_note_of_the_camera_that_is_damaged_changes_nothing(tmp_path):
@@ -105,7 +105,7 @@ def test_a_note_of_the_camera_that_is_damaged_changes_nothing(tmp_path):
     damaged = file.getvalue().replace(b"\x01\x12\x00\x03", b"\xff\xff\xff\xff")
     assert damaged != file.getvalue()
     (tmp_path / "a.jpg").write_bytes(damaged)
-    pixels = pictures.load_file("a.jpg", tmp_path, SIDE, "crop")
+    pixels = decode.load_file("a.jpg", tmp_path, SIDE, "crop")
     assert np.abs(quarters(pixels) - QUARTERS).max() <= 12
 
 
@@ -113,6 +113,6 @@ def test_a_failing_disk_is_not_blamed_on_the_image(tmp_path, monkeypatch):
     def failing(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(pictures.Image, "open", failing)
+    monkeypatch.setattr(decode.Image, "open", failing)
     with pytest.raises(OSError, match="Input/output error"):
-        pictures.load_file("a.jpg", tmp_path, 16, "crop")
+        decode.load_file("a.jpg", tmp_path, 16, "crop")

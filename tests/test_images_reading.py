@@ -19,14 +19,14 @@ from project import ROOT
 from real_formats import BAD, COLOURED, GREY, quartered, truncated_jpeg
 
 from transferability import images
-from transferability.images import blocks, class_folders, folder, pictures, store
+from transferability.images import blocks, class_folders, decode, folder, store
 
 
 @pytest.fixture
 def read_files(monkeypatch) -> Counter:
     """How often each file has been read in this process."""
     counts: Counter[str] = Counter()
-    load = pictures.load_file
+    load = decode.load_file
 
     def counting(name: str, **arguments: object) -> np.ndarray:
         counts[name] += 1

@@ -12,7 +12,7 @@ from drawn_figures import STUDIES, published_tables, tables
 from made_networks import networks
 from selenium.webdriver import ActionChains
 
-from transferability.effects import estimate
+from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
 from transferability.figures.relative import LINES
 from transferability.figures.style import LOOKS

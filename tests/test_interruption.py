@@ -12,8 +12,8 @@ import psutil
 import pytest
 from project import TINY, Project
 
-from transferability import checkpoint
-from transferability.network_folder import read_history
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import read_history
 
 # Long enough, with five steps an epoch, to be met in the middle; evaluated at other epochs than
 # those that are saved.

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from transferability.__main__ import main
-from transferability.architectures import listing
+from transferability.models import listing
 
 STUDY = """
 dataset: {source: digits, image_size: 16}

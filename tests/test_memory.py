@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from transferability import memory
+from transferability.training import memory
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +63,8 @@ def test_little_is_kept_for_later():
 FRESH_PAGES = """
 import resource
 import torch
-from transferability import memory
-from transferability.architectures import small
+from transferability.training import memory
+from transferability.models import small
 
 memory.keep_freed()
 torch.set_num_threads(1)

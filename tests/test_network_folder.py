@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from transferability import checkpoint, network_folder
-from transferability.network_folder import NetworkFolder, read_history
+from transferability.storage import checkpoint, network_folder
+from transferability.storage.network_folder import NetworkFolder, read_history
 
 TENSORS = {"network.conv1.0.weight": torch.arange(6.0).reshape(2, 3)}
 IDENTITY = {"network": "A3B", "recipe": {"augment": ("crop",), "epochs": 3}, "code": "c0de"}

@@ -9,17 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from transferability import (
-    checkpoint,
-    image_sets,
-    image_statistics,
-    normalisation,
-    threads,
-    views,
-)
-from transferability.entry import ImageEntry
 from transferability.images.store import Store
-from transferability.streams import Stream
+from transferability.storage import checkpoint
+from transferability.training import data, image_statistics, normalisation, threads, views
+from transferability.training.entry import ImageEntry
+from transferability.training.rng import Stream
 
 STREAM = Stream("treatment", "random0", 0, "B")
 HALF = np.r_[0:30, 40:50]
@@ -127,7 +121,7 @@ def test_statistics_are_computed_once(store, monkeypatch, kind):
     first = compute(store, HALF)
     (file,) = (store.folder / "statistics").iterdir()
     # Nothing of the images is read again.
-    monkeypatch.setattr(image_sets, "blocks", None)
+    monkeypatch.setattr(data, "blocks", None)
     again = compute(store, HALF)
     assert again.keys() == first.keys()
     assert all(torch.equal(again[name], first[name]) for name in first)
@@ -191,7 +185,7 @@ def test_blocks_change_nothing(store, monkeypatch):
     whole = [compute(store, HALF) for compute in STATISTICS]
     for file in (store.folder / "statistics").iterdir():
         file.unlink()
-    monkeypatch.setattr(image_sets, "BLOCK_BYTES", 3 * 8 * 8 * 3)
+    monkeypatch.setattr(data, "BLOCK_BYTES", 3 * 8 * 8 * 3)
     for compute, expected in zip(STATISTICS, whole, strict=True):
         found = compute(store, HALF)
         assert all(torch.equal(found[name], expected[name]) for name in expected)

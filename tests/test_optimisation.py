@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from transferability import optimisation
+from transferability.training import optim
 
 RECIPE = {
     "optimizer": "sgd",
@@ -82,7 +82,7 @@ def test_a_step_is_torch_s_own(changes, fused):
     recipe = {**RECIPE, **changes}
     mine = network()
     theirs = copy.deepcopy(mine)
-    optimizer = optimisation.Optimizer(dict(mine.named_parameters()), recipe)
+    optimizer = optim.Optimizer(dict(mine.named_parameters()), recipe)
     assert optimizer.fused
     optimizer.fused = fused
     reference = theirs_of(recipe, theirs, fused)
@@ -107,13 +107,11 @@ def test_a_step_is_torch_s_own(changes, fused):
 def test_what_is_restored_goes_on_to_the_same_bits(changes):
     recipe = {**RECIPE, **changes}
     whole, parts = network(), network()
-    optimizers = [
-        optimisation.Optimizer(dict(m.named_parameters()), recipe) for m in (whole, parts)
-    ]
+    optimizers = [optim.Optimizer(dict(m.named_parameters()), recipe) for m in (whole, parts)]
     for step in range(4):
         if step == 2:
             kept = {name: tensor.clone() for name, tensor in optimizers[1].tensors().items()}
-            optimizers[1] = optimisation.Optimizer(dict(parts.named_parameters()), recipe)
+            optimizers[1] = optim.Optimizer(dict(parts.named_parameters()), recipe)
             optimizers[1].restore(kept)
         for model, optimizer in zip((whole, parts), optimizers, strict=True):
             optimizer.zero_grad()
@@ -128,7 +126,7 @@ def test_what_is_restored_goes_on_to_the_same_bits(changes):
 )
 def test_state_is_kept_by_name(optimizer, kinds):
     mine = network()
-    made = optimisation.Optimizer(dict(mine.named_parameters()), {**RECIPE, "optimizer": optimizer})
+    made = optim.Optimizer(dict(mine.named_parameters()), {**RECIPE, "optimizer": optimizer})
     assert made.tensors() == {}
     mine(torch.ones(2, 3, 4, 4)).sum().backward()
     made.step(0.1)
@@ -140,7 +138,7 @@ def test_a_parameter_that_nothing_uses_stays_as_it_is():
     mine = network()
     mine.unused = nn.Linear(2, 2)
     before = copy.deepcopy(mine.unused)
-    optimizer = optimisation.Optimizer(dict(list(mine.named_parameters())), RECIPE)
+    optimizer = optim.Optimizer(dict(list(mine.named_parameters())), RECIPE)
     mine[:5](torch.ones(2, 3, 4, 4)).sum().backward()
     optimizer.step(0.1)
     assert torch.equal(mine.unused.weight, before.weight)
@@ -150,7 +148,7 @@ def test_a_parameter_that_nothing_uses_stays_as_it_is():
 def test_no_optimizer_of_torch_is_made_on_the_way():
     # To make one would import torch's compiler.
     code = (
-        "import sys, torch; from transferability import optimisation as o; "
+        "import sys, torch; from transferability.training import optim as o; "
         f"r = {RECIPE!r}; p = torch.nn.Parameter(torch.ones(2, 2)); p.sum().backward(); "
         "[o.Optimizer({'p': p}, {**r, 'optimizer': k}).step(0.1) for k in ('sgd', 'adamw')]; "
         "sys.exit('torch._dynamo' in sys.modules)"
@@ -160,7 +158,7 @@ def test_no_optimizer_of_torch_is_made_on_the_way():
 
 def rates(steps: int = 1000, **changes: object) -> list[float]:
     recipe = {**RECIPE, **changes}
-    return [optimisation.learning_rate(recipe, step, steps) for step in range(steps)]
+    return [optim.learning_rate(recipe, step, steps) for step in range(steps)]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "step"])
@@ -193,9 +191,9 @@ def test_steps_are_where_and_as_large_as_the_recipe_says():
     shares = [0.22222222, 0.44444444, 0.66666667, 0.88888889]
     recipe = {**RECIPE, "schedule": "step", "warmup": 0.0, "step_at": shares}
     for step, passed in ((0, 0), (99_999, 0), (100_000, 1), (299_999, 2), (300_000, 3)):
-        rate = optimisation.learning_rate(recipe, step, 450_000)
+        rate = optim.learning_rate(recipe, step, 450_000)
         assert rate == pytest.approx(0.1 * 0.1**passed), step
-    rates_of = [optimisation.learning_rate(recipe, step, 450_000) for step in (399_999, 400_000)]
+    rates_of = [optim.learning_rate(recipe, step, 450_000) for step in (399_999, 400_000)]
     assert rates_of == pytest.approx([1e-4, 1e-5])
     halved = rates(schedule="step", step_at=[0.5], step_factor=0.5, warmup=0.0)
     assert halved == [0.1] * 500 + [0.05] * 500

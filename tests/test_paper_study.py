@@ -5,9 +5,10 @@ import csv
 import pytest
 from project import ROOT, Project
 
-from transferability import architectures, study, study_file
-from transferability.networks import base_name, parse_name
-from transferability.optimisation import learning_rate
+from transferability import models
+from transferability.study import config, design
+from transferability.study.networks import base_name, parse_name
+from transferability.training.optim import learning_rate
 
 PUBLISHED = ROOT / "workflow" / "resources" / "yosinski2014" / "networks.csv"
 ALL_CLASSES = "all1000"
@@ -16,16 +17,16 @@ MOST_OF_A_CLASS = 750
 
 @pytest.fixture(scope="module")
 def paper() -> dict:
-    return study_file.read(ROOT / "studies" / "paper.yaml")
+    return config.read(ROOT / "studies" / "paper.yaml")
 
 
 @pytest.fixture(scope="module")
 def trained(paper) -> set[tuple[str, str]]:
     """(split, network) of all that the study trains."""
-    layer_count = len(architectures.facts(paper["architecture"]).layer_names)
-    names = study.network_names(paper, layer_count)
-    everything = {(*replicate, name) for replicate in study.replicates(paper) for name in names}
-    left = everything - set(study.omitted(paper, layer_count))
+    layer_count = len(models.facts(paper["architecture"]).layer_names)
+    names = design.network_names(paper, layer_count)
+    everything = {(*replicate, name) for replicate in design.replicates(paper) for name in names}
+    left = everything - set(design.omitted(paper, layer_count))
     return {(split, name) for split, _, name in left}
 
 
@@ -36,7 +37,7 @@ def published() -> list[dict]:
 
 def recipe_of(paper: dict, split: str, name: str) -> dict:
     (seed,) = paper["seeds"]
-    return study.recipe(paper, split, seed, name)
+    return design.recipe(paper, split, seed, name)
 
 
 def test_every_published_network_of_a_half_is_trained_as_long(paper, trained):
@@ -93,7 +94,7 @@ def test_the_recipe_is_the_papers(paper):
         "warp",
     )
     assert paper["architecture"]["name"] == "caffenet"
-    assert study.input_size(paper) == 227
+    assert design.input_size(paper) == 227
     rates = [learning_rate(recipe, step, 450_000) for step in range(0, 450_000, 100_000)]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
     # It falls at these very steps, and nowhere else.
@@ -107,7 +108,7 @@ def test_the_recipe_is_the_papers(paper):
     assert (recipe["weight_decay"], recipe["decay_biases"]) == (0.0005, False)
     assert recipe["normalise"] == "mean_image"
     assert set(recipe["augment"]) == {"crop", "mirror"}
-    assert study.evaluations(recipe) == 450
+    assert design.evaluations(recipe) == 450
     assert paper["score"] == "mean_of_10_best"
 
 

@@ -8,7 +8,7 @@ from test_training import Recorder
 from torch import nn
 from torch.nn import functional as F
 
-from transferability import classes
+from transferability.images import class_splits
 from transferability.images import store as image_store
 
 ONE_STEP = {"iterations": 1, "evaluate_every": 1, "warmup": 0.0}
@@ -49,7 +49,7 @@ def plain_step(
 ) -> dict[str, torch.Tensor]:
     """The weights after one step from `initial` on the images at `chosen`."""
     opened = image_store.open_store(laboratory.images)
-    half = classes.read(laboratory.split, opened.classes)[task.target]
+    half = class_splits.read(laboratory.split, opened.classes)[task.target]
     of_half = opened.train_images[np.isin(opened.train_labels, half)].astype(np.float64)
     mean, deviation = of_half.mean((0, 1, 2)), of_half.std((0, 1, 2))
     images = np.stack([(opened.train_images[i] - mean) / deviation for i in chosen])

@@ -5,11 +5,13 @@ import torch
 from project import ROOT
 from torch import nn
 
-from transferability import forecast, images, study_file
+from transferability import images
 from transferability.__main__ import main
-from transferability.architectures import measures
-from transferability.forecast import Speed
 from transferability.images import Size
+from transferability.models import measures
+from transferability.records import forecast
+from transferability.records.forecast import Speed
+from transferability.study import config
 
 STUDY = {
     "dataset": {"source": "digits", "image_size": 16},
@@ -30,7 +32,7 @@ SIZE = Size(classes=10, train=1000, validation=200)
 
 
 def study(**changed: object) -> dict:
-    return study_file.complete({**STUDY, **changed})
+    return config.complete({**STUDY, **changed})
 
 
 def test_operations_to_learn_from_an_image():
@@ -122,7 +124,7 @@ def test_the_paper_s_study_is_planned_without_its_images(capsys):
 
 
 def test_a_dataset_that_must_be_read_first_is_counted_by_its_store(tmp_path, monkeypatch):
-    settings = study_file.complete({"dataset": {"source": "folder", "path": "photos"}})["dataset"]
+    settings = config.complete({"dataset": {"source": "folder", "path": "photos"}})["dataset"]
     with pytest.raises(ValueError, match="--until prepare_images"):
         images.size(settings, tmp_path)
     store = tmp_path / images.store_name(settings)

@@ -15,8 +15,8 @@ import yaml
 from project import ROOT
 
 import transferability
-from transferability import provenance
 from transferability.__main__ import parser
+from transferability.records import provenance
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from made_networks import of
 from project import ROOT, Project
 
-from transferability import effects, published, results
-from transferability.boost import boost
+from transferability.analysis import collect, effects, published
+from transferability.analysis.boost import boost
 
 DATA = ROOT / "workflow" / "resources" / "yosinski2014"
 # Table 1 of the paper, in percentage points: over base, over selffer.
@@ -39,7 +39,7 @@ def networks() -> pd.DataFrame:
 
 def test_each_network_is_traceable_to_its_published_directory(networks):
     source = pd.read_csv(DATA / "networks.csv").set_index("directory")
-    assert list(networks.columns) == [*results.COLUMNS, "directory", "iterations", "evaluations"]
+    assert list(networks.columns) == [*collect.COLUMNS, "directory", "iterations", "evaluations"]
     assert len(networks) == len(source) == 170
     assert not networks.duplicated(["split", "network"]).any()
     beside = source.loc[networks["directory"]]

@@ -6,8 +6,9 @@ import torch
 from laboratory import Laboratory, Trained, same
 from torch.nn import functional as F
 
-from transferability import devices, frozen_features, study, study_file, training
-from transferability.run import Run
+from transferability.study import config, design
+from transferability.training import device, frozen_features, loop
+from transferability.training.run import Run
 
 # Neither draws anything nor looks at the other images of a batch.
 PLAIN = {"batch_norm": False, "dropout": 0.0}
@@ -50,7 +51,7 @@ def test_the_training_loss_is_the_mean_of_the_steps_since_the_last_evaluation(
         losses.extend([loss.item()] if loss.requires_grad else [])
         return loss
 
-    monkeypatch.setattr(training.F, "cross_entropy", recording)
+    monkeypatch.setattr(loop.F, "cross_entropy", recording)
     recipe = {"iterations": 25, "evaluate_every": 10}
     trained = laboratory.train("baseB", tmp_path, recipe=recipe)
     means = [np.mean(losses[first:last]) for first, last in ((0, 10), (10, 20), (20, 25))]
@@ -91,7 +92,7 @@ def test_no_more_images_than_a_micro_batch_go_through_the_network_at_once(
 
 @pytest.mark.parametrize(("images", "at_once"), [(32, 32), (65, 64), (7, 1), (100, 33), (5, 8)])
 def test_micro_batches_are_as_equal_as_can_be(images, at_once):
-    parts = training.micro_batches(images, at_once)
+    parts = loop.micro_batches(images, at_once)
     covered = [number for part in parts for number in range(part.start, part.stop)]
     assert covered == list(range(images))
     sizes = [part.stop - part.start for part in parts]
@@ -100,12 +101,12 @@ def test_micro_batches_are_as_equal_as_can_be(images, at_once):
 
 
 def test_a_long_base_has_twice_the_iterations_and_evaluations():
-    chosen = study_file.complete({"recipe": {"iterations": 500, "evaluate_every": 100}})
-    recipes = {name: study.recipe(chosen, "random0", 0, name) for name in ("baseB", "base2B")}
+    chosen = config.complete({"recipe": {"iterations": 500, "evaluate_every": 100}})
+    recipes = {name: design.recipe(chosen, "random0", 0, name) for name in ("baseB", "base2B")}
     assert recipes["base2B"]["iterations"] == 2 * recipes["baseB"]["iterations"] == 1000
-    assert study.evaluations(recipes["baseB"]) == 5
-    assert study.evaluations(recipes["base2B"]) == 10
-    assert study.evaluations({**recipes["baseB"], "evaluate_every": 300}) == 2
+    assert design.evaluations(recipes["baseB"]) == 5
+    assert design.evaluations(recipes["base2B"]) == 10
+    assert design.evaluations({**recipes["baseB"], "evaluate_every": 300}) == 2
 
 
 def test_label_smoothing_is_of_training_alone(laboratory, tmp_path):
@@ -131,7 +132,7 @@ def test_images_that_do_not_fit_the_device_give_the_same_bits(
         monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
     recipe = {"augment": augment}
     resident = laboratory.train(name, tmp_path / "resident", base, recipe=recipe)
-    monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+    monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     mapped = laboratory.train(name, tmp_path / "mapped", base, recipe=recipe)
     assert mapped.metrics == resident.metrics
     assert mapped.history == resident.history
@@ -162,14 +163,14 @@ def larger(tmp_path_factory) -> Laboratory:
 )
 def test_the_network_sees_a_crop(larger, tmp_path, augment, monkeypatch):
     seen: list[tuple] = []
-    initialised = training.transplant.initialised
+    initialised = loop.transplant.initialised
 
     def watched(*arguments):
         network = initialised(*arguments)
         network[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[1:]))
         return network
 
-    monkeypatch.setattr(training.transplant, "initialised", watched)
+    monkeypatch.setattr(loop.transplant, "initialised", watched)
     recipe = {"epochs": 1, "crop": 9, "augment": augment, "normalise": "mean_image"}
     trained = larger.train("baseB", tmp_path, recipe=recipe)
     assert set(seen) == {(3, 9, 9)}

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from project import ROOT, TINY, Project
 
-from transferability import outcome, study, study_file
 from transferability.__main__ import main
+from transferability.study import config, design, targets
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def test_an_archive_is_drawn_again_byte_for_byte(archive, finished, tmp_path):
 
 def test_what_the_workflow_makes_is_what_the_command_draws(finished):
     """One list decides both."""
-    checked = study_file.resolved(finished.results / "study.yaml")
-    files = [*outcome.table_files(), *outcome.page_files(), *outcome.figure_files(checked)]
-    assert {*files, outcome.FINDINGS} == drawn(finished.results).keys()
+    checked = config.resolved(finished.results / "study.yaml")
+    files = [*targets.table_files(), *targets.page_files(), *targets.figure_files(checked)]
+    assert {*files, targets.FINDINGS} == drawn(finished.results).keys()
 
 
 def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_path, caplog):
@@ -142,6 +142,6 @@ def test_a_folder_that_is_there_is_left_alone(finished, tmp_path, caplog):
     ],
 )
 def test_what_lies_elsewhere(changes, labels, reference):
-    checked = study.resolved(study_file.complete({**TINY, **changes}), layer_count=8)
-    assert (outcome.labels(checked) is not None) == labels
-    assert (outcome.reference(checked) == "results/yosinski2014/tables/effects.csv") == reference
+    checked = design.resolved(config.complete({**TINY, **changes}), layer_count=8)
+    assert (targets.labels(checked) is not None) == labels
+    assert (targets.reference(checked) == "results/yosinski2014/tables/effects.csv") == reference

@@ -99,31 +99,37 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
     [
         pytest.param("figures/style.py", "#0072B2", "#0072B3", FIGURES, id="a colour"),
         pytest.param(
-            "training.py",
+            "training/loop.py",
             "run.total_loss += loss.detach()",
             "run.total_loss += 2 * loss.detach()",
             EVERY_TRAINING | TABLES | TEXTS | FIGURES,
             id="the loop's arithmetic",
         ),
         pytest.param(
-            "architectures/small.py",
+            "models/small.py",
             "def build(",
             "WIDTH = 2 * 3\n\n\ndef build(",
             EVERY_TRAINING | TABLES | TEXTS | FIGURES,
             id="the architecture in use",
         ),
         pytest.param(
-            "effects.py",
+            "analysis/effects.py",
             "def estimate(",
             "SCALE = 2 * 3\n\n\ndef estimate(",
             {"estimate_effects"} | TEXTS | FIGURES,
             id="the estimation of effects",
         ),
         pytest.param(
-            "training.py", "        run.step += 1\n", "        run.step  +=  1\n", set(), id="form"
+            "training/loop.py",
+            "        run.step += 1\n",
+            "        run.step  +=  1\n",
+            set(),
+            id="form",
         ),
-        pytest.param("training.py", "# Seeded anew", "# Seeded afresh", set(), id="a comment"),
-        pytest.param("training.py", '"""Train one', '"""Train a single', set(), id="a docstring"),
+        pytest.param("training/loop.py", "# Seeded anew", "# Seeded afresh", set(), id="a comment"),
+        pytest.param(
+            "training/loop.py", '"""Train one', '"""Train a single', set(), id="a docstring"
+        ),
         pytest.param(
             "images/glyphs.py",
             "def read(",
@@ -142,7 +148,7 @@ def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expect
     ("file", "text"),
     [
         ("images/other.py", "def facts(settings): ...\n\n\ndef read(settings, workers): ...\n"),
-        ("architectures/other.py", "def facts(settings): ...\n"),
+        ("models/other.py", "def facts(settings): ...\n"),
     ],
 )
 def test_a_new_source_or_architecture_reruns_nothing(project, file, text):

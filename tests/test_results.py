@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transferability import results
-from transferability.network_folder import NetworkFolder
+from transferability.analysis import collect as results
+from transferability.storage.network_folder import NetworkFolder
 
 NAMES = ("baseA", "baseB", "B0B", "A3B+@20", "R5A")
 SPLITS, SEEDS = ("random0", "dissimilar"), (0, 3)

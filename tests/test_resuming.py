@@ -9,9 +9,10 @@ import pytest
 import torch
 from laboratory import Laboratory, Trained, same
 
-from transferability import devices, frozen_features, image_sets, interruption, training
-from transferability.network_folder import NetworkFolder
-from transferability.run import Run
+from transferability.storage import signals
+from transferability.storage.network_folder import NetworkFolder
+from transferability.training import data, device, frozen_features, loop
+from transferability.training.run import Run
 
 # Digits give 20 steps an epoch; evaluations fall on epochs 2 and 3.
 EPOCHS = {"epochs": 3, "evaluate_every": 2}
@@ -39,19 +40,19 @@ def kill_after_saving(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def kill_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    evaluate = training.evaluate
+    evaluate = loop.evaluate
 
     def evaluate_or_die(run):
         if run.step == step:
             raise Killed
         return evaluate(run)
 
-    monkeypatch.setattr(training, "evaluate", evaluate_or_die)
+    monkeypatch.setattr(loop, "evaluate", evaluate_or_die)
 
 
 def save_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if ten minutes had passed at each step."""
-    monkeypatch.setattr(training, "SECONDS_PER_SAVE", 0)
+    monkeypatch.setattr(loop, "SECONDS_PER_SAVE", 0)
 
 
 def check_equal(resumed: Trained, whole: Trained) -> None:
@@ -107,7 +108,7 @@ def test_resumed_at_any_step_equals_uninterrupted(
     laboratory, bases, tmp_path, monkeypatch, recipe, mapped, steps
 ):
     if mapped:
-        monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+        monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     train = [laboratory.train, "A3B+", bases["baseA"], recipe]
     whole = trained(*train, tmp_path / "whole")
     for step in steps:
@@ -135,14 +136,14 @@ def signal_after_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """A signal that comes while the evaluation after this step is being made."""
-    evaluate = training.evaluate
+    evaluate = loop.evaluate
 
     def signalled(run):
         if run.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
         return evaluate(run)
 
-    monkeypatch.setattr(training, "evaluate", signalled)
+    monkeypatch.setattr(loop, "evaluate", signalled)
 
 
 @pytest.mark.parametrize(
@@ -163,19 +164,19 @@ def test_a_signal_saves_the_last_step_and_changes_nothing(
     laboratory, bases, tmp_path, monkeypatch, name, come, step, mapped
 ):
     if mapped:
-        monkeypatch.setattr(devices, "BYTES_FOR_IMAGES", 0)
+        monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     train = [laboratory.train, name, bases["baseA"] if name.startswith("A") else None]
     whole = trained(*train, EPOCHS, tmp_path / "whole")
     with monkeypatch.context() as patch:
         come(patch, step)
-        with interruption.noticed(), pytest.raises(interruption.Interrupted, match="SIGTERM"):
+        with signals.noticed(), pytest.raises(signals.Interrupted, match="SIGTERM"):
             trained(*train, EPOCHS, tmp_path / "interrupted")
     resumed = trained(*train, EPOCHS, tmp_path / "interrupted")
     assert resumed.metrics.pop("resumed_at_iterations") == [step]
     check_equal(resumed, whole)
 
 
-@pytest.mark.parametrize(("room", "work"), [(image_sets, "resident"), (frozen_features, "compute")])
+@pytest.mark.parametrize(("room", "work"), [(data, "resident"), (frozen_features, "compute")])
 def test_a_signal_before_the_first_step_leaves_nothing(
     laboratory, bases, tmp_path, monkeypatch, room, work
 ):
@@ -186,7 +187,7 @@ def test_a_signal_before_the_first_step_leaves_nothing(
         return done(*arguments)
 
     monkeypatch.setattr(room, work, signalled)
-    with interruption.noticed(), pytest.raises(interruption.Interrupted, match="SIGINT"):
+    with signals.noticed(), pytest.raises(signals.Interrupted, match="SIGINT"):
         laboratory.train("A3B", tmp_path / "A3B", bases["baseA"])
     assert not (tmp_path / "A3B").exists()
 
@@ -213,11 +214,11 @@ def test_it_is_saved_after_each_epoch_and_at_the_end(
 def test_in_a_long_epoch_it_is_saved_every_ten_minutes(laboratory, tmp_path, monkeypatch):
     found = saves(monkeypatch)
     minutes = itertools.count()
-    monkeypatch.setattr(training.time, "monotonic", lambda: 60.0 * next(minutes))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: 60.0 * next(minutes))
     laboratory.train("baseB", tmp_path, recipe={"epochs": 1})
     assert len(found) > 1
     # The clock is looked at once or twice a step.
-    assert max(np.diff([0, *found])) <= training.SECONDS_PER_SAVE / 60
+    assert max(np.diff([0, *found])) <= loop.SECONDS_PER_SAVE / 60
     assert found[-1] == 20
 
 

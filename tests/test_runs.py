@@ -10,12 +10,12 @@ from project import Project
 from test_interruption import RECIPE, TARGET, trained_steps
 from waiting import wait_until
 
-from transferability import job, runs
+from transferability.storage import job, runs
 
 RUN = """
 import sys, time
 from pathlib import Path
-from transferability import runs
+from transferability.storage import runs
 file = runs.begin(Path(sys.argv[1]))
 print("begun", flush=True)
 time.sleep(60)

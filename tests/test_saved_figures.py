@@ -6,8 +6,8 @@ import pytest
 from made_networks import networks
 
 from transferability import figures
-from transferability.boost import boost
-from transferability.effects import estimate
+from transferability.analysis.boost import boost
+from transferability.analysis.effects import estimate
 
 
 def test_saved_files_are_reproducible_and_complete(tmp_path):

@@ -13,8 +13,9 @@ from laboratory import ARCHITECTURE, RECIPE
 from made_photos import settings, tree
 from project import ROOT
 
-from transferability import checkpoint, images
+from transferability import images
 from transferability.images import store
+from transferability.storage import checkpoint
 
 # Some seconds, with evaluations at other steps than the ends of epochs.
 LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}

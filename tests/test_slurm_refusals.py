@@ -3,7 +3,7 @@
 import pytest
 from project import ROOT
 
-from transferability.slurm_refusals import advice
+from transferability.records.slurm_refusals import advice
 
 PROFILE = ROOT / "profiles" / "slurm" / "profile.yaml"
 LOG = """Error in rule train_base:

@@ -10,12 +10,14 @@ import torch
 from project import ROOT
 from rich.console import Console
 
-from transferability import board, interruption, job, status, study, study_file, writing
 from transferability.__main__ import main
-from transferability.network_folder import NetworkFolder
-from transferability.status import DONE, FAILED, RUNNING, WAITING, Watched
+from transferability.records import board, status
+from transferability.records.status import DONE, FAILED, RUNNING, WAITING, Watched
+from transferability.storage import job, lease, signals
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config, design
 
-STUDY = study_file.complete(
+STUDY = config.complete(
     {
         "study": "made",
         "dataset": {"source": "digits"},
@@ -56,7 +58,7 @@ class Made:
         return log
 
     def finish(self, name: str, seconds: float = 20.0) -> None:
-        recipe = study.recipe(self.study, "random0", 0, name)
+        recipe = design.recipe(self.study, "random0", 0, name)
         self.folder(name).write_metrics(
             {
                 **{"top1": 0.9, "images_per_second": 1000.0, "seconds": seconds},
@@ -77,7 +79,7 @@ class Made:
 
     @contextmanager
     def writing(self, name: str):
-        with writing.sole_writer(self.folder(name).path, "work") as writer:
+        with lease.sole_writer(self.folder(name).path, "work") as writer:
             yield writer
 
     def look(self) -> status.StudyStatus:
@@ -138,8 +140,8 @@ def test_iterations_are_counted_where_the_recipe_has_them(made):
 
 def test_an_interrupted_one_waits_and_keeps_what_it_has(made):
     made.save("baseB", 30, [line(2, 20)])
-    with pytest.raises(interruption.Interrupted), made.writing("baseB"):
-        raise interruption.Interrupted("SIGTERM")
+    with pytest.raises(signals.Interrupted), made.writing("baseB"):
+        raise signals.Interrupted("SIGTERM")
     found = made.of("baseB")
     assert (found.state, found.reached) == (WAITING, 3)
     assert "interrupted" in found.why
@@ -174,7 +176,7 @@ def test_one_on_another_machine_lives_while_its_stamp_is_young(made, monkeypatch
     made.gone("baseB")
     monkeypatch.setattr(job, "machine", lambda: "another")
     assert made.of("baseB").state == RUNNING
-    monkeypatch.setattr(writing, "LEASE", -1.0)
+    monkeypatch.setattr(lease, "LEASE", -1.0)
     assert made.of("baseB").state == FAILED
 
 
@@ -270,8 +272,8 @@ def drawn(found: status.StudyStatus, width: int) -> list[str]:
 
 
 def test_the_board_of_the_largest_study_fits_a_screen(tmp_path):
-    paper = study_file.read(ROOT / "studies" / "paper.yaml")
-    made = Made(tmp_path, {**paper, "layers": study.layers(paper, 8)})
+    paper = config.read(ROOT / "studies" / "paper.yaml")
+    made = Made(tmp_path, {**paper, "layers": design.layers(paper, 8)})
     for name in ("baseA", "baseB"):
         made.finish(name)
     made.gone("base2B")
@@ -305,5 +307,5 @@ def test_every_network_of_a_run_is_done_after_it(finished, capsys):
 
 
 def test_the_study_beside_the_results_is_the_study_that_was_run(finished):
-    written = study_file.read(finished.results / "study.yaml")
-    assert written == study_file.read(finished.folder / "study.yaml")
+    written = config.read(finished.results / "study.yaml")
+    assert written == config.read(finished.folder / "study.yaml")

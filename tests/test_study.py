@@ -4,15 +4,15 @@ import copy
 
 import pytest
 
-from transferability import study, study_file
-from transferability.networks import parse_name
-from transferability.study import network_names, recipe
+from transferability.study import config, design
+from transferability.study.design import network_names, recipe
+from transferability.study.networks import parse_name
 
 LAYERS = 8
 
 
 def a_study(**changes: object) -> dict:
-    return study_file.complete(copy.deepcopy(changes))
+    return config.complete(copy.deepcopy(changes))
 
 
 EVERYTHING = {"targets": ["A", "B"], "target_sizes": ["all", 20, 100]}
@@ -25,10 +25,10 @@ def test_each_name_of_a_study_says_what_it_was_made_of():
         network = parse_name(name)
         if network.is_base:
             long = network.kind == "long_base"
-            again = study.base_name(network.target, network.target_size, long)
+            again = design.base_name(network.target, network.target_size, long)
         else:
             letter = "R" if network.kind == "random" else network.source
-            again = study.treatment_name(
+            again = design.treatment_name(
                 letter, network.n, network.target, network.fine_tuned, network.target_size
             )
         assert again == name == network.name
@@ -140,16 +140,16 @@ def test_a_study_has_the_networks_it_asks_for_and_their_bases(changes, expected)
 
 
 def test_all_layers_are_those_of_the_architecture():
-    assert study.layers(a_study(layers="all"), 5) == [0, 1, 2, 3, 4]
-    assert study.layers(a_study(layers=[7, 2]), LAYERS) == [7, 2]
+    assert design.layers(a_study(layers="all"), 5) == [0, 1, 2, 3, 4]
+    assert design.layers(a_study(layers=[7, 2]), LAYERS) == [7, 2]
 
 
 def test_splits_are_named_in_order():
     both = {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}, "published": []}
-    assert study.split_names(both) == ["random0", "random1", "dissimilar"]
-    assert study.split_names({**both, "random": 0}) == ["dissimilar"]
+    assert design.split_names(both) == ["random0", "random1", "dissimilar"]
+    assert design.split_names({**both, "random": 0}) == ["dissimilar"]
     published = {**both, "random": 0, "published": ["natman", "random3"]}
-    assert study.split_names(published) == ["dissimilar", "natman", "random3"]
+    assert design.split_names(published) == ["dissimilar", "natman", "random3"]
 
 
 NAMES = (
@@ -240,9 +240,9 @@ def test_a_long_base_has_twice_the_epochs_also_of_an_override():
 @pytest.mark.parametrize(("epochs", "every", "expected"), [(12, 2, 6), (5, 2, 3), (1, 3, 1)])
 def test_evaluations_are_counted_with_the_last(epochs, every, expected):
     of_epochs = {"epochs": epochs, "iterations": None, "evaluate_every": every}
-    assert study.evaluations(of_epochs) == expected
+    assert design.evaluations(of_epochs) == expected
     of_iterations = {"epochs": 100, "iterations": epochs, "evaluate_every": every}
-    assert study.evaluations(of_iterations) == expected
+    assert design.evaluations(of_iterations) == expected
 
 
 def test_omitted_networks_are_those_that_match_any_item():
@@ -251,18 +251,20 @@ def test_omitted_networks_are_those_that_match_any_item():
         seeds=[0, 5],
         omit=[{"network": ["A3B+", "B7B"], "split": "random1", "seed": 5}, {"kind": "random"}],
     )
-    omitted = study.omitted(chosen, LAYERS)
+    omitted = design.omitted(chosen, LAYERS)
     random = {
         (split, seed, f"R{n}B")
-        for split, seed in study.replicates(chosen)
+        for split, seed in design.replicates(chosen)
         for n in range(1, LAYERS)
     }
     assert set(omitted) == random | {("random1", 5, "A3B+"), ("random1", 5, "B7B")}
     assert len(omitted) == len(set(omitted))
-    assert study.omitted(a_study(), LAYERS) == []
+    assert design.omitted(a_study(), LAYERS) == []
 
 
 def test_a_base_may_be_omitted_with_all_that_copies_from_it():
     chosen = a_study(treatments=["transfer"], omit=[{"source": "A"}, {"network": "baseA"}])
-    kept = set(network_names(chosen, LAYERS)) - {name for *_, name in study.omitted(chosen, LAYERS)}
+    kept = set(network_names(chosen, LAYERS)) - {
+        name for *_, name in design.omitted(chosen, LAYERS)
+    }
     assert kept == {"baseB", "base2B", "B0B"}

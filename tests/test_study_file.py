@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from transferability import study, study_file
-from transferability.study import StudyError
+from transferability.study import config, design
+from transferability.study.design import StudyError
 
 ROOT = Path(__file__).parents[1]
 LAYERS = 8
@@ -20,7 +20,7 @@ def test_a_study_is_left_as_it_was_given():
     given = {"dataset": {"source": "digits"}, "layers": [9]}
     before = copy.deepcopy(given)
     with pytest.raises(StudyError):
-        study_file.complete(given)
+        config.complete(given)
     assert given == before
 
 
@@ -38,31 +38,31 @@ def test_a_file_that_holds_no_study_is_named(tmp_path, content, words):
     file = tmp_path / "study.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(StudyError, match=words):
-        study_file.read(file)
+        config.read(file)
 
 
 def test_a_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(StudyError, match=r"none\.yaml"):
-        study_file.read(tmp_path / "none.yaml")
+        config.read(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
 def test_the_default_study_spells_out_the_defaults(nothing):
     written = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    defaults = study_file.complete(nothing)
+    defaults = config.complete(nothing)
     # It lists the n, of which the default says that they are all.
-    assert written.pop("layers") == study.layers(defaults, LAYERS)
+    assert written.pop("layers") == design.layers(defaults, LAYERS)
     assert defaults.pop("layers") == "all"
     assert written == defaults
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda f: f.stem)
 def test_each_study_is_complete_and_bears_the_name_of_its_file(file):
-    assert study_file.read(file)["study"] == file.stem
+    assert config.read(file)["study"] == file.stem
 
 
 def test_a_study_of_digits_has_no_key_of_glyphs():
-    found = study_file.read(ROOT / "studies" / "digits.yaml")
+    found = config.read(ROOT / "studies" / "digits.yaml")
     assert found["dataset"] == {"source": "digits", "image_size": 16, "validation": 0.25, "seed": 0}
     assert found["seeds"] == [0]
     assert found["recipe"]["weight_decay"] == 0.0005
@@ -70,15 +70,15 @@ def test_a_study_of_digits_has_no_key_of_glyphs():
 
 def test_an_override_stays_what_it_names():
     override = {"where": {"n": 3}, "recipe": {"epochs": 1}}
-    assert study_file.complete({"overrides": [override]})["overrides"] == [override]
+    assert config.complete({"overrides": [override]})["overrides"] == [override]
 
 
 def test_completing_twice_changes_nothing():
-    once = study_file.complete({"dataset": {"source": "digits"}, "splits": {"random": 2}})
-    assert study_file.complete(once) == once
+    once = config.complete({"dataset": {"source": "digits"}, "splits": {"random": 2}})
+    assert config.complete(once) == once
 
 
-SCHEMA = yaml.safe_load(study_file.SCHEMA.read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load(config.SCHEMA.read_text(encoding="utf-8"))
 
 
 def leaves(schema: dict, path: str = "", needs_default: bool = True) -> Iterator[tuple]:
@@ -127,7 +127,8 @@ def test_each_key_has_a_description_and_a_default(path):
 def test_a_study_is_read_without_the_libraries_that_train_and_draw():
     """The workflow reads it each time it builds its graph."""
     program = (
-        "import sys; from transferability import fingerprint, study_file; study_file.complete({});"
+        "import sys; from transferability.records import fingerprint;"
+        "from transferability.study import config; config.complete({});"
         "print(*{'torch', 'numpy', 'pandas', 'matplotlib', 'snakemake'} & {*sys.modules})"
     )
     found = subprocess.run(

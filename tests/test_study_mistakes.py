@@ -3,13 +3,13 @@
 import pytest
 import yaml
 
-from transferability import study_file
-from transferability.study import StudyError
+from transferability.study import config
+from transferability.study.design import StudyError
 
 
 def message(text: str) -> str:
     with pytest.raises(StudyError) as caught:
-        study_file.complete(yaml.safe_load(text))
+        config.complete(yaml.safe_load(text))
     return str(caught.value)
 
 

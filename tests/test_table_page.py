@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from transferability.table_page import MOST_ROWS, page
+from transferability.reports.tables import MOST_ROWS, page
 
 
 def rows(text: str) -> int:

@@ -9,12 +9,13 @@ import pytest
 import torch
 from laboratory import same
 
-from transferability import batches, checkpoint, devices, training, transplant
 from transferability.__main__ import main
-from transferability.image_sets import ImageSet
 from transferability.images import store as image_store
-from transferability.run import Run, TrainingError
-from transferability.streams import Stream
+from transferability.storage import checkpoint
+from transferability.training import batches, device, loop, transplant
+from transferability.training.data import ImageSet
+from transferability.training.rng import Stream
+from transferability.training.run import Run, TrainingError
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -40,7 +41,7 @@ class Recorder:
         self.initial: dict[str, torch.Tensor] = {}
         self.order: list[np.ndarray] = []
         self.images: list[bytes] = []
-        train_until, shuffled = training.train_until, batches.shuffled
+        train_until, shuffled = loop.train_until, batches.shuffled
         coming_augmentation = Run.coming_augmentation
 
         def recording_start(run: Run, deadline: float) -> None:
@@ -65,7 +66,7 @@ class Recorder:
 
             return recording
 
-        monkeypatch.setattr(training, "train_until", recording_start)
+        monkeypatch.setattr(loop, "train_until", recording_start)
         monkeypatch.setattr(batches, "shuffled", recording_order)
         monkeypatch.setattr(Run, "coming_augmentation", recording_augmentation)
 
@@ -211,7 +212,7 @@ def test_target_sizes_take_nested_images_that_bases_and_treatments_share(laborat
 
     def learned(name: str) -> ImageSet:
         cpu = torch.device("cpu")
-        return training.load_data(opened, laboratory.split, laboratory.task(name), cpu)[0]
+        return loop.load_data(opened, laboratory.split, laboratory.task(name), cpu)[0]
 
     of_base = learned("baseB@20")
     assert np.bincount(of_base.labels.numpy()).tolist() == [20] * 5
@@ -264,13 +265,13 @@ def test_weights_of_another_architecture_are_refused_by_name(laboratory, bases, 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"recipe\.device: cuda is not available here, only .*cpu"):
-        devices.choose_device("cuda")
+        device.choose_device("cuda")
 
 
 def test_what_gives_other_bits_each_time_is_refused_by_name():
     with (
         pytest.raises(ValueError, match=r"recipe\.deterministic: put_.* set it to false"),
-        devices.repeatable(True),
+        device.repeatable(True),
     ):
         torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))
     assert not torch.are_deterministic_algorithms_enabled()

@@ -8,9 +8,9 @@ from laboratory import ARCHITECTURE
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from transferability import transplant
-from transferability.architectures.small import LAYER_NAMES
-from transferability.streams import Stream
+from transferability.models.small import LAYER_NAMES
+from transferability.training import transplant
+from transferability.training.rng import Stream
 
 TREATMENT = Stream("treatment", "random0", 0, "B")
 BASE = Stream("base", "random0", 0, "B")

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
-from transferability import writing
+from transferability.storage import lease as writing
 
 # Takes a folder, says so, and does what it is told line by line.
 PROGRAM = """
 import logging, sys
 from pathlib import Path
-from transferability import interruption, job, writing
+from transferability.storage import job, lease as writing, signals as interruption
 
 folder, work, machine, beat, lease = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -50,7 +50,7 @@ except interruption.Interrupted as error:
 COUNTING = """
 import sys, time
 from pathlib import Path
-from transferability import writing
+from transferability.storage import lease as writing
 
 folder = Path(sys.argv[1])
 writing.SECONDS_PER_LOOK = 0.01

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from transferability.__main__ import main
-from transferability.archive import unpacking
+from transferability.records.archive import unpacking
 
 METADATA = "ro-crate-metadata.json"
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from laboratory import written
 
-from transferability import checkpoint
 from transferability.__main__ import main
+from transferability.storage import checkpoint
 
 BASES = "results/tiny/networks/random0/seed0"
 

@@ -10,9 +10,9 @@ import pytest
 from laboratory import DATASET, same
 from project import ROOT
 
-from transferability import checkpoint, files
 from transferability.images import digits, store
-from transferability.network_folder import NetworkFolder
+from transferability.storage import checkpoint, files
+from transferability.storage.network_folder import NetworkFolder
 
 # A resume file of this training has some 700 KB; while one is replaced, there are two.
 WIDE = {"units": [256, 256]}

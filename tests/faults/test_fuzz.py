@@ -13,11 +13,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transferability import architectures, checkpoint, classes, study, study_file
-from transferability.checkpoint import CheckpointError
-from transferability.images import groups
-from transferability.network_folder import MEASURED_AS, NetworkFolder
-from transferability.study import StudyError
+from transferability import models
+from transferability.images import class_splits, groups
+from transferability.storage import checkpoint
+from transferability.storage.checkpoint import CheckpointError
+from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
+from transferability.study import config as study_file
+from transferability.study import design
+from transferability.study.design import StudyError
 
 # Of hundreds of files that are set aside.
 logging.getLogger("transferability").setLevel(logging.ERROR)
@@ -71,12 +74,12 @@ def refused_or_planned(config: Any) -> None:
     complete = read_or_refused(lambda: study_file.complete(config), StudyError)
     if complete is None:
         return
-    layers = architectures.facts(complete["architecture"]).layer_names
-    names = study.network_names(complete, len(layers))
+    layers = models.facts(complete["architecture"]).layer_names
+    names = design.network_names(complete, len(layers))
     assert names
-    for split, seed in study.replicates(complete)[:2]:
+    for split, seed in design.replicates(complete)[:2]:
         for name in names[:20]:
-            assert study.recipe(complete, split, seed, name)["epochs"] >= 1
+            assert design.recipe(complete, split, seed, name)["epochs"] >= 1
     # What is complete stays as it is.
     assert study_file.complete(complete) == complete
 
@@ -149,13 +152,13 @@ def test_studies_that_are_right_are_planned(source, seeds, layers):
     if layers:
         config["layers"] = sorted(layers)
     complete = study_file.complete(config)
-    names = study.network_names(complete, 8)
+    names = design.network_names(complete, 8)
     per_layer = len(complete["treatments"])
     positive = len(layers - {0}) if layers else 7
     zero = not layers or 0 in layers
     bases = 3 if positive else 2
     assert len(names) == bases + zero + per_layer * positive
-    assert len(study.replicates(complete)) == seeds
+    assert len(design.replicates(complete)) == seeds
 
 
 @fuzzed(200)
@@ -285,7 +288,7 @@ def test_a_class_split_fits_its_classes_or_is_refused(tmp_path, cuts, pieces):
     path = tmp_path / "random0.csv"
     mutated_table(path, "class,half\n", cuts, pieces)
     names = [f"a, {k}" for k in range(6)]
-    halves = read_or_refused(lambda: classes.read(path, names), ValueError, path)
+    halves = read_or_refused(lambda: class_splits.read(path, names), ValueError, path)
     if halves is not None:
         assert not set(halves["A"]) & set(halves["B"])
         assert min(map(len, halves.values())) >= 2

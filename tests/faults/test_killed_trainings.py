@@ -7,8 +7,8 @@ from pathlib import Path
 
 from project import TIMEOUT
 
-from transferability import checkpoint
-from transferability.network_folder import NetworkFolder
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
 
 KILLS = 20
 EPOCHS = 80
@@ -17,7 +17,7 @@ KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
 import torch
-from transferability import training
+from transferability.training import loop
 from transferability.__main__ import main
 
 def start():

@@ -7,10 +7,10 @@ import re
 import pytest
 from laboratory import written
 
-from transferability import checkpoint
 from transferability.__main__ import main
-from transferability.network_folder import NetworkFolder
-from transferability.training import STEPS_PER_CHECK
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
+from transferability.training.loop import STEPS_PER_CHECK
 
 # Digits give 20 steps an epoch.
 MODULE = """
@@ -63,7 +63,7 @@ def test_a_training_that_diverges_keeps_its_last_finite_state(
 ):
     (tmp_path / f"exploding{ruined}.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    own = {"name": "own", "build": f"exploding{ruined}:build", "arguments": {"last": ruined}}
+    own = {"name": "custom", "build": f"exploding{ruined}:build", "arguments": {"last": ruined}}
     folder = NetworkFolder(tmp_path / "baseB")
     with caplog.at_level(logging.ERROR):
         assert main(laboratory.command("baseB", folder.path, architecture=own, epochs=4)) == 1
@@ -101,7 +101,7 @@ def test_a_lower_learning_rate_starts_from_the_beginning(laboratory, tmp_path, m
     """What was kept is of another recipe, and so not of this training."""
     (tmp_path / "exploding.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    own = {"name": "own", "build": "exploding:build", "arguments": {"last": 45}}
+    own = {"name": "custom", "build": "exploding:build", "arguments": {"last": 45}}
     folder = NetworkFolder(tmp_path / "baseB")
     assert main(laboratory.command("baseB", folder.path, architecture=own, epochs=4)) == 1
     lower = {"epochs": 2, "learning_rate": 0.01}

@@ -13,10 +13,11 @@ import pytest
 from laboratory import same, written
 from project import ROOT
 
-from transferability import checkpoint, out_of_memory
 from transferability.__main__ import main
-from transferability.network_folder import NetworkFolder
-from transferability.run import TrainingError
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
+from transferability.training import out_of_memory
+from transferability.training.run import TrainingError
 
 # Its second layer says that the device's memory is full when it gets more images than there is room
 # for, as torch says it; with batch normalisation and dropout, which must not notice.
@@ -46,7 +47,7 @@ def build(image_size, classes):
         ("third", nn.Linear(16, classes)),
     ]
 """
-OWN = {"name": "own", "build": "crowded:build", "arguments": {}}
+OWN = {"name": "custom", "build": "crowded:build", "arguments": {}}
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import logging
 import pytest
 from laboratory import Laboratory, same
 
-from transferability import checkpoint
 from transferability.__main__ import main
-from transferability.network_folder import NetworkFolder
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
 
 RECIPE = {"epochs": 2}
 

@@ -15,11 +15,11 @@ import torch
 from made_photos import tree
 from project import ROOT, Project
 
-from transferability import study_file
 from transferability.__main__ import main
-from transferability.images import pictures
-from transferability.network_folder import NetworkFolder
-from transferability.study import StudyError
+from transferability.images import decode
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+from transferability.study.design import StudyError
 
 SOURCES = [*(ROOT / "workflow").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk")]
 # What runs what it reads.
@@ -142,7 +142,7 @@ def test_yaml_that_asks_for_code_is_refused(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.yaml").write_text(text)
     with pytest.raises(StudyError, match=r"study\.yaml: cannot be read as YAML"):
-        study_file.read("study.yaml")
+        config.read("study.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
@@ -163,7 +163,7 @@ def test_yaml_that_stands_for_more_than_it_says_is_refused(tmp_path, text):
     file = tmp_path / "study.yaml"
     file.write_text(text)
     with pytest.raises(StudyError, match="YAML aliases"):
-        study_file.read(file)
+        config.read(file)
 
 
 def huge_png(path: Path, side: int) -> None:
@@ -182,9 +182,9 @@ def huge_png(path: Path, side: int) -> None:
 def test_an_image_bomb_is_refused_with_its_size(tmp_path):
     tree(tmp_path / "photos", "abcd")
     huge_png(tmp_path / "photos" / "b" / "bomb.png", 50_000)
-    with pytest.raises(pictures.BadImage, match="2500000000 pixels"):
-        pictures.load_file("b/bomb.png", tmp_path / "photos", 16, "crop")
-    settings = study_file.complete(
+    with pytest.raises(decode.BadImage, match="2500000000 pixels"):
+        decode.load_file("b/bomb.png", tmp_path / "photos", 16, "crop")
+    settings = config.complete(
         {"dataset": {"source": "folder", "path": str(tmp_path / "photos"), "image_size": 16}}
     )["dataset"]
     words = ["prepare-images", "--folder", str(tmp_path / "store"), "--settings"]
@@ -196,8 +196,8 @@ def test_an_image_bomb_is_refused_with_its_size(tmp_path):
 
 def test_what_is_no_image_at_all_is_refused(tmp_path):
     (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n(was run) (w) file\n")
-    with pytest.raises(pictures.BadImage, match="no image in any of the formats"):
-        pictures.load_file("script.png", tmp_path, 16, "crop")
+    with pytest.raises(decode.BadImage, match="no image in any of the formats"):
+        decode.load_file("script.png", tmp_path, 16, "crop")
 
 
 @pytest.mark.parametrize(
@@ -223,14 +223,14 @@ def test_what_is_no_image_at_all_is_refused(tmp_path):
 )
 def test_a_study_cannot_write_elsewhere(changes, named):
     with pytest.raises(StudyError) as caught:
-        study_file.complete(changes)
+        config.complete(changes)
     assert str(caught.value).startswith(named)
 
 
 def test_images_that_are_only_read_may_lie_anywhere():
     elsewhere = {"source": "torchvision", "name": "MNIST", "root": "/data", "download": False}
-    assert study_file.complete({"dataset": elsewhere})["dataset"] == {
-        **study_file.complete({"dataset": {**elsewhere, "root": "data"}})["dataset"],
+    assert config.complete({"dataset": elsewhere})["dataset"] == {
+        **config.complete({"dataset": {**elsewhere, "root": "data"}})["dataset"],
         "root": "/data",
     }
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from project import ROOT, Project
 
-from transferability import checkpoint
 from transferability.__main__ import main
+from transferability.storage import checkpoint
 
 NETWORKS = {"baseA", "baseB", "base2B", "B0B"} | {
     f"{source}{n}B{plus}" for n in (3, 7) for source in "AB" for plus in ("", "+")

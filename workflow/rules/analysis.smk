@@ -6,10 +6,10 @@
 #   2. estimate_effects pairs the networks and estimates effects with intervals
 #   3. write_findings says what the effects say, in sentences
 
-TABLES = [f"<results>/{file}" for file in outcome.table_files()]
-FINDINGS = f"<results>/{outcome.FINDINGS}"
+TABLES = [f"<results>/{file}" for file in targets.table_files()]
+FINDINGS = f"<results>/{targets.FINDINGS}"
 # None where every effect has replicates enough for an interval over them.
-LABELS = outcome.labels(RESOLVED)
+LABELS = targets.labels(RESOLVED)
 
 
 localrules:

@@ -20,18 +20,15 @@ os.environ.update(
 )
 sys.path.insert(0, str(LIBRARY))
 
-from transferability import (
-    architectures,
-    files,
-    fingerprint,
-    images,
+from transferability import images, models
+from transferability.records import fingerprint, slurm_refusals
+from transferability.storage import files, runs
+from transferability.study import (
+    config as study_config,
+    design,
     networks,
-    outcome,
     run_time,
-    runs,
-    slurm_refusals,
-    study,
-    study_file,
+    targets,
 )
 
 
@@ -49,14 +46,14 @@ if workflow.overwrite_configfiles:
     config.setdefault("study", Path(workflow.overwrite_configfiles[-1]).stem)
 update_config(config, typed(workflow.config_settings.config))
 try:
-    STUDY = study_file.complete(config)
-except study.StudyError as error:
+    STUDY = study_config.complete(config)
+except design.StudyError as error:
     files = ", ".join(map(str, workflow.configfiles))
     raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
 # For the report, which shows it.
 config.update(STUDY)
 
-STORE = outcome.store(STUDY)
+STORE = targets.store(STUDY)
 STORE_ARRAYS = [
     f"{STORE}/{part}.{kind}.npy"
     for part in ("train", "validation")
@@ -64,13 +61,13 @@ STORE_ARRAYS = [
 ]
 DOWNLOAD = "yes" if STUDY["dataset"].get("download") else "no"
 RESULTS = f"results/{STUDY['study']}"
-LAYER_COUNT = len(architectures.facts(STUDY["architecture"]).layer_names)
-RESOLVED = study.resolved(STUDY, LAYER_COUNT)
-SPLITS = study.split_names(STUDY["splits"])
+LAYER_COUNT = len(models.facts(STUDY["architecture"]).layer_names)
+RESOLVED = design.resolved(STUDY, LAYER_COUNT)
+SPLITS = design.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
-NETWORKS = study.network_names(STUDY, LAYER_COUNT)
-TRAINED, OMITTED = study.parted(STUDY, LAYER_COUNT)
-FIGURE_SUFFIXES = outcome.figure_formats(RESOLVED)
+NETWORKS = design.network_names(STUDY, LAYER_COUNT)
+TRAINED, OMITTED = design.parted(STUDY, LAYER_COUNT)
+FIGURE_SUFFIXES = targets.figure_formats(RESOLVED)
 TRAINING_CODE = fingerprint.of_training(
     STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )
@@ -104,7 +101,7 @@ def of_every_network(file):
 
 def recipe(wildcards):
     return as_json(
-        study.recipe(STUDY, wildcards.split, int(wildcards.seed), wildcards.network)
+        design.recipe(STUDY, wildcards.split, int(wildcards.seed), wildcards.network)
     )
 
 
@@ -118,7 +115,7 @@ def minutes_to_train(wildcards, attempt):
         metrics = json.loads((base / "metrics.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         metrics = None
-    chosen = study.recipe(STUDY, split, seed, network)
+    chosen = design.recipe(STUDY, split, seed, network)
     return attempt * run_time.minutes(network, chosen, STUDY["hours"], metrics)
 
 
@@ -166,7 +163,7 @@ def split_flag(wildcards):
     if wildcards.split != "dissimilar":
         return f"--random {wildcards.split.removeprefix('random')}"
     groups = {
-        half: study.as_groups(STUDY["splits"]["dissimilar"][half])
+        half: design.as_groups(STUDY["splits"]["dissimilar"][half])
         for half in networks.HALVES
     }
     grouped_by = f" --grouped-by {shlex.quote(file)}" if file else ""

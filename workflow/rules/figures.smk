@@ -4,8 +4,8 @@
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
 #        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
 
-FIGURES = [f"<results>/{file}" for file in outcome.figure_files(RESOLVED)]
-TABLE_PAGES = [f"<results>/{file}" for file in outcome.page_files()]
+FIGURES = [f"<results>/{file}" for file in targets.figure_files(RESOLVED)]
+TABLE_PAGES = [f"<results>/{file}" for file in targets.page_files()]
 
 
 localrules:
@@ -45,7 +45,7 @@ rule plot_transfer:
 rule plot_effects:
     input:
         effects="<results>/tables/effects.csv",
-        reference=outcome.reference(RESOLVED) or [],
+        reference=targets.reference(RESOLVED) or [],
     output:
         **figure_files("effects"),
         page=figure_page("effects"),
@@ -135,7 +135,7 @@ rule plot_filters:
     input:
         weights=[
             f"<results>/networks/{split}/seed{seed}/{network}/weights.safetensors"
-            for split, seed, network in outcome.drawn_bases(TRAINED)
+            for split, seed, network in targets.drawn_bases(TRAINED)
         ],
     output:
         **figure_files("filters"),
@@ -201,9 +201,9 @@ rule plot_cost:
 
 rule show_tables:
     input:
-        [f"<results>/tables/{table}.csv" for table in outcome.TABLES],
+        [f"<results>/tables/{table}.csv" for table in targets.TABLES],
     output:
-        [table_page(table) for table in outcome.TABLES],
+        [table_page(table) for table in targets.TABLES],
     log:
         "<results>/logs/show_tables.log",
     conda:

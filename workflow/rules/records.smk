@@ -4,7 +4,7 @@
 #   1. write_study writes the study as it is run, every default filled in
 #   2. write_methods tells how the study was made, for the Methods section of a paper
 
-RECORDS = [f"<results>/{file}" for file in (outcome.STUDY, outcome.METHODS)]
+RECORDS = [f"<results>/{file}" for file in (targets.STUDY, targets.METHODS)]
 
 
 localrules:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from transferability import by_hand, commands, interruption, writing
+from transferability.cli import by_hand, commands
+from transferability.storage import lease, signals
 
 
 class Section(dict):
@@ -287,10 +288,10 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
         flags.run(flags)
-    except interruption.Interrupted as error:
+    except signals.Interrupted as error:
         logging.error("ended by %s; the same command goes on", error)
-        return interruption.STATUS
-    except (OSError, ValueError, ArithmeticError, MemoryError, writing.FolderLost) as error:
+        return signals.STATUS
+    except (OSError, ValueError, ArithmeticError, MemoryError, lease.FolderLost) as error:
         if flags.debug:
             raise
         logging.error("%s: %s", type(error).__name__, error)
@@ -312,5 +313,10 @@ def end(status: int) -> NoReturn:
     os._exit(status)
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """The program, as it is installed: `transferability <command>`."""
     end(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -7,6 +7,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transferability.analysis.intervals import (
+    NO_INTERVAL,
+    OF_MODEL,
+    OVER_IMAGES,
+    OVER_SEEDS,
+    OVER_SPLITS,
+    UNPAIRED,
+)
+from transferability.analysis.vocabulary import layer_ranges
 from transferability.figures.options import layout_width
 from transferability.figures.panels import Panel, panels_of
 from transferability.figures.style import (
@@ -27,15 +36,6 @@ from transferability.figures.style import (
     styled,
 )
 from transferability.figures.words import interval_words, target_words
-from transferability.intervals import (
-    NO_INTERVAL,
-    OF_MODEL,
-    OVER_IMAGES,
-    OVER_SEEDS,
-    OVER_SPLITS,
-    UNPAIRED,
-)
-from transferability.wording import layer_ranges
 
 TREATED, CONTROL = LOOKS["transfer", True].label, LOOKS["selffer", True].label
 ESTIMATORS = {

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from transferability.effects import size_order
+from transferability.analysis.effects import size_order
+from transferability.analysis.intervals import mean_over_replicates
 from transferability.figures.options import layout_width
 from transferability.figures.panels import reach, trained
 from transferability.figures.style import (
@@ -25,7 +26,6 @@ from transferability.figures.style import (
     styled,
 )
 from transferability.figures.words import T_INTERVALS, score_words
-from transferability.intervals import mean_over_replicates
 
 FROZEN = Look("frozen", "BnB, AnB, RnB", BLUE, "o", True, "-", -0.06)
 FINE_TUNED = Look("fine-tuned", "BnB+, AnB+", ORANGE, "^", False, DASHED, 0.06)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 
-from transferability.effects import EXCHANGEABLE, size_order
+from transferability.analysis.effects import EXCHANGEABLE, size_order
 from transferability.figures.options import layout_width
 from transferability.figures.panels import Panel, panels_of, reach
 from transferability.figures.style import (
@@ -24,7 +24,7 @@ from transferability.figures.style import (
     styled,
 )
 from transferability.figures.words import OWN_HALVES, interval_words, uneven_words
-from transferability.networks import ALL_IMAGES
+from transferability.study.networks import ALL_IMAGES
 
 # Frozen networks above, fine-tuned below. In a row: transfer less the base, transfer less the
 # selffer, and the selffer less the base, which add up.

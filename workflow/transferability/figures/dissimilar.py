@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transferability.effects import EXCHANGEABLE
+from transferability.analysis.effects import EXCHANGEABLE
 from transferability.figures.options import layout_width
 from transferability.figures.panels import Panel, means, panels_of, trained
 from transferability.figures.relative import draw_relative

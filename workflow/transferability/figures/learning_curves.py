@@ -8,21 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from transferability.figures.options import layout_width
-from transferability.figures.panels import (
-    Panel,
-    means,
-    panels_of,
-    trained,
-    wilson,
-)
-from transferability.figures.style import (
-    INK,
-    LOOKS,
-    WIDTH,
-    empty,
-    note,
-    styled,
-)
+from transferability.figures.panels import Panel, means, panels_of, trained, wilson
+from transferability.figures.style import INK, LOOKS, WIDTH, empty, note, styled
 from transferability.figures.words import T_INTERVALS, score_words
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from transferability.effects import EXCHANGEABLE, checked, size_order
+from transferability.analysis.effects import EXCHANGEABLE, checked, size_order
+from transferability.analysis.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
 from transferability.figures.options import layout_width
 from transferability.figures.style import counted
-from transferability.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
 
 TREATMENT = ["kind", "fine_tuned"]
 # Whose target is all classes of a dataset is on no half of a split.

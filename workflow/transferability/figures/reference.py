@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from transferability.effects import EXCHANGEABLE
+from transferability.analysis.effects import EXCHANGEABLE
 from transferability.figures.panels import Panel, panels_of
 from transferability.figures.relative import LINES
 from transferability.figures.style import PAPER, Look

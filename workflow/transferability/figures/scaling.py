@@ -6,7 +6,7 @@ from pathlib import Path
 import pypdf
 from matplotlib.figure import Figure
 
-from transferability.files import whole
+from transferability.storage.files import whole
 
 DOTS_PER_INCH = 200
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}

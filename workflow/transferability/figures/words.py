@@ -4,10 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from transferability.effects import EXCHANGEABLE, joined
-from transferability.figures.panels import ALL_CLASSES, TREATMENT, Panel, replicates_in
-from transferability.figures.style import LOOKS, counted
-from transferability.intervals import (
+from transferability.analysis.effects import EXCHANGEABLE, joined
+from transferability.analysis.intervals import (
     NO_INTERVAL,
     OF_MODEL,
     OVER_IMAGES,
@@ -15,6 +13,8 @@ from transferability.intervals import (
     OVER_SPLITS,
     UNPAIRED,
 )
+from transferability.figures.panels import ALL_CLASSES, TREATMENT, Panel, replicates_in
+from transferability.figures.style import LOOKS, counted
 
 # What the intervals of `panels.means` are.
 T_INTERVALS = "t intervals over splits, or over seeds where there is one split"

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from transferability import files
 from transferability.images import processes
-from transferability.images.pictures import BadImage
+from transferability.images.decode import BadImage
+from transferability.storage import files
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from transferability.images import pictures
+from transferability.images import decode
 from transferability.images.blocks import Pictures
 from transferability.images.groups import some
 from transferability.images.reading import Album
@@ -170,7 +170,7 @@ def _as_pictures(root: Path, files: Mapping[str, Files], size: int, resize: str)
         labels=np.repeat(np.arange(len(files), dtype=np.int32), counts),
         items=[name for of_class in files.values() for name in of_class.names],
         stamps=np.concatenate([of_class.stamps for of_class in files.values()]),
-        load=partial(pictures.load_file, root=str(root), size=size, resize=resize),
+        load=partial(decode.load_file, root=str(root), size=size, resize=resize),
     )
 
 

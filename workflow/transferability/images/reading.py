@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import PIL
 
-from transferability import files
 from transferability.images import blocks, store_name
 from transferability.images.blocks import Pictures
 from transferability.images.store import PARTS, Collection, Finished
+from transferability.storage import files
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from transferability import files
+from transferability.storage import files
 
 PARTS = ("train", "validation")
 MANIFEST = "manifest.json"

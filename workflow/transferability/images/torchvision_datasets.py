@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from torchvision import datasets
 
-from transferability.images import pictures
+from transferability.images import decode
 from transferability.images.blocks import Pictures
 from transferability.images.class_folders import held_back
 from transferability.images.reading import Album
@@ -241,13 +241,13 @@ def _pictures(
     files = [rows.files[row] for row in chosen.tolist()]
     statuses = [Path(file).stat() for file in files]
     stamps = np.array([(status.st_size, status.st_mtime_ns) for status in statuses], np.int64)
-    return Pictures(labels, files, stamps, partial(pictures.load_file, root="", **shape))
+    return Pictures(labels, files, stamps, partial(decode.load_file, root="", **shape))
 
 
 def _load(row: int, rows: Rows, size: int, resize: str) -> np.ndarray:
     # Nobody promises that a dataset may be read by several threads at once.
-    with pictures.blamed_on_the_image(), rows.one_at_a_time:
+    with decode.blamed_on_the_image(), rows.one_at_a_time:
         image, label = rows[row]
     if int(label) != rows.labels[row]:
         raise ValueError(f"image {row} has the label {label}, and {rows.labels[row]} in the list")
-    return pictures.pixels(image, size, resize)
+    return decode.pixels(image, size, resize)

@@ -4,14 +4,7 @@ import altair as alt
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from transferability.figures.areas import (
-    AREAS,
-    BASELINE,
-    UNPAIRED_MARK,
-    Area,
-    edges,
-    is_paired,
-)
+from transferability.figures.areas import AREAS, BASELINE, UNPAIRED_MARK, Area, edges, is_paired
 from transferability.figures.interactive.chart import DASHED, HERE, MARGIN
 from transferability.figures.interactive.marks import dash, plain
 from transferability.figures.panels import Panel

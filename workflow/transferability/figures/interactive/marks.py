@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from transferability.analysis.intervals import NO_INTERVAL
 from transferability.figures.options import in_use
 from transferability.figures.panels import Panel
 from transferability.figures.style import Look
-from transferability.intervals import NO_INTERVAL
 
 DASHES = {"-": [1, 0], ":": [1, 2], "none": [1, 0]}
 

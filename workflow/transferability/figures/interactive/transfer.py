@@ -2,19 +2,14 @@
 
 import pandas as pd
 
+from transferability.analysis.intervals import NO_INTERVAL
 from transferability.figures.interactive.chart import chart
 from transferability.figures.interactive.marks import marks_of, plain
 from transferability.figures.interactive.page import empty, page
 from transferability.figures.panels import Panel, means, panels_of, trained, wilson
 from transferability.figures.style import LOOKS, styled
 from transferability.figures.transfer import SHOWN
-from transferability.figures.words import (
-    network_lines,
-    score_words,
-    target_words,
-    uneven_words,
-)
-from transferability.intervals import NO_INTERVAL
+from transferability.figures.words import network_lines, score_words, target_words, uneven_words
 
 TITLE = "top-1 accuracy (%)"
 NETWORKS = {"network": "network", "value": "top-1 (%)"}

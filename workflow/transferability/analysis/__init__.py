@@ -1,0 +1,1 @@
+"""From trained networks to effects with intervals."""

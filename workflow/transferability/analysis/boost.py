@@ -1,0 +1,221 @@
+"""Table 1 of the paper: what transfer with fine-tuning gains, by the paper's estimator and paired.
+
+The table of networks in, boost.csv out.
+"""
+
+import numpy as np
+import pandas as pd
+
+from transferability.analysis.effects import (
+    BASE,
+    CELL,
+    DESCRIBED,
+    EFFECTS,
+    GROUP,
+    MEAN,
+    SELFFER_PLUS,
+    TRANSFER_PLUS,
+    checked,
+    joined,
+    of_treatment,
+    pair_weights,
+    pairs,
+)
+from transferability.analysis.intervals import (
+    CONFIDENCE,
+    NO_INTERVAL,
+    OF_MODEL,
+    OVER_IMAGES,
+    REPLICATE,
+    Correct,
+    Images,
+    difference_of_means,
+    mean_over_replicates,
+)
+
+# The paper averages over the layers 1-7, 3-7 and 5-7.
+FIRST_LAYERS = (1, 3, 5)
+COMPARISONS = {"base": ("boost", BASE), "selffer": ("boost_over_selffer", SELFFER_PLUS)}
+BOOST_COLUMNS = [
+    *DESCRIBED,
+    "layers",
+    "n",
+    "comparison",
+    *MEAN,
+    "networks",
+    "controls",
+    "missing",
+]
+
+
+def _targets(treated: pd.DataFrame, control: pd.DataFrame) -> str:
+    of_treated, of_control = joined(treated["target"]), joined(control["target"])
+    return of_treated if of_treated == of_control else f"{of_treated} vs {of_control}"
+
+
+def _replicates(treated: pd.DataFrame, control: pd.DataFrame) -> int:
+    return min(len(side[REPLICATE].drop_duplicates()) for side in (treated, control))
+
+
+def _paired(differences: pd.DataFrame, images: Images | None) -> dict[str, object]:
+    """Each AnB+ less its own control."""
+    mean = mean_over_replicates(differences.assign(all=0), ["all"], "difference").iloc[0].to_dict()
+    if images and mean["replicates"] == 1:
+        mean["low"], mean["high"] = images.interval(pair_weights(differences), mean["mean"])
+        mean["interval"] = OVER_IMAGES
+    return mean | {
+        "estimator": "paired",
+        "target": joined(differences["target"]),
+        "networks": len(differences),
+        "controls": differences["row_control"].nunique(),
+    }
+
+
+def _difference_of_means(
+    treated: pd.DataFrame, control: pd.DataFrame, score: str, images: Images | None
+) -> dict[str, object]:
+    """The mean score of the AnB+ less that of the controls. A score that is relative to a base has
+    that base's row in the column row_base."""
+    mean = treated[score].mean() - control[score].mean()
+    low, high, interval = difference_of_means(treated, control, score)
+    replicates = _replicates(treated, control)
+    if replicates == 1 and images:
+        weights = pd.concat([_mean_weights(treated, 1), _mean_weights(control, -1)])
+        (low, high), interval = images.interval(weights, mean), OVER_IMAGES
+    return {
+        "target": _targets(treated, control),
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "interval": interval,
+        "replicates": replicates,
+        "networks": len(treated),
+        "controls": len(control),
+    }
+
+
+def _mean_weights(rows: pd.DataFrame, sign: int) -> pd.Series:
+    """Weights on rows of the table whose sum of accuracies is the mean of these, times the sign."""
+    weights = pd.Series(sign / len(rows), index=rows.index)
+    if "row_base" not in rows:
+        return weights
+    return pd.concat([weights, pd.Series(-sign / len(rows), index=rows["row_base"])])
+
+
+def _relative(rows: pd.DataFrame, bases: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have a base, with their top-1 less the base's, and the base's row."""
+    of_base = bases[[*CELL, "top1"]].assign(row_base=bases.index)
+    beside = rows[CELL].merge(of_base, on=CELL, how="left").set_index(rows.index)
+    relative = rows.assign(relative=rows["top1"] - beside["top1"], row_base=beside["row_base"])
+    return relative.dropna(subset="relative").astype({"row_base": int})
+
+
+def _linear_model(
+    treated: pd.DataFrame, control: pd.DataFrame, bases: pd.DataFrame
+) -> dict[str, object]:
+    """AnB+ less BnB+ by least squares, top-1 being the sum of an effect of the treatment (base,
+    BnB+ or AnB+), an effect of the target half (split, seed, target), and independent noise.
+
+    The bases link halves on which only the one or only the other was fine-tuned.
+    """
+    # Here, since it takes longer to import than a figure to draw, and few studies need it.
+    from statsmodels.formula import api as smf
+
+    sides = {"AnB_plus": treated, "BnB_plus": control, "base": bases}
+    rows = pd.concat([side.assign(treatment=name) for name, side in sides.items()])
+    rows["half"] = rows[CELL].astype(str).agg(" ".join, axis=1)
+    rows = rows[rows["half"].isin(rows.loc[rows["kind"] != "base", "half"])]
+    fit = smf.ols("top1 ~ C(treatment, Treatment('BnB_plus')) + C(half)", rows).fit()
+    (difference,) = [name for name in fit.params.index if "AnB_plus" in name]
+    low, high = np.nan, np.nan
+    if fit.df_resid > 0:
+        low, high = fit.conf_int(1 - CONFIDENCE).loc[difference]
+    return {
+        "estimator": "linear_model",
+        "target": _targets(treated, control),
+        "mean": fit.params[difference],
+        "low": low,
+        "high": high,
+        "interval": OF_MODEL if fit.df_resid > 0 else NO_INTERVAL,
+        "replicates": _replicates(treated, control),
+        "networks": len(treated),
+        "controls": len(control),
+    }
+
+
+def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
+    """boost.csv: what AnB+ gains over the base and over BnB+, on average over layers (Table 1).
+
+    Columns: study, split_kind, target, target_size, layers (1-N, 3-N and 5-N, N the largest n of
+    the AnB+), n (those of them that the study has, such as `3 4 7`), comparison (base or
+    selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
+    kind), replicates (of the AnB+ or of the controls, the fewer), networks and controls (how many
+    AnB+ and how many control networks entered), and missing, how many of both the table lists
+    without top1.
+
+    `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
+    paper's estimator: the mean over the AnB+ less the mean over the control networks, each
+    counted once. Both agree where the table is complete. Controls are those of the halves for
+    which the table lists an AnB+, be it without score; where the scored AnB+ and the controls
+    are of different halves, `target` says so (`B vs A+B`).
+
+    Where an AnB+ or a BnB+ with a score lacks the other on its own split, seed, target and n, two
+    more estimators compare them over such gaps: `through_base`, the mean over the AnB+ of what
+    each has over its own base, less the same of the BnB+; and `linear_model`, least squares with
+    an effect of each target half. Both need that halves differ as their bases do.
+
+    Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
+    AnB+ or the controls are of a single one; with one replicate, the bootstrap over images of
+    `effects.estimate`, and `none` without `correct`. That of the linear model is its own t
+    interval, which takes networks of one half to differ by independent noise.
+
+    Raises ValueError as `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
+    """
+    table = checked(networks)
+    names = [effect for effect, _ in COMPARISONS.values()]
+    differences = pairs(table, [effect for effect in EFFECTS if effect.name in names])
+    images = Images(table, correct) if correct else None
+    of_group = dict(list(differences.groupby(GROUP)))
+    rows = []
+    for key, halves in table.groupby(GROUP):
+        listed = of_treatment(halves, TRANSFER_PLUS)
+        listed = listed[listed["n"] > 0]
+        entered = sorted(listed.loc[listed["top1"].notna(), "n"].unique())
+        halves = halves[halves["target"].isin(listed["target"])]
+        own = of_group.get(key, differences.iloc[:0])
+        for start in [start for start in FIRST_LAYERS if start <= max(entered, default=0)]:
+            group = dict(zip(GROUP, key, strict=True))
+            group["layers"] = f"{start}-{entered[-1]}"
+            group["n"] = " ".join(str(n) for n in entered if n >= start)
+            for comparison in COMPARISONS:
+                estimates = _estimates(
+                    halves[(halves["n"] >= start) | (halves["kind"] == "base")],
+                    own[own["n"] >= start],
+                    comparison,
+                    images,
+                )
+                rows += [group | {"comparison": comparison} | one for one in estimates]
+    return pd.DataFrame(rows, columns=BOOST_COLUMNS)
+
+
+def _estimates(
+    halves: pd.DataFrame, differences: pd.DataFrame, comparison: str, images: Images | None
+) -> list[dict[str, object]]:
+    """The estimates of one comparison, from the networks of its layers, with bases."""
+    effect, control_treatment = COMPARISONS[comparison]
+    own = differences[differences["effect"] == effect]
+    listed = [of_treatment(halves, side) for side in (TRANSFER_PLUS, control_treatment)]
+    treated, control = (side[side["top1"].notna()] for side in listed)
+    bases = of_treatment(halves, BASE).dropna(subset="top1")
+    estimates = [_paired(own, images)] if len(own) else []
+    if len(treated) and len(control):
+        if comparison == "selffer" and max(len(treated), len(control)) > len(own):
+            over_base = [_relative(side, bases) for side in (treated, control)]
+            if all(len(side) for side in over_base):
+                between = _difference_of_means(*over_base, "relative", images)
+                estimates.append({"estimator": "through_base"} | between)
+                estimates.append(_linear_model(*over_base, bases))
+        pooled = _difference_of_means(treated, control, "top1", images)
+        estimates.append({"estimator": "pooled"} | pooled)
+    missing = sum(side["top1"].isna().sum() for side in listed)
+    return [estimate | {"missing": missing} for estimate in estimates]

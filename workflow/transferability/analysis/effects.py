@@ -1,0 +1,268 @@
+"""Paired effects of copying layers, with intervals: the table of networks in, two tables out:
+every difference, and their means."""
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from transferability.analysis.intervals import (
+    NO_INTERVAL,
+    OVER_IMAGES,
+    UNPAIRED,
+    Correct,
+    Images,
+    mean_over_replicates,
+    unpaired,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Effect(NamedTuple):
+    """A difference in top-1: the treated network's (kind, fine_tuned) less the control's."""
+
+    name: str
+    treated: tuple[str, bool]
+    control: tuple[str, bool]
+    layers_copied: bool = True
+
+
+BASE = ("base", False)
+SELFFER, SELFFER_PLUS = ("selffer", False), ("selffer", True)
+TRANSFER, TRANSFER_PLUS = ("transfer", False), ("transfer", True)
+EFFECTS = (
+    Effect("coadaptation", SELFFER, BASE),
+    Effect("recovery", SELFFER_PLUS, SELFFER),
+    Effect("specificity", TRANSFER, SELFFER),
+    Effect("transfer", TRANSFER, BASE),
+    Effect("boost", TRANSFER_PLUS, BASE),
+    Effect("boost_over_selffer", TRANSFER_PLUS, SELFFER_PLUS),
+    Effect("self_boost", SELFFER_PLUS, BASE),
+    Effect("long_base", ("long_base", False), BASE, layers_copied=False),
+    Effect("random", ("random", False), BASE),
+    Effect("retraining", SELFFER, BASE, layers_copied=False),
+)
+# The two halves of a random split are drawn alike, so their differences may be averaged.
+EXCHANGEABLE = "random"
+GROUP = ["study", "split_kind", "pool", "target_size"]
+IDENTITY = ["study", "split", "seed", "target", "target_size"]
+CELL = ["split_kind", *IDENTITY]
+REQUIRED = [*IDENTITY, "network", "kind", "n", "fine_tuned", "top1"]
+MEAN = ["estimator", "mean", "low", "high", "interval", "replicates"]
+DESCRIBED = ["study", "split_kind", "target", "target_size"]
+EFFECTS_COLUMNS = [*DESCRIBED, "effect", "n", *MEAN, "differences", "missing"]
+DIFFERENCES_COLUMNS = [*CELL, "effect", "n", "network", "control", "difference"]
+
+
+def checked(networks: pd.DataFrame) -> pd.DataFrame:
+    """The table of networks with plain row numbers, `split_kind` and `pool`, the target's row.
+
+    `split_kind` is the split's name without trailing digits; `pool` is empty where the two
+    targets are pooled (random splits), and the target elsewhere.
+
+    Raises ValueError when a column is missing or a network is listed twice.
+    """
+    missing = [column for column in REQUIRED if column not in networks]
+    if missing:
+        raise ValueError(
+            f"the table of networks lacks the columns {', '.join(missing)}; "
+            f"it needs {', '.join(REQUIRED)}"
+        )
+    table = networks.reset_index(drop=True)
+    table["target_size"] = table["target_size"].astype(str)
+    table["n"] = table["n"].astype(int)
+    table["fine_tuned"] = table["fine_tuned"].astype(bool)
+    table["split_kind"] = table["split"].str.replace(r"\d+$", "", regex=True)
+    table["pool"] = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
+    twice = table.duplicated([*CELL, "kind", "fine_tuned", "n"])
+    if twice.any():
+        first = table[twice].iloc[0]
+        raise ValueError(
+            f"the table of networks lists {first['split']}/seed{first['seed']}/{first['network']} "
+            "twice (same split, seed, target, target_size, kind, n and fine_tuned); "
+            "keep one row for each network"
+        )
+    return table
+
+
+def size_order(target_size: pd.Series) -> pd.Series:
+    """Sort key: sizes by number of images, `all` last."""
+    return pd.to_numeric(target_size, errors="coerce").fillna(np.inf)
+
+
+def of_treatment(table: pd.DataFrame, treatment: tuple[str, bool]) -> pd.DataFrame:
+    """The networks of one (kind, fine_tuned)."""
+    kind, fine_tuned = treatment
+    return table[(table["kind"] == kind) & (table["fine_tuned"] == fine_tuned)]
+
+
+def _log_missing(effect: Effect, pairs: pd.DataFrame) -> None:
+    incomplete = pairs["difference"].isna()
+    first = pairs[incomplete].iloc[0]
+    lacks = [
+        f"{'fine-tuned ' if fine_tuned else ''}{kind}"
+        for (kind, fine_tuned), top1 in (
+            (effect.treated, first["top1"]),
+            (effect.control, first["top1_control"]),
+        )
+        if pd.isna(top1)
+    ]
+    logger.warning(
+        "effect %s: %d of %d differences left out, a network or its top1 is missing; the first is "
+        "%s seed %s target %s target_size %s n %d, which has no %s",
+        effect.name,
+        incomplete.sum(),
+        len(pairs),
+        first["split"],
+        first["seed"],
+        first["target"],
+        first["target_size"],
+        first["n"],
+        " and no ".join(lacks),
+    )
+
+
+def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
+    treated = of_treatment(table, effect.treated)
+    treated = treated[(treated["n"] > 0) == effect.layers_copied]
+    control = of_treatment(table, effect.control)
+    on = [*CELL]
+    shared = ["split_kind", "target_size"]
+    grid = treated[[*shared, "n"]]
+    if effect.control != BASE:
+        control = control[control["n"] > 0]
+        on.append("n")
+        grid = pd.concat([grid, control[[*shared, "n"]]])
+    # A base alone in its cell is there as a source: nothing was to be trained on its half.
+    cells = table.loc[table["kind"] != "base", [*CELL, "pool"]].drop_duplicates()
+    columns = ["network", "top1", "row"]
+    pairs = (
+        cells.merge(grid.drop_duplicates(), on=shared)
+        .merge(treated[[*CELL, "n", *columns]], on=[*CELL, "n"], how="left")
+        .merge(control[on + columns], on=on, how="left", suffixes=("", "_control"))
+        .assign(effect=effect.name)
+    )
+    return pairs.assign(difference=pairs["top1"] - pairs["top1_control"])
+
+
+def _all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
+    table = table.assign(row=table.index)
+    pairs = [_pairs_of(effect, table) for effect in effects]
+    return pd.concat(pairs, ignore_index=True).astype({"n": int})
+
+
+def _taken(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of which both networks are there, with a score."""
+    return pairs.dropna(subset="difference").astype({"row": int, "row_control": int})
+
+
+def pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
+    """The paired differences of some effects in a checked table.
+
+    Beside what `paired_differences` gives: pool; row and row_control, the two networks' rows of the
+    table.
+    """
+    return _taken(_all_pairs(table, effects))
+
+
+def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
+    """Every effect on every (split, seed, target, target_size, n), one row each.
+
+    Columns: study, split_kind, split, seed, target, target_size, effect, n, network, control
+    (the names of both networks) and difference (top-1 of the network less that of its control,
+    as a fraction). A control is always of the same split, seed, target and target_size and,
+    unless it is a base, of the same n. Differences that lack a network or a top1 are left out,
+    and the log says so, one line for each effect.
+
+    Raises ValueError when a column is missing or a network is listed twice.
+    """
+    found = _all_pairs(checked(networks), EFFECTS)
+    for effect in EFFECTS:
+        of_effect = found[found["effect"] == effect.name]
+        if of_effect.empty:
+            logger.warning("effect %s: the table has no network for it", effect.name)
+        elif of_effect["difference"].isna().any():
+            _log_missing(effect, of_effect)
+    return _taken(found).rename(columns={"network_control": "control"})[DIFFERENCES_COLUMNS]
+
+
+def pair_weights(pairs: pd.DataFrame) -> pd.Series:
+    """Weights on rows of the table whose sum of accuracies is the mean of the differences."""
+    rows = np.concatenate([pairs["row"], pairs["row_control"]])
+    return pd.Series(np.repeat([1, -1], len(pairs)) / len(pairs), index=rows)
+
+
+def joined(targets: pd.Series) -> str:
+    """The targets that some networks have, such as A+B."""
+    return "+".join(sorted(set(targets)))
+
+
+def _of_one_replicate(
+    group: pd.DataFrame, table: pd.DataFrame, images: Images | None
+) -> tuple[float, float, str]:
+    """Low, high and kind of the interval over validation images of the mean of some pairs."""
+    if images:
+        low_high = images.interval(pair_weights(group), group["difference"].mean())
+        return *low_high, OVER_IMAGES
+    networks = table.loc[[*group["row"], *group["row_control"]]]
+    if (
+        len(group) > 1
+        or "validation_images" not in table
+        or networks["validation_images"].isna().any()
+    ):
+        return np.nan, np.nan, NO_INTERVAL
+    return *unpaired(networks["top1"], networks["validation_images"]), UNPAIRED
+
+
+def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
+    """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
+
+    Columns: study, split_kind, target, target_size, effect, n, estimator (paired), mean, low,
+    high (differences in top-1, as fractions), interval (its kind), replicates, that is the number
+    of (split, seed), differences, how many were averaged, and missing, how many were left out
+    because a network is not in the table or has no top1. On random splits the halves are
+    exchangeable: where both are targets, their differences are averaged inside a replicate and
+    `target` reads A+B. On other splits each target has its own rows.
+
+    With several splits the interval is Student's t over the splits' means; with several seeds of
+    one split it is over these, and holds for that split alone. With one replicate it is a paired
+    percentile bootstrap over validation images, narrower than the truth since it knows nothing of
+    training noise. `correct(row)` gives, for one row of `networks`, the 0/1 correctness of each
+    validation image of its target half, in store order. The bootstrap decides the width only, the
+    scores in the table the location: where a score is not the final accuracy (`mean_of_10_best`),
+    the interval is shifted by the difference of the two. Without `correct`, a single difference
+    of networks whose `validation_images` are known has an unpaired interval; else low and high are
+    NaN and interval is `none`.
+
+    Raises ValueError when a column is missing, a network is listed twice, or networks that are
+    compared differ in their number of validation images.
+    """
+    table = checked(networks)
+    everything = _all_pairs(table, EFFECTS)
+    taken = _taken(everything)
+    if taken.empty:
+        return pd.DataFrame(columns=EFFECTS_COLUMNS)
+    by = [*GROUP, "effect", "n"]
+    groups = taken.groupby(by)
+    effects = mean_over_replicates(taken, by, "difference")
+    effects["target"] = groups["target"].agg(joined).to_numpy()
+    effects["differences"] = groups.size().to_numpy()
+    images = Images(table, correct) if correct else None
+    # Both tables are sorted by the same keys, so the groups come in the order of the rows.
+    for row, (_, group) in enumerate(groups):
+        if effects.loc[row, "replicates"] == 1:
+            low, high, interval = _of_one_replicate(group, table, images)
+            effects.loc[row, ["low", "high", "interval"]] = low, high, interval
+    sought = everything.groupby(by).size().rename("sought").reset_index()
+    effects = effects.merge(sought, on=by)
+    order = {effect.name: place for place, effect in enumerate(EFFECTS)}
+    effects = effects.assign(
+        estimator="paired",
+        missing=effects["sought"] - effects["differences"],
+        size=size_order(effects["target_size"]),
+        place=effects["effect"].map(order),
+    ).sort_values(["study", "split_kind", "size", "pool", "place", "n"])
+    return effects[EFFECTS_COLUMNS].reset_index(drop=True)

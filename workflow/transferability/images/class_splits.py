@@ -1,0 +1,112 @@
+"""A class split: the classes of a dataset parted into halves A and B, as a CSV file."""
+
+import csv
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from transferability.images.groups import some
+from transferability.storage import files
+
+
+def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
+    """The random split of that number: class → half, halves equal but for an odd class, which A
+    gets (Yosinski et al. 2014, section 4.1). Raises ValueError for fewer than four classes."""
+    if len(names) < 4:
+        raise ValueError(
+            f"splits.random: the dataset has {len(names)} classes, and each half needs at least 2; "
+            "take a dataset of 4 or more"
+        )
+    order = list(names)
+    # A split stays the same whatever else is drawn anywhere, and on every platform.
+    random.Random(f"class split {number}").shuffle(order)
+    in_a = set(order[: (len(order) + 1) // 2])
+    return {name: "A" if name in in_a else "B" for name in names}
+
+
+def draw_dissimilar(
+    names: Sequence[str], groups: Sequence[str], halves: dict[str, list[str]]
+) -> dict[str, str]:
+    """The split into two lists of groups, {"A": …, "B": …}: class → half, as large as they are.
+
+    Classes of other groups are in neither half. Raises ValueError if a half has fewer than two.
+    """
+    half_of = {group: half for half in halves for group in halves[half]}
+    split = {
+        name: half_of[group] for name, group in zip(names, groups, strict=True) if group in half_of
+    }
+    for half in halves:
+        size = list(split.values()).count(half)
+        if size < 2:
+            raise ValueError(
+                f"splits.dissimilar.{half}: the groups {', '.join(halves[half])} hold "
+                f"{size} of the dataset's classes, and a half needs at least 2; "
+                "name other groups or take more classes"
+            )
+    return split
+
+
+def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[str, str]:
+    """A split of the 2014 paper, of that name in a CSV file with the column wnid and one for each
+    split: class → half.
+
+    Raises ValueError, naming some, unless the classes are those of the file.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        half_of = {row["wnid"]: row[split] for row in csv.DictReader(file)}
+    lacking = [wnid for wnid in half_of if wnid not in set(names)]
+    strange = [name for name in names if name not in half_of]
+    if lacking or strange:
+        differences = [
+            f"{what} {some(classes)}"
+            for what, classes in (("it lacks", lacking), ("the paper does not have", strange))
+            if classes
+        ]
+        raise ValueError(
+            f"splits.published: {split} parts the {len(half_of)} classes of ILSVRC-2012, which are "
+            f"not those of the dataset: {'; '.join(differences)}; take all of ILSVRC-2012, or set "
+            "splits.random instead"
+        )
+    return {name: half_of[name] for name in names}
+
+
+def write(split: dict[str, str], path: Path | str) -> None:
+    """Write a split as CSV with the columns class, half."""
+    with files.whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["class", "half"])
+        writer.writerows(split.items())
+
+
+def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
+    """The indices in the store of the classes of each half, in store order: {"A": …, "B": …}.
+
+    `names` are the store's classes. Raises ValueError naming the file if it does not fit them.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path}: cannot be read as CSV in UTF-8 ({error}); delete {path} and run again"
+        ) from error
+    if not rows or any(set(row) != {"class", "half"} for row in rows):
+        raise ValueError(
+            f"{path}: expected a CSV file with the columns class, half and a row a class; delete "
+            f"{path} and run again"
+        )
+    index = {name: i for i, name in enumerate(names)}
+    halves: dict[str, list[int]] = {"A": [], "B": []}
+    for row in rows:
+        if row["class"] not in index or row["half"] not in halves:
+            raise ValueError(
+                f"{path}: class {row['class']!r} in half {row['half']!r}: the image store has no "
+                f"such class, or there is no such half; delete {path} and run again"
+            )
+        halves[row["half"]].append(index[row["class"]])
+    if len({row["class"] for row in rows}) < len(rows) or min(map(len, halves.values())) < 2:
+        raise ValueError(
+            f"{path}: a class stands in it twice, or a half has fewer than two classes; "
+            f"delete {path} and run again"
+        )
+    return {half: sorted(indices) for half, indices in halves.items()}

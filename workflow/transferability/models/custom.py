@@ -1,0 +1,146 @@
+"""A user's own architecture: a function `build(image_size, classes)` in a module of theirs, which
+returns its layers, a list of (name, module) from input to output.
+
+The module is found from the folder of the run, or through PYTHONPATH, and is run when the study
+names it: that is what naming it is for. Layers start as the function leaves them; it draws from
+torch's global generator. Their names must depend on its arguments alone.
+"""
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from transferability.models import Facts
+
+EXPECTED = "a function in a module, written as my_module:build"
+LAYERS = "a list of (name, module), the layers from input to output"
+ASSUMED = {"image_size": 224, "classes": 2}
+"""What the function is called with where nothing better is known, to learn the layers' names."""
+
+_names: dict[str, tuple[str, ...]] = {}
+"""The layers' names of what was built here, by its settings: a graph asks for them often."""
+
+
+def facts(settings: dict, image_size: int | None = None) -> Facts:
+    """The names of the layers; to know them, the network is built.
+
+    What the smallest image is, the function knows alone: it is to refuse sizes that it cannot meet.
+    Raises ValueError, naming `architecture.build`, for all that keeps it from being built.
+    """
+    key = json.dumps(settings, sort_keys=True)
+    if image_size is not None or key not in _names:
+        size = image_size or ASSUMED["image_size"]
+        _names[key] = tuple(name for name, _ in build(settings, size, ASSUMED["classes"]))
+    return Facts(layer_names=_names[key], smallest_image=1)
+
+
+def build(settings: dict, image_size: int, classes: int) -> list:
+    """The layers that the user's function makes, checked: (name, module) from input to output.
+
+    Raises ValueError if there is no such function, or if it fails or makes no layers.
+    """
+    function = _function(settings["build"])
+    given = ASSUMED.keys() & settings["arguments"].keys()
+    if given:
+        raise ValueError(
+            f"architecture.arguments: {' and '.join(sorted(given))} cannot stand here, since the "
+            "dataset decides; leave it out"
+        )
+    arguments = {"image_size": image_size, "classes": classes, **settings["arguments"]}
+    called = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    try:
+        layers = function(**arguments)
+    except Exception as error:
+        raise ValueError(
+            f"architecture.build: {settings['build']}, called with {called}, failed with "
+            f"{_told(error)}"
+        ) from error
+    mistake = _mistake(layers)
+    if mistake:
+        raise ValueError(f"architecture.build: {settings['build']} has to return {LAYERS}{mistake}")
+    return [(name, layer) for name, layer in layers]
+
+
+def source(build: str) -> Path:
+    """The file of the module that `build` names.
+
+    Raises ValueError as `build` does.
+    """
+    module = _module(build.partition(":")[0], build)
+    if not (module.__file__ or "").endswith(".py"):
+        raise ValueError(f"architecture.build: {build} is of no Python file; expected {EXPECTED}")
+    return Path(module.__file__)
+
+
+def _function(build: str) -> Callable:
+    name, colon, function = build.partition(":")
+    if not (colon and function.isidentifier() and all(map(str.isidentifier, name.split(".")))):
+        raise ValueError(f"architecture.build: {build!r} is not possible; expected {EXPECTED}")
+    found = getattr(_module(name, build), function, None)
+    if not callable(found):
+        what = "there is none of that name" if found is None else f"it is a {type(found).__name__}"
+        raise ValueError(f"architecture.build: {build} is no function, {what}; expected {EXPECTED}")
+    return found
+
+
+def _module(name: str, build: str) -> ModuleType:
+    # A job, `python -m`, looks in the folder of the run first; so does the workflow.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
+        why = (
+            f"there is no module {error.name} in {os.getcwd()} or on PYTHONPATH"
+            if missing
+            else f"its module cannot be imported: {_told(error)}"
+        )
+        raise ValueError(f"architecture.build: {build}: {why}; expected {EXPECTED}") from error
+
+
+def _told(error: Exception) -> str:
+    """An error of the user's code in a line, with the place where it arose."""
+    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    places = traceback.extract_tb(error.__traceback__)
+    theirs = [place for place in places if place.filename not in (__file__, importlib.__file__)]
+    if not theirs or isinstance(error, SyntaxError):
+        return told
+    return f"{told} ({theirs[-1].filename}, line {theirs[-1].lineno})"
+
+
+def _mistake(layers: object) -> str:
+    """What is wrong with what a user's function returned; nothing where nothing is."""
+    from torch import nn
+
+    if not isinstance(layers, list | tuple) or not layers:
+        found = "nothing in it" if isinstance(layers, list | tuple) else type(layers).__name__
+        return f", and returned {found}"
+    owners: dict[int, str] = {}
+    for i, layer in enumerate(layers):
+        match layer:
+            case (str() as name, nn.Module() as module):
+                pass
+            case _:
+                return f", and item {i} is {layer!r:.100}"
+        if not name or "." in name or hasattr(nn.Sequential(), name):
+            return f"; the name {name!r} cannot be a layer's, choose another, without dots"
+        if name in [earlier for earlier, _ in layers[:i]]:
+            return f", and {name} is the name of two layers; give each its own"
+        parameters = list(module.parameters())
+        if not parameters:
+            return (
+                f"; {name} has no parameters, and n counts layers that have: join it to a neighbour"
+            )
+        for parameter in parameters:
+            owner = owners.setdefault(id(parameter), name)
+            if owner != name:
+                return (
+                    f"; {owner} and {name} share a parameter, so that neither can be copied alone"
+                )
+    return ""

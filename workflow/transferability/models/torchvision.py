@@ -1,0 +1,63 @@
+"""Any classification model of torchvision, with new weights, cut into layers.
+
+How they are cut stands in `cuts.py`, and what comes of it in resources/torchvision_layers.csv, so
+that the workflow can build its graph without torchvision. Where layers are frozen, their stochastic
+depth is off, as batch normalisation is: it drops a block for the sake of that block's own learning,
+while dropout before a layer that learns acts on that one.
+"""
+
+import csv
+import difflib
+from functools import cache
+from pathlib import Path
+
+from transferability.models import Facts
+
+TABLE = Path(__file__).parents[2] / "resources" / "torchvision_layers.csv"
+
+
+def facts(settings: dict, image_size: int | None = None) -> Facts:
+    """What the table says of the model.
+
+    Raises ValueError if torchvision has no such classification model or if it cannot take images
+    of this size.
+    """
+    name, rows = settings["model"], _rows()
+    if name not in rows:
+        close = difflib.get_close_matches(str(name), rows, n=3)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        raise ValueError(
+            f"architecture.model: torchvision has no classification model {name!r}; {hint}known: "
+            f"{', '.join(rows)}"
+        )
+    row = rows[name]
+    multiple = int(row["multiple_of"])
+    if image_size is not None and image_size % multiple:
+        lower = image_size - image_size % multiple
+        sizes = [str(size) for size in (lower, lower + multiple) if size]
+        raise ValueError(
+            f"dataset.image_size: the network's input has {image_size} pixels, and torchvision's "
+            f"{name} takes only multiples of {multiple}; choose {' or '.join(sizes)}, here or in "
+            "recipe.crop"
+        )
+    return Facts(
+        layer_names=tuple(row["layers"].split()), smallest_image=int(row["smallest_image"])
+    )
+
+
+def build(settings: dict, image_size: int, classes: int) -> list:
+    """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
+    N×classes. They start as torchvision's constructors leave them.
+
+    Raises ValueError as `facts` does.
+    """
+    from transferability.models import torchvision_cuts
+
+    facts(settings, image_size)
+    return torchvision_cuts.cut(torchvision_cuts.make(settings["model"], classes, image_size))
+
+
+@cache
+def _rows() -> dict[str, dict]:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return {row["model"]: row for row in csv.DictReader(file)}

@@ -1,0 +1,1 @@
+"""What a study leaves of itself, for people and other programs."""

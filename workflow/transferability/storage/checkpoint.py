@@ -1,0 +1,84 @@
+"""Tensors on disk: written whole, verified when read, free of code (safetensors)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from transferability.storage import files
+
+
+class CheckpointError(ValueError):
+    """A file of tensors that cannot be trusted; the message names it and says what to do."""
+
+
+def save(
+    path: Path | str,
+    tensors: Mapping[str, torch.Tensor],
+    header: dict,
+    check: files.Check = lambda: None,
+) -> str:
+    """Write named tensors and a header (anything JSON can hold) in one step; `check` as for
+    `files.whole`.
+
+    Returns the sha256 over both, which the file carries as well. Raises OSError, which names the
+    file, if it cannot be written; what was there before then stays.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # In its own order: what is read again, such as a history, is to be written as it was.
+    text = json.dumps(header)
+    digest = _digest(tensors, text)
+    # The file adds the names and shapes, a few kilobytes.
+    size = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
+    with files.whole(path, size, check) as temporary:
+        # One entry, since safetensors writes several in any order.
+        metadata = {"checkpoint": json.dumps({"header": text, "sha256": digest})}
+        try:
+            safetensors.torch.save_file(tensors, temporary, metadata)
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{path}: its {size:,} bytes cannot be written ({error})") from error
+        files.share(temporary)
+    return digest
+
+
+def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
+    """The tensors (on the CPU), the header and the sha256 of a file that `save` wrote.
+
+    Raises CheckpointError if it is missing, truncated, or not what was written.
+    """
+    try:
+        # Read once: safetensors opens a path twice, and between the two another process may put a
+        # newer file in its place.
+        content = Path(path).read_bytes()
+        tensors = safetensors.torch.load(content)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        # A type of numbers that this torch does not have is a KeyError.
+        raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
+    try:
+        # The format: eight bytes with the length of a JSON header, which holds the metadata.
+        length = int.from_bytes(content[:8], "little")
+        held = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
+        text, digest = held["header"], held["sha256"]
+        fits = _digest(tensors, text) == digest
+        header = dict(json.loads(text))
+    # Whatever JSON can hold, as deep as one likes, may stand there instead.
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: has no header and checksum of this project") from error
+    if not fits:
+        raise CheckpointError(f"{path}: its checksum does not fit; it changed after it was written")
+    return tensors, header, digest
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,253 @@
+"""The folder of one network: what lies in it, under which name, written when.
+
+metrics.json          final numbers and provenance; written last, so that it means all is there
+history.jsonl         one line per evaluation
+predictions.npy       int32, the predicted class of each validation image in store order, -1
+                      where the image's class is not in the target half
+weights.safetensors   for bases; for the others if the study asks
+resume.safetensors    while training: all that is needed to go on
+writers/              who writes here, and who did (see lease.py)
+finished/             what a training left, a second time and with checksums, until the run of which
+                      it was a part has ended well
+"""
+
+import itertools
+import json
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transferability.storage import files
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+CHECKSUMS = "checksums.json"
+MEASURED_AS = {
+    **dict.fromkeys(("top1", "top5", "loss", "train_loss"), float),
+    "images_seen": int,
+    **dict.fromkeys(("seconds", "images_per_second"), float),
+    **dict.fromkeys(("device", "precision"), str),
+    "validation_images": int,
+}
+"""What each network's metrics.json has at least, and as what."""
+
+
+@dataclass(frozen=True)
+class NetworkFolder:
+    """Reading and writing the files of one network."""
+
+    path: Path
+    check: Callable[[], None] = lambda: None
+    """Called before a file that was written takes its name: raises an error where it must not."""
+
+    @classmethod
+    def of(cls, outputs: Sequence[Path]) -> "NetworkFolder":
+        """The folder of these files. Raises ValueError if one is no network's, or elsewhere."""
+        folder = cls(outputs[0].parent)
+        known = [folder.metrics, folder.history, folder.predictions, folder.weights]
+        foreign = [str(path) for path in outputs if path not in known]
+        if foreign:
+            raise ValueError(
+                f"--outputs: {', '.join(foreign)} is none of {', '.join(map(str, known))}"
+            )
+        return folder
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.npy"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def resume(self) -> Path:
+        """Not declared to Snakemake, which deletes what a failed job declares."""
+        return self.path / "resume.safetensors"
+
+    @property
+    def finished(self) -> Path:
+        """Not declared to Snakemake either: started anew after it was killed, it deletes what the
+        jobs of its last time have finished meanwhile."""
+        return self.path / "finished"
+
+    def write_history(self, history: list[dict]) -> None:
+        text = "".join(f"{json.dumps(line)}\n" for line in history)
+        files.write_text(self.history, text, self.check)
+
+    def write_predictions(self, predictions: np.ndarray) -> None:
+        predictions = predictions.astype(np.int32)
+        with files.whole(self.predictions, predictions.nbytes, self.check) as temporary:
+            np.save(temporary, predictions)
+
+    def write_weights(self, tensors: dict[str, "torch.Tensor"], identity: dict) -> str:
+        """Write the network's weights; their sha256."""
+        # Here, since who only reads results has no need of torch.
+        from transferability.storage import checkpoint
+
+        return checkpoint.save(self.weights, tensors, identity, self.check)
+
+    def write_metrics(self, metrics: dict) -> None:
+        files.write_text(
+            self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", self.check
+        )
+
+    def keep_finished(self) -> None:
+        """Keep what a training has written once more, whole or not at all."""
+        checksums = {}
+        for file in (self.history, self.predictions, self.weights, self.metrics):
+            if file.exists():
+                with files.whole(self.finished / file.name, check=self.check) as temporary:
+                    _link(file, temporary)
+                checksums[file.name] = files.sha256(file)
+        files.write_text(
+            self.finished / CHECKSUMS, json.dumps(checksums, indent=2) + "\n", self.check
+        )
+
+    def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
+        """Put back the files, all but the metrics, of a training that was kept whole and is of the
+        very same identity; its metrics. None if there is none."""
+        wanted = [self.history, self.predictions]
+        wanted += [self.weights] if with_weights else []
+        try:
+            checksums = json.loads((self.finished / CHECKSUMS).read_text(encoding="utf-8"))
+            for file in (*wanted, self.metrics):
+                if files.sha256(self.finished / file.name) != checksums[file.name]:
+                    return None
+        except (FileNotFoundError, KeyError, ValueError):
+            return None
+        metrics = json.loads((self.finished / self.metrics.name).read_text(encoding="utf-8"))
+        if metrics["identity"] != _from_json(identity):
+            return None
+        for file in wanted:
+            with files.whole(file, check=self.check) as temporary:
+                _link(self.finished / file.name, temporary)
+        log.info(
+            "%s was trained to its end before, with the same code and inputs, and is taken as it "
+            "is; to train it again, delete %s",
+            *(self.path, self.finished),
+        )
+        return metrics
+
+    def save_resume(self, tensors: dict[str, "torch.Tensor"], identity: dict, state: dict) -> None:
+        """Keep what a training needs to go on; `identity` is all that decides its numbers."""
+        from transferability.storage import checkpoint
+
+        header = {"identity": identity, "state": state}
+        checkpoint.save(self.resume, tensors, header, self.check)
+
+    def load_resume(self, identity: dict) -> tuple[dict[str, "torch.Tensor"], dict] | None:
+        """What an interrupted training left, if it is whole and of the very same identity.
+
+        What is not is set aside with a word why, never used and never deleted.
+        """
+        from transferability.storage import checkpoint
+
+        if not self.resume.exists():
+            return None
+        try:
+            tensors, header, _ = checkpoint.load(self.resume)
+        except checkpoint.CheckpointError as error:
+            reason = str(error)
+        else:
+            wanted = _from_json(identity)
+            match header:
+                case {"identity": dict() as found, "state": dict() as state}:
+                    if found == wanted:
+                        return tensors, state
+                case _:
+                    found = {}
+            differing = [key for key in wanted if found and found.get(key) != wanted[key]]
+            reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
+        places = (self.path / f"resume.set-aside{k}.safetensors" for k in itertools.count())
+        aside = next(place for place in places if not place.exists())
+        self.check()
+        self.resume.replace(aside)
+        log.warning("%s; set aside as %s, training starts from the beginning", reason, aside.name)
+        return None
+
+    def remove_resume(self) -> None:
+        """Remove the resume file, and what a training left that was killed while it wrote one."""
+        self.resume.unlink(missing_ok=True)
+        for unfinished in self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}"):
+            unfinished.unlink(missing_ok=True)
+
+    def read_metrics(self) -> dict:
+        """What metrics.json holds. Raises ValueError, naming it, if that is not a network's."""
+        try:
+            metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
+        found = metrics if isinstance(metrics, dict) else {}
+        wrong = [key for key, kind in MEASURED_AS.items() if not _is_of(kind, found.get(key))]
+        if wrong or not isinstance(found.get("identity", {}), dict):
+            raise ValueError(
+                f"{self.metrics}: it has no {', '.join(wrong) or 'identity'} such as a training "
+                "writes"
+            )
+        return metrics
+
+    def read_history(self) -> list[dict]:
+        """The lines of history.jsonl. Raises ValueError, naming it, if they are no evaluations."""
+        try:
+            history = read_history(self.history)
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.history}: cannot be read ({error})") from error
+        if not history or not all(
+            isinstance(line, dict) and _is_of(float, line.get("top1")) for line in history
+        ):
+            raise ValueError(f"{self.history}: it has no evaluations such as a training writes")
+        return history
+
+
+def _is_of(kind: type, value: object) -> bool:
+    """Whether a value is a text, or a finite number, that may be written without a point."""
+    if kind is str:
+        return isinstance(value, str)
+    kinds = int if kind is int else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_history(path: Path | str) -> list[dict]:
+    """The lines of a history.jsonl."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def forget_finished(networks: Path) -> None:
+    """Remove what the trainings of a study have kept a second time.
+
+    `networks` is the folder results/<study>/networks.
+    """
+    for finished in networks.glob("*/*/*/finished"):
+        shutil.rmtree(finished)
+
+
+def _link(file: Path, name: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows one name a file."""
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copyfile(file, name)
+
+
+def _from_json(values: dict) -> dict:
+    """Values as they come back from JSON: a tuple there is a list here."""
+    return json.loads(json.dumps(values))

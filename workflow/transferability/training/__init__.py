@@ -1,0 +1,1 @@
+"""From images and a base's weights to a trained network."""

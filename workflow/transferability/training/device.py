@@ -1,0 +1,147 @@
+"""What the machine can do, found out at run time."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from transferability.training import gpus
+
+SHARE_FOR_IMAGES = 0.5
+"""Of the memory that is free on a GPU, what images or features may take; the network needs the
+rest."""
+
+BYTES_FOR_IMAGES = 2**30
+"""The same in a processor's own memory. What is free there says little: other jobs share it, a
+batch system may grant this one far less, and the page cache holds mapped images in any case."""
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device of that name; auto is CUDA, else Apple's MPS, else the CPU.
+
+    Raises ValueError if a device is asked for that is not there.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        wanted = next(name for name, there in available.items() if there)
+    if not available.get(wanted):
+        there = ", ".join(name for name, yes in available.items() if yes)
+        raise ValueError(
+            f"recipe.device: {wanted} is not available here, only {there}; "
+            "choose one of these, or auto"
+        )
+    return torch.device(wanted)
+
+
+@contextmanager
+def least_used(device: torch.device) -> Iterator[None]:
+    """Inside, where a machine has several GPUs, `cuda` is the one on which the fewest trainings of
+    this user run, and this one counts there."""
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if count < 2:
+        yield
+        return
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+    with gpus.taken(names, gpus.places()) as index, torch.cuda.device(index):
+        yield
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """bf16 or fp32; auto is bf16 where the device multiplies it in hardware of its own.
+
+    On a CPU that means AMX or AVX512_BF16, which multiplies twice as many numbers at a time as
+    AVX-512 does in fp32; without either, bf16 saves memory traffic but little time.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and (
+            torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        )
+    return "bf16" if fast else "fp32"
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """The order of images and weights in memory that a device is fast in.
+
+    Not on Apple's MPS, where gradients of channels-last tensors have been wrong (pytorch issues
+    107214 and 175189).
+    """
+    return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+
+
+def channels_first(images: torch.Tensor) -> torch.Tensor:
+    """N×H×W×C → N×C×H×W, as layers take it; the memory stays in channels-last order where
+    `memory_format` says that this is fast and right."""
+    images = images.permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=memory_format(images.device))
+
+
+def room_for_images(device: torch.device) -> int:
+    """How many bytes of images or features may lie in the device's memory."""
+    if device.type == "cuda":
+        return int(SHARE_FOR_IMAGES * torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return int(SHARE_FOR_IMAGES * free)
+    return BYTES_FOR_IMAGES
+
+
+def seed(device: torch.device, number: int) -> None:
+    """Seed what dropout on the device draws from.
+
+    The generator itself, since torch.manual_seed takes a hundred times as long where torch knows
+    CUDA and the machine has none, and this is called at each step.
+    """
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)
+
+
+def use_precision(precision: str) -> None:
+    """Let fp32 be fp32: by default CUDA rounds the factors of convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+
+
+@contextmanager
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Inside, if it is wanted, the same work gives the same bits on a GPU too.
+
+    Raises ValueError for an operation that cannot.
+    """
+    if not wanted:
+        yield
+        return
+    # Without it, cuBLAS may add up in another order each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Nothing here reads memory before it has written it.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        told = str(error).partition(". ")[0]
+        raise ValueError(
+            f"recipe.deterministic: {told}; set it to false, or take an architecture without this"
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def describe(device: torch.device) -> str:
+    """The device's kind, with its model where one machine may have several: `cuda NVIDIA H200`."""
+    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type

@@ -1,0 +1,288 @@
+"""Train one network: one visible loop."""
+
+import hashlib
+import logging
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from transferability.images import class_splits
+from transferability.images import store as image_store
+from transferability.storage import files, signals
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study.task import Task
+from transferability.training import batches, data, normalisation, transplant
+from transferability.training import device as devices
+from transferability.training.entry import Drawn, ImageEntry
+from transferability.training.rng import Stream
+from transferability.training.run import Run
+
+log = logging.getLogger(__name__)
+
+STEPS_PER_CHECK = 32
+"""Steps between two looks at the loss; each look waits for the device."""
+
+SECONDS_PER_SAVE = 600
+"""A training is saved after each epoch, and in long epochs after so many seconds."""
+
+
+def train(
+    task: Task,
+    images: Path,
+    split: Path,
+    base: Path | None,
+    folder: NetworkFolder,
+    code: str,
+    keep_weights: bool,
+) -> dict:
+    """Train the network of a task and write its folder, all but metrics.json.
+
+    `images` is the store's folder, `split` the CSV file, `base` the weights to copy from or None;
+    `code` the fingerprint of the code. A training that was interrupted goes on where it last saved,
+    and ends with the same bits; one that is found finished is not done again. Returns the metrics:
+    accuracies in [0, 1], losses in nats. Raises TrainingError if the loss is no longer finite,
+    TransplantError, CheckpointError or StoreError if an input cannot be used, and Interrupted, once
+    it has saved, if a signal has come.
+    """
+    recipe = task.recipe
+    device = devices.choose_device(recipe["device"])
+    precision = devices.choose_precision(recipe["precision"], device)
+    stream = Stream(task.stream, task.split, task.seed, task.target)
+    store = image_store.open_store(images)
+    learned, validation = load_data(store, split, task, device)
+    stored = store.train_images.shape[1:3]
+    network = transplant.initialised(
+        task.architecture, recipe["crop"] or stored[0], len(learned.classes), stream
+    )
+    if task.n >= len(network):
+        raise ValueError(
+            f"network {task.network}: n = {task.n}, and {task.architecture['name']} has "
+            f"{len(network)} layers, of which the last is always new"
+        )
+    devices.use_precision(precision)
+    trained_on = {
+        "images_sha256": store.digest,
+        "split_sha256": hashlib.sha256(split.read_bytes()).hexdigest(),
+    }
+    weights, base_digest = transplant.load_base(task, base, trained_on, network)
+    identity = {
+        **asdict(task),
+        **trained_on,
+        "base_sha256": base_digest,
+        "code": code,
+        "torch": torch.__version__,
+        "precision": precision,
+        "device": device.type,
+    }
+    finished = folder.load_finished(identity, keep_weights)
+    if finished is not None:
+        return finished
+
+    # Where the parameters come from, stated once: resume, else transplant, else new.
+    resumed = folder.load_resume(identity)
+    if resumed is not None:
+        weights = {
+            name.removeprefix("network."): tensor
+            for name, tensor in resumed[0].items()
+            if name.startswith("network.")
+        }
+        network.load_state_dict(weights)
+    elif task.base is not None:
+        try:
+            transplant.copy_layers(network, weights, task.n)
+        except transplant.TransplantError as error:
+            raise transplant.TransplantError(
+                f"{base}: {error}; delete {base.parent} and run again"
+            ) from error
+
+    network.to(device, memory_format=devices.memory_format(device))
+    transplant.freeze(network[: task.frozen_layers])
+    normalise = normalisation.normalisation(recipe["normalise"], store, learned.indices)
+    run = Run(network, task, ImageEntry(normalise.to(device), recipe, stored), precision, stream)
+    if resumed is not None:
+        run.restore(*resumed)
+        log.info("%s goes on after iteration %d", task.network, run.step)
+    run.take(learned, validation)
+    # Where these are features now, nothing holds the images any more.
+    learned, validation = run.learned, run.validation
+
+    evaluation, saved = None, time.monotonic()
+    try:
+        while run.evaluation_is_due or not run.is_done:
+            if not run.evaluation_is_due:
+                train_until(run, saved + SECONDS_PER_SAVE)
+            if run.evaluation_is_due:
+                evaluation = evaluate(run)
+                run.note(evaluation.numbers)
+                folder.write_history(run.history)
+                log.info("%s %s", task.network, run.history[-1])
+            if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
+                folder.save_resume(run.tensors(), identity, run.state())
+                saved = time.monotonic()
+    except signals.Interrupted:
+        folder.save_resume(run.tensors(), identity, run.state())
+        log.info("%s is saved after iteration %d", task.network, run.step)
+        raise
+
+    if evaluation is None:
+        # It went on after its last step.
+        evaluation = evaluate(run)
+    folder.write_history(run.history)
+    predictions = np.full(len(store.validation_labels), -1, np.int32)
+    predictions[validation.indices] = validation.classes[evaluation.predictions]
+    folder.write_predictions(predictions)
+    # Weights of an earlier training, by another recipe, must not lie beside these results.
+    folder.weights.unlink(missing_ok=True)
+    digest = None
+    if keep_weights:
+        digest = folder.write_weights(network.state_dict(), identity)
+    return {
+        **run.metrics(),
+        "device": devices.describe(device),
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "history_sha256": files.sha256(folder.history),
+        "predictions_sha256": files.sha256(folder.predictions),
+        "weights_sha256": digest,
+        "identity": identity,
+    }
+
+
+def load_data(
+    store: image_store.Store, split: Path, task: Task, device: torch.device
+) -> tuple[data.ImageSet, data.ImageSet]:
+    """The training and the validation images of the task's target half, each on the device if they
+    fit there; the validation images, of which there are fewer, come first."""
+    half = class_splits.read(split, store.classes)[task.target]
+    # The few images that represent a class are the same for the bases and all treatments.
+    stream = Stream("images", task.split, task.seed, task.target)
+    room = devices.room_for_images(device)
+    validation = data.image_set(
+        store.validation_images, store.validation_labels, half, device, room
+    )
+    room -= validation.resident_bytes
+    learned = data.image_set(
+        *(store.train_images, store.train_labels, half, device, room),
+        *(task.images_per_class, stream),
+    )
+    return learned, validation
+
+
+def train_until(run: Run, deadline: float) -> None:
+    """Train to the next evaluation, the end of the epoch, or the first step that ends after the
+    deadline (of `time.monotonic`).
+
+    Raises TrainingError as soon as a loss is seen that is not finite, Interrupted after the step in
+    which a signal came.
+    """
+    start = time.perf_counter()
+    transplant.set_training(run.layers, run.frozen_layers)
+    seen, pause = run.coming_augmentation(), run.next_pause
+    for images, labels, here in run.coming_batches():
+        if run.step % run.loss_steps == 0:
+            run.total_loss = torch.zeros_like(run.total_loss)
+        run.with_what_fits(partial(compute_gradients, run, seen, images, labels, here))
+        run.optimizer.step(run.learning_rate(run.step))
+        run.step += 1
+        run.images_seen += len(labels)
+        stop = run.step == pause or time.monotonic() >= deadline or signals.has_come()
+        if stop or run.step % STEPS_PER_CHECK == 1:
+            run.check_finite(run.total_loss)
+        if stop:
+            break
+    run.seconds += time.perf_counter() - start
+    signals.check()
+
+
+def compute_gradients(
+    run: Run, seen: Drawn, images: torch.Tensor, labels: torch.Tensor, here: slice
+) -> None:
+    """The gradients of a batch's mean loss, added up over micro-batches, left in the parameters;
+    the loss is added to the run's.
+
+    Raises torch.OutOfMemoryError, and the run is as it was before, if a micro-batch does not fit.
+    """
+    # What a part of the batch changes before another one fails.
+    before = [(t, t.clone()) for t in (run.total_loss, *run.buffers)]
+    # Seeded anew each step, dropout needs no state of its own to go on after an interruption.
+    devices.seed(run.device, run.dropout + run.step)
+    run.optimizer.zero_grad()
+    try:
+        for some in micro_batches(len(labels), run.images_at_once):
+            place = slice(here.start + some.start, here.start + some.stop)
+            pixels = seen(images[some], place)
+            with run.autocast():
+                logits = run.layers(pixels)
+            loss = F.cross_entropy(
+                logits.float(), labels[some], label_smoothing=run.recipe["label_smoothing"]
+            )
+            if run.images_at_once < len(labels):
+                loss = loss * ((some.stop - some.start) / len(labels))
+            loss.backward()
+            run.total_loss += loss.detach()
+    except torch.OutOfMemoryError:
+        run.optimizer.zero_grad()
+        for tensor, earlier in before:
+            tensor.copy_(earlier)
+        raise
+
+
+def micro_batches(images: int, at_once: int) -> list[slice]:
+    """So many images in parts of at most so many, as equal as can be: batch normalisation makes
+    nothing of a last one alone."""
+    parts = -(-images // at_once)
+    return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`numbers`: top1, top5 (the 5 best guesses, or all if there are fewer classes) and loss over
+    the validation images; `predictions`: N int64, the best guess, counted within the half."""
+
+    numbers: dict
+    predictions: np.ndarray
+
+
+def evaluate(run: Run) -> Evaluation:
+    """Classify all validation images of the target half."""
+    return run.with_what_fits(partial(classify, run))
+
+
+@torch.inference_mode()
+def classify(run: Run) -> Evaluation:
+    """The evaluation, so many images at once as the run has come to.
+
+    Raises torch.OutOfMemoryError if they do not fit.
+    """
+    run.layers.eval()
+    labels, losses, best = run.validation.labels, [], []
+    batched = zip(
+        batches.ordered(run.validation, run.images_at_once),
+        labels.split(run.images_at_once),
+        strict=True,
+    )
+    for images, right in batched:
+        pixels = run.entry.plain(images)
+        with run.autocast():
+            logits = run.layers(pixels).float()
+        # All logits together would take memory that grows with the dataset.
+        losses.append(F.cross_entropy(logits, right, reduction="none"))
+        best.append(logits.topk(min(5, logits.shape[1])).indices)
+    loss = torch.cat(losses).mean()
+    # The last step before may have ruined the weights, and no training loss tells of it.
+    run.check_finite(loss)
+    best = torch.cat(best)
+    hits = best == labels[:, None]
+    return Evaluation(
+        {
+            "top1": hits[:, 0].sum().item() / len(labels),
+            "top5": hits.any(1).sum().item() / len(labels),
+            "loss": loss.item(),
+        },
+        best[:, 0].cpu().numpy(),
+    )

@@ -1,0 +1,122 @@
+"""The operation of the experiment: copy the first n layers, freeze them, initialise the rest.
+
+A network is an nn.Sequential of named layers; the names of its parameters and buffers begin with
+the layer's: `conv1.0.weight`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd as Dropout
+
+from transferability import models
+from transferability.storage import checkpoint
+from transferability.study.task import Task
+from transferability.training.rng import Stream
+
+
+class TransplantError(ValueError):
+    """Weights that do not fit the network; the message names the layers and the shapes."""
+
+
+def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -> nn.Sequential:
+    """A network of new layers, in fp32 on the CPU.
+
+    Each layer draws from numbers of its own, so that it starts from the same values in every
+    network of a stream, whatever happens to the layers below it. Where the architecture cannot
+    initialise a layer by itself, the network is built from numbers of the stream, and is the same
+    in all of them too.
+    """
+    architecture = models.module(settings["name"])
+    initialise = getattr(architecture, "initialise", None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream.number("network"))
+        network = nn.Sequential(OrderedDict(architecture.build(settings, image_size, classes)))
+        if initialise is not None:
+            for name, layer in network.named_children():
+                torch.manual_seed(stream.number("layer", name))
+                initialise(layer)
+    return network
+
+
+def load_base(
+    task: Task, path: Path | None, trained_on: dict, network: nn.Sequential
+) -> tuple[dict[str, torch.Tensor], str | None]:
+    """The weights that the task copies from, and their sha256; none if it copies none.
+
+    Raises ValueError if they are missing, not wanted, or of another network, split, seed or image
+    store than the task's base; CheckpointError if they are damaged, TransplantError, with the
+    shapes, if they are of another architecture than `network`.
+    """
+    if path is None or task.base is None:
+        if path is None and task.base is None:
+            return {}, None
+        wanted = f"the weights of {task.base}" if task.base else "no weights"
+        given = f"got {path}" if path else "got none; give --base"
+        raise ValueError(f"--base: network {task.network} copies {wanted}, and {given}")
+    remedy = f"delete {path.parent} and run again, and {task.base} is trained anew"
+    try:
+        weights, header, digest = checkpoint.load(path)
+    except checkpoint.CheckpointError as error:
+        raise checkpoint.CheckpointError(f"{error}; {remedy}") from error
+    wanted = {
+        "network": task.base,
+        "split": task.split,
+        "seed": task.seed,
+        **trained_on,
+    }
+    differing = [key for key in wanted if header.get(key) != wanted[key]]
+    if differing:
+        raise ValueError(
+            f"--base: network {task.network} copies {task.base} of its own study, and {path} "
+            f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
+        )
+    if header.get("architecture") != task.architecture:
+        # The last layer is always new, and of another size where the other half has more classes.
+        found = misfits(network[:-1], weights)
+        raise TransplantError(
+            f"--base: {path} is of another architecture than network {task.network}: "
+            f"{'; '.join(found) or 'of the same shapes, but with other settings'}; {remedy}"
+        )
+    return weights, digest
+
+
+def copy_layers(network: nn.Sequential, weights: Mapping[str, torch.Tensor], n: int) -> None:
+    """Copy the first n layers, parameters and buffers, from a base's weights.
+
+    Raises TransplantError, before anything is copied, if a layer is missing or of another shape.
+    """
+    found = misfits(network[:n], weights)
+    if found:
+        raise TransplantError(f"the base's weights are of another architecture: {'; '.join(found)}")
+    network[:n].load_state_dict({name: weights[name] for name in network[:n].state_dict()})
+
+
+def misfits(layers: nn.Sequential, weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """Of each tensor of these layers that the weights lack, or have in another shape: its name and
+    the shapes expected and found."""
+    return [
+        f"{name}: expected {tuple(tensor.shape)}, "
+        + (f"found {tuple(weights[name].shape)}" if name in weights else "found none")
+        for name, tensor in layers.state_dict().items()
+        if name not in weights or weights[name].shape != tensor.shape
+    ]
+
+
+def freeze(layers: nn.Sequential) -> None:
+    """No gradient for these layers, and so no weight decay and no momentum."""
+    layers.requires_grad_(False)
+
+
+def set_training(network: nn.Sequential, frozen_layers: int) -> None:
+    """Training mode for all but the frozen layers, whose batch-norm statistics stay as they are.
+
+    Dropout that stands in a frozen layer acts on what follows and stays active, as in the paper;
+    stochastic depth and the dropout inside an attention serve the layer's own learning and are off.
+    """
+    network.train()
+    for part in network[:frozen_layers].modules():
+        part.train(isinstance(part, Dropout))
