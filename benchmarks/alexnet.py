@@ -32,7 +32,7 @@ from transferability.images import class_splits
 from transferability.images.store import open_store
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training import loop
 
 BATCH, CROP = loading.BATCH, loading.CROP
@@ -44,7 +44,11 @@ def recipe(epochs: int, precision: str) -> dict:
     """The recipe of the plain loop, as far as it has one; precision auto or fp32."""
     given = {
         **{"epochs": epochs, "evaluate_every": epochs, "batch_size": BATCH, "crop": CROP},
-        **{"augment": ["resized_crop", "mirror"], "precision": precision, "device": "cpu"},
+        **{
+            "augment": ["random_resized_crop", "horizontal_flip"],
+            "precision": precision,
+            "device": "cpu",
+        },
         **{"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "nesterov": False},
         **{"weight_decay": WEIGHT_DECAY, "decay_biases": True, "schedule": "step", "warmup": 0},
     }
@@ -54,7 +58,7 @@ def recipe(epochs: int, precision: str) -> dict:
 
 def train(store: Path, split: Path, folder: Path, wanted: dict) -> float:
     """Seconds of the epochs of a training of this project."""
-    task = Task.of("baseB", split.stem, 0, ARCHITECTURE, wanted)
+    task = TrainingSpec.of("baseB", split.stem, 0, ARCHITECTURE, wanted)
     metrics = loop.train(task, store, split, None, NetworkFolder(folder), "code", False)
     NetworkFolder(folder).remove_resume()
     return metrics["seconds"]

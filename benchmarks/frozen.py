@@ -26,10 +26,10 @@ from transferability.models import measures
 from transferability.records import forecast
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training import loop
 
-AUGMENTED = ["crop", "mirror"]
+AUGMENTED = ["crop", "horizontal_flip"]
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
                 **checked["recipe"],
                 **{"epochs": flags.epochs, "evaluate_every": flags.epochs, "augment": augment},
             }
-            task = Task.of(name, "random0", 0, checked["architecture"], recipe)
+            task = TrainingSpec.of(name, "random0", 0, checked["architecture"], recipe)
             folder = NetworkFolder(Path(tempfile.mkdtemp(dir=place)))
             base = place / "baseA" / "weights.safetensors" if task.base else None
             metrics = loop.train(

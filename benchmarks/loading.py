@@ -100,14 +100,14 @@ def main() -> None:
             f"{photographs.described(sizes)}; {preparation.WORKERS} threads or processes, batches "
             f"of {BATCH}, median of {flags.repeats}"
         )
-        recipe = {"augment": ["resized_crop", "mirror"], "crop": CROP}
+        recipe = {"augment": ["random_resized_crop", "horizontal_flip"], "crop": CROP}
         in_memory = store.train_images.nbytes
         measured = turns.take_turns(
             {
                 "store, in memory": epoch_from_store(store, recipe, in_memory),
                 "store, mapped": epoch_from_store(store, recipe, 0),
                 "store, in memory, augment: crop": epoch_from_store(
-                    store, {**recipe, "augment": ["crop", "mirror"]}, in_memory
+                    store, {**recipe, "augment": ["crop", "horizontal_flip"]}, in_memory
                 ),
                 "ImageFolder": epoch_from_files(photos, augmented()),
                 "ImageFolder, decoding alone": epoch_from_files(photos, nothing),

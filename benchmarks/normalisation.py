@@ -23,13 +23,13 @@ from transferability.records import trial
 from transferability.study import config
 from transferability.training import device as devices
 from transferability.training import loop, memory
-from transferability.training.run import Run
+from transferability.training.run import Trainer
 
 CLASSES = 500
 OURS, TORCHS = "this project", "torch"
 
 
-def run_of(checked: dict, normalisation: str) -> Run:
+def run_of(checked: dict, normalisation: str) -> Trainer:
     """A training of CaffeNet on noise, with our normalisation or torch's own."""
     run = trial.on_noise(checked, CLASSES, frozen=0)
     if normalisation == TORCHS:
@@ -41,7 +41,7 @@ def run_of(checked: dict, normalisation: str) -> Run:
     return run
 
 
-def normalise(features: torch.Tensor, gradient: torch.Tensor | None, run: Run) -> None:
+def normalise(features: torch.Tensor, gradient: torch.Tensor | None, run: Trainer) -> None:
     """Conv1's normalisation of features, and the gradient's way back if there is one."""
     with torch.set_grad_enabled(gradient is not None), run.autocast():
         normalised = run.network[0][-1](features)

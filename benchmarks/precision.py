@@ -23,15 +23,15 @@ from transferability.records import trial
 from transferability.study import config
 from transferability.training import device as devices
 from transferability.training import loop, memory
-from transferability.training.run import Run
+from transferability.training.run import Trainer
 
 
-def learn(run: Run, epochs: int) -> None:
+def learn(run: Trainer, epochs: int) -> None:
     for _ in range(epochs):
         loop.train_until(run, float("inf"))
 
 
-def evaluate(run: Run, times: int) -> None:
+def evaluate(run: Trainer, times: int) -> None:
     for _ in range(times):
         loop.evaluate(run)
 

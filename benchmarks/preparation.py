@@ -34,7 +34,7 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
     dataset = {"source": "folder", "path": str(photos), "resize": resize, "image_size": STORED}
     # All but one image of each class are for training.
     asked = config.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
-    code = fingerprint.of_images("folder")
+    code = fingerprint.images_fingerprint("folder")
     album = folder.read(asked, WORKERS)
     with reading.finished(album, place, asked, WORKERS, code) as collection:
         store.write(collection, place, asked)

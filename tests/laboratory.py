@@ -11,7 +11,7 @@ from transferability import images
 from transferability.images import class_splits, digits, store
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder, read_history
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training import loop
 
 DATASET = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}
@@ -88,9 +88,9 @@ class Laboratory:
         architecture: dict | None = None,
         stream: str | None = None,
         seed: int = 0,
-    ) -> Task:
+    ) -> TrainingSpec:
         """The task of a network of that name; `recipe` and `architecture` name what differs."""
-        task = Task.of(
+        task = TrainingSpec.of(
             name,
             self.split.stem,
             seed,

@@ -40,9 +40,9 @@ def test_a_graph_is_built_without_torch():
     program = (
         "import sys; from transferability import models;"
         "from transferability.records import fingerprint;"
-        "models.facts({'name': 'torchvision', 'model': 'resnet18'}, 64);"
-        "models.facts({'name': 'caffenet', 'stem': 'paper'}, 227);"
-        "[fingerprint.of_training(name) for name in ('caffenet', 'torchvision')];"
+        "models.info({'name': 'torchvision', 'model': 'resnet18'}, 64);"
+        "models.info({'name': 'caffenet', 'stem': 'paper'}, 227);"
+        "[fingerprint.training_fingerprint(name) for name in ('caffenet', 'torchvision')];"
         "print(*{'torch', 'torchvision', 'numpy'} & {*sys.modules})"
     )
     command = [sys.executable, "-c", program]
@@ -174,7 +174,7 @@ def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
 @pytest.mark.parametrize("width", [0.01, 1 / 3, 1.5])
 def test_caffenet_s_shape_can_be_had_at_other_sizes(stem, width):
     settings = {**PAPER, "width": width, "stem": stem, "initialisation": "he"}
-    smallest = models.facts(settings).smallest_image
+    smallest = models.info(settings).smallest_image
     for image_size in (smallest, smallest + 9):
         layers = caffenet.build(settings, image_size, 7)
         assert composed(layers)(images(image_size)).shape == (1, 7)

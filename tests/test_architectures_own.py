@@ -96,7 +96,7 @@ def test_the_function_is_asked_with_the_study_s_size(folder):
     (folder / "my_network.py").write_text(text)
     config.complete(STUDY)
     # What was known of it stays known.
-    assert models.facts(settings()).layer_names == ("first", "block1", "last")
+    assert models.info(settings()).layer_names == ("first", "block1", "last")
     with pytest.raises(StudyError, match=r"failed with AssertionError: 16 \(.*my_network.py, line"):
         config.complete({**STUDY, "dataset": {"source": "digits", "image_size": 16}})
 
@@ -109,9 +109,9 @@ def test_a_module_may_lie_on_pythonpath_or_in_a_package(folder, monkeypatch):
     (package / "my_parts.py").write_text(PARTS)
     monkeypatch.syspath_prepend(folder / "elsewhere")
     assert len(custom.build(settings("my_package.nets:build"), 8, 3)) == 3
-    before = fingerprint.of_training("custom", "my_package.nets:build")
+    before = fingerprint.training_fingerprint("custom", "my_package.nets:build")
     (package / "my_parts.py").write_text(PARTS.replace("padding=1", "padding=1 + 0"))
-    assert fingerprint.of_training("custom", "my_package.nets:build") != before
+    assert fingerprint.training_fingerprint("custom", "my_package.nets:build") != before
 
 
 LINEAR = "from torch import nn\n\n\ndef build(image_size, classes):\n"
@@ -207,7 +207,7 @@ def test_layers_start_from_the_stream_s_numbers():
 def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
     def code() -> str:
         forget()
-        return fingerprint.of_training("custom", "my_network:build")
+        return fingerprint.training_fingerprint("custom", "my_network:build")
 
     first = code()
     (folder / "my_network.py").write_text(f"# A remark.\n{NETWORK}".replace("Two", "2"))
@@ -217,22 +217,22 @@ def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
     second = code()
     (folder / "my_network.py").write_text(NETWORK.replace("depth=2", "depth=3"))
     assert len({first, second, code()}) == 3
-    assert first != fingerprint.of_training("small")
+    assert first != fingerprint.training_fingerprint("small")
 
 
 def test_an_installed_module_does_not_bring_its_neighbours(monkeypatch, folder):
     """Which would be all that is installed."""
     monkeypatch.setattr(fingerprint.sysconfig, "get_path", lambda kind: os.fspath(folder))
-    before = fingerprint.of_training("custom", "my_network:build")
+    before = fingerprint.training_fingerprint("custom", "my_network:build")
     (folder / "my_parts.py").write_text(f"{PARTS}\nADDED = 1\n")
-    assert fingerprint.of_training("custom", "my_network:build") == before
+    assert fingerprint.training_fingerprint("custom", "my_network:build") == before
     (folder / "my_network.py").write_text(f"{NETWORK}\nADDED = 1\n")
-    assert fingerprint.of_training("custom", "my_network:build") != before
+    assert fingerprint.training_fingerprint("custom", "my_network:build") != before
 
 
 def test_a_module_without_source_is_refused():
     with pytest.raises(ValueError, match=r"^architecture\.build: math:build is of no Python file"):
-        fingerprint.of_training("custom", "math:build")
+        fingerprint.training_fingerprint("custom", "math:build")
 
 
 def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
@@ -247,5 +247,7 @@ def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
         ]
         assert main([str(word) for word in line]) == 0
     metrics = json.loads((folder / "A1B" / "metrics.json").read_text())
-    assert metrics["identity"]["code"] == fingerprint.of_training("custom", "my_network:build")
+    assert metrics["identity"]["code"] == fingerprint.training_fingerprint(
+        "custom", "my_network:build"
+    )
     assert metrics["top1"] > 0.5

@@ -119,7 +119,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_smallest_image_passes_through(name):
-    smallest = architectures.facts(settings(name)).smallest_image
+    smallest = architectures.info(settings(name)).smallest_image
     with torchvision_table.WithoutMemory():
         layers = torchvision_cuts.cut(torchvision_cuts.make(name, classes=7, image_size=smallest))
     network = composed(layers).to("meta").eval()
@@ -137,7 +137,7 @@ def test_the_smallest_image_passes_through(name):
     ],
 )
 def test_what_torchvision_cannot_do_is_named(model, image_size, words):
-    for asked in (architectures.facts, lambda *a: torchvision.build(*a, 5)):
+    for asked in (architectures.info, lambda *a: torchvision.build(*a, 5)):
         with pytest.raises(ValueError, match=r"^(architecture|dataset)\.") as caught:
             asked(settings(model), image_size)
         for word in words:

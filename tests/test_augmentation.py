@@ -21,7 +21,7 @@ PLACES = torch.stack(
     -1,
 ).to(torch.uint8)
 PLACED = PLACES.expand(COUNT, SIZE, SIZE, 3).contiguous()
-KINDS = ["crop", "mirror", "resized_crop", "colour_jitter"]
+KINDS = ["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]
 
 
 @pytest.fixture(autouse=True, params=[threads.LARGE, 0], ids=["at once", "one by one"])
@@ -73,7 +73,9 @@ def test_a_crop_takes_any_part_of_its_size():
     assert corners == {(top, left) for top in range(4) for left in range(4)}
 
 
-@pytest.mark.parametrize("augment", [["crop"], ["crop", "mirror"], ["resized_crop"]])
+@pytest.mark.parametrize(
+    "augment", [["crop"], ["crop", "horizontal_flip"], ["random_resized_crop"]]
+)
 def test_one_image_that_stands_for_all_is_seen_as_its_copies_are(augment):
     view = drawn(augment).view(slice(0, COUNT))
     assert torch.equal(view(PLACES.expand(COUNT, SIZE, SIZE, 3)), view(PLACED))
@@ -84,23 +86,23 @@ def test_without_augmentation_the_middle_is_seen(crop, corner):
     middle = PLACES[corner : corner + crop, corner : corner + crop]
     plain = views.plain((SIZE, SIZE), (crop, crop))(PLACED)
     assert torch.equal(plain, middle.expand(COUNT, crop, crop, 3))
-    mirrored = augmented(["mirror"], crop=crop)
+    mirrored = augmented(["horizontal_flip"], crop=crop)
     assert all(torch.equal(image.amin((0, 1))[:2], middle[0, 0, :2]) for image in mirrored)
 
 
 def test_a_mirror_flips_half_of_the_images_left_to_right():
     mirrored = 0
-    for image in augmented(["mirror"]).long():
+    for image in augmented(["horizontal_flip"]).long():
         flipped = bool(image[0, 0, 1] == SIZE - 1)
         mirrored += flipped
         assert torch.equal(image, PLACES.long().flip(1) if flipped else PLACES.long())
     assert 160 < mirrored < 240
 
 
-@pytest.mark.parametrize("crop", ["crop", "resized_crop"])
+@pytest.mark.parametrize("crop", ["crop", "random_resized_crop"])
 def test_with_mirror_added_crops_stay_what_they_were(crop):
-    flips = augmented(["mirror"])[:, 0, 0, 1] == SIZE - 1
-    crops, both = augmented([crop], crop=12), augmented([crop, "mirror"], crop=12)
+    flips = augmented(["horizontal_flip"])[:, 0, 0, 1] == SIZE - 1
+    crops, both = augmented([crop], crop=12), augmented([crop, "horizontal_flip"], crop=12)
     expected = torch.where(flips[:, None, None, None], crops.flip(2), crops)
     torch.testing.assert_close(both, expected)
 
@@ -172,7 +174,10 @@ def test_a_box_is_resized_as_torchvision_does_it(box, size):
     assert (found[1].int() - expected[1].flip(1).int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("kinds", [["crop", "mirror"], ["mirror"], ["resized_crop", "mirror"]])
+@pytest.mark.parametrize(
+    "kinds",
+    [["crop", "horizontal_flip"], ["horizontal_flip"], ["random_resized_crop", "horizontal_flip"]],
+)
 def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
     images, recipe = random_images(20, 64), {"augment": kinds, "crop": 56}
     made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
@@ -182,14 +187,16 @@ def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
         view = made.view(slice(0, 20))
         assert isinstance(view, views.Boxes) == (large == 0)
         seen.append(view(images).int())
-    assert (seen[0] - seen[1]).abs().max() <= ("resized_crop" in kinds)
+    assert (seen[0] - seen[1]).abs().max() <= ("random_resized_crop" in kinds)
 
 
-@pytest.mark.parametrize("kind", ["crop", "resized_crop"])
+@pytest.mark.parametrize("kind", ["crop", "random_resized_crop"])
 def test_what_is_seen_does_not_depend_on_the_number_of_threads(kind):
     images, made = (
         random_images(20, 64),
-        Augmentation({"augment": [kind, "mirror"], "crop": 56}, (64, 64), 20, STREAM, 0, CPU),
+        Augmentation(
+            {"augment": [kind, "horizontal_flip"], "crop": 56}, (64, 64), 20, STREAM, 0, CPU
+        ),
     )
     before, seen = torch.get_num_threads(), []
     try:

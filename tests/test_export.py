@@ -86,7 +86,7 @@ def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_p
     asked = np.isin(names[opened.validation_labels], described["classes"])
     pixels = torch.from_numpy(opened.validation_images[asked]).float()
     normalise = described["normalise"]
-    pixels = (pixels - torch.tensor(normalise["mean"])) / torch.tensor(normalise["deviation"])
+    pixels = (pixels - torch.tensor(normalise["mean"])) / torch.tensor(normalise["std"])
     with torch.no_grad():
         found = model.eval()(pixels.permute(0, 3, 1, 2).contiguous()).argmax(1)
     expected = np.load(NetworkFolder(network).predictions)[asked]

@@ -11,15 +11,15 @@ import pytest
 from transferability.records import fingerprint
 
 RESULTS = {
-    "digits": lambda: fingerprint.of_images("digits"),
-    "glyphs": lambda: fingerprint.of_images("glyphs"),
-    "splits": fingerprint.of_splits,
-    "training": lambda: fingerprint.of_training("small"),
-    "collection": fingerprint.of_collection,
-    "published": fingerprint.of_published,
-    "effects": fingerprint.of_effects,
-    "findings": fingerprint.of_findings,
-    "figures": fingerprint.of_figures,
+    "digits": lambda: fingerprint.images_fingerprint("digits"),
+    "glyphs": lambda: fingerprint.images_fingerprint("glyphs"),
+    "splits": fingerprint.splits_fingerprint,
+    "training": lambda: fingerprint.training_fingerprint("small"),
+    "collection": fingerprint.collection_fingerprint,
+    "published": fingerprint.published_fingerprint,
+    "effects": fingerprint.effects_fingerprint,
+    "findings": fingerprint.findings_fingerprint,
+    "figures": fingerprint.figures_fingerprint,
 }
 
 
@@ -114,7 +114,7 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     [
         *((f"training/{module}", {"training"}) for module in ("device", "frozen_features", "rng")),
         *((f"training/{module}", {"training"}) for module in ("transplant", "run")),
-        ("study/task", {"training"}),
+        ("study/training_spec", {"training"}),
         ("study/networks", {"training", "collection", "published", "effects", "figures"}),
         ("study/design", set()),
         ("images/class_splits", {"training", "splits"}),
@@ -153,7 +153,7 @@ def test_a_module_counts_for_what_it_decides(changed, module, results):
     assert changed(module, with_another_line) == results
 
 
-ADDED = "def facts(settings):\n    return 1 + 1\n"
+ADDED = "def info(settings):\n    return 1 + 1\n"
 
 
 @pytest.mark.parametrize("room", ["images", "models"])
@@ -165,11 +165,11 @@ def test_another_source_or_architecture_counts_for_nothing_that_does_not_use_it(
 
 
 def test_how_torchvision_s_models_are_cut_counts_for_networks_of_these(package):
-    before = fingerprint.of_training("torchvision")
+    before = fingerprint.training_fingerprint("torchvision")
     file = package / "models" / "torchvision_cuts.py"
     file.write_text(with_another_line(file.read_text(encoding="utf-8")), encoding="utf-8")
     fingerprint.fingerprint.cache_clear()
-    assert fingerprint.of_training("torchvision") != before
+    assert fingerprint.training_fingerprint("torchvision") != before
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_an_architecture_counts_for_those_who_use_it(package, imported):
     added, inner = (package / "models" / f"{name}.py" for name in ("added", "inner"))
     added.write_text(ADDED + imported, encoding="utf-8")
     inner.write_text(ADDED, encoding="utf-8")
-    before = fingerprint.of_training("added")
-    assert before != fingerprint.of_training("small")
+    before = fingerprint.training_fingerprint("added")
+    assert before != fingerprint.training_fingerprint("small")
     edited = inner if imported else added
     edited.write_text(with_other_arithmetic(edited.read_text()), encoding="utf-8")
     fingerprint.fingerprint.cache_clear()
-    assert fingerprint.of_training("added") != before
+    assert fingerprint.training_fingerprint("added") != before

@@ -133,9 +133,9 @@ def grouped(tmp_path: Path, text: str) -> Path:
 
 def test_groups_are_counted_beforehand(tmp_path):
     path = grouped(tmp_path, "class,group\na,x\nb,y\nc,x\nd,x\n")
-    told = images.facts(settings(tmp_path, groups=str(path)))
+    told = images.info(settings(tmp_path, groups=str(path)))
     assert (told.classes, told.images_per_class, told.groups) == (None, None, {"x": 3, "y": 1})
-    assert images.facts(settings(tmp_path)).groups == {}
+    assert images.info(settings(tmp_path)).groups == {}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_groups_are_counted_beforehand(tmp_path):
 def test_a_file_of_groups_in_another_form_is_named(tmp_path, text, words):
     path = grouped(tmp_path, text) if text is not None else tmp_path / "none.csv"
     with pytest.raises(ValueError, match=rf"dataset\.groups: .*{words}"):
-        images.facts(settings(tmp_path, groups=str(path)))
+        images.info(settings(tmp_path, groups=str(path)))
 
 
 def test_groups_that_do_not_fit_the_classes_are_named(tmp_path):

@@ -153,7 +153,7 @@ def test_a_folder_of_another_form_is_named(tmp_path, caplog, make, words):
 
 
 def test_nothing_is_needed_to_plan():
-    told = images.facts(settings(Path("nowhere")))
+    told = images.info(settings(Path("nowhere")))
     assert (told.classes, told.images_per_class, told.groups) == (None, None, {})
 
 

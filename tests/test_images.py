@@ -122,7 +122,7 @@ def test_groups_follow_the_unicode_category_and_are_balanced():
         assert (group == "letters") == (unicodedata.category(character)[0] == "L")
     groups = [group for _, group in collection.classes]
     assert (groups.count("letters"), groups.count("symbols")) == (51, 50)
-    assert set(groups) == set(images.facts(SMALL).groups)
+    assert set(groups) == set(images.info(SMALL).groups)
 
 
 @pytest.mark.parametrize("symbols", [0, 2, 20])
@@ -130,7 +130,7 @@ def test_so_many_symbols_as_are_asked_for(symbols: int):
     settings = {**SMALL, "classes": 20, "symbols": symbols}
     groups = [group for _, group in glyphs.read(settings, workers=1).classes]
     assert groups.count("symbols") == symbols
-    assert images.facts(settings).groups == {"letters": 20 - symbols, "symbols": symbols}
+    assert images.info(settings).groups == {"letters": 20 - symbols, "symbols": symbols}
 
 
 def test_the_numbers_of_letters_and_symbols_are_as_many_as_there_are():
@@ -151,12 +151,12 @@ def test_the_numbers_of_letters_and_symbols_are_as_many_as_there_are():
 )
 def test_impossible_settings_are_named(settings: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        images.facts(settings)
+        images.info(settings)
 
 
 def test_facts_agree_with_what_is_read():
     for settings in (SMALL, DIGITS):
-        told = images.facts(settings)
+        told = images.info(settings)
         collection = images.source_module(settings["source"]).read(settings, workers=1)
         assert told.classes == len(collection.classes)
         assert told.images_per_class == np.bincount(collection.train.labels).min()

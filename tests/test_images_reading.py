@@ -32,7 +32,7 @@ def read_files(monkeypatch) -> Counter:
         counts[name] += 1
         return load(name, **arguments)
 
-    monkeypatch.setattr(class_folders.pictures, "load_file", counting)
+    monkeypatch.setattr(class_folders.decode, "load_file", counting)
     return counts
 
 

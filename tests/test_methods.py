@@ -135,7 +135,11 @@ def test_a_run_writes_what_its_files_say(finished):
                 "recipe": {
                     **{"iterations": 1000, "evaluate_every": 1000, "optimizer": "adamw"},
                     **{"schedule": "step", "warmup": 0, "batch_size": 1, "weight_decay": 0},
-                    **{"augment": ["crop", "mirror"], "crop": 8, "normalise": "mean_image"},
+                    **{
+                        "augment": ["crop", "horizontal_flip"],
+                        "crop": 8,
+                        "normalise": "mean_image",
+                    },
                     **{"bias_learning_rate": 2, "label_smoothing": 0.1},
                 }
             },

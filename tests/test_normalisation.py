@@ -96,7 +96,10 @@ def test_none_leaves_pixels_as_they_are(store):
 
 
 @pytest.mark.parametrize("large", [threads.LARGE, 0])
-@pytest.mark.parametrize("augment", [["crop", "mirror"], ["resized_crop", "mirror"], ["mirror"]])
+@pytest.mark.parametrize(
+    "augment",
+    [["crop", "horizontal_flip"], ["random_resized_crop", "horizontal_flip"], ["horizontal_flip"]],
+)
 def test_the_mean_image_is_cropped_and_mirrored_along_with_the_image(
     store, monkeypatch, augment, large
 ):
@@ -109,7 +112,7 @@ def test_the_mean_image_is_cropped_and_mirrored_along_with_the_image(
     seen = entry.drawn(40, STREAM, 0, torch.device("cpu"))(half(store), slice(0, 40))
     assert seen.shape == (40, 3, 6, 6)
     # Resized, an image has whole values, at most 1 off; the mean image has not.
-    off = 1.001 if "resized_crop" in augment else 1e-3
+    off = 1.001 if "random_resized_crop" in augment else 1e-3
     torch.testing.assert_close(seen, torch.zeros_like(seen), atol=off, rtol=0)
     plain = entry.plain(half(store))
     torch.testing.assert_close(plain, torch.zeros(40, 3, 6, 6))

@@ -23,7 +23,7 @@ def paper() -> dict:
 @pytest.fixture(scope="module")
 def trained(paper) -> set[tuple[str, str]]:
     """(split, network) of all that the study trains."""
-    layer_count = len(models.facts(paper["architecture"]).layer_names)
+    layer_count = len(models.info(paper["architecture"]).layer_names)
     names = design.network_names(paper, layer_count)
     everything = {(*replicate, name) for replicate in design.replicates(paper) for name in names}
     left = everything - set(design.omitted(paper, layer_count))
@@ -107,7 +107,7 @@ def test_the_recipe_is_the_papers(paper):
     assert (recipe["batch_size"], recipe["bias_learning_rate"]) == (256, 2)
     assert (recipe["weight_decay"], recipe["decay_biases"]) == (0.0005, False)
     assert recipe["normalise"] == "mean_image"
-    assert set(recipe["augment"]) == {"crop", "mirror"}
+    assert set(recipe["augment"]) == {"crop", "horizontal_flip"}
     assert design.evaluations(recipe) == 450
     assert paper["score"] == "mean_of_10_best"
 

@@ -53,7 +53,7 @@ def test_operations_are_those_that_torch_counts_in_a_step():
 
 
 def test_networks_images_and_time_of_each_kind():
-    checked = study(recipe={**STUDY["recipe"], "augment": ["mirror"]}, layers=[0, 2])
+    checked = study(recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}, layers=[0, 2])
     frozen = {0: Speed(100.0, 1000.0), 2: Speed(400.0, 1000.0)}
     kinds = forecast.of_kinds(checked, SIZE, LAYERS, frozen)
     assert {kind: some.networks for kind, some in kinds.items()} == {
@@ -85,7 +85,9 @@ def test_features_are_made_once():
 
 
 def test_fewer_images_a_class_are_fewer_images():
-    checked = study(target_sizes=["all", 20], recipe={**STUDY["recipe"], "augment": ["mirror"]})
+    checked = study(
+        target_sizes=["all", 20], recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}
+    )
     kinds = forecast.of_kinds(checked, SIZE, LAYERS, {})
     # baseA, baseB and baseB@20, of 5 classes: one batch an epoch.
     assert kinds["base"].learned == 2 * 3 * 7 * 64 + 3 * 64

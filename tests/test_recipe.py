@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from transferability.study import config, design
 from transferability.training import device, frozen_features, loop
-from transferability.training.run import Run
+from transferability.training.run import Trainer
 
 # Neither draws anything nor looks at the other images of a batch.
 PLAIN = {"batch_norm": False, "dropout": 0.0}
@@ -76,13 +76,13 @@ def test_no_more_images_than_a_micro_batch_go_through_the_network_at_once(
     laboratory, tmp_path, monkeypatch
 ):
     sizes: set[int] = set()
-    layers = Run.__init__
+    layers = Trainer.__init__
 
     def watched(self, network, *arguments):
         network[0].register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
         layers(self, network, *arguments)
 
-    monkeypatch.setattr(Run, "__init__", watched)
+    monkeypatch.setattr(Trainer, "__init__", watched)
     recipe = {"epochs": 1, "micro_batch": 12}
     laboratory.train("baseB", tmp_path / "B", recipe=recipe)
     # 32 in three parts; validation images come in twelves.
@@ -121,7 +121,7 @@ def test_label_smoothing_is_of_training_alone(laboratory, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["baseB", "A3B"])
-@pytest.mark.parametrize("augment", [[], ["crop", "mirror"]], ids=["plain", "augmented"])
+@pytest.mark.parametrize("augment", [[], ["crop", "horizontal_flip"]], ids=["plain", "augmented"])
 def test_images_that_do_not_fit_the_device_give_the_same_bits(
     laboratory, tmp_path, monkeypatch, name, augment
 ):
@@ -159,7 +159,7 @@ def larger(tmp_path_factory) -> Laboratory:
 
 
 @pytest.mark.parametrize(
-    "augment", [[], ["crop", "mirror"], ["resized_crop", "colour_jitter"]], ids=repr
+    "augment", [[], ["crop", "horizontal_flip"], ["random_resized_crop", "colour_jitter"]], ids=repr
 )
 def test_the_network_sees_a_crop(larger, tmp_path, augment, monkeypatch):
     seen: list[tuple] = []

@@ -52,14 +52,14 @@ MISTAKES = {
         ["20", "one size", "recipe.crop"],
     ),
     "two crops": (
-        "recipe: {augment: [crop, resized_crop]}",
+        "recipe: {augment: [crop, random_resized_crop]}",
         "recipe.augment:",
-        ["crop and resized_crop", "one of them"],
+        ["crop and random_resized_crop", "one of them"],
     ),
     "two crops of some networks": (
-        "overrides: [{where: {n: 3}, recipe: {augment: [resized_crop, mirror, crop]}}]",
+        "overrides: [{where: {n: 3}, recipe: {augment: [random_resized_crop, crop]}}]",
         "overrides[0].recipe.augment:",
-        ["crop and resized_crop"],
+        ["crop and random_resized_crop"],
     ),
     "too few iterations for the score": (
         "{score: mean_of_10_best, recipe: {iterations: 900, evaluate_every: 100}}",

@@ -147,8 +147,8 @@ def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expect
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("images/other.py", "def facts(settings): ...\n\n\ndef read(settings, workers): ...\n"),
-        ("models/other.py", "def facts(settings): ...\n"),
+        ("images/other.py", "def info(settings): ...\n\n\ndef read(settings, workers): ...\n"),
+        ("models/other.py", "def info(settings): ...\n"),
     ],
 )
 def test_a_new_source_or_architecture_reruns_nothing(project, file, text):

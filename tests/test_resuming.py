@@ -12,7 +12,7 @@ from laboratory import Laboratory, Trained, same
 from transferability.storage import signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training import data, device, frozen_features, loop
-from transferability.training.run import Run
+from transferability.training.run import Trainer
 
 # Digits give 20 steps an epoch; evaluations fall on epochs 2 and 3.
 EPOCHS = {"epochs": 3, "evaluate_every": 2}
@@ -94,11 +94,11 @@ def test_resumed_after_an_epoch_equals_uninterrupted(
 @pytest.mark.parametrize(
     "recipe",
     [
-        {**EPOCHS, "augment": ["crop", "mirror"], "normalise": "mean_image"},
-        {**EPOCHS, "augment": ["resized_crop", "colour_jitter"]},
+        {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"},
+        {**EPOCHS, "augment": ["random_resized_crop", "colour_jitter"]},
         {"iterations": 50, "evaluate_every": 8},
         {"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"},
-        {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["mirror"]},
+        {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["horizontal_flip"]},
     ],
     ids=["augmented", "resized", "iterations", "adamw", "micro-batches"],
 )
@@ -124,14 +124,14 @@ def test_resumed_at_any_step_equals_uninterrupted(
 
 def signal_after_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """A signal that comes while this step is being made."""
-    learning_rate = Run.learning_rate
+    learning_rate = Trainer.learning_rate
 
     def signalled(self, of_step):
         if self.step == of_step == step - 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return learning_rate(self, of_step)
 
-    monkeypatch.setattr(Run, "learning_rate", signalled)
+    monkeypatch.setattr(Trainer, "learning_rate", signalled)
 
 
 def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -249,13 +249,13 @@ def test_frozen_parameters_have_no_state_of_the_optimizer(
     laboratory: Laboratory, bases, tmp_path, monkeypatch
 ):
     found: list[str] = []
-    tensors = Run.tensors
+    tensors = Trainer.tensors
 
-    def recording(run: Run) -> dict[str, torch.Tensor]:
+    def recording(run: Trainer) -> dict[str, torch.Tensor]:
         found.extend(tensors(run))
         return tensors(run)
 
-    monkeypatch.setattr(Run, "tensors", recording)
+    monkeypatch.setattr(Trainer, "tensors", recording)
     laboratory.train("A3B", tmp_path, bases["baseA"], recipe={"optimizer": "adamw"})
     learned = {name.split(".")[2] for name in found if name.startswith("optimizer.")}
     assert learned == {"conv4", "conv5", "fc6", "fc7", "fc8"}

@@ -202,7 +202,11 @@ MISTAKES = {
     "momentum of one": ("recipe: {momentum: 1}", "recipe.momentum:", ["less than 1"]),
     "warm-up without end": ("recipe: {warmup: 1}", "recipe.warmup:", ["less than 1"]),
     "unknown schedule": ("recipe: {schedule: linear}", "recipe.schedule:", ["cosine, step"]),
-    "unknown augmentation": ("recipe: {augment: [flip]}", "recipe.augment[0]:", ["crop, mirror"]),
+    "unknown augmentation": (
+        "recipe: {augment: [flip]}",
+        "recipe.augment[0]:",
+        ["crop, horizontal_flip"],
+    ),
     "unknown optimizer": ("recipe: {optimizer: adam}", "recipe.optimizer:", ["sgd"]),
     "unknown precision": ("recipe: {precision: fp16}", "recipe.precision:", ["auto, bf16, fp32"]),
     "unknown device": ("recipe: {device: gpu}", "recipe.device:", ["auto, cuda, mps, cpu"]),

@@ -186,12 +186,12 @@ def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypa
 )
 def test_a_name_that_does_not_serve_is_refused_beforehand(tmp_path, name, words):
     with pytest.raises(ValueError, match=words):
-        images.facts(settings(name, tmp_path))
+        images.info(settings(name, tmp_path))
 
 
 def test_names_known_beforehand_are_those_of_torchvision():
     assert torchvision._names() == set(datasets.__all__)
-    assert images.facts(settings("Flowers102", Path("data"))).classes is None
+    assert images.info(settings("Flowers102", Path("data"))).classes is None
 
 
 def test_whether_it_may_download_changes_no_store(tmp_path):

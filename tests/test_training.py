@@ -15,7 +15,7 @@ from transferability.storage import checkpoint
 from transferability.training import batches, device, loop, transplant
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
-from transferability.training.run import Run, TrainingError
+from transferability.training.run import Trainer, TrainingError
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -42,9 +42,9 @@ class Recorder:
         self.order: list[np.ndarray] = []
         self.images: list[bytes] = []
         train_until, shuffled = loop.train_until, batches.shuffled
-        coming_augmentation = Run.coming_augmentation
+        coming_augmentation = Trainer.coming_augmentation
 
-        def recording_start(run: Run, deadline: float) -> None:
+        def recording_start(run: Trainer, deadline: float) -> None:
             if run.step == 0:
                 self.initial = {k: t.clone() for k, t in run.network.state_dict().items()}
                 self.order, self.images = [], []
@@ -56,7 +56,7 @@ class Recorder:
                 self.order.append(images.indices[numbers.numpy()])
                 yield batch, images.labels[numbers], here
 
-        def recording_augmentation(run: Run) -> Callable:
+        def recording_augmentation(run: Trainer) -> Callable:
             seen = coming_augmentation(run)
 
             def recording(images: torch.Tensor, here: slice) -> torch.Tensor:
@@ -68,7 +68,7 @@ class Recorder:
 
         monkeypatch.setattr(loop, "train_until", recording_start)
         monkeypatch.setattr(batches, "shuffled", recording_order)
-        monkeypatch.setattr(Run, "coming_augmentation", recording_augmentation)
+        monkeypatch.setattr(Trainer, "coming_augmentation", recording_augmentation)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def recorder(monkeypatch) -> Recorder:
     return Recorder(monkeypatch)
 
 
-@pytest.mark.parametrize("augment", [[], ["crop", "mirror"]], ids=["plain", "augmented"])
+@pytest.mark.parametrize("augment", [[], ["crop", "horizontal_flip"]], ids=["plain", "augmented"])
 @pytest.mark.parametrize("name", ["A1B", "B5B", "A7B"])
 def test_frozen_weights_and_statistics_are_the_base_s_bit_for_bit(
     laboratory, bases, tmp_path, name, augment
@@ -122,7 +122,7 @@ def test_b0b_is_a_base_on_the_stream_of_the_treatments(laboratory, bases, tmp_pa
     assert b0b.history != bases["baseB"].history
 
 
-@pytest.mark.parametrize("augment", [[], ["crop", "mirror"]], ids=["plain", "augmented"])
+@pytest.mark.parametrize("augment", [[], ["crop", "horizontal_flip"]], ids=["plain", "augmented"])
 def test_treatments_share_fresh_layers_order_and_augmentation_but_bases_have_others(
     laboratory, bases, tmp_path, recorder, augment
 ):

@@ -23,7 +23,7 @@ FOREIGN = {
     "splits": {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}},
     "overrides": [{"where": {"n": 7}, "recipe": {"learning_rate": 0.001}}],
     "architecture": {"dropout": 0.5},
-    "recipe": {"augment": ["mirror"], "momentum": 0.8},
+    "recipe": {"augment": ["horizontal_flip"], "momentum": 0.8},
     "keep_weights": "all",
 }
 

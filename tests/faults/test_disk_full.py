@@ -77,7 +77,7 @@ def test_what_is_of_unknown_size_leaves_the_old_file_too(small_disk):
     table.write_text("as it was")
     with (
         pytest.raises(OSError, match=rf"{table}: the disk is full, .* bytes are needed"),
-        files.whole(table) as temporary,
+        files.atomic_write(table) as temporary,
         temporary.open("wb") as file,
     ):
         file.write(bytes(2**22))

@@ -74,7 +74,7 @@ def refused_or_planned(config: Any) -> None:
     complete = read_or_refused(lambda: study_file.complete(config), StudyError)
     if complete is None:
         return
-    layers = models.facts(complete["architecture"]).layer_names
+    layers = models.info(complete["architecture"]).layer_names
     names = design.network_names(complete, len(layers))
     assert names
     for split, seed in design.replicates(complete)[:2]:

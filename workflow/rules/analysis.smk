@@ -36,7 +36,7 @@ rule collect_networks:
         networks=NETWORKS,
         omitted=[f"{split}/seed{seed}/{network}" for split, seed, network in OMITTED],
         score=STUDY["score"],
-        code=fingerprint.of_collection(),
+        code=fingerprint.collection_fingerprint(),
     shell:
         "python -m transferability collect-networks"
         " --study {params.study}"
@@ -66,7 +66,7 @@ rule estimate_effects:
         "../../envs/analysis.yaml"
     params:
         results=subpath(input.table, ancestor=2),
-        code=fingerprint.of_effects(),
+        code=fingerprint.effects_fingerprint(),
     shell:
         "python -m transferability estimate-effects"
         " --table {input.table}"
@@ -89,7 +89,7 @@ rule write_findings:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=fingerprint.of_findings(),
+        code=fingerprint.findings_fingerprint(),
     shell:
         "python -m transferability write-findings"
         " --effects {input.effects}"

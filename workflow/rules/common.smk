@@ -61,14 +61,14 @@ STORE_ARRAYS = [
 ]
 DOWNLOAD = "yes" if STUDY["dataset"].get("download") else "no"
 RESULTS = f"results/{STUDY['study']}"
-LAYER_COUNT = len(models.facts(STUDY["architecture"]).layer_names)
+LAYER_COUNT = len(models.info(STUDY["architecture"]).layer_names)
 RESOLVED = design.resolved(STUDY, LAYER_COUNT)
 SPLITS = design.split_names(STUDY["splits"])
 SEEDS = STUDY["seeds"]
 NETWORKS = design.network_names(STUDY, LAYER_COUNT)
-TRAINED, OMITTED = design.parted(STUDY, LAYER_COUNT)
+TRAINED, OMITTED = design.trained_and_omitted(STUDY, LAYER_COUNT)
 FIGURE_SUFFIXES = targets.figure_formats(RESOLVED)
-TRAINING_CODE = fingerprint.of_training(
+TRAINING_CODE = fingerprint.training_fingerprint(
     STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )
 as_json = partial(json.dumps, sort_keys=True, ensure_ascii=False)

@@ -33,7 +33,7 @@ rule plot_transfer:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-transfer"
         " --table {input.table}"
@@ -56,7 +56,7 @@ rule plot_effects:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-effects"
         " --effects {input.effects}"
@@ -78,7 +78,7 @@ rule plot_boost:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-boost"
         " --boost {input.boost}"
@@ -100,7 +100,7 @@ rule plot_dissimilar:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-dissimilar"
         " --table {input.table}"
@@ -122,7 +122,7 @@ rule plot_data_size:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-data-size"
         " --effects {input.effects}"
@@ -146,7 +146,7 @@ rule plot_filters:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-filters"
         " --weights {input.weights}"
@@ -168,7 +168,7 @@ rule plot_learning_curves:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-learning-curves"
         " --table {input.table}"
@@ -190,7 +190,7 @@ rule plot_cost:
     params:
         figure=subpath(output.svg, strip_suffix=".svg"),
         options=as_json(STUDY["figures"]),
-        code=fingerprint.of_figures(),
+        code=fingerprint.figures_fingerprint(),
     shell:
         "python -m transferability plot-cost"
         " --table {input.table}"
@@ -209,7 +209,7 @@ rule show_tables:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=fingerprint.of_table_pages(),
+        code=fingerprint.table_pages_fingerprint(),
     shell:
         "python -m transferability show-tables"
         " --tables {input}"

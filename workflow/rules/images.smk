@@ -28,7 +28,7 @@ rule prepare_images:
     params:
         settings=as_json(images.stored(STUDY["dataset"])),
         folder=subpath(output.manifest, parent=True),
-        code=fingerprint.of_images(STUDY["dataset"]["source"]),
+        code=fingerprint.images_fingerprint(STUDY["dataset"]["source"]),
     # exec, as in networks.smk.
     shell:
         "exec python -m transferability prepare-images"
@@ -53,7 +53,7 @@ rule split_classes:
     params:
         drawn_by=split_flag,
         folder=subpath(input.manifest, parent=True),
-        code=fingerprint.of_splits(),
+        code=fingerprint.splits_fingerprint(),
     shell:
         "python -m transferability split-classes"
         " --images {params.folder}"

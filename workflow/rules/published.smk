@@ -49,7 +49,7 @@ rule read_published:
         "../../envs/analysis.yaml"
     params:
         study=design.PUBLISHED,
-        code=fingerprint.of_published(),
+        code=fingerprint.published_fingerprint(),
     shell:
         "python -m transferability read-published"
         " --study {params.study}"

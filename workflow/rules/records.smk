@@ -45,7 +45,7 @@ rule write_methods:
         "../../envs/analysis.yaml"
     params:
         results=subpath(input.study, parent=True),
-        code=fingerprint.of_methods(),
+        code=fingerprint.methods_fingerprint(),
     shell:
         "python -m transferability write-methods"
         " --study {input.study}"

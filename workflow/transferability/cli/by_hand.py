@@ -18,7 +18,7 @@ def layers(flags: argparse.Namespace) -> None:
     settings, image_size = checked["architecture"], design.input_size(checked)
     # Only the last layer depends on it; where only reading tells how many classes there are, they
     # are taken to be as many as ImageNet's.
-    classes = images.facts(checked["dataset"]).classes
+    classes = images.info(checked["dataset"]).classes
     half = (classes or 1000) // 2
     assumed = "" if classes else ", assumed, since only reading the images tells"
     built = models.module(settings["name"]).build(settings, image_size, half)

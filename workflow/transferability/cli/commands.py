@@ -27,7 +27,7 @@ def prepare_images(flags: argparse.Namespace) -> None:
 
     source = flags.settings["source"]
     settings = {**flags.settings, "download": flags.download == "yes"}
-    code = fingerprint.of_images(source)
+    code = fingerprint.images_fingerprint(source)
     found = images.source_module(source).read(settings, flags.workers)
     with (
         signals.noticed(),
@@ -80,12 +80,16 @@ def train(flags: argparse.Namespace) -> None:
     from transferability.records import fingerprint, provenance
     from transferability.storage import job, lease, signals
     from transferability.storage.network_folder import NetworkFolder
-    from transferability.study.task import Task
+    from transferability.study.training_spec import TrainingSpec
 
     started = job.now()
-    task = Task.of(flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe)
+    task = TrainingSpec.of(
+        flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe
+    )
     folder = NetworkFolder.of(flags.outputs)
-    code = fingerprint.of_training(flags.architecture["name"], flags.architecture.get("build"))
+    code = fingerprint.training_fingerprint(
+        flags.architecture["name"], flags.architecture.get("build")
+    )
     # Now, since the working tree may change while the network is trained.
     made_by = provenance.described(flags.arguments)
     work = _work(dataclasses.asdict(task), code)
@@ -332,5 +336,5 @@ def _save_page(flags: argparse.Namespace, draw: Callable, *inputs) -> None:
 def _write_table(table, path: Path) -> None:
     from transferability.storage import files
 
-    with files.whole(path) as temporary:
+    with files.atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")

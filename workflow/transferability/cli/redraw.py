@@ -33,7 +33,7 @@ def redraw(results: Path, to: Path) -> None:
 
 def _draw(results: Path, checked: dict, to: Path) -> None:
     """By the commands that the rules of the workflow run; each takes what it needs of all flags."""
-    trained, omitted = design.parted(checked, layer_count=0)
+    trained, omitted = design.trained_and_omitted(checked, layer_count=0)
     flags = Namespace(
         study=checked["study"],
         results=results,

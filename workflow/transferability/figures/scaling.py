@@ -6,7 +6,7 @@ from pathlib import Path
 import pypdf
 from matplotlib.figure import Figure
 
-from transferability.storage.files import whole
+from transferability.storage.files import atomic_write
 
 DOTS_PER_INCH = 200
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
@@ -15,7 +15,7 @@ UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
 def save(figure: Figure, path: Path, scale: float) -> None:
     """Write a figure `scale` times as large as it was laid out, in the format of the suffix, with
     DOTS_PER_INCH of the scaled inch; letters and lines grow with it."""
-    with whole(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(
             file,
             format=path.suffix[1:],

@@ -1,6 +1,6 @@
 """Where images come from: one module per source, all behind the same two functions.
 
-A source is a module in this folder with `facts(settings) -> Facts` and
+A source is a module in this folder with `info(settings) -> DatasetInfo` and
 `read(settings, workers)`, which gives a `store.Collection`, or a `reading.Album` where images are
 files of which any may be bad. It is found by its file name: adding a source edits no file that
 other sources depend on. `settings` is the `dataset` section of a study, complete and
@@ -19,7 +19,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Facts:
+class DatasetInfo:
     """What is known about a dataset before a single image is read."""
 
     classes: int | None
@@ -48,10 +48,10 @@ NOT_STORED = frozenset({"download", "groups"})
 
 
 def sources() -> list[str]:
-    """The names of all sources: the modules of this folder that define `facts`, sorted."""
+    """The names of all sources: the modules of this folder that define `info`, sorted."""
     modules = (file for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
-    defines_facts = re.compile(r"^def facts\(", re.MULTILINE)
-    return sorted(file.stem for file in modules if defines_facts.search(file.read_text("utf-8")))
+    defines_info = re.compile(r"^def info\(", re.MULTILINE)
+    return sorted(file.stem for file in modules if defines_info.search(file.read_text("utf-8")))
 
 
 def source_module(name: str) -> ModuleType:
@@ -78,12 +78,12 @@ def store_name(settings: Mapping[str, Any]) -> str:
     return f"{settings['source']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
-def facts(settings: Mapping[str, Any]) -> Facts:
+def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What the source knows beforehand; standard library only, so that a DAG is built fast.
 
     Raises ValueError, naming `dataset.<key>`, for settings that the source cannot meet.
     """
-    return source_module(settings["source"]).facts(settings)
+    return source_module(settings["source"]).info(settings)
 
 
 def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:

@@ -121,7 +121,7 @@ def without_bad(filled: Filled, image_size: tuple[int, int], count: int) -> Path
         return filled.images
     rows = np.delete(np.arange(count), list(filled.bad))
     kept = filled.images.with_name(f"kept.{filled.images.name}")
-    with files.whole(kept) as temporary:
+    with files.atomic_write(kept) as temporary:
         _copy_rows(filled.images, temporary, rows, image_size)
     return kept
 
@@ -156,13 +156,13 @@ def _prepare(array: Path, done_file: Path, wanted: np.ndarray, image_size: tuple
             return
     # While the array is replaced, nothing that is said of it counts.
     done_file.unlink(missing_ok=True)
-    with files.whole(array) as temporary:
+    with files.atomic_write(array) as temporary:
         if np.all(rows < 0):
             array.unlink(missing_ok=True)
             np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         else:
             _copy_rows(array, temporary, rows, image_size)
-    with files.whole(done_file) as temporary:
+    with files.atomic_write(done_file) as temporary:
         np.save(temporary, np.where(rows >= 0, wanted, np.uint64(0)))
 
 

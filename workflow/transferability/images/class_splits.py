@@ -72,7 +72,10 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
 
 def write(split: dict[str, str], path: Path | str) -> None:
     """Write a split as CSV with the columns class, half."""
-    with files.whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        files.atomic_write(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["class", "half"])
         writer.writerows(split.items())

@@ -6,7 +6,7 @@ Real, tiny and on every machine that has scikit-learn: for tests and first steps
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, Size
+from transferability.images import DatasetInfo, Size
 
 if TYPE_CHECKING:
     from transferability.images.store import Collection
@@ -17,7 +17,7 @@ CLOSED = frozenset({0, 6, 8, 9})
 GREATEST_VALUE = 16
 
 
-def facts(settings: Mapping[str, Any]) -> Facts:
+def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What is known of the digits beforehand.
 
     Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
@@ -30,7 +30,7 @@ def facts(settings: Mapping[str, Any]) -> Facts:
             f"any for validation; each digit has {min(COUNTS)} or more, so choose between 0.01 "
             "and 0.99"
         )
-    return Facts(
+    return DatasetInfo(
         classes=10,
         groups={"closed": len(CLOSED), "open": 10 - len(CLOSED)},
         images_per_class=fewest,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, groups
+from transferability.images import DatasetInfo, groups
 
 if TYPE_CHECKING:
     from transferability.images.reading import Album
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 VALIDATION = ("validation", "val")
 
 
-def facts(settings: Mapping[str, Any]) -> Facts:
+def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What is known of the images beforehand: their groups, if a file names these.
 
     Raises ValueError, naming `dataset.groups`, for a file of groups that cannot be read.
     """
-    return Facts(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
+    return DatasetInfo(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, Size, processes
+from transferability.images import DatasetInfo, Size, processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ MOST_SYMBOLS, MOST_LETTERS = 606, 847
 without drawing them."""
 
 
-def facts(settings: Mapping[str, Any]) -> Facts:
+def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What is known of the glyphs beforehand.
 
     Raises ValueError, naming `dataset.symbols`, where there are not so many of a group.
@@ -38,7 +38,7 @@ def facts(settings: Mapping[str, Any]) -> Facts:
     # At least: where a group runs out, the other has more.
     letters = classes // 2 if symbols is None else classes - symbols
     symbols = min(classes // 2, MOST_SYMBOLS) if symbols is None else symbols
-    return Facts(
+    return DatasetInfo(
         classes=classes,
         groups={"letters": letters, "symbols": symbols},
         images_per_class=settings["images_per_class"],

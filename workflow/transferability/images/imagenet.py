@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, Size
+from transferability.images import DatasetInfo, Size
 
 if TYPE_CHECKING:
     from transferability.images.class_folders import Files
@@ -24,9 +24,9 @@ WNID = re.compile(r"n\d{8}")
 VALIDATION_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.")
 
 
-def facts(settings: Mapping[str, Any]) -> Facts:
+def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What is known of ImageNet beforehand: nothing, since a folder may hold some classes only."""
-    return Facts(classes=None, groups={}, images_per_class=None)
+    return DatasetInfo(classes=None, groups={}, images_per_class=None)
 
 
 def expected(settings: Mapping[str, Any]) -> Size:

@@ -94,7 +94,10 @@ def _tell_bad(bad: list[list[str]], count: int, folder: Path, settings: Mapping[
     if not bad:
         table.unlink(missing_ok=True)
         return
-    with files.whole(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as f:
+    with (
+        files.atomic_write(table) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as f,
+    ):
         writer = csv.writer(f, lineterminator="\n")
         writer.writerow(["image", "why"])
         writer.writerows(bad)

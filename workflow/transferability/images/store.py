@@ -121,12 +121,12 @@ def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any
             part.images.replace(folder / _images_name(name))
         else:
             size = len(labels[name]) * int(np.prod(collection.image_size)) * 3
-            with files.whole(folder / _images_name(name), size) as temporary:
+            with files.atomic_write(folder / _images_name(name), size) as temporary:
                 _write_images(temporary, part, collection.image_size, name)
-        with files.whole(folder / f"{name}.labels.npy", labels[name].nbytes) as temporary:
+        with files.atomic_write(folder / f"{name}.labels.npy", labels[name].nbytes) as temporary:
             np.save(temporary, labels[name])
     with (
-        files.whole(folder / CLASSES) as temporary,
+        files.atomic_write(folder / CLASSES) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as f,
     ):
         table = csv.writer(f, lineterminator="\n")

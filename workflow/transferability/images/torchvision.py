@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import Facts, groups
+from transferability.images import DatasetInfo, groups
 
 if TYPE_CHECKING:
     from transferability.images.reading import Album
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet": "imagenet"}
 
 
-def facts(settings: Mapping[str, Any]) -> Facts:
+def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What is known of the dataset beforehand: its groups, if a file names these.
 
     Raises ValueError, naming `dataset.<key>`, for a name that torchvision does not know, for a root
@@ -46,7 +46,7 @@ def facts(settings: Mapping[str, Any]) -> Facts:
             "downloaded to there; name a folder in it, or set dataset.download to false if the "
             "data are there"
         )
-    return Facts(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
+    return DatasetInfo(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
 
 
 def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":

@@ -1,7 +1,7 @@
 """An architecture is an ordered list of named layers.
 
 Each lives in a file of its own, named as in the study, behind three functions:
-`facts(settings, image_size)`, which is cheap and free of torch; `build(settings, image_size,
+`info(settings, image_size)`, which is cheap and free of torch; `build(settings, image_size,
 classes)`, the layers from input to output; and `initialise(layer)`, which draws the parameters of
 one of them anew from torch's global generator. Where `initialise` is missing, layers start as
 their constructors leave them. Nothing else in the project knows what a layer is made of.
@@ -15,7 +15,7 @@ from types import ModuleType
 
 
 @dataclass(frozen=True)
-class Facts:
+class ArchitectureInfo:
     """What can be known of an architecture without building it.
 
     `layer_names` from input to output; `smallest_image`, height and width in pixels, that it can
@@ -27,10 +27,10 @@ class Facts:
 
 
 def names() -> list[str]:
-    """The names of all architectures: the modules of this folder that define `facts`, sorted."""
+    """The names of all architectures: the modules of this folder that define `info`, sorted."""
     modules = (file for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
-    defines_facts = re.compile(r"^def facts\(", re.MULTILINE)
-    return sorted(file.stem for file in modules if defines_facts.search(file.read_text("utf-8")))
+    defines_info = re.compile(r"^def info\(", re.MULTILINE)
+    return sorted(file.stem for file in modules if defines_info.search(file.read_text("utf-8")))
 
 
 def module(name: str) -> ModuleType:
@@ -46,11 +46,11 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def facts(settings: dict, image_size: int | None = None) -> Facts:
-    """The facts of the architecture that the study's section `architecture` describes.
+def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
+    """The info of the architecture that the study's section `architecture` describes.
 
     `image_size` is the height and width, in pixels, of what the network will see, where it is
     known. Raises ValueError, naming the key, for settings that the architecture cannot meet and for
     a size that it cannot take; that a size is below `smallest_image` is left to the caller.
     """
-    return module(settings["name"]).facts(settings, image_size)
+    return module(settings["name"]).info(settings, image_size)

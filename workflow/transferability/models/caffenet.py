@@ -5,7 +5,7 @@ With no key changed it is the reference network of Caffe that the paper trained:
 227 × 227 pixels, where fc6 takes 6 × 6 × 256 values.
 """
 
-from transferability.models import Facts
+from transferability.models import ArchitectureInfo
 
 LAYER_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 CHANNELS = (96, 256, 384, 384, 256)
@@ -22,9 +22,11 @@ SMALLEST_IMAGE = {"paper": 39, "small": 8}
 """Of smaller images nothing is left for the last pooling."""
 
 
-def facts(settings: dict, image_size: int | None = None) -> Facts:
+def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     """Eight layers; how small an image may be depends on the stem."""
-    return Facts(layer_names=LAYER_NAMES, smallest_image=SMALLEST_IMAGE[settings["stem"]])
+    return ArchitectureInfo(
+        layer_names=LAYER_NAMES, smallest_image=SMALLEST_IMAGE[settings["stem"]]
+    )
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
@@ -67,12 +69,12 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             return features * factors.to(features.dtype)
 
     class Layer(nn.Sequential):
-        """A layer that knows how it starts: the deviation of its weights, None for He et al.
+        """A layer that knows how it starts: the std of its weights, None for He et al.
         (2015), and the value of its biases."""
 
-        def __init__(self, *parts: nn.Module, deviation: float, bias: float):
+        def __init__(self, *parts: nn.Module, std: float, bias: float):
             super().__init__(*parts)
-            self.deviation, self.bias = (None, 0.0) if he else (deviation, bias)
+            self.std, self.bias = (None, 0.0) if he else (std, bias)
 
     def convolution(name: str, inputs: int, outputs: int) -> Layer:
         # Pooling before the rectifier gives the same values as after it, with less work for it.
@@ -83,7 +85,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             nn.ReLU(),
             # Caffe, too, divides alpha by the number of channels that are summed.
             *([LocalResponseNorm(outputs, 5, 1e-4, 0.75, 1.0)] if name in NORMALISED else []),
-            deviation=0.01,
+            std=0.01,
             bias=0.0 if name in ("conv1", "conv3") else 1.0,
         )
 
@@ -101,15 +103,15 @@ def build(settings: dict, image_size: int, classes: int) -> list:
                 nn.Flatten(),
                 nn.Linear(pixels * channels[-1], units),
                 nn.ReLU(),
-                deviation=0.005,
+                std=0.005,
                 bias=1.0,
             ),
         ),
         (
             "fc7",
-            Layer(nn.Dropout(0.5), nn.Linear(units, units), nn.ReLU(), deviation=0.005, bias=1.0),
+            Layer(nn.Dropout(0.5), nn.Linear(units, units), nn.ReLU(), std=0.005, bias=1.0),
         ),
-        ("fc8", Layer(nn.Dropout(0.5), nn.Linear(units, classes), deviation=0.01, bias=0.0)),
+        ("fc8", Layer(nn.Dropout(0.5), nn.Linear(units, classes), std=0.01, bias=0.0)),
     ]
 
 
@@ -120,10 +122,10 @@ def initialise(layer) -> None:
 
     for part in layer.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
-            if layer.deviation is None:
+            if layer.std is None:
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
             else:
-                nn.init.normal_(part.weight, std=layer.deviation)
+                nn.init.normal_(part.weight, std=layer.std)
             nn.init.constant_(part.bias, layer.bias)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from transferability.models import Facts
+from transferability.models import ArchitectureInfo
 
 EXPECTED = "a function in a module, written as my_module:build"
 LAYERS = "a list of (name, module), the layers from input to output"
@@ -26,7 +26,7 @@ _names: dict[str, tuple[str, ...]] = {}
 """The layers' names of what was built here, by its settings: a graph asks for them often."""
 
 
-def facts(settings: dict, image_size: int | None = None) -> Facts:
+def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     """The names of the layers; to know them, the network is built.
 
     What the smallest image is, the function knows alone: it is to refuse sizes that it cannot meet.
@@ -36,7 +36,7 @@ def facts(settings: dict, image_size: int | None = None) -> Facts:
     if image_size is not None or key not in _names:
         size = image_size or ASSUMED["image_size"]
         _names[key] = tuple(name for name, _ in build(settings, size, ASSUMED["classes"]))
-    return Facts(layer_names=_names[key], smallest_image=1)
+    return ArchitectureInfo(layer_names=_names[key], smallest_image=1)
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:

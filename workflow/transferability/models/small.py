@@ -5,16 +5,16 @@ normalisation and there are no groups, and initialisation is that of He et al. (
 networks of this depth learn from the first step on.
 """
 
-from transferability.models import Facts
+from transferability.models import ArchitectureInfo
 
 LAYER_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 KERNEL_SIZES = (5, 3, 3, 3, 3)
 POOLED = ("conv1", "conv2", "conv5")
 
 
-def facts(settings: dict, image_size: int | None = None) -> Facts:
+def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     """Eight layers; the three poolings halve the image each."""
-    return Facts(layer_names=LAYER_NAMES, smallest_image=2 ** len(POOLED))
+    return ArchitectureInfo(layer_names=LAYER_NAMES, smallest_image=2 ** len(POOLED))
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:

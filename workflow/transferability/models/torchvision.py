@@ -11,12 +11,12 @@ import difflib
 from functools import cache
 from pathlib import Path
 
-from transferability.models import Facts
+from transferability.models import ArchitectureInfo
 
 TABLE = Path(__file__).parents[2] / "resources" / "torchvision_layers.csv"
 
 
-def facts(settings: dict, image_size: int | None = None) -> Facts:
+def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     """What the table says of the model.
 
     Raises ValueError if torchvision has no such classification model or if it cannot take images
@@ -40,7 +40,7 @@ def facts(settings: dict, image_size: int | None = None) -> Facts:
             f"{name} takes only multiples of {multiple}; choose {' or '.join(sizes)}, here or in "
             "recipe.crop"
         )
-    return Facts(
+    return ArchitectureInfo(
         layer_names=tuple(row["layers"].split()), smallest_image=int(row["smallest_image"])
     )
 
@@ -49,11 +49,11 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
     N×classes. They start as torchvision's constructors leave them.
 
-    Raises ValueError as `facts` does.
+    Raises ValueError as `info` does.
     """
     from transferability.models import torchvision_cuts
 
-    facts(settings, image_size)
+    info(settings, image_size)
     return torchvision_cuts.cut(torchvision_cuts.make(settings["model"], classes, image_size))
 
 

@@ -69,7 +69,7 @@ def exported(folder: Path, split: Path, store: Store) -> Exported:
         statistics = image_statistics.channels(store, learned.indices)
         normalise["mean"] = statistics["mean"].tolist()
         # As in training, where one colour alone has no deviation.
-        normalise["deviation"] = statistics["deviation"].clamp_min(1).tolist()
+        normalise["std"] = statistics["std"].clamp_min(1).tolist()
     elif recipe["normalise"] == "mean_image":
         mean_image = image_statistics.mean_image(store, learned.indices)["mean"].numpy()
     named, build = _named(identity["architecture"], pixels, count, tensors)
@@ -132,12 +132,12 @@ def write(network: Exported, path: Path) -> list[Path]:
     written = [path]
     if network.mean_image is not None:
         written.append(path.with_suffix(".mean_image.npy"))
-        with files.whole(written[-1]) as temporary:
+        with files.atomic_write(written[-1]) as temporary:
             np.save(temporary, network.mean_image)
     if path.suffix == ".pt":
         written.append(path.with_suffix(".json"))
         files.write_text(written[-1], f"{description}\n")
-    with files.whole(path) as temporary:
+    with files.atomic_write(path) as temporary:
         if path.suffix == ".pt":
             torch.save(tensors, temporary)
         else:

@@ -20,17 +20,17 @@ WITHOUT_EFFECT = frozenset({f"{PACKAGE}.storage.signals", f"{PACKAGE}.training.g
 """Modules that change no result, whoever imports them."""
 
 
-def of_images(source: str) -> str:
+def images_fingerprint(source: str) -> str:
     """The fingerprint of the code that draws or reads the images of one source."""
     return fingerprint("images.store", f"images.{source}")
 
 
-def of_splits() -> str:
+def splits_fingerprint() -> str:
     """The fingerprint of the code that parts the classes."""
     return fingerprint("images.class_splits")
 
 
-def of_training(architecture: str, build: str | None = None) -> str:
+def training_fingerprint(architecture: str, build: str | None = None) -> str:
     """The fingerprint of the code that decides a network's numbers, with one architecture, and
     with the module of `build` where it is the user's own.
 
@@ -51,37 +51,37 @@ def of_training(architecture: str, build: str | None = None) -> str:
     return _digest({"": code, **_closure([name], root, prefix)})
 
 
-def of_collection() -> str:
+def collection_fingerprint() -> str:
     """The fingerprint of the code that gathers the networks in tables."""
     return fingerprint("analysis.collect")
 
 
-def of_published() -> str:
+def published_fingerprint() -> str:
     """The fingerprint of the code that reads the published networks."""
     return fingerprint("analysis.published")
 
 
-def of_effects() -> str:
+def effects_fingerprint() -> str:
     """The fingerprint of the code that estimates effects."""
     return fingerprint("analysis.collect", "analysis.effects", "analysis.boost")
 
 
-def of_findings() -> str:
+def findings_fingerprint() -> str:
     """The fingerprint of the code that says what the numbers say."""
     return fingerprint("reports.findings")
 
 
-def of_methods() -> str:
+def methods_fingerprint() -> str:
     """The fingerprint of the code that writes the Methods section."""
     return fingerprint("reports.methods")
 
 
-def of_figures() -> str:
+def figures_fingerprint() -> str:
     """The fingerprint of the code that draws the figures."""
     return fingerprint("figures", "figures.interactive")
 
 
-def of_table_pages() -> str:
+def table_pages_fingerprint() -> str:
     """The fingerprint of the code that shows a table as a page."""
     return fingerprint("reports.tables")
 

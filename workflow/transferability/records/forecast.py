@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from transferability.images import Size
 from transferability.models.measures import Measures
 from transferability.study import design
-from transferability.study.networks import ALL_IMAGES, Network, parse_name
+from transferability.study.networks import ALL_IMAGES, NetworkSpec, parse_name
 from transferability.training import batches
 
 BYTES_PER_PARAMETER = 4
@@ -70,7 +70,11 @@ def of_kinds(
 
 
 def _of_network(
-    network: Network, recipe: Mapping, size: Size, layers: Sequence[Measures], speed: Speed | None
+    network: NetworkSpec,
+    recipe: Mapping,
+    size: Size,
+    layers: Sequence[Measures],
+    speed: Speed | None,
 ) -> Forecast:
     images, validation = size.train // 2, size.validation // 2
     if network.target_size != ALL_IMAGES:

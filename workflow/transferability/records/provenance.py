@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 import transferability
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def faults(said: object, identity: dict) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
     else:
-        task = Task.of(
+        task = TrainingSpec.of(
             flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe
         )
         differing = [key for key, value in asdict(task).items() if identity.get(key) != value]

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from transferability.records.forecast import Speed
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training import device as devices
 from transferability.training import loop, normalisation, transplant
 from transferability.training.data import ImageSet, Resident
 from transferability.training.entry import ImageEntry
 from transferability.training.rng import Stream
-from transferability.training.run import Run
+from transferability.training.run import Trainer
 
 ENDLESS = 10**9
 BATCHES, ON_A_GPU = 2, 32
@@ -42,7 +42,7 @@ def _speed(checked: dict, classes: int, frozen: int, seconds: float) -> Speed:
     return Speed((run.images_seen - images) / (run.seconds - before), evaluated, made)
 
 
-def on_noise(checked: dict, classes: int, frozen: int) -> Run:
+def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
     """A training of a study's network with so many frozen layers that never ends and keeps nothing,
     on images that mean nothing, as features where frozen layers always give the same."""
     recipe = {**checked["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
@@ -51,14 +51,14 @@ def on_noise(checked: dict, classes: int, frozen: int) -> Run:
     devices.use_precision(precision)
     stored = (checked["dataset"]["image_size"],) * 2
     name = f"R{frozen}B" if frozen else "baseB"
-    task = Task.of(name, "random0", 0, checked["architecture"], recipe)
+    task = TrainingSpec.of(name, "random0", 0, checked["architecture"], recipe)
     stream = Stream(task.stream, task.split, task.seed, task.target)
     pixels = recipe["crop"] or stored[0]
     network = transplant.initialised(task.architecture, pixels, classes, stream)
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[:frozen])
     normalise = _normalisation(recipe["normalise"], stored).to(device)
-    run = Run(network, task, ImageEntry(normalise, recipe, stored), precision, stream)
+    run = Trainer(network, task, ImageEntry(normalise, recipe, stored), precision, stream)
     noise = _noise(run, checked, classes)
     run.take(noise, noise)
     return run
@@ -73,7 +73,7 @@ def _normalisation(kind: str, stored: tuple[int, int]) -> normalisation.Normalis
     return normalisation.Unchanged()
 
 
-def _noise(run: Run, checked: dict, classes: int) -> ImageSet:
+def _noise(run: Trainer, checked: dict, classes: int) -> ImageSet:
     """Images to learn from, and to classify."""
     size = checked["dataset"]["image_size"]
     steps = BATCHES

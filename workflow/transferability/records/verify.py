@@ -19,7 +19,7 @@ from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import design, networks
 from transferability.study.targets import LABELS
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 
 IDENTITY = (
     "images_sha256",
@@ -167,7 +167,7 @@ def _recipe_faults(claims: Claims) -> Iterator[str]:
     of its recipe."""
     identity, path = claims.identity, claims.folder.path
     seed = int(path.parent.name.removeprefix("seed"))
-    task = Task.of(
+    task = TrainingSpec.of(
         path.name, path.parents[1].name, seed, identity["architecture"], identity["recipe"]
     )
     differing = [key for key, value in asdict(task).items() if identity.get(key) != value]

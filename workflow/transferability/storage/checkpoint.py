@@ -23,7 +23,7 @@ def save(
     check: files.Check = lambda: None,
 ) -> str:
     """Write named tensors and a header (anything JSON can hold) in one step; `check` as for
-    `files.whole`.
+    `files.atomic_write`.
 
     Returns the sha256 over both, which the file carries as well. Raises OSError, which names the
     file, if it cannot be written; what was there before then stays.
@@ -34,7 +34,7 @@ def save(
     digest = _digest(tensors, text)
     # The file adds the names and shapes, a few kilobytes.
     size = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
-    with files.whole(path, size, check) as temporary:
+    with files.atomic_write(path, size, check) as temporary:
         # One entry, since safetensors writes several in any order.
         metadata = {"checkpoint": json.dumps({"header": text, "sha256": digest})}
         try:

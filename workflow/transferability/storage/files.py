@@ -14,7 +14,7 @@ Check = Callable[[], None]
 
 
 @contextlib.contextmanager
-def whole(path: Path | str, size: int = 0, check: Check = lambda: None) -> Iterator[Path]:
+def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -> Iterator[Path]:
     """A temporary name in the folder of `path`; when the block ends well, its content is on the
     disk and takes the name in one step, and when it does not, nothing is left behind.
 
@@ -63,9 +63,9 @@ def share(path: Path) -> None:
 
 
 def write_text(path: Path | str, text: str, check: Check = lambda: None) -> None:
-    """Write a text file, UTF-8, whole or not at all; `check` as for `whole`."""
+    """Write a text file, UTF-8, whole or not at all; `check` as for `atomic_write`."""
     content = text.encode()
-    with whole(path, len(content), check) as temporary:
+    with atomic_write(path, len(content), check) as temporary:
         temporary.write_bytes(content)
 
 

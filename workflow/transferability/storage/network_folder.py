@@ -95,7 +95,7 @@ class NetworkFolder:
 
     def write_predictions(self, predictions: np.ndarray) -> None:
         predictions = predictions.astype(np.int32)
-        with files.whole(self.predictions, predictions.nbytes, self.check) as temporary:
+        with files.atomic_write(self.predictions, predictions.nbytes, self.check) as temporary:
             np.save(temporary, predictions)
 
     def write_weights(self, tensors: dict[str, "torch.Tensor"], identity: dict) -> str:
@@ -115,7 +115,7 @@ class NetworkFolder:
         checksums = {}
         for file in (self.history, self.predictions, self.weights, self.metrics):
             if file.exists():
-                with files.whole(self.finished / file.name, check=self.check) as temporary:
+                with files.atomic_write(self.finished / file.name, check=self.check) as temporary:
                     _link(file, temporary)
                 checksums[file.name] = files.sha256(file)
         files.write_text(
@@ -138,7 +138,7 @@ class NetworkFolder:
         if metrics["identity"] != _from_json(identity):
             return None
         for file in wanted:
-            with files.whole(file, check=self.check) as temporary:
+            with files.atomic_write(file, check=self.check) as temporary:
                 _link(self.finished / file.name, temporary)
         log.info(
             "%s was trained to its end before, with the same code and inputs, and is taken as it "

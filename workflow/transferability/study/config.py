@@ -114,8 +114,8 @@ def complete(config: dict | None) -> dict:
     if mistakes:
         raise StudyError("\n".join(dict.fromkeys(mistakes)))
     try:
-        dataset = images.facts(config["dataset"])
-        architecture = models.facts(config["architecture"], design.input_size(config))
+        dataset = images.info(config["dataset"])
+        architecture = models.info(config["architecture"], design.input_size(config))
     except ValueError as error:
         raise StudyError(str(error)) from error
     design.check(

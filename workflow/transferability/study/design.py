@@ -94,7 +94,7 @@ def replicates(study: dict) -> list[tuple[str, int]]:
     return list(itertools.product(split_names(study["splits"]), study["seeds"]))
 
 
-def parted(
+def trained_and_omitted(
     study: dict, layer_count: int
 ) -> tuple[list[tuple[str, int, str]], list[tuple[str, int, str]]]:
     """The (split, seed, name) of the networks that the study trains, and of those it leaves out."""
@@ -107,12 +107,12 @@ def parted(
 
 def trained(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
     """The (split, seed, name) of the networks that the study trains."""
-    return parted(study, layer_count)[0]
+    return trained_and_omitted(study, layer_count)[0]
 
 
 def omitted(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
     """The (split, seed, name) of the networks that the study leaves out."""
-    return parted(study, layer_count)[1]
+    return trained_and_omitted(study, layer_count)[1]
 
 
 def resolved(study: dict, layer_count: int) -> dict:
@@ -206,10 +206,10 @@ def _check_recipes(study: dict) -> None:
     recipes = [("recipe", study["recipe"])]
     recipes += [(f"overrides[{i}].recipe", o["recipe"]) for i, o in enumerate(study["overrides"])]
     for key, chosen in recipes:
-        if {"crop", "resized_crop"} <= set(chosen.get("augment", [])):
+        if {"crop", "random_resized_crop"} <= set(chosen.get("augment", [])):
             raise StudyError(
-                f"{key}.augment: crop and resized_crop both choose the part of the image that is "
-                "seen; name one of them"
+                f"{key}.augment: crop and random_resized_crop both choose the part of the image "
+                "that is seen; name one of them"
             )
 
 
@@ -225,7 +225,7 @@ def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> Non
 def _check_omitted(study: dict, layer_count: int) -> None:
     for i, where in enumerate(study["omit"]):
         _check_match(study, f"omit[{i}]", where, layer_count)
-    kept, left_out = parted(study, layer_count)
+    kept, left_out = trained_and_omitted(study, layer_count)
     if not kept:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
     lost = set(left_out)

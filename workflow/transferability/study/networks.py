@@ -18,7 +18,7 @@ NAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkSpec:
     """One network of a study, as its name describes it.
 
     `kind` is base, long_base, selffer, transfer or random; `source` is the half whose base it
@@ -81,7 +81,7 @@ def _suffix(target_size: str) -> str:
     return "" if target_size == ALL_IMAGES else f"@{target_size}"
 
 
-def parse_name(name: str) -> Network:
+def parse_name(name: str) -> NetworkSpec:
     """What a network's name says of it.
 
     Raises ValueError for anything that is not a name in the paper's notation.
@@ -93,7 +93,7 @@ def parse_name(name: str) -> Network:
             "baseA, base2B, B0B, A3B, B3B+, R5A or A3B+@100"
         )
     if match["half"]:
-        return Network(
+        return NetworkSpec(
             name=name,
             kind="long_base" if match["long"] else "base",
             source="",
@@ -112,7 +112,7 @@ def parse_name(name: str) -> Network:
             f"network {name!r}: random layers that learn are those of {target}0{target}"
         )
     kind = "random" if source == "R" else "selffer" if source == target else "transfer"
-    return Network(
+    return NetworkSpec(
         name=name,
         kind=kind,
         source="random" if source == "R" else source,

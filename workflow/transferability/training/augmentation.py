@@ -51,12 +51,12 @@ class Augmentation:
         if "colour_jitter" in self.kinds:
             uniform = torch.rand(count, 4, generator=stream.generator("colour_jitter", epoch))
             self.jitter, self.turns = (drawn.to(device) for drawn in jitter(uniform))
-        if not self.kinds & {"crop", "mirror", "resized_crop"}:
+        if not self.kinds & {"crop", "horizontal_flip", "random_resized_crop"}:
             return
         # Shift and mirror are drawn together, whether or not both are used.
         uniform = torch.rand(count, 3, generator=stream.generator("augment", epoch))
-        self.mirrored = ((uniform[:, 2] < 0.5) & ("mirror" in self.kinds)).to(device)
-        if "resized_crop" in self.kinds:
+        self.mirrored = ((uniform[:, 2] < 0.5) & ("horizontal_flip" in self.kinds)).to(device)
+        if "random_resized_crop" in self.kinds:
             uniform = torch.rand(count, 4, generator=stream.generator("resized_crop", epoch))
             self.boxes = boxes(uniform, stored).to(device)
         else:
@@ -72,9 +72,9 @@ class Augmentation:
 
     def view(self, here: slice) -> views.View:
         """What is seen of the images that stand `here` in the epoch's order."""
-        if not self.kinds & {"crop", "mirror", "resized_crop"}:
+        if not self.kinds & {"crop", "horizontal_flip", "random_resized_crop"}:
             return views.plain(self.stored, self.seen)
-        if "resized_crop" in self.kinds:
+        if "random_resized_crop" in self.kinds:
             return views.resampled(self.boxes[here], self.mirrored[here], self.stored, self.seen)
         return views.window(self.corners[here], self.mirrored[here], self.stored, self.seen)
 

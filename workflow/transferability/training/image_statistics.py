@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def channels(store: Store, indices: np.ndarray) -> dict[str, torch.Tensor]:
-    """`mean` and `deviation` (float64, 3) of the pixels of the training images at `indices`, in
+    """`mean` and `std` (float64, 3) of the pixels of the training images at `indices`, in
     each channel; 0 to 255."""
     return _kept("channels", _channels, store, indices)
 
@@ -67,8 +67,8 @@ def _channels(blocks: Iterator[torch.Tensor], _: int) -> dict[str, torch.Tensor]
     values = torch.arange(256, dtype=torch.float64)
     share = counts.double() / counts.sum(1, keepdim=True)
     mean = (share * values).sum(1)
-    deviation = ((share * values**2).sum(1) - mean**2).clamp_min(0).sqrt()
-    return {"mean": mean, "deviation": deviation}
+    std = ((share * values**2).sum(1) - mean**2).clamp_min(0).sqrt()
+    return {"mean": mean, "std": std}
 
 
 def _mean_image(blocks: Iterator[torch.Tensor], count: int) -> dict[str, torch.Tensor]:

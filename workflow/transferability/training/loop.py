@@ -15,12 +15,12 @@ from transferability.images import class_splits
 from transferability.images import store as image_store
 from transferability.storage import files, signals
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training import batches, data, normalisation, transplant
 from transferability.training import device as devices
 from transferability.training.entry import Drawn, ImageEntry
 from transferability.training.rng import Stream
-from transferability.training.run import Run
+from transferability.training.run import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ SECONDS_PER_SAVE = 600
 
 
 def train(
-    task: Task,
+    task: TrainingSpec,
     images: Path,
     split: Path,
     base: Path | None,
@@ -103,7 +103,9 @@ def train(
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
     normalise = normalisation.normalisation(recipe["normalise"], store, learned.indices)
-    run = Run(network, task, ImageEntry(normalise.to(device), recipe, stored), precision, stream)
+    run = Trainer(
+        network, task, ImageEntry(normalise.to(device), recipe, stored), precision, stream
+    )
     if resumed is not None:
         run.restore(*resumed)
         log.info("%s goes on after iteration %d", task.network, run.step)
@@ -154,7 +156,7 @@ def train(
 
 
 def load_data(
-    store: image_store.Store, split: Path, task: Task, device: torch.device
+    store: image_store.Store, split: Path, task: TrainingSpec, device: torch.device
 ) -> tuple[data.ImageSet, data.ImageSet]:
     """The training and the validation images of the task's target half, each on the device if they
     fit there; the validation images, of which there are fewer, come first."""
@@ -173,7 +175,7 @@ def load_data(
     return learned, validation
 
 
-def train_until(run: Run, deadline: float) -> None:
+def train_until(run: Trainer, deadline: float) -> None:
     """Train to the next evaluation, the end of the epoch, or the first step that ends after the
     deadline (of `time.monotonic`).
 
@@ -200,7 +202,7 @@ def train_until(run: Run, deadline: float) -> None:
 
 
 def compute_gradients(
-    run: Run, seen: Drawn, images: torch.Tensor, labels: torch.Tensor, here: slice
+    run: Trainer, seen: Drawn, images: torch.Tensor, labels: torch.Tensor, here: slice
 ) -> None:
     """The gradients of a batch's mean loss, added up over micro-batches, left in the parameters;
     the loss is added to the run's.
@@ -248,13 +250,13 @@ class Evaluation:
     predictions: np.ndarray
 
 
-def evaluate(run: Run) -> Evaluation:
+def evaluate(run: Trainer) -> Evaluation:
     """Classify all validation images of the target half."""
     return run.with_what_fits(partial(classify, run))
 
 
 @torch.inference_mode()
-def classify(run: Run) -> Evaluation:
+def classify(run: Trainer) -> Evaluation:
     """The evaluation, so many images at once as the run has come to.
 
     Raises torch.OutOfMemoryError if they do not fit.

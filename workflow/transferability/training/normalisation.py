@@ -35,11 +35,11 @@ class Normalisation(nn.Module):
 class Channels(Normalisation):
     """With mean 0 and standard deviation 1 in each channel over the images of the statistics."""
 
-    def __init__(self, mean: torch.Tensor, deviation: torch.Tensor):
+    def __init__(self, mean: torch.Tensor, std: torch.Tensor):
         super().__init__()
         self.register_buffer("mean", mean.float())
         # One colour alone has no deviation; it is then only centred.
-        self.register_buffer("scale", (1 / deviation.clamp_min(1)).float())
+        self.register_buffer("scale", (1 / std.clamp_min(1)).float())
 
     def forward(
         self, images: torch.Tensor, view: views.View, colours: Colours | None = None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training.run import TrainingError
 
 IN_MESSAGES = ("DefaultCPUAllocator", "bad_alloc", "out of memory")
@@ -16,7 +16,7 @@ class of error for it."""
 
 
 @contextmanager
-def explained(task: Task) -> Iterator[None]:
+def explained(task: TrainingSpec) -> Iterator[None]:
     """Raise TrainingError, with how much was in use and which key to lower, in place of what torch
     and numpy raise where there is not enough memory."""
     try:

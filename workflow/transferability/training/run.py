@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training import batches, entry, frozen_features, optim
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
@@ -25,7 +25,7 @@ class TrainingError(ArithmeticError):
     """A training that cannot go on; the message names the network, the epoch and the cause."""
 
 
-class Run:
+class Trainer:
     """A training under way: the network, its optimizer, its images, and how far it has come.
 
     Steps are counted from 0; `step` is the next one. Where recipe.iterations is given, it and
@@ -35,7 +35,7 @@ class Run:
     def __init__(
         self,
         network: nn.Sequential,
-        task: Task,
+        task: TrainingSpec,
         image_entry: entry.ImageEntry,
         precision: str,
         stream: Stream,

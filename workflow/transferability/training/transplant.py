@@ -14,7 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd as Dropout
 
 from transferability import models
 from transferability.storage import checkpoint
-from transferability.study.task import Task
+from transferability.study.training_spec import TrainingSpec
 from transferability.training.rng import Stream
 
 
@@ -43,7 +43,7 @@ def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -
 
 
 def load_base(
-    task: Task, path: Path | None, trained_on: dict, network: nn.Sequential
+    task: TrainingSpec, path: Path | None, trained_on: dict, network: nn.Sequential
 ) -> tuple[dict[str, torch.Tensor], str | None]:
     """The weights that the task copies from, and their sha256; none if it copies none.
 

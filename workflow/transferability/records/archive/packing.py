@@ -46,7 +46,7 @@ def pack(
         if name.endswith("/metrics.json")
     ]
     top = checked["study"]
-    with files.whole(to) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with files.atomic_write(to) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         listed = {name: _add(archive, f"{top}/{name}", file) for name, file in chosen.items()}
         described = crate.metadata(checked, listed, metrics, citation, about)
         text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"

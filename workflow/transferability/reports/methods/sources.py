@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from transferability.study.networks import ALL_IMAGES, Network, parse_name
+from transferability.study.networks import ALL_IMAGES, NetworkSpec, parse_name
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Sources:
     citation: dict
 
     @property
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[NetworkSpec]:
         """All that were trained, one for each split and seed."""
         return [parse_name(name) for *_, name in self.metrics]
 

@@ -21,8 +21,8 @@ NORMALISED = {
 }
 AUGMENTED = {
     "crop": "random crops",
-    "mirror": "random mirror images",
-    "resized_crop": "random resized crops",
+    "horizontal_flip": "random mirror images",
+    "random_resized_crop": "random resized crops",
     "colour_jitter": "random changes of brightness, contrast and saturation",
 }
 OPTIMIZERS = {

@@ -6,7 +6,7 @@ from transferability.study.networks import ALL_IMAGES, parse_name
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingSpec:
     """One network: what it copies, what learns, from which random numbers, by which recipe.
 
     `n` layers are copied from `base` (or, for random features, left as they are), and the first
@@ -26,7 +26,9 @@ class Task:
     recipe: dict
 
     @classmethod
-    def of(cls, name: str, split: str, seed: int, architecture: dict, recipe: dict) -> "Task":
+    def of(
+        cls, name: str, split: str, seed: int, architecture: dict, recipe: dict
+    ) -> "TrainingSpec":
         """The task that a network's name stands for. Raises ValueError if it is no name."""
         network = parse_name(name)
         all_images = network.target_size == ALL_IMAGES
