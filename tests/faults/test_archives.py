@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from transferability.__main__ import main
-from transferability.records.archive import unpacking
+from transferability.records.archive import opened as open_archive
 
 METADATA = "ro-crate-metadata.json"
 
@@ -172,7 +172,7 @@ def test_whatever_byte_changes_no_file_is_another_one(tmp_path, unpacked_to):
         changed[at] ^= 1 << at % 8
         file.write_bytes(changed)
         try:
-            with unpacking.opened(file) as folder:
+            with open_archive(file) as folder:
                 found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
         except ValueError:
             refusals += 1

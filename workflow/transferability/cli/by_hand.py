@@ -55,10 +55,9 @@ def status(flags: argparse.Namespace) -> None:
 def verify(flags: argparse.Namespace) -> None:
     """Check every network of a study, or of its archive, against its recipe, its checksums and its
     provenance."""
-    from transferability.records import verify
-    from transferability.records.archive import unpacking
+    from transferability.records import archive, verify
 
-    with unpacking.opened(flags.results) as results:
+    with archive.opened(flags.results) as results:
         verdicts = verify.verify(results)
         told, is_archive = verify.table(verdicts), verify.is_archive(results)
     # What was unpacked is gone by now.
@@ -75,14 +74,11 @@ def verify(flags: argparse.Namespace) -> None:
 
 def archive(flags: argparse.Namespace) -> None:
     """Write a study's results as one file to give away."""
-    import yaml
+    from transferability.records import crate
 
-    from transferability.records import provenance
-    from transferability.records.archive import crate, packing
-
-    citation = yaml.safe_load((provenance.PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
-    about = crate.About(flags.author, flags.license)
-    names = packing.pack(flags.results, flags.to, citation, not flags.without_weights, about)
+    names = crate.pack(
+        flags.results, flags.to, not flags.without_weights, flags.author, flags.license
+    )
     size = flags.to.stat().st_size
     print(f"written: {flags.to}, {len(names):,} files and their manifest, {size:,} bytes")
 
@@ -91,9 +87,9 @@ def figures(flags: argparse.Namespace) -> None:
     """Make the tables, the findings and the figures of a study, or of its archive, from its
     networks alone."""
     from transferability.cli import redraw
-    from transferability.records.archive import unpacking
+    from transferability.records import archive
 
-    with unpacking.opened(flags.results) as results:
+    with archive.opened(flags.results) as results:
         redraw.redraw(results, flags.to)
 
 

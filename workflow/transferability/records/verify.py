@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from transferability.images.store import MANIFEST, open_store
-from transferability.records import provenance
-from transferability.records.archive import manifest
+from transferability.records import archive, provenance
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import design, networks
@@ -72,7 +71,7 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     run, on_archive = results.resolve().parent.parent, []
     if is_archive(results):
         run, whole_images = results, False
-        on_archive = [Verdict("archive", ["every byte"], manifest.faults(results))]
+        on_archive = [Verdict("archive", ["every byte"], archive.faults(results))]
     stores = {files.sha256(file): file.parent for file in run.glob(f"images/*/{MANIFEST}")}
     on_stores: dict[str, Verdict] = {}
     labels: dict[str, np.ndarray] = {}
@@ -96,7 +95,7 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
 
 def is_archive(results: Path) -> bool:
     """Whether a folder is that of an archive."""
-    return (results / manifest.METADATA).exists()
+    return (results / archive.METADATA).exists()
 
 
 def table(verdicts: list[Verdict]) -> str:
