@@ -5,7 +5,7 @@ import pytest
 from made_findings import STUDIES, Page, numbers, page, section_of, tables, verdict
 
 from transferability.analysis.effects import EFFECTS
-from transferability.analysis.findings_wording import layers, listed, points
+from transferability.analysis.vocabulary import layers, listed, points
 from transferability.reports import findings
 from transferability.reports.findings.statements import FINDINGS
 

@@ -4,7 +4,6 @@ import pandas as pd
 from scipy import stats
 
 from transferability.analysis.effects import EFFECTS
-from transferability.analysis.findings_wording import at_n, listed, measured, points
 from transferability.analysis.intervals import (
     CONFIDENCE,
     NO_INTERVAL,
@@ -14,6 +13,7 @@ from transferability.analysis.intervals import (
     OVER_SPLITS,
     UNPAIRED,
 )
+from transferability.analysis.vocabulary import at_n, listed, measured, points
 from transferability.reports.findings.places import ABOVE, BELOW, HOLDS, UNTOLD, Place
 from transferability.reports.findings.statements import FINDINGS
 

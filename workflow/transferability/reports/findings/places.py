@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from transferability.analysis.effects import EXCHANGEABLE, size_order
-from transferability.analysis.findings_wording import AT_ZERO
 from transferability.analysis.intervals import OVER_SPLITS
+from transferability.analysis.vocabulary import AT_ZERO
 
 BELOW, ABOVE, HOLDS, UNTOLD = "below zero", "above zero", "holds zero", "no interval"
 EXCLUDES = (BELOW, ABOVE)

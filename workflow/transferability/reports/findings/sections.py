@@ -3,7 +3,7 @@
 import pandas as pd
 
 from transferability.analysis.effects import EFFECTS
-from transferability.analysis.findings_wording import at_n, listed, measured, sentence, span
+from transferability.analysis.vocabulary import at_n, listed, measured, sentence, span
 from transferability.reports.findings import caveats, table1
 from transferability.reports.findings.document import (
     Cell,

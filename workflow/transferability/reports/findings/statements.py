@@ -5,13 +5,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from transferability.analysis.findings_wording import (
-    measured,
-    points,
-    sentence,
-    several_measured,
-    span,
-)
 from transferability.analysis.intervals import (
     NO_INTERVAL,
     OF_MODEL,
@@ -19,6 +12,13 @@ from transferability.analysis.intervals import (
     OVER_SEEDS,
     OVER_SPLITS,
     UNPAIRED,
+)
+from transferability.analysis.vocabulary import (
+    measured,
+    points,
+    sentence,
+    several_measured,
+    span,
 )
 from transferability.reports.findings.places import ABOVE, BELOW, EXCLUDES, HOLDS, UNTOLD
 

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from transferability.analysis.findings_wording import (
+from transferability.analysis.intervals import CONFIDENCE, OVER_IMAGES, OVER_SEEDS
+from transferability.analysis.vocabulary import (
     at_n,
     counted,
     listed,
@@ -10,7 +11,6 @@ from transferability.analysis.findings_wording import (
     several_measured,
     span,
 )
-from transferability.analysis.intervals import CONFIDENCE, OVER_IMAGES, OVER_SEEDS
 from transferability.reports.findings.document import (
     bullets,
     heading,

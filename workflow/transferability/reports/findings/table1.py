@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from transferability.analysis.findings_wording import (
+from transferability.analysis.vocabulary import (
     bracket,
     layers,
     listed,

@@ -1,6 +1,5 @@
 """How effects and their intervals were estimated, as the tables say that they were."""
 
-from transferability.analysis.findings_wording import listed, points, sentence, span
 from transferability.analysis.intervals import (
     CONFIDENCE,
     NO_INTERVAL,
@@ -11,6 +10,7 @@ from transferability.analysis.intervals import (
     RESAMPLES,
     UNPAIRED,
 )
+from transferability.analysis.vocabulary import listed, points, sentence, span
 from transferability.reports.methods.sources import Sources, percent, several
 
 SCORES = {

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata
 
-from transferability.analysis.findings_wording import listed
+from transferability.analysis.vocabulary import listed
 from transferability.reports.methods.sources import Sources, several
 
 FILES_NAMED = 3

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from transferability.analysis.effects import EXCHANGEABLE
-from transferability.analysis.findings_wording import layers, listed
+from transferability.analysis.vocabulary import layers, listed
 from transferability.reports.methods.sources import Sources, between, number, several
 from transferability.study import design
 from transferability.study.networks import ALL_IMAGES, HALVES

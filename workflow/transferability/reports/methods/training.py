@@ -1,7 +1,7 @@
 """How the networks were trained: architecture, input, recipe, and what some did otherwise."""
 
 from transferability import models
-from transferability.analysis.findings_wording import listed
+from transferability.analysis.vocabulary import listed
 from transferability.models import measures
 from transferability.reports.methods.sources import Sources, number, percent, several, times
 from transferability.study import design
