@@ -94,6 +94,8 @@ class Page(HTMLParser):
         self.feed(html)
         self.close()
         assert not self.open
+        for name, text in self.texts.items():
+            self.texts[name] = re.sub(r" *\n *", "\n", re.sub(" +", " ", text))
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
@@ -111,16 +113,18 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         assert self.open.pop()[0] == tag
         if tag in ("p", "li", "h1", "h2", "h3", "td"):
-            self.handle_data("\n")
+            self.add("\n")
 
     def handle_data(self, data):
-        if any(tag == "style" for tag, _ in self.open):
-            return
-        data = data.replace("\N{NO-BREAK SPACE}", " ")
+        if not any(tag == "style" for tag, _ in self.open):
+            # As a browser shows it: line breaks are spaces.
+            self.add(data.replace("\n", " ").replace("\N{NO-BREAK SPACE}", " "))
+
+    def add(self, text):
         for section in ["", *self.sections()]:
-            self.texts[section] = self.texts.get(section, "") + data
+            self.texts[section] = self.texts.get(section, "") + text
             if section and any(tag in ("td", "th") for tag, _ in self.open):
-                self.rows[section][-1][-1] += data.strip()
+                self.rows[section][-1][-1] += text.strip()
 
     def sections(self) -> list[str]:
         return [name for _, name in self.open if name]
@@ -139,7 +143,7 @@ def verdict(row) -> str:
     """By definition; below 1e-9, a limit is zero and what is left is rounding."""
     if np.isnan(row.low):
         return "no interval"
-    return "below zero" if row.high < -1e-9 else "above zero" if row.low > 1e-9 else "holds zero"
+    return "below zero" if row.high < -1e-9 else "above zero" if row.low > 1e-9 else "includes zero"
 
 
 def numbers(text: str) -> list[float]:

@@ -29,17 +29,17 @@ def has(effects: pd.DataFrame, name: str) -> bool:
 
 # Each caveat, and when it applies.
 CAVEATS = {
-    "it is narrower than the truth": lambda e, b: kind_occurs(e, b, "bootstrap over images"),
-    "wider than a paired one": lambda e, b: kind_occurs(e, b, "unpaired over images"),
-    "stand without an interval": lambda e, b: kind_occurs(e, b, "none"),
-    "holds for that split alone": lambda e, b: kind_occurs(e, b, "t over seeds"),
-    "for splits that are drawn like these": lambda e, b: kind_occurs(e, b, "t over splits"),
+    "it is too narrow": lambda e, b: kind_occurs(e, b, "bootstrap over images"),
+    "wider than a paired interval": lambda e, b: kind_occurs(e, b, "unpaired over images"),
+    "These numbers have no interval": lambda e, b: kind_occurs(e, b, "none"),
+    "valid for this split alone": lambda e, b: kind_occurs(e, b, "t over seeds"),
+    "for splits that are drawn in the same way": lambda e, b: kind_occurs(e, b, "t over splits"),
     "independent noise": lambda e, b: kind_occurs(e, b, "t of the linear model"),
     "one replicate alone cannot show": (lambda e, b: one_replicate(e, b) and has(e, "retraining")),
     "No effect of one replicate is certain": (
         lambda e, b: one_replicate(e, b) and not has(e, "retraining")
     ),
-    "reaches 12.7 standard errors": lambda e, b: few_splits(e, b, 2),
+    "extends 12.7 standard errors": lambda e, b: few_splits(e, b, 2),
     "4.3 standard errors": lambda e, b: few_splits(e, b, 3),
     "differences are missing": lambda e, b: e["missing"].any(),
     "of different target halves": lambda e, b: (
@@ -52,7 +52,7 @@ CAVEATS = {
     "There is no BnB+ here": (
         lambda e, b: has(e, "boost") and has(e, "long_base") and not has(e, "self_boost")
     ),
-    "Neither of the controls is here": (
+    "Neither of the controls, base2B and BnB+, is here": (
         lambda e, b: has(e, "boost") and not (has(e, "self_boost") or has(e, "long_base"))
     ),
     "No AnB+ can be paired with a BnB+": (
@@ -80,7 +80,7 @@ def test_a_caveat_is_there_if_and_only_if_it_applies(caveat):
 
 def effect_of_one(mean: float, noise: float) -> str:
     """What is said of coadaptation at n = 1, 2 and 3, the last one twice as large, in one replicate
-    in which training the base again changed it by `noise`."""
+    in which retraining the base changed it by `noise`."""
     effects, boosts = tables("one")
     of_effect = effects["effect"] == "coadaptation"
     chosen = effects[(of_effect & (effects["n"] <= 3)) | (effects["effect"] == "retraining")]
@@ -94,16 +94,16 @@ def effect_of_one(mean: float, noise: float) -> str:
 @pytest.mark.parametrize(
     ("noise", "said"),
     [
-        (0.005, "All of these are larger than what training the base again changed"),
-        (0.015, "Of these, that at n = 3 is larger than what"),
-        (0.050, "None of these is larger than what training the base again changed"),
+        (0.005, "All of these are larger than the change from retraining the base"),
+        (0.015, "Of these, that at n = 3 is larger than the change"),
+        (0.050, "None of these is larger than the change from retraining the base"),
     ],
 )
 def test_effects_of_one_replicate_are_read_in_its_noise(noise, said):
     text = effect_of_one(-0.01, noise)
     assert said in text
     assert f"up to {100 * noise + 0.1:.1f} points" in text
-    assert ("cannot be told from the noise" in text) == (noise > 0.01)
+    assert ("not distinguishable from training noise" in text) == (noise > 0.01)
 
 
 def test_the_boost_stands_beside_its_controls_at_the_same_n():
@@ -127,7 +127,10 @@ def test_the_boost_stands_beside_its_controls_at_the_same_n():
     [
         (["long_base"], "There is no base2B here"),
         (["self_boost", "boost_over_selffer"], "There is no BnB+ here"),
-        (["long_base", "self_boost", "boost_over_selffer"], "Neither of the controls is here"),
+        (
+            ["long_base", "self_boost", "boost_over_selffer"],
+            "Neither of the controls, base2B and BnB+, is here",
+        ),
     ],
 )
 def test_a_control_that_is_not_there_is_named(without, said):
@@ -150,11 +153,11 @@ def test_how_many_intervals_chance_alone_would_take_from_zero_is_said(study):
     effects, _ = tables(study)
     verdicts = [verdict(row) for row in effects.itertuples() if not np.isnan(row.low)]
     said = re.search(
-        r"has (\w+) intervals?\. .* about ([\d.]+) would .*; (\w+) do", page(study).text
+        r"has (\w+) intervals?\. .* about ([\d.]+) of them would .*; (\w+) do", page(study).text
     )
     if not verdicts:
         assert said is None
         return
     assert said[1] == str(len(verdicts))
     assert float(said[2]) == pytest.approx(len(verdicts) / 20, abs=0.051)
-    assert said[3] == str(len(verdicts) - verdicts.count("holds zero"))
+    assert said[3] == str(len(verdicts) - verdicts.count("includes zero"))

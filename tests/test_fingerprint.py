@@ -128,7 +128,7 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("analysis/effects", {"effects", "findings", "figures"}),
         ("analysis/intervals", {"effects", "findings", "figures"}),
         ("analysis/boost", {"effects"}),
-        ("analysis/findings_wording", {"findings"}),
+        ("analysis/vocabulary", {"findings", "figures"}),
         ("figures/style", {"figures"}),
         ("figures/transfer", {"figures"}),
         *((f"models/{module}", set()) for module in ("caffenet", "torchvision_cuts", "custom")),
@@ -151,6 +151,27 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
 )
 def test_a_module_counts_for_what_it_decides(changed, module, results):
     assert changed(module, with_another_line) == results
+
+
+@pytest.mark.parametrize(
+    ("template", "result"),
+    [
+        ("findings.html.j2", "findings"),
+        ("findings_words.html.j2", "findings"),
+        ("page.html.j2", "table_pages"),
+    ],
+)
+def test_a_template_counts_for_its_page_alone(package, template, result):
+    def prints() -> dict[str, str]:
+        fingerprint.fingerprint.cache_clear()
+        names = ("findings", "methods", "table_pages")
+        return {name: getattr(fingerprint, f"{name}_fingerprint")() for name in names}
+
+    before = prints()
+    file = package / "reports" / "templates" / template
+    file.write_text(file.read_text(encoding="utf-8") + "More.\n", encoding="utf-8")
+    after = prints()
+    assert [name for name in before if before[name] != after[name]] == [result]
 
 
 ADDED = "def info(settings):\n    return 1 + 1\n"

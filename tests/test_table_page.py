@@ -22,7 +22,7 @@ def test_of_a_longer_table_the_first_rows_are_there_and_the_page_says_where_the_
     assert rows(text) == MOST_ROWS
     assert f"<td>{MOST_ROWS - 1}</td>" in text
     assert (
-        f"These are the first {MOST_ROWS:,} of {MOST_ROWS + 1:,} rows; the whole is "
+        f"These are the first {MOST_ROWS:,} of {MOST_ROWS + 1:,} rows; all rows are in "
         "tables/evaluations.csv." in text
     )
 

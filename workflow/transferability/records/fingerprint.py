@@ -68,12 +68,12 @@ def effects_fingerprint() -> str:
 
 def findings_fingerprint() -> str:
     """The fingerprint of the code that says what the numbers say."""
-    return fingerprint("reports.findings")
+    return fingerprint("reports.findings", templates="findings")
 
 
 def methods_fingerprint() -> str:
     """The fingerprint of the code that writes the Methods section."""
-    return fingerprint("reports.methods")
+    return fingerprint("reports.methods", templates="METHODS")
 
 
 def figures_fingerprint() -> str:
@@ -83,18 +83,21 @@ def figures_fingerprint() -> str:
 
 def table_pages_fingerprint() -> str:
     """The fingerprint of the code that shows a table as a page."""
-    return fingerprint("reports.tables")
+    return fingerprint("reports.tables", templates="page")
 
 
 @cache
-def fingerprint(*modules: str) -> str:
+def fingerprint(*modules: str, templates: str = "") -> str:
     """16 hexadecimal digits over the syntax trees of these modules of the package and of all those
-    of the package that they import, directly or not.
+    of the package that they import, directly or not; and over the templates of reports whose names
+    begin with `templates`.
 
     What is chosen by name at run time (a dataset's source, an architecture) is not imported in
     this sense and has to be named.
     """
-    return _digest(_closure(modules, ROOT, f"{PACKAGE}."))
+    found = _closure(modules, ROOT, f"{PACKAGE}.")
+    files = (ROOT / "reports" / "templates").glob(f"{templates}*") if templates else ()
+    return _digest(found | {file.name: file.read_text(encoding="utf-8") for file in files})
 
 
 def _closure(modules: Iterable[str], root: Path, prefix: str) -> dict[str, str]:
