@@ -8,18 +8,14 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import images
-from transferability.images import (
-    class_splits,
-    store,
-)
+from transferability.images import build, class_splits, store
 
 
 def store_and_split(dataset: dict, place: Path) -> tuple[Path, Path]:
     """The image store of a study's section `dataset`, and a random split of its classes, in a
     folder."""
     folder, split = place / "images", place / "random0.csv"
-    store.write(
-        images.source_module(dataset["source"]).read(dataset, os.cpu_count()), folder, dataset
-    )
+    source = images.source_module(dataset["source"]).read(dataset)
+    build.write_store(source, folder, dataset, os.cpu_count())
     class_splits.write(class_splits.draw_random(store.open_store(folder).classes, 0), split)
     return folder, split

@@ -27,10 +27,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.images import (
-    class_splits,
-    store,
-)
+from transferability.images import build, class_splits
 from transferability.models import measures, small
 from transferability.study import config
 
@@ -52,14 +49,13 @@ def write_store(folder: Path, megabytes: int) -> None:
     random = np.random.default_rng(0)
     block = random.integers(0, 256, (BLOCK, SIZE, SIZE, 3), dtype=np.uint8)
 
-    def part(images: int) -> store.Part:
-        labels = np.repeat(np.arange(len(HALVES), dtype=np.int32), images)
-        return store.Part(labels, lambda: (block for _ in range(len(labels) // BLOCK)))
+    def items(images: int) -> build.Items:
+        labels = np.repeat(np.arange(len(HALVES)), images)
+        return build.Items(labels, range(len(labels) // BLOCK), lambda _: block)
 
-    collection = store.Collection(
-        [(name, "") for name in HALVES], (SIZE, SIZE), part(count), part(BLOCK)
-    )
-    store.write(collection, folder, {})
+    classes = [(name, "") for name in HALVES]
+    source = build.ImageSource(classes, (SIZE, SIZE), items(count), items(BLOCK))
+    build.write_store(source, folder, {"source": "noise"})
 
 
 def peak_of_mapped(place: Path, megabytes: int) -> float:

@@ -20,7 +20,7 @@ import turns
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.images import folder, processes, reading, store
+from transferability.images import build, folder
 from transferability.records import fingerprint
 from transferability.study import config
 
@@ -35,9 +35,7 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
     # All but one image of each class are for training.
     asked = config.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
     code = fingerprint.images_fingerprint("folder")
-    album = folder.read(asked, WORKERS)
-    with reading.finished(album, place, asked, WORKERS, code) as collection:
-        store.write(collection, place, asked)
+    build.write_store(folder.read(asked), place, asked, WORKERS, code)
     return place
 
 
@@ -46,7 +44,7 @@ def decode(files: list[Path]) -> None:
     blocks = [files[first : first + BLOCK] for first in range(0, len(files), BLOCK)]
     # Of no files too, so that all processes start.
     blocks = blocks or [[]] * WORKERS
-    with processes.pool(WORKERS) as pool:
+    with build.process_pool(WORKERS) as pool:
         list(pool.map(photographs.decode, blocks))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from transferability import images
-from transferability.images import class_splits, digits, store
+from transferability.images import build, class_splits, digits, store
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study.training_spec import TrainingSpec
@@ -76,7 +76,7 @@ class Laboratory:
         torch.set_num_threads(1)
         dataset = {**DATASET, **(dataset or {})}
         folder = root / images.store_name(dataset)
-        store.write(digits.read(dataset), folder, dataset)
+        build.write_store(digits.read(dataset), folder, dataset)
         split = root / "random0.csv"
         class_splits.write(class_splits.draw_random(store.open_store(folder).classes, 0), split)
         return cls(folder, split)

@@ -119,6 +119,7 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("study/design", set()),
         ("images/class_splits", {"training", "splits"}),
         ("images/store", {"training", "digits", "glyphs"}),
+        ("images/build", {"digits", "glyphs"}),
         ("images/digits", {"digits"}),
         ("images/glyphs", {"glyphs"}),
         ("images/glyph_drawings", {"glyphs"}),

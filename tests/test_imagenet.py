@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from transferability import images
 from transferability.__main__ import main
-from transferability.images import class_splits, imagenet, store
+from transferability.images import build, class_splits, imagenet, store
 
 SPLITS = ROOT / "workflow" / "resources" / "yosinski2014" / "class_splits.csv"
 WNIDS = ["n01440764", "n01443537", "n02085620", "n07873807", "n15075141"]
@@ -183,10 +183,10 @@ def test_a_published_split_of_other_classes_is_refused():
 
 def store_of(names: list[str], folder: Path) -> Path:
     """A store of these classes, one black image each."""
-    labels = np.arange(len(names), dtype=np.int32)
-    black = np.zeros((len(names), 8, 8, 3), np.uint8)
-    part = store.Part(labels, lambda: [black])
-    store.write(store.Collection([(name, "") for name in names], (8, 8), part, part), folder, {})
+    black = np.zeros((8, 8, 3), np.uint8)
+    items = build.Items(range(len(names)), names, lambda _: black)
+    source = build.ImageSource([(name, "") for name in names], (8, 8), items, items)
+    build.write_store(source, folder, {"source": "black"})
     return folder
 
 

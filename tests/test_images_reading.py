@@ -19,7 +19,7 @@ from project import ROOT
 from real_formats import BAD, COLOURED, GREY, quartered, truncated_jpeg
 
 from transferability import images
-from transferability.images import blocks, class_folders, decode, folder, store
+from transferability.images import build, decode, folder, store
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def read_files(monkeypatch) -> Counter:
         counts[name] += 1
         return load(name, **arguments)
 
-    monkeypatch.setattr(class_folders.decode, "load_file", counting)
+    monkeypatch.setattr(decode, "load_file", counting)
     return counts
 
 
@@ -201,7 +201,7 @@ def test_two_runs_do_not_write_the_same_images(tmp_path, caplog):
     root = tree(tmp_path / "photos")
     asked = settings(root)
     name = images.store_name({key: asked[key] for key in asked if key != "on_bad_image"})
-    with blocks.locked(tmp_path / f"{name}.unfinished"):
+    with build._locked(tmp_path / f"{name}.unfinished"):
         assert prepare(tmp_path / "store", asked) == 1
     assert "another process" in caplog.text
     assert prepare(tmp_path / "store", asked) == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transferability import images
-from transferability.images import store
+from transferability.images import build, store
 
 DIGITS = {"source": "digits", "image_size": 32, "validation": 0.25, "seed": 0}
 TARGET = "results/tiny/networks/random0/seed0/B2B/metrics.json"
@@ -46,7 +46,7 @@ def test_a_study_stops_before_it_trains(project, name, damage):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images") / images.store_name(DIGITS)
     source = images.source_module("digits")
-    store.write(source.read(DIGITS), folder, DIGITS)
+    build.write_store(source.read(DIGITS), folder, DIGITS)
     return folder
 
 

@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 def prepare_images(flags: argparse.Namespace) -> None:
     """Draw or read the images of a dataset and write its store."""
     from transferability import images
-    from transferability.images import reading, store
+    from transferability.images import build, store
     from transferability.records import fingerprint
     from transferability.storage import lease, signals
 
     source = flags.settings["source"]
     settings = {**flags.settings, "download": flags.download == "yes"}
     code = fingerprint.images_fingerprint(source)
-    found = images.source_module(source).read(settings, flags.workers)
+    read = images.source_module(source).read(settings)
     with (
         signals.noticed(),
         lease.sole_writer(flags.folder, _work(flags.settings, code)) as writer,
@@ -40,10 +40,7 @@ def prepare_images(flags: argparse.Namespace) -> None:
                 store.open_store(flags.folder)
                 log.info("%s: the same images were written meanwhile", flags.folder)
                 return
-        with reading.finished(
-            found, flags.folder, flags.settings, flags.workers, code
-        ) as collection:
-            store.write(collection, flags.folder, flags.settings)
+        build.write_store(read, flags.folder, flags.settings, flags.workers, code)
 
 
 def split_classes(flags: argparse.Namespace) -> None:

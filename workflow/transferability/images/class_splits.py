@@ -1,11 +1,11 @@
-"""A class split: the classes of a dataset parted into halves A and B, as a CSV file."""
+"""A class split: the classes of a dataset, split into halves A and B, as a CSV file."""
 
 import csv
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from transferability.images.groups import some
+from transferability.images.groups import differences
 from transferability.storage import files
 
 
@@ -50,21 +50,20 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
     """A split of the 2014 paper, of that name in a CSV file with the column wnid and one for each
     split: class → half.
 
-    Raises ValueError, naming some, unless the classes are those of the file.
+    Raises ValueError, naming the first that differ, unless the classes are those of the file.
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         half_of = {row["wnid"]: row[split] for row in csv.DictReader(file)}
-    lacking = [wnid for wnid in half_of if wnid not in set(names)]
-    strange = [name for name in names if name not in half_of]
-    if lacking or strange:
-        differences = [
-            f"{what} {some(classes)}"
-            for what, classes in (("it lacks", lacking), ("the paper does not have", strange))
-            if classes
-        ]
+    mistakes = differences(
+        {
+            "it lacks": set(half_of) - set(names),
+            "the paper does not have": set(names) - set(half_of),
+        }
+    )
+    if mistakes:
         raise ValueError(
-            f"splits.published: {split} parts the {len(half_of)} classes of ILSVRC-2012, which are "
-            f"not those of the dataset: {'; '.join(differences)}; take all of ILSVRC-2012, or set "
+            f"splits.published: {split} splits the {len(half_of)} classes of ILSVRC-2012, which "
+            f"are not those of the dataset: {mistakes}; take all of ILSVRC-2012, or set "
             "splits.random instead"
         )
     return {name: half_of[name] for name in names}
@@ -72,13 +71,7 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
 
 def write(split: dict[str, str], path: Path | str) -> None:
     """Write a split as CSV with the columns class, half."""
-    with (
-        files.atomic_write(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", "half"])
-        writer.writerows(split.items())
+    files.write_table(path, ("class", "half"), split.items())
 
 
 def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transferability.images import DatasetInfo, Size
 
 if TYPE_CHECKING:
-    from transferability.images.store import Collection
+    from transferability.images.build import ImageSource
 
 # How often each digit occurs: written here because a DAG is built without scikit-learn.
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
@@ -43,42 +43,42 @@ def expected(settings: Mapping[str, Any]) -> Size:
     return Size(10, sum(COUNTS) - held_out, held_out)
 
 
-def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
+def read(settings: Mapping[str, Any]) -> "ImageSource":
     """The digits, grey in three equal channels, a share of each class held out for validation.
 
     Group `closed` holds the digits drawn with a closed loop (0, 6, 8, 9), `open` the others.
-    Images above 8×8 pixels are enlarged bilinearly. One worker is enough for so few.
+    Images above 8×8 pixels are enlarged bilinearly.
     """
     import numpy as np
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    from transferability.images.store import Collection, Part
+    from transferability.images.build import ImageSource, Items
 
     size = settings["image_size"]
     digits = load_digits()
     generator = np.random.default_rng(settings["seed"])
-    chosen: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
+    rows: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
     for digit in range(10):
         members = generator.permutation(np.flatnonzero(digits.target == digit))
         held_out = _held_out(len(members), settings["validation"])
-        chosen["validation"].append(np.sort(members[:held_out]))
-        chosen["train"].append(np.sort(members[held_out:]))
+        rows["validation"].append(np.sort(members[:held_out]))
+        rows["train"].append(np.sort(members[held_out:]))
+    chosen = {part: np.concatenate(of_part) for part, of_part in rows.items()}
 
-    def part(name: str) -> Part:
-        rows = np.concatenate(chosen[name])
-        grey = np.rint(digits.images[rows] * (255 / GREATEST_VALUE)).astype(np.uint8)
+    def load(part: str) -> np.ndarray:
+        grey = digits.images[chosen[part]] * (255 / GREATEST_VALUE)
+        grey = np.rint(grey).astype(np.uint8)
         if size != grey.shape[1]:
             bilinear = Image.Resampling.BILINEAR
             grey = np.stack([Image.fromarray(g).resize((size, size), bilinear) for g in grey])
-        images = np.repeat(grey[..., None], 3, axis=-1)
-        return Part(labels=digits.target[rows].astype(np.int32), batches=lambda: [images])
+        return np.repeat(grey[..., None], 3, axis=-1)
 
-    return Collection(
+    return ImageSource(
         classes=[(str(d), "closed" if d in CLOSED else "open") for d in range(10)],
         image_size=(size, size),
-        train=part("train"),
-        validation=part("validation"),
+        # All images of a part are one item, since they are enlarged at once.
+        **{part: Items(digits.target[chosen[part]], [part], load) for part in chosen},
     )
 
 

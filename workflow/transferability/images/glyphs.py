@@ -5,18 +5,14 @@ that training never saw. What is here needs the standard library only; the drawi
 `glyph_drawings.py`.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import DatasetInfo, Size, processes
+from transferability.images import DatasetInfo, Size
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from transferability.images.store import Collection
+    from transferability.images.build import ImageSource
 
 MOST_SYMBOLS, MOST_LETTERS = 606, 847
 """So many remain when near-identical shapes are left out: written here because a DAG is built
@@ -51,50 +47,32 @@ def expected(settings: Mapping[str, Any]) -> Size:
     return Size(settings["classes"], *(settings["classes"] * images for images in per_class))
 
 
-def read(settings: Mapping[str, Any], workers: int = 1) -> "Collection":
-    """Choose the classes and draw their images, in `workers` processes, a class at a time.
+def read(settings: Mapping[str, Any]) -> "ImageSource":
+    """Choose the classes, whose images are drawn a class at a time.
 
     Half of the classes are letters (Unicode category L) and half symbols (numbers, punctuation,
     symbols), so that both halves of a dissimilar split are large; where the symbols run out,
-    letters take their place. `symbols` asks for so many of them instead. Which ones is drawn by
+    letters take their place. `symbols` asks for so many of them instead. The classes are drawn by
     `seed`, and fewer classes are a subset of more. The images of a class depend on its character,
     the seed and the image size, and on nothing else: not on the other classes and not on the number
     of workers.
     """
-    import numpy as np
-
     from transferability.images import glyph_drawings
-    from transferability.images.store import Collection, Part
+    from transferability.images.build import ImageSource, Items
 
     size, seed = settings["image_size"], settings["seed"]
     characters = glyph_drawings.choose(settings["classes"], seed, settings["symbols"])
 
-    def part(name: str, count: int) -> Part:
-        draw = partial(glyph_drawings.draw, part=name, count=count, image_size=size, seed=seed)
-        labels = np.repeat(np.arange(len(characters), dtype=np.int32), count)
-        return Part(labels=labels, batches=lambda: _in_order(draw, characters, workers))
+    def items(part: str, count: int) -> Items:
+        return Items(
+            labels=[label for label in range(len(characters)) for _ in range(count)],
+            items=characters,
+            load=partial(glyph_drawings.draw, part=part, count=count, image_size=size, seed=seed),
+        )
 
-    return Collection(
+    return ImageSource(
         classes=[(glyph_drawings.name(c), glyph_drawings.group(c)) for c in characters],
         image_size=(size, size),
-        train=part("train", settings["images_per_class"]),
-        validation=part("validation", settings["validation_images_per_class"]),
+        train=items("train", settings["images_per_class"]),
+        validation=items("validation", settings["validation_images_per_class"]),
     )
-
-
-def _in_order(
-    draw: "partial[np.ndarray]", characters: Sequence[str], workers: int
-) -> "Iterator[np.ndarray]":
-    """The images of one character after the other, drawn by several processes at once."""
-    if workers <= 1:
-        yield from map(draw, characters)
-        return
-    with processes.pool(workers) as pool:
-        waiting: deque[Future[np.ndarray]] = deque()
-        for character in characters:
-            # Few at a time, so that a slow disk does not let drawn images pile up in memory.
-            if len(waiting) >= 2 * workers:
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(draw, character))
-        while waiting:
-            yield waiting.popleft().result()

@@ -1,7 +1,7 @@
 """Groups of classes that a user names in a CSV file with the columns class, group."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 COLUMNS = ["class", "group"]
@@ -23,7 +23,7 @@ def read(path: Path | str) -> dict[str, str]:
         ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
-            f"dataset.groups: {path} is no CSV file in UTF-8 ({error}); save it anew as one"
+            f"dataset.groups: {path} is no CSV file in UTF-8 ({error}); save it again as one"
         ) from error
     rows = [row for row in rows if row]
     if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
@@ -31,12 +31,12 @@ def read(path: Path | str) -> dict[str, str]:
             f"dataset.groups: {path} is no CSV file with the two columns class, group; give it "
             "this first line and a row for each class"
         )
-    found: dict[str, str] = {}
+    group_of: dict[str, str] = {}
     for name, group in rows[1:]:
-        if name in found:
+        if name in group_of:
             raise ValueError(f"dataset.groups: {path} names the class {name!r} twice; name it once")
-        found[name] = group
-    return found
+        group_of[name] = group
+    return group_of
 
 
 def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
@@ -45,29 +45,35 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
     Raises ValueError, naming `dataset.groups`, if the file lacks one of them, or names a class
     that is none of them.
     """
-    found = read(path)
-    lacking = [name for name in names if name not in found]
-    strange = [name for name in found if name not in set(names)]
-    mistakes = [
-        f"{what} {some(classes)}"
-        for what, classes in (("it lacks", lacking), ("the dataset has no class", strange))
-        if classes
-    ]
+    group_of = read(path)
+    mistakes = differences(
+        {
+            "it lacks": set(names) - set(group_of),
+            "the dataset has no class": set(group_of) - set(names),
+        }
+    )
     if mistakes:
         raise ValueError(
-            f"dataset.groups: {path} does not fit the classes: {'; '.join(mistakes)}; give each "
-            "class of the dataset one row"
+            f"dataset.groups: {path} does not fit the classes: {mistakes}; give each class of the "
+            "dataset one row"
         )
-    return [found[name] for name in names]
+    return [group_of[name] for name in names]
 
 
 def sizes(path: Path | str | None) -> dict[str, int]:
-    """How many classes each group has, sorted by name; of no file, there are none."""
-    found = list(read(path).values()) if path is not None else []
-    return {group: found.count(group) for group in sorted(set(found))}
+    """How many classes each group has, sorted by name; without a file, there are none."""
+    groups = list(read(path).values()) if path is not None else []
+    return {group: groups.count(group) for group in sorted(set(groups))}
 
 
-def some(names: Sequence[str], shown: int = 5) -> str:
+def differences(by_kind: Mapping[str, Collection[str]]) -> str:
+    """Which classes are at fault, after the words that say how; empty if there are none."""
+    return "; ".join(
+        f"{words} {first_of(sorted(classes))}" for words, classes in by_kind.items() if classes
+    )
+
+
+def first_of(names: Sequence[str], shown: int = 5) -> str:
     """The first of many names, in quotes, and how many more there are."""
     listed = ", ".join(map(repr, names[:shown]))
     return f"{listed} and {len(names) - shown} more" if len(names) > shown else listed

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferability.images import DatasetInfo, Size
+from transferability.images import DatasetInfo, Size, folder, groups
 
 if TYPE_CHECKING:
-    from transferability.images.class_folders import Files
-    from transferability.images.reading import Album
+    from transferability.images.build import ImageSource
 
 VALIDATION = ("val", "validation")
 KIT = "ILSVRC2012_devkit_t12/data"
@@ -35,45 +34,38 @@ def expected(settings: Mapping[str, Any]) -> Size:
     return Size(classes=1000, train=1281167, validation=50000)
 
 
-def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
-    """List the files, classes by wnid and files by name; reading them comes later.
+def read(settings: Mapping[str, Any]) -> "ImageSource":
+    """List the files, classes by wnid and files by name.
 
     Raises ValueError if the folder is not there or has another form.
     """
-    from transferability.images import class_folders
-    from transferability.images.groups import some
-
     root = Path(settings["path"])
     if not root.is_dir():
-        raise _misses(f"there is no folder {root}, as seen from {Path.cwd()}", root)
-    names = class_folders.folders_in(root)
+        raise _wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}", root)
+    names = folder.folders_in(root)
     validation_names = [name for name in VALIDATION if name in names]
     if "train" not in names or len(validation_names) != 1:
-        raise _misses(f"{root} has {', '.join(names) or 'no folders'}", root)
-    train = class_folders.files_by_class(root, "train")
-    strange = [name for name in train if not WNID.fullmatch(name)]
+        raise _wrong_form(f"{root} has {', '.join(names) or 'no folders'}", root)
+    strange = [name for name in folder.folders_in(root / "train") if not WNID.fullmatch(name)]
     if strange:
         raise ValueError(
-            f"{root / 'train'}: {some(strange)} are no WordNet ids such as n01440764; images with "
-            "other classes are for dataset.source: folder"
+            f"{root / 'train'}: {groups.first_of(strange)} are no WordNet ids such as n01440764; "
+            "images with other classes are for dataset.source: folder"
         )
-    if class_folders.folders_in(root / validation_names[0]):
-        validation = class_folders.files_by_class(root, validation_names[0])
-        class_folders.check_same(root, train, validation, validation_names[0])
+    if folder.folders_in(root / validation_names[0]):
+        train, validation = folder.train_and_validation(root, validation_names[0])
     else:
+        train = folder.files_by_class(root, "train")
         validation = _by_kit(root, validation_names[0], list(train))
-    return class_folders.album(root, train, validation, settings)
+    return folder.source_of_files(root, train, validation, settings)
 
 
-def _by_kit(root: Path, folder: str, wnids: list[str]) -> "dict[str, Files]":
+def _by_kit(root: Path, validation_folder: str, wnids: list[str]) -> dict[str, list[str]]:
     """The validation images of each class, where all lie in one folder: the development kit says
     which class each is of. Images of classes that training lacks are left out."""
-    from transferability.images import class_folders
-
-    truth = _truth(root, folder)
-    files = class_folders.files_in(root, folder)
-    rows: dict[str, list[int]] = {wnid: [] for wnid in wnids}
-    for row, name in enumerate(files.names):
+    truth = _truth(root, validation_folder)
+    by_class: dict[str, list[str]] = {wnid: [] for wnid in wnids}
+    for name in folder.files_in(root, validation_folder):
         match = VALIDATION_NAME.match(Path(name).name)
         number = int(match[1]) if match else 0
         if not 1 <= number <= len(truth):
@@ -81,18 +73,17 @@ def _by_kit(root: Path, folder: str, wnids: list[str]) -> "dict[str, Files]":
                 f"{root / name}: expected ILSVRC2012_val_<number>.JPEG, numbers from 1 to "
                 f"{len(truth)}, as {root / KIT / TRUTH} has the classes of so many"
             )
-        if truth[number - 1] in rows:
-            rows[truth[number - 1]].append(row)
-    empty = [wnid for wnid, of_class in rows.items() if not of_class]
+        if truth[number - 1] in by_class:
+            by_class[truth[number - 1]].append(name)
+    empty = [wnid for wnid, images in by_class.items() if not images]
     if empty:
         raise ValueError(
-            f"{root / folder}: no images of {', '.join(empty[:5])} ({len(empty)} classes), "
-            "which training has"
+            f"{root / validation_folder}: no images of {groups.first_of(empty)}, which training has"
         )
-    return {wnid: files.chosen(of_class) for wnid, of_class in rows.items()}
+    return by_class
 
 
-def _truth(root: Path, folder: str) -> list[str]:
+def _truth(root: Path, validation_folder: str) -> list[str]:
     """The wnid of each validation image, by its number."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -100,7 +91,9 @@ def _truth(root: Path, folder: str) -> list[str]:
     kit = root / KIT
     missing = [name for name in (TRUTH, SYNSETS) if not (kit / name).is_file()]
     if missing:
-        raise _misses(f"{root / folder} has no folders, and {kit / missing[0]} is not there", root)
+        raise _wrong_form(
+            f"{root / validation_folder} has no folders, and {kit / missing[0]} is not there", root
+        )
     try:
         synsets = loadmat(kit / SYNSETS, squeeze_me=True)["synsets"]
         wnids = {
@@ -115,8 +108,8 @@ def _truth(root: Path, folder: str) -> list[str]:
         ) from error
 
 
-def _misses(what: str, root: Path) -> ValueError:
+def _wrong_form(problem: str, root: Path) -> ValueError:
     return ValueError(
-        f"dataset.path: {what}; expected {root}/train/<wnid>/ and either {root}/val/<wnid>/, or "
+        f"dataset.path: {problem}; expected {root}/train/<wnid>/ and either {root}/val/<wnid>/, or "
         f"{root}/val/*.JPEG with {root}/{KIT}/{TRUTH} and {SYNSETS}"
     )

@@ -3,15 +3,15 @@
     train.images.npy  train.labels.npy  validation.images.npy  validation.labels.npy
     classes.csv  manifest.json
 
-Images are uint8 N×H×W×3, labels int32 N and ascending. The manifest is written last and holds the
-size of every other file, the checksum of all of it, and that of a few samples, which are read each
-time the store is opened: a folder without it is no store. The same settings give the same bytes.
+Images are uint8 N×H×W×3, labels int32 N and ascending. The manifest is written last: a folder
+without it is no store. It holds the size of every other file, its checksum, and that of a few
+samples, which are read each time the store is opened. The same settings give the same bytes.
 """
 
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,49 +23,16 @@ from transferability.storage import files
 PARTS = ("train", "validation")
 MANIFEST = "manifest.json"
 CLASSES = "classes.csv"
+FILES = (*(f"{part}.{kind}.npy" for part in PARTS for kind in ("images", "labels")), CLASSES)
 FORMAT = 2
 SAMPLES, SAMPLE_BYTES = 64, 4096
-"""Of each file so many pieces of this size, evenly spread from its first byte to its last, are
-compared when the store is opened: milliseconds, however large it is. A file of up to 256 KiB is
-read whole."""
+"""So many pieces of each file, of so many bytes, evenly spread from its first byte to its last, are
+compared when the store is opened: this takes milliseconds for any size. A file of up to 256 KiB is
+read completely."""
 
 
 class StoreError(ValueError):
     """A store that is unfinished or damaged; the message says which file and what to do."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """The training or the validation images of a collection."""
-
-    labels: np.ndarray
-    """int32 N, ascending: the class index of each image."""
-    batches: Callable[[], Iterable[np.ndarray]]
-    """Gives the images in the order of the labels, as uint8 arrays b×H×W×3 of any b."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The training or the validation images of a collection, where their array lies on the disk."""
-
-    labels: np.ndarray
-    """int32 N, ascending: the class index of each image."""
-    images: Path
-    """The array, uint8 N×H×W×3, on the same disk as the store; it becomes the store's."""
-    left_out: list[list[str]]
-    """[image, why] of each that could not be read."""
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What a source gives: the classes, and images in batches, so that memory stays bounded."""
-
-    classes: list[tuple[str, str]]
-    """(name, group) of each class, in the order of the labels."""
-    image_size: tuple[int, int]
-    """Height and width in pixels."""
-    train: Part | Finished
-    validation: Part | Finished
 
 
 @dataclass(frozen=True)
@@ -83,7 +50,7 @@ class Store:
     """sha256 of the manifest, and so of everything in the store."""
 
     def verify(self) -> None:
-        """Read all files whole and compare checksums; raise StoreError, naming what differs."""
+        """Read all files and compare checksums; raise StoreError, naming the files that differ."""
         expected = _read_manifest(self.folder)["files"]
         changed = [
             name
@@ -94,61 +61,56 @@ class Store:
             raise _damaged(self.folder, ", ".join(changed), "does not have the manifest's checksum")
 
 
-def write(collection: Collection, folder: Path | str, settings: Mapping[str, Any]) -> None:
-    """Write a collection as a store.
+def write(
+    folder: Path,
+    classes: Sequence[tuple[str, str]],
+    labels: Mapping[str, np.ndarray],
+    images: Mapping[str, Path],
+    settings: Mapping[str, Any],
+    left_out: Mapping[str, list[list[str]]] | None,
+) -> None:
+    """Make a store of arrays that lie on the same disk, and which it takes over.
 
-    Each file is written under a temporary name and renamed once it is on disk, the manifest last.
-    Raises ValueError if the collection contradicts itself, for instance fewer images than labels,
-    or if a class has no images.
+    `classes` are (name, group), in the order of the labels. Each part has its labels, int32 N and
+    ascending, its images, a file uint8 N×H×W×3, and in `left_out` [image, why] of each bad one.
+    The manifest is written last. Raises ValueError for a label that is no class, for a class
+    without images and for two of the same name.
     """
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # Without its manifest an older store in this folder no longer counts as complete.
     (folder / MANIFEST).unlink(missing_ok=True)
-    names = [name for name, _ in collection.classes]
+    names = [name for name, _ in classes]
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"two classes have the name {repeated!r}: expected each name once")
-    parts: dict[str, Part | Finished] = {name: getattr(collection, name) for name in PARTS}
-    labels = {name: np.asarray(part.labels, np.int32) for name, part in parts.items()}
-    for name in PARTS:
-        _check_labels(labels[name], name, names)
-    finished = {name: part for name, part in parts.items() if isinstance(part, Finished)}
-    # It takes long, and Snakemake deletes what lies in the store when a job is interrupted.
-    checksums = {_images_name(name): files.sha256(part.images) for name, part in finished.items()}
-    for name, part in parts.items():
-        if isinstance(part, Finished):
-            part.images.replace(folder / _images_name(name))
-        else:
-            size = len(labels[name]) * int(np.prod(collection.image_size)) * 3
-            with files.atomic_write(folder / _images_name(name), size) as temporary:
-                _write_images(temporary, part, collection.image_size, name)
-        with files.atomic_write(folder / f"{name}.labels.npy", labels[name].nbytes) as temporary:
-            np.save(temporary, labels[name])
-    with (
-        files.atomic_write(folder / CLASSES) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as f,
-    ):
-        table = csv.writer(f, lineterminator="\n")
-        table.writerow(("index", "name", "group"))
-        table.writerows((i, name, group) for i, (name, group) in enumerate(collection.classes))
+    for part in PARTS:
+        _check_labels(labels[part], part, names)
+    # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
+    checksums = {f"{part}.images.npy": files.sha256(images[part]) for part in PARTS}
+    image_size = np.load(images["train"], mmap_mode="r").shape[1:3]
+    for part in PARTS:
+        images[part].replace(folder / f"{part}.images.npy")
+        with files.atomic_write(folder / f"{part}.labels.npy", labels[part].nbytes) as temporary:
+            np.save(temporary, labels[part])
+    rows = [(index, name, group) for index, (name, group) in enumerate(classes)]
+    files.write_table(folder / CLASSES, ("index", "name", "group"), rows)
     manifest = {
         "format": FORMAT,
         "settings": dict(settings),
         "classes": len(names),
-        "image_size": list(collection.image_size),
-        **{name: len(labels[name]) for name in PARTS},
+        "image_size": list(image_size),
+        **{part: len(labels[part]) for part in PARTS},
         "files": {
             name: {
                 "bytes": (folder / name).stat().st_size,
                 "sha256": checksums.get(name) or files.sha256(folder / name),
                 "samples_sha256": _samples_sha256(folder / name),
             }
-            for name in _file_names()
+            for name in FILES
         },
     }
-    if finished:
-        manifest["left_out"] = {name: part.left_out for name, part in finished.items()}
+    if left_out is not None:
+        manifest["left_out"] = dict(left_out)
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
     files.write_text(folder / MANIFEST, text)
 
@@ -162,7 +124,7 @@ def open_store(folder: Path | str) -> Store:
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
-    for name in _file_names():
+    for name in FILES:
         file, expected = folder / name, manifest["files"][name]["bytes"]
         if not file.is_file():
             raise _damaged(folder, name, "is missing")
@@ -197,14 +159,6 @@ def open_store(folder: Path | str) -> Store:
     )
 
 
-def _images_name(part: str) -> str:
-    return f"{part}.images.npy"
-
-
-def _file_names() -> list[str]:
-    return [f"{part}.{kind}.npy" for part in PARTS for kind in ("images", "labels")] + [CLASSES]
-
-
 def _damaged(folder: Path, name: str, what: str) -> StoreError:
     return StoreError(
         f"image store: {folder / name} {what}; delete the folder {folder} and run again"
@@ -223,7 +177,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     expected = {"classes", "image_size", "files", *PARTS}
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _damaged(folder, MANIFEST, f"is not of store format {FORMAT}")
-    if not expected <= manifest.keys() or not manifest["files"].keys() >= set(_file_names()):
+    if not expected <= manifest.keys() or not manifest["files"].keys() >= set(FILES):
         raise _damaged(folder, MANIFEST, "lacks entries")
     return manifest
 
@@ -241,25 +195,6 @@ def _check_labels(labels: np.ndarray, part: str, names: list[str]) -> None:
             f"no {part} images of {', '.join(names[i] for i in empty[:5])} ({empty.size} classes); "
             "each class needs one or more, so add images, or take the class away"
         )
-
-
-def _write_images(file: Path, part: Part, image_size: tuple[int, int], part_name: str) -> None:
-    shape = (len(part.labels), *image_size, 3)
-    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    filled = 0
-    for batch in part.batches():
-        if batch.dtype != np.uint8 or batch.shape[1:] != shape[1:]:
-            raise ValueError(
-                f"{part_name} images came as {batch.dtype} {batch.shape}: "
-                f"expected uint8 batches of {shape[1:]}"
-            )
-        if filled + len(batch) > shape[0]:
-            raise ValueError(f"{part_name}: more images than the {shape[0]} labels")
-        images[filled : filled + len(batch)] = batch
-        filled += len(batch)
-    if filled != shape[0]:
-        raise ValueError(f"{part_name}: {filled} images for {shape[0]} labels")
-    images.flush()
 
 
 def _samples_sha256(file: Path) -> str:

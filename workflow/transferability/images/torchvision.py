@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from transferability.images import DatasetInfo, groups
 
 if TYPE_CHECKING:
-    from transferability.images.reading import Album
+    from transferability.images.build import ImageSource
 
 # Folders of images, which other sources read better.
 OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet": "imagenet"}
@@ -49,14 +49,14 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     return DatasetInfo(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
 
 
-def read(settings: Mapping[str, Any], workers: int = 1) -> "Album":
-    """Open the dataset, downloaded if need be, and list its images; reading them comes later.
+def read(settings: Mapping[str, Any]) -> "ImageSource":
+    """Open the dataset, downloaded if need be, and list its images.
 
     Where it has no images for testing, a share of each class is held back for validation.
     """
     from transferability.images import torchvision_datasets
 
-    return torchvision_datasets.album(settings)
+    return torchvision_datasets.source_of(settings)
 
 
 @cache

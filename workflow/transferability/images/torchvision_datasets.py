@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch.utils.data import ConcatDataset
 from torchvision import datasets
 
 from transferability.images import decode
-from transferability.images.blocks import Pictures
-from transferability.images.class_folders import held_back
-from transferability.images.reading import Album
+from transferability.images.build import ImageSource, Items
+from transferability.images.folder import held_back
 
 Arguments = Sequence[dict[str, Any]]
 # How to ask for the images for training and for those for testing, where that is not train=True and
@@ -45,47 +45,50 @@ FILES = ("_image_files",)
 CLASSES = ("classes", "categories", "all_categories", "_characters")
 
 
-class Rows:
-    """The images of one or more torchvision datasets, one after the other."""
+class Dataset:
+    """One or more datasets of torchvision, one after the other."""
 
     def __init__(self, parts: list[Any]) -> None:
-        self.parts = parts
+        self.images = ConcatDataset(parts)
         self.one_at_a_time = threading.Lock()
         self.labels = np.concatenate([_labels(part) for part in parts])
         """int64 N."""
         files = [_files(part) for part in parts]
-        self.files = None if None in files else [name for some in files for name in some]
+        self.files = None if None in files else [file for of_part in files for file in of_part]
         """The file of each image, where each has one."""
+        # Some datasets list their files in the order in which the disk does.
+        key = self.files.__getitem__ if self.files else None
+        self.order = np.array(sorted(range(len(self.labels)), key=key))
+        """The numbers of all images, by the names of their files."""
 
-    def __getitem__(self, row: int) -> tuple[Any, Any]:
-        for part in self.parts:
-            if row < len(part):
-                return part[row]
-            row -= len(part)
-        raise IndexError(row)
-
-    def in_order(self) -> np.ndarray:
-        """All rows, by the names of the files, since some datasets list them as the disk does."""
-        if self.files is None:
-            return np.arange(len(self.labels))
-        return np.array(sorted(range(len(self.files)), key=self.files.__getitem__))
+    def load(self, number: int, size: int, resize: str) -> np.ndarray:
+        """The pixels of an image."""
+        # Nobody promises that a dataset may be read by several threads at once.
+        with decode.blamed_on_the_image(), self.one_at_a_time:
+            image, label = self.images[number]
+        if int(label) != self.labels[number]:
+            raise ValueError(
+                f"image {number} has the label {label}, and {self.labels[number]} in the list"
+            )
+        return decode.pixels(image, size, resize)
 
 
-def album(settings: Mapping[str, Any]) -> Album:
+def source_of(settings: Mapping[str, Any]) -> ImageSource:
     """A dataset as images to be read.
 
     Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
     """
-    name, size = settings["name"], settings["image_size"]
+    name = settings["name"]
     train_arguments, test_arguments = _parts(getattr(datasets, name))
     train = _opened(settings, train_arguments)
     names = _class_names(train)
     if test_arguments:
         test = _opened(settings, test_arguments)
-        train_rows, test_rows = train.in_order(), test.in_order()
+        train_order, test_order = train.order, test.order
     else:
         test = train
-        train_rows, test_rows = _parted(train, names, settings)
+        is_held_back = _held_back(train, names, settings)
+        train_order, test_order = train.order[~is_held_back], train.order[is_held_back]
     # Not every name need have images.
     present = np.unique(train.labels)
     strange = np.setdiff1d(test.labels, present)
@@ -97,11 +100,27 @@ def album(settings: Mapping[str, Any]) -> Album:
     classes = [names[label] for label in present.tolist()]
     if len(set(classes)) < len(classes):
         classes = [f"{label} {names[label]}" for label in present.tolist()]
-    return Album(
+    shape = {"size": settings["image_size"], "resize": settings["resize"]}
+
+    def items(dataset: Dataset, order: np.ndarray) -> Items:
+        chosen = order[np.argsort(dataset.labels[order], kind="stable")]
+        labels = np.searchsorted(present, dataset.labels[chosen])
+        if dataset.files is None:
+            return Items(labels, chosen.tolist(), partial(dataset.load, **shape))
+        return Items(
+            labels,
+            items=[dataset.files[number] for number in chosen.tolist()],
+            load=partial(decode.load_file, root="", **shape),
+            stamp=partial(decode.file_stamp, root=""),
+        )
+
+    return ImageSource(
         classes=[(class_name, "") for class_name in classes],
-        image_size=(size, size),
-        train=_pictures(train, train_rows, present, settings),
-        validation=_pictures(test, test_rows, present, settings),
+        image_size=(settings["image_size"], settings["image_size"]),
+        train=items(train, train_order),
+        validation=items(test, test_order),
+        # Most datasets without files hold their images in memory, which processes would copy.
+        in_processes=train.files is not None and test.files is not None,
     )
 
 
@@ -116,7 +135,7 @@ def _parts(dataset: type) -> tuple[Arguments, Arguments]:
     return [{}], []
 
 
-def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Rows:
+def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Dataset:
     name = settings["name"]
     try:
         parts = [_dataset(settings, part) for part in arguments]
@@ -140,7 +159,7 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Rows:
         raise _of_no_use(name, error) from error
     if not isinstance(image, Image.Image):
         raise _of_no_use(name, TypeError(f"its images are of the type {type(image).__name__}"))
-    return Rows(parts)
+    return Dataset(parts)
 
 
 def _dataset(settings: Mapping[str, Any], part: dict[str, Any]) -> Any:
@@ -201,53 +220,24 @@ def _files(dataset: Any) -> list[str] | None:
     return None
 
 
-def _class_names(rows: Rows) -> list[str]:
+def _class_names(dataset: Dataset) -> list[str]:
     """The name of each label; its number where the dataset has no names."""
-    count = int(rows.labels.max()) + 1
+    count = int(dataset.labels.max()) + 1
     for attribute in CLASSES:
-        names = getattr(rows.parts[0], attribute, None)
+        names = getattr(dataset.images.datasets[0], attribute, None)
         if isinstance(names, list | tuple) and len(names) >= count:
             # Some have several names for a class.
             return [name if isinstance(name, str) else ", ".join(name) for name in names]
     return [str(label) for label in range(count)]
 
 
-def _parted(
-    rows: Rows, names: Sequence[str], settings: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and rows for validation, of which a share of each class is held back."""
-    order = rows.in_order()
-    is_held_back = np.zeros(len(order), bool)
-    for label in np.unique(rows.labels).tolist():
-        members = np.flatnonzero(rows.labels[order] == label)
-        # Not by the files' names, which depend on where the data lie.
+def _held_back(dataset: Dataset, names: Sequence[str], settings: Mapping[str, Any]) -> np.ndarray:
+    """Which images, in the dataset's order, are for validation: a share of each class; bool N."""
+    is_held_back = np.zeros(len(dataset.order), bool)
+    for label in np.unique(dataset.labels).tolist():
+        members = np.flatnonzero(dataset.labels[dataset.order] == label)
+        # By their places, not by the files' names, which depend on where the data lie.
         places = [str(place) for place in members.tolist()]
         back = held_back(places, settings["validation"], settings["seed"], names[label])
-        is_held_back[members[back]] = True
-    return order[~is_held_back], order[is_held_back]
-
-
-def _pictures(
-    rows: Rows, chosen: np.ndarray, present: np.ndarray, settings: Mapping[str, Any]
-) -> Pictures:
-    chosen = chosen[np.argsort(rows.labels[chosen], kind="stable")]
-    labels = np.searchsorted(present, rows.labels[chosen]).astype(np.int32)
-    shape = {"size": settings["image_size"], "resize": settings["resize"]}
-    if rows.files is None:
-        items = chosen.tolist()
-        stamps = np.zeros((len(items), 0), np.int64)
-        # Most of these hold their images in memory, which processes would copy.
-        return Pictures(labels, items, stamps, partial(_load, rows=rows, **shape), False)
-    files = [rows.files[row] for row in chosen.tolist()]
-    statuses = [Path(file).stat() for file in files]
-    stamps = np.array([(status.st_size, status.st_mtime_ns) for status in statuses], np.int64)
-    return Pictures(labels, files, stamps, partial(decode.load_file, root="", **shape))
-
-
-def _load(row: int, rows: Rows, size: int, resize: str) -> np.ndarray:
-    # Nobody promises that a dataset may be read by several threads at once.
-    with decode.blamed_on_the_image(), rows.one_at_a_time:
-        image, label = rows[row]
-    if int(label) != rows.labels[row]:
-        raise ValueError(f"image {row} has the label {label}, and {rows.labels[row]} in the list")
-    return decode.pixels(image, size, resize)
+        is_held_back[[int(place) for place in back]] = True
+    return is_held_back

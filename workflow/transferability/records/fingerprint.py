@@ -22,7 +22,7 @@ WITHOUT_EFFECT = frozenset({f"{PACKAGE}.storage.signals", f"{PACKAGE}.training.g
 
 def images_fingerprint(source: str) -> str:
     """The fingerprint of the code that draws or reads the images of one source."""
-    return fingerprint("images.store", f"images.{source}")
+    return fingerprint("images.build", f"images.{source}")
 
 
 def splits_fingerprint() -> str:

@@ -1,14 +1,16 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import csv
 import errno
 import hashlib
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 Check = Callable[[], None]
 
@@ -67,6 +69,17 @@ def write_text(path: Path | str, text: str, check: Check = lambda: None) -> None
     content = text.encode()
     with atomic_write(path, len(content), check) as temporary:
         temporary.write_bytes(content)
+
+
+def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file in UTF-8, completely or not at all."""
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def date_back(folder: Path) -> None:
