@@ -153,7 +153,7 @@ def test_a_training_that_is_finished_is_kept_until_the_run_has_ended_well(projec
     in_the_way.touch()
     status, output = project.run(TARGET, TARGET.replace("baseA", "baseB"))
     assert status != 0, output
-    assert "NotADirectoryError" in output
+    assert "FileExistsError" in output
     assert (network / "finished" / "checksums.json").exists()
     project.jobs(TARGET)
     assert (network / "finished" / "checksums.json").exists()

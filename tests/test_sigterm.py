@@ -12,6 +12,7 @@ import pytest
 from laboratory import ARCHITECTURE, RECIPE
 from made_photos import settings, tree
 from project import ROOT
+from waiting import ends, writers
 
 from transferability import images
 from transferability.images import store
@@ -57,12 +58,6 @@ def metrics(folder: Path) -> dict:
 def weights(folder: Path) -> str:
     """The checksum of a network's weights."""
     return checkpoint.load(folder / "weights.safetensors")[2]
-
-
-def ends(folder: Path) -> list[str]:
-    """How each writer of a folder ended, first to last."""
-    files = sorted((folder / "writers").iterdir(), key=lambda file: int(file.stem))
-    return [json.loads(file.read_text().splitlines()[1])["how"] for file in files]
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +159,14 @@ def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
     training = started(command(laboratory, folder))
     wait_for(folder / "resume.safetensors")
     # As another machine would take it, which had seen no sign of life.
-    taken = json.loads((folder / "writers" / "1.json").read_text())
-    successor = json.dumps({**taken, "host": "node7", "process": 12}) + "\n"
-    (folder / "writers" / "2.json").write_text(successor)
+    (taken, _), *_ = writers(folder)
+    marker = folder / "writers" / "lease"
+    seized = folder / "writers" / "seized"
+    seized.write_text(marker.read_text().replace(taken["token"], "0" * 32))
+    with (folder / "writers" / "log.jsonl").open("a") as file:
+        successor = {**taken, "host": "node7", "process": 12, "token": "0" * 32}
+        file.write(json.dumps(successor) + "\n")
+    seized.replace(marker)
     # What was just being given its name.
     time.sleep(0.1)
     left = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file()}
@@ -182,7 +182,7 @@ def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
 def test_a_signal_ends_the_waiting_for_a_folder(laboratory, tmp_path):
     folder = tmp_path / "baseA"
     first = started(command(laboratory, folder))
-    wait_for(folder / "writers" / "1.json")
+    wait_for(folder / "writers" / "log.jsonl")
     second = started(command(laboratory, folder))
     assert "waiting" in second.stderr.readline()
     second.send_signal(signal.SIGTERM)
@@ -252,7 +252,7 @@ def preparation_of_photos(root: Path) -> list[str]:
 def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
     arguments = preparation_of_photos(tmp_path)
     first = started(arguments)
-    wait_for(tmp_path / "store" / "writers" / "1.json")
+    wait_for(tmp_path / "store" / "writers" / "log.jsonl")
     second = started(arguments)
     _, log = second.communicate(timeout=60)
     first.communicate(timeout=60)
@@ -266,7 +266,7 @@ def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
 def test_a_signal_ends_the_preparation_and_the_same_command_goes_on(tmp_path):
     arguments = preparation_of_photos(tmp_path)
     preparation = started(arguments)
-    wait_for(tmp_path / "store" / "writers" / "1.json")
+    wait_for(tmp_path / "store" / "writers" / "log.jsonl")
     preparation.send_signal(signal.SIGTERM)
     _, log = preparation.communicate(timeout=10)
     assert preparation.returncode == 75, log

@@ -1,6 +1,5 @@
 """A training on a cluster comes to its end, and to the same bits, whatever happens to its job."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ import pytest
 from cluster import running
 from project import TIMEOUT, TINY, Project
 from test_interruption import TARGET, results, trained_steps
-from waiting import wait_until
+from waiting import wait_until, writers
 
 # Some 15 s, evaluated at other epochs than those that are saved.
 RECIPE = {**TINY["recipe"], "epochs": 400, "evaluate_every": 70, "augment": ["crop"]}
@@ -94,13 +93,12 @@ def training_of(project: Project, job: dict) -> psutil.Process:
     return training
 
 
-def writers(network: Path) -> list[str]:
+def ends_in_turn(network: Path) -> list[str]:
     """How each of those that wrote a network ended; none began before the last one had ended."""
-    files = sorted((network / "writers").glob("*.json"), key=lambda file: int(file.stem))
-    said = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
-    for earlier, later in pairwise(said):
+    said = writers(network)
+    for (_, end), (taken, _) in pairwise(said):
         # Of one that is gone, its successor notes the end.
-        assert earlier[1]["how"] == "gone" or earlier[1]["ended"] <= later[0]["taken"], said
+        assert end["how"] == "gone" or end["ended"] <= taken["taken"], said
     return [end["how"] for _, end in said]
 
 
@@ -122,7 +120,7 @@ def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, ends):
     fault(on_cluster, job)
     output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
-    assert writers(on_cluster.network("baseA")) == ends
+    assert ends_in_turn(on_cluster.network("baseA")) == ends
     assert results(on_cluster.network("baseA")) == results(uninterrupted)
 
 
@@ -132,7 +130,7 @@ def test_a_second_snakemake_takes_over_from_one_that_was_killed(on_cluster, unin
     snakemake.communicate()
     on_cluster.succeed(TARGET)
     assert len(on_cluster.slurm_jobs()) == 2
-    assert writers(on_cluster.network("baseA")) == ["finished", "finished"]
+    assert ends_in_turn(on_cluster.network("baseA")) == ["finished", "finished"]
     assert results(on_cluster.network("baseA")) == results(uninterrupted)
 
 
@@ -147,5 +145,5 @@ def test_a_training_goes_on_after_scancel_where_slurm_keeps_accounts(
         cancelled(project, job)
         output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
-    assert writers(project.network("baseA")) == ["interrupted", "finished"]
+    assert ends_in_turn(project.network("baseA")) == ["interrupted", "finished"]
     assert results(project.network("baseA")) == results(uninterrupted)

@@ -72,10 +72,13 @@ class Made:
 
     def gone(self, name: str) -> None:
         """A writer that has ended without a word."""
-        file = self.folder(name).path / "writers" / "1.json"
-        file.parent.mkdir(parents=True)
-        taken = {"taken": job.now(), **job.place(), "machine": job.machine()}
-        file.write_text(f"{json.dumps(taken)}\n", encoding="utf-8")
+        with self.writing(name):
+            pass
+        log = self.folder(name).path / "writers" / "log.jsonl"
+        taken = json.loads(log.read_text(encoding="utf-8").splitlines()[0])
+        # No process of a Linux system has such a number.
+        log.write_text(f"{json.dumps({**taken, 'process': 2**22 + 1})}\n", encoding="utf-8")
+        (log.parent / "lease").touch()
 
     @contextmanager
     def writing(self, name: str):

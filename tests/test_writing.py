@@ -1,6 +1,5 @@
 """One writer at a time in a folder: processes that live, end, die and stand still."""
 
-import json
 import os
 import shutil
 import signal
@@ -13,12 +12,11 @@ from pathlib import Path
 
 import pytest
 from project import ROOT
-
-from transferability.storage import lease as writing
+from waiting import ends, writers
 
 # Takes a folder, says so, and does what it is told line by line.
 PROGRAM = """
-import logging, sys
+import logging, socket, sys
 from pathlib import Path
 from transferability.storage import job, lease as writing, signals as interruption
 
@@ -26,7 +24,7 @@ folder, work, machine, beat, lease = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 writing.BEAT, writing.LEASE, writing.SECONDS_PER_LOOK = float(beat), float(lease), 0.05
 if machine:
-    job.machine = lambda: machine
+    socket.gethostname = job.machine = lambda: machine
 try:
     with (
         interruption.noticed(),
@@ -118,17 +116,6 @@ def contender(folder) -> Iterator[Callable[..., Contender]]:
         process.communicate()
 
 
-def records(folder: Path) -> list[list[dict]]:
-    """What each writer of a folder said, first to last."""
-    files = sorted((folder / "writers").iterdir(), key=lambda file: int(file.stem))
-    assert [file.name for file in files] == [f"{k + 1}.json" for k in range(len(files))]
-    return [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
-
-
-def ends(folder: Path) -> list[str | None]:
-    return [record[1]["how"] if len(record) > 1 else None for record in records(folder)]
-
-
 def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     first = contender()
@@ -144,7 +131,7 @@ def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypat
     assert second.line() == "has it 0 0.0 True"
     second.told("end")
     assert ends(folder) == ["finished", "finished"]
-    taken = records(folder)[0][0]
+    taken, _ = writers(folder)[0]
     assert (taken["slurm_job_id"], taken["process"]) == ("4711", first.process.pid)
 
 
@@ -186,14 +173,15 @@ def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):
     assert ends(folder) == ["gone", "finished"]
 
 
-def test_on_one_machine_one_that_stands_still_is_waited_for(folder, contender):
-    first = contender()
+@pytest.mark.parametrize("machine", ["", "other"])
+def test_one_that_stands_still_for_less_than_its_lease_is_waited_for(folder, contender, machine):
+    first = contender(machine=machine, lease=4)
     first.line()
     first.signal(signal.SIGSTOP)
-    second = contender(lease=0.5)
+    second = contender(lease=4)
     assert "waiting" in second.said()
     time.sleep(1.5)
-    assert len(records(folder)) == 1
+    assert len(writers(folder)) == 1
     first.signal(signal.SIGCONT)
     assert first.told("check") == "writes"
     first.told("end")
@@ -201,13 +189,13 @@ def test_on_one_machine_one_that_stands_still_is_waited_for(folder, contender):
 
 
 def test_on_another_machine_one_that_lives_is_waited_for(folder, contender):
-    first = contender(machine="other")
+    first = contender(machine="other", lease=1)
     first.line()
     second = contender(lease=1)
     assert "waiting" in second.said()
     time.sleep(2.5)
     assert first.told("check") == "writes"
-    assert len(records(folder)) == 1
+    assert len(writers(folder)) == 1
     first.told("end")
     assert second.line().startswith("has it")
     second.told("end")
@@ -217,11 +205,11 @@ def test_on_another_machine_one_that_lives_is_waited_for(folder, contender):
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, contender, hours):
     """Whatever its clock said."""
-    first = contender(machine="other")
+    first = contender(machine="other", lease=2)
     first.line()
     first.kill()
     then = time.time() + 3600 * hours
-    os.utime(folder / "writers" / "1.json", (then, then))
+    os.utime(folder / "writers" / "lease", (then, then))
     second = contender(lease=2)
     second.said()
     start = time.monotonic()
@@ -229,8 +217,9 @@ def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, 
     assert 1 < time.monotonic() - start < 10
 
 
-def test_who_stood_still_on_another_machine_finds_the_folder_lost(folder, contender):
-    first = contender(machine="other")
+@pytest.mark.parametrize("machine", ["", "other"])
+def test_who_stood_still_for_its_lease_finds_the_folder_lost(folder, contender, machine):
+    first = contender(machine=machine, lease=1)
     first.line()
     assert first.told("check") == "writes"
     first.signal(signal.SIGSTOP)
@@ -244,16 +233,16 @@ def test_who_stood_still_on_another_machine_finds_the_folder_lost(folder, conten
     assert ends(folder) == ["gone", "finished"]
 
 
-def test_a_successor_that_is_not_seen_yet_is_known_from_one_s_own_file(folder, contender):
-    first = contender(machine="other")
+def test_who_lost_the_folder_to_one_that_has_finished_says_nothing_of_an_end(folder, contender):
+    first = contender(machine="other", lease=1)
     first.line()
     first.signal(signal.SIGSTOP)
     second = contender(lease=1)
     second.line()
-    # As on NFS, where a new file may stay unseen for a while.
-    (folder / "writers" / "2.json").rename(folder / "2.json")
+    second.told("end")
     first.signal(signal.SIGCONT)
-    assert first.told("check").startswith("lost")
+    assert first.told("end") == ""
+    assert ends(folder) == ["gone", "finished"]
 
 
 def test_a_folder_that_was_deleted_is_lost(folder, contender):
@@ -263,10 +252,11 @@ def test_a_folder_that_was_deleted_is_lost(folder, contender):
     assert "it was deleted" in first.told("check")
 
 
-@pytest.mark.parametrize("text", ["", '{"taken": "2026-'])
+@pytest.mark.parametrize("text", ["", "filelock/2 lea"])
 def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folder, contender, text):
     (folder / "writers").mkdir(parents=True)
-    (folder / "writers" / "1.json").write_text(text)
+    (folder / "writers" / "lease").write_text(text)
+    (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-')
     first = contender(lease=1)
     assert "has not said which it is" in first.said()
     assert first.line() == "has it 0 0.0 False"
@@ -281,7 +271,7 @@ def test_a_signal_ends_the_waiting(folder, contender, number):
     second.signal(number)
     assert second.line() == f"interrupted: {number.name}"
     assert first.told("check") == "writes"
-    assert len(records(folder)) == 1
+    assert len(writers(folder)) == 1
 
 
 def test_starts_that_did_not_finish_are_counted_with_what_they_lost(folder, contender):
@@ -303,18 +293,3 @@ def test_starts_that_did_not_finish_are_counted_with_what_they_lost(folder, cont
     assert ends(folder) == ["gone", "failed", "finished"]
     again = contender(work="other")
     assert again.line().startswith("has it 0 0.0")
-
-
-def test_a_file_without_locks_is_kept_by_its_time_stamp(folder, monkeypatch):
-    def unsupported(*_: object) -> None:
-        raise OSError("Function not implemented")
-
-    monkeypatch.setattr(writing.fcntl, "flock", unsupported)
-    monkeypatch.setattr(writing, "LEASE", 1.0)
-    monkeypatch.setattr(writing, "SECONDS_PER_LOOK", 0.05)
-    with writing.sole_writer(folder, "work"):
-        start = time.monotonic()
-        # Nobody renews the time stamp so soon.
-        with writing.sole_writer(folder, "work") as second:
-            assert time.monotonic() - start > 0.9
-            assert second.restarts == 1

@@ -1,7 +1,9 @@
 """Waiting for what happens elsewhere."""
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 300, what: str = "") -> None:
@@ -10,3 +12,18 @@ def wait_until(condition: Callable[[], object], seconds: float = 300, what: str 
     while not condition():
         assert time.monotonic() < end, f"after {seconds} s still waiting for {what or condition}"
         time.sleep(0.1)
+
+
+def writers(folder: Path) -> list[tuple[dict, dict | None]]:
+    """What each writer of a folder said when it took the folder, and of its end, first to last."""
+    lines = (folder / "writers" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    ended = {record["token"]: record for record in records if "ended" in record}
+    taken = [record for record in records if "taken" in record]
+    assert len(records) == len(taken) + len(ended)
+    return [(record, ended.get(record["token"])) for record in taken]
+
+
+def ends(folder: Path) -> list[str | None]:
+    """How each writer of a folder ended, first to last."""
+    return [end and end["how"] for _, end in writers(folder)]

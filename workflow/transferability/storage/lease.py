@@ -1,27 +1,27 @@
 """One writer at a time in a folder, on one machine or on several that share its file system.
 
-Each process that gets the folder makes the next of the files `writers/1.json`, `writers/2.json`, …;
-no two can make the same one. The writer is who made the last of them, until it says there that it
-has ended, or is gone:
+Who writes holds `writers/lease` (a lease of filelock) and renews its time stamp every BEAT seconds.
+Who waits takes it
 
-- on the same machine, when its lock on its file is free: the system frees it with the process;
-- on another machine, when its file's time stamp, renewed every BEAT seconds, has stood still for
-  LEASE seconds of the clock of the one who waits. No two clocks are compared.
+- at once when the holder ran on the same machine and is gone;
+- when the time stamp has stood still for LEASE seconds of the clock of the one who waits. No two
+  clocks are compared.
 
-So the files are also the log of who wrote here, when, and how it ended: a line of JSON when the
-folder was taken, and one when it was given back or lost.
+A holder that stood still for so long is not stopped by this: it has to call `check` before each
+save. `writers/log.jsonl` says who wrote here, when, and how it ended: one line when the folder was
+taken, one when it was given back or found left.
 """
 
-import fcntl
 import json
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import SoftFileLease
 
 from transferability.storage import job, signals
 
@@ -31,7 +31,9 @@ BEAT = 10.0
 LEASE = 60.0
 SECONDS_PER_LOOK = 1.0
 SECONDS_PER_LINE = 600.0
-"""Who waits says for whom at once, and again so often."""
+"""A process that waits says for whom at once, and then this often."""
+SECONDS_PER_EXCHANGE = 1.0
+"""A process that examines a live lease may move it aside for a moment, and puts it back."""
 
 
 class FolderLost(RuntimeError):
@@ -42,62 +44,51 @@ class Writer:
     """The process that writes in a folder, as long as `check` raises nothing.
 
     `restarts` counts the earlier starts of the same work that did not finish it, `seconds_lost`
-    what these did after their last saves; `is_second` tells that it waited for another one, which
-    finished the same work.
+    the seconds they worked after their last saves; `is_second` tells that this process waited for
+    another one, which finished the same work.
     """
 
-    def __init__(self, path: Path, work: str, before: dict, is_second: bool):
-        """Raises FileExistsError if another process has made the writer's file."""
-        self._path, self._ended = path, threading.Event()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
-        # Without locks, as on some file systems, the time stamp alone tells that it lives.
-        with suppress(OSError):
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        self.restarts, self.seconds_lost = before["restarts"], before["seconds_lost"]
-        self.is_second = is_second
-        made = os.fstat(self._file).st_mtime
-        place = {**job.place(), "machine": job.machine()}
-        self._note({"taken": job.now(), **place, "work": work, **before, "made": made})
-        threading.Thread(target=self._beat, daemon=True, name="writer").start()
+    def __init__(self, folder: Path, lease: SoftFileLease, restarts: int, seconds_lost: float):
+        self.restarts, self.seconds_lost, self.is_second = restarts, seconds_lost, False
+        self._folder, self._lease = folder, lease
 
     def check(self) -> None:
-        """Raise FolderLost if the folder is another's by now, or is no more."""
-        successor = _successor(self._path)
-        # On NFS a new file may stay unseen for a while, but an old one that is opened does not stay
-        # as it was; so who takes over says so in the file of the one who is gone.
-        _, end = _read(self._path)
-        if not self._path.exists():
-            why = "it was deleted"
-        elif end or successor.exists():
-            why = f"{_described(_read(successor)[0])} writes there now"
-        else:
+        """Raise FolderLost if the folder is another's by now, or does not exist any more."""
+        if self._holds():
             return
-        raise FolderLost(f"{self._path.parents[1]}: {why}; this process has stopped before a save")
+        last, _ = _read(self._folder)
+        if not _marker(self._folder).parent.exists():
+            reason = "it was deleted"
+        elif last.get("token") != self._lease.token:
+            reason = f"{_described(last)} writes there now"
+        else:
+            reason = f"{_marker(self._folder)} was deleted, or could not be renewed"
+        raise FolderLost(f"{self._folder}: {reason}; this process has stopped before a save")
 
     def end(self, how: str | None) -> None:
-        """Give the folder back and note how the work ended; None if the folder is another's."""
-        self._ended.set()
-        if how is not None:
-            # Without a note it is as if the process had died here.
+        """Give the folder back and log how the work ended; None if the folder is another's."""
+        if how is not None and self._holds():
+            # Without this line it is as if the process had died here.
             with suppress(OSError):
-                self._note({"ended": job.now(), "how": how})
-        os.close(self._file)
+                _note(self._folder, {"ended": job.now(), "how": how, "token": self._lease.token})
+        self._lease.release()
 
-    def _note(self, line: dict) -> None:
-        os.write(self._file, _line(line))
-        os.fsync(self._file)
-
-    def _beat(self) -> None:
-        while not self._ended.wait(BEAT):
-            # Of a folder that was deleted, `check` tells.
-            with suppress(OSError):
-                os.utime(self._path)
+    def _holds(self) -> bool:
+        if self._lease.compromise is not None:
+            return False
+        for pause in (SECONDS_PER_EXCHANGE, 0.0):
+            # The file is opened for this, since NFS answers from memory otherwise.
+            owner = self._lease.owner
+            if owner is not None and owner.token == self._lease.token:
+                return True
+            time.sleep(pause)
+        return False
 
 
 @dataclass(frozen=True)
 class LastWriter:
-    """Who wrote last in a folder: what it said when it took the folder, how it ended (None if it
-    has not said so), and whether it lives."""
+    """Who wrote last in a folder: its line of the log, how it ended (None if it has not said so),
+    and whether it lives."""
 
     taken: dict
     how: str | None
@@ -107,18 +98,17 @@ class LastWriter:
 def last_writer(folder: Path) -> LastWriter | None:
     """The last writer of a folder, None if nobody has written there. Changes nothing.
 
-    One on another machine is taken to live if its time stamp is younger than LEASE by the clock of
-    this one: who has no time to wait has to compare the two.
+    A writer on another machine is taken to live if its lease was renewed less than LEASE seconds
+    ago by the clock of this one: there is no time to wait here.
     """
-    path = _last(folder / "writers")
-    taken, end = _read(path)
-    stamp = _time_stamp(path)
-    if stamp is None:
+    taken, end = _read(folder)
+    stamp = _time_stamp(_marker(folder))
+    if not taken and stamp is None:
         return None
-    is_locked = _is_locked(path) if taken.get("machine") == job.machine() else None
-    if is_locked is None:
-        is_locked = time.time() - stamp / 1e9 < LEASE
-    return LastWriter(taken, end.get("how"), is_alive=not end and is_locked)
+    is_alive = stamp is not None and time.time() - stamp < LEASE
+    if taken.get("machine") == _machine():
+        is_alive = _is_process(taken["process"])
+    return LastWriter(taken, end.get("how"), is_alive and not end)
 
 
 @contextmanager
@@ -126,10 +116,15 @@ def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[
     """Write alone in a folder, which is made if need be, as soon as nobody else does.
 
     `work` tells one work from another; the time stamp of `saved`, if there is such a file, says
-    until when it is safe. Raises Interrupted if a signal comes while it waits, OSError if the
+    until when the work is safe. Raises Interrupted if a signal comes while it waits, OSError if the
     folder cannot be written to.
     """
-    writer = _sole_writer(folder, work, saved)
+    marker = _marker(folder)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    lease = SoftFileLease(marker, lease_duration=LEASE, heartbeat_interval=BEAT)
+    wait = _Wait(folder, lease)
+    lease.acquire(poll_interval=SECONDS_PER_LOOK, cancel_check=wait.look)
+    writer = _begin(folder, lease, work, saved, wait)
     how: str | None = "failed"
     try:
         yield writer
@@ -144,107 +139,140 @@ def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[
         writer.end(how)
 
 
-def _sole_writer(folder: Path, work: str, saved: Path | None) -> Writer:
-    writers = folder / "writers"
-    last, has_waited = _last(writers), False
-    while True:
-        has_waited |= _wait_for(last)
-        taken, end = _read(last)
-        is_same = taken.get("work") == work
-        is_finished = end.get("how") == "finished"
-        before = {"restarts": 0, "seconds_lost": 0.0}
-        if is_same and not is_finished:
-            before = _left(last, taken, saved)
-        writers.mkdir(parents=True, exist_ok=True)
-        try:
-            writer = Writer(_successor(last), work, before, has_waited and is_same and is_finished)
-        except FileExistsError:
-            # Another one was faster.
-            last = _successor(last)
-            continue
-        if taken and not end:
-            with suppress(OSError), last.open("ab") as file:
-                file.write(_line({"ended": job.now(), "how": "gone"}))
-            log.info("%s: %s is gone, and its place taken", folder, _described(taken))
-        return writer
+class _Wait:
+    """What a process sees of the lease for which it waits."""
 
+    def __init__(self, folder: Path, lease: SoftFileLease):
+        self._folder, self._lease = folder, lease
+        self._told = self._empty_since = None
+        self.last_beat = _time_stamp(_marker(folder)) or 0.0
 
-def _last(writers: Path) -> Path:
-    """The file of the last writer; 0.json, which there is not, if there has been none."""
-    numbers = [int(file.stem) for file in writers.glob("*.json") if file.stem.isdecimal()]
-    return writers / f"{max(numbers, default=0)}.json"
+    @property
+    def has_waited(self) -> bool:
+        return self._told is not None
 
-
-def _left(path: Path, taken: dict, saved: Path | None) -> dict:
-    """What to count of a writer that did not finish its work, and of those before it."""
-    # All times are the file system's.
-    safe = taken["made"]
-    if saved is not None and saved.exists():
-        safe = max(safe, saved.stat().st_mtime)
-    lost = taken["seconds_lost"] + max(0.0, path.stat().st_mtime - safe)
-    return {"restarts": taken["restarts"] + 1, "seconds_lost": round(lost, 3)}
-
-
-def _wait_for(path: Path) -> bool:
-    """Wait until the writer of a file has ended or is gone; whether there was one to wait for."""
-    stamp, since, told = None, 0.0, None
-    while True:
-        taken, end = _read(path)
-        now, found = time.monotonic(), _time_stamp(path)
-        is_locked = _is_locked(path) if taken.get("machine") == job.machine() else None
-        if found is None or end or is_locked is False:
-            return told is not None
-        if found != stamp:
-            stamp, since = found, now
-        if is_locked is None and now - since >= LEASE:
-            return True
-        if told is None or now - told >= SECONDS_PER_LINE:
-            log.info("%s: waiting for %s", path.parents[1], _described(taken))
-            told = now
+    def look(self) -> bool:
+        """Called after each try to get the lease: log for whom it waits; never gives up, but
+        raises Interrupted if a signal has come."""
+        now, marker = time.monotonic(), _marker(self._folder)
+        self.last_beat = _time_stamp(marker) or self.last_beat
+        if self._told is None or now - self._told >= SECONDS_PER_LINE:
+            log.info("%s: waiting for %s", self._folder, self._holder())
+            self._told = now
+        # filelock keeps an empty file for ever: its writer may not have come to write it. One that
+        # was killed there, or whose machine was, never will.
+        if not _is_empty(marker):
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
+        elif now - self._empty_since >= LEASE and _is_empty(marker):
+            marker.unlink(missing_ok=True)
         signals.check()
-        time.sleep(SECONDS_PER_LOOK)
+        return False
+
+    def _holder(self) -> str:
+        taken, owner = _read(self._folder)[0], self._lease.owner
+        if owner is None:
+            return "a process that has not said which it is"
+        if taken.get("token") == owner.token:
+            return _described(taken)
+        return f"process {owner.pid} on {owner.hostname}"
 
 
-def _time_stamp(path: Path) -> int | None:
+def _begin(
+    folder: Path, lease: SoftFileLease, work: str, saved: Path | None, wait: _Wait
+) -> Writer:
+    """Log that this process has the lease, and what it knows of those before it."""
+    last, end = _read(folder)
+    is_same, is_finished = last.get("work") == work, end.get("how") == "finished"
+    writer = Writer(folder, lease, 0, 0.0)
+    writer.is_second = wait.has_waited and is_same and is_finished
+    if is_same and not is_finished:
+        # All times are the file system's.
+        ended = max(wait.last_beat, _time_stamp(_log(folder)) or 0.0)
+        safe = max(last["made"], (saved and _time_stamp(saved)) or 0.0)
+        writer.restarts = last["restarts"] + 1
+        writer.seconds_lost = round(last["seconds_lost"] + max(0.0, ended - safe), 3)
+    if last and not end:
+        log.info("%s: %s is gone, and its place taken", folder, _described(last))
+        _note(folder, {"ended": job.now(), "how": "gone", "token": last["token"]})
+    _note(
+        folder,
+        {
+            "taken": job.now(),
+            **job.place(),
+            "machine": _machine(),
+            "work": work,
+            "restarts": writer.restarts,
+            "seconds_lost": writer.seconds_lost,
+            "made": _time_stamp(_marker(folder)),
+            "token": lease.token,
+        },
+    )
+    return writer
+
+
+def _marker(folder: Path) -> Path:
+    return folder / "writers" / "lease"
+
+
+def _log(folder: Path) -> Path:
+    return folder / "writers" / "log.jsonl"
+
+
+def _note(folder: Path, line: dict) -> None:
+    with _log(folder).open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(folder: Path) -> tuple[dict, dict]:
+    """The log's last line of a process that took the folder, and the line of its end; empty where
+    there is none. What is no whole line of this module is passed over."""
+    try:
+        text = _log(folder).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return {}, {}
+    taken, end = {}, {}
+    for line in text.splitlines():
+        with suppress(ValueError):
+            match json.loads(line):
+                case {"taken": str(), "token": str()} as entry:
+                    taken, end = entry, {}
+                case {"ended": str(), "token": token} as entry if token == taken.get("token"):
+                    end = entry
+    return taken, end
+
+
+def _time_stamp(path: Path) -> float | None:
     """When a file was last touched, as the server of its file system has it; None if it is gone."""
     try:
         # NFS answers from memory what it is asked of a file that is not opened.
         with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_mtime_ns
+            return os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return None
 
 
-def _is_locked(path: Path) -> bool | None:
-    """Whether a process of this machine holds a file's lock; None where this cannot be told."""
+def _is_empty(path: Path) -> bool:
+    return path.exists() and path.stat().st_size == 0
+
+
+def _machine() -> str:
+    """The same for processes that know each other by their numbers: containers number their own."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{job.machine()} {namespace.stat().st_ino if namespace.exists() else 0}"
+
+
+def _is_process(number: int) -> bool:
     try:
-        # Shared, so that those who look do not take one another for the writer.
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False
-
-
-def _successor(path: Path) -> Path:
-    return path.with_name(f"{int(path.stem) + 1}.json")
-
-
-def _line(values: dict) -> bytes:
-    return f"{json.dumps(values, ensure_ascii=False)}\n".encode()
-
-
-def _read(path: Path) -> tuple[dict, dict]:
-    """What a writer said when it took the folder, and when it gave it back; empty if it has not
-    said so, or not to the end."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except FileNotFoundError:
-        lines = []
-    said = [json.loads(line) for line in lines if line.endswith("\n")]
-    return (*said, {}, {})[0], (*said, {}, {})[1]
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _described(taken: dict) -> str:
