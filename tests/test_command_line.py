@@ -146,7 +146,7 @@ def test_each_figure_has_three_formats(results, figure):
 
 def test_a_network_leaves_its_files_and_no_more(results):
     networks = results / "networks" / "random0" / "seed0"
-    of_all = {"metrics.json", "history.jsonl", "predictions.npy", "writers", "finished"}
+    of_all = {"metrics.json", "history.jsonl", "predictions.npy", "resume.safetensors", "writers"}
     for name in NAMES:
         left = {file.name for file in (networks / name).iterdir()}
         assert left == of_all | ({"weights.safetensors"} if name.startswith("base") else set())

@@ -37,7 +37,11 @@ def uninterrupted(finished, tmp_path_factory) -> Path:
 def trained_steps(network: Path) -> int:
     """How far the resume file of a network has come; 0 if there is none yet."""
     resume = network / "resume.safetensors"
-    return checkpoint.load(resume)[1]["state"]["step"] if resume.exists() else 0
+    if not resume.exists():
+        return 0
+    state = checkpoint.load(resume)[1]["state"]
+    # One that is finished notes its evaluations alone.
+    return state.get("step") or state["history"][-1]["iteration"]
 
 
 def training_process(snakemake: subprocess.Popen) -> psutil.Process:
@@ -138,7 +142,7 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
     assert metrics["job"]["process"] == training.pid
     assert "trained to its end before" in log_of(project, "baseA")
     # The run has ended well, and whoever forces another one gets another training.
-    assert not (network / "finished").exists()
+    assert not (network / "resume.safetensors").exists()
     project.succeed(TARGET, "--forcerun", TARGET)
     assert results(network) == results(uninterrupted)
     assert "trained to its end before" not in log_of(project, "baseA")
@@ -154,12 +158,12 @@ def test_a_training_that_is_finished_is_kept_until_the_run_has_ended_well(projec
     status, output = project.run(TARGET, TARGET.replace("baseA", "baseB"))
     assert status != 0, output
     assert "FileExistsError" in output
-    assert (network / "finished" / "checksums.json").exists()
+    assert (network / "resume.safetensors").exists()
     project.jobs(TARGET)
-    assert (network / "finished" / "checksums.json").exists()
+    assert (network / "resume.safetensors").exists()
     in_the_way.unlink()
     project.succeed(TARGET, TARGET.replace("baseA", "baseB"))
-    assert not (network / "finished").exists()
+    assert not (network / "resume.safetensors").exists()
 
 
 def log_of(project: Project, network: str) -> str:

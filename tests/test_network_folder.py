@@ -61,25 +61,48 @@ def test_a_training_of_the_same_identity_goes_on(left):
     assert list(left.path.iterdir()) == []
 
 
-@pytest.mark.parametrize("linked", [True, False])
-def test_what_is_finished_is_put_back(folder, monkeypatch, linked):
-    if not linked:
-        # As where a file can have one name alone.
-        monkeypatch.setattr(network_folder.os, "link", refused)
-    folder.write_history([{"epoch": 1}])
+@pytest.mark.parametrize("with_weights", [True, False])
+def test_what_is_finished_is_put_back(folder, with_weights):
+    folder.write_history([{"epoch": 1, "top1": 0.1}])
     folder.write_predictions(np.array([1, 0]))
-    folder.write_metrics({"top1": 0.5, "identity": IDENTITY})
-    folder.keep_finished()
+    files = [folder.history, folder.predictions]
+    if with_weights:
+        folder.write_weights({"weight": torch.arange(3.0)}, IDENTITY)
+        files.append(folder.weights)
+    before = [file.read_bytes() for file in files]
+    metrics = {"top1": 0.5, "identity": IDENTITY}
+    folder.write_metrics(metrics)
+    folder.keep_finished(metrics)
     assert folder.load_finished({**IDENTITY, "code": "other"}, with_weights=False) is None
-    assert folder.load_finished(IDENTITY, with_weights=True) is None
+    if not with_weights:
+        assert folder.load_finished(IDENTITY, with_weights=True) is None
     # As Snakemake does.
-    for file in (folder.history, folder.predictions, folder.metrics):
+    for file in (*files, folder.metrics):
         file.unlink()
-    assert folder.load_finished(IDENTITY, with_weights=False)["top1"] == 0.5
-    assert read_history(folder.history) == [{"epoch": 1}]
-    assert np.load(folder.predictions).tolist() == [1, 0]
+    assert folder.load_finished(IDENTITY, with_weights)["top1"] == 0.5
+    assert [file.read_bytes() for file in files] == before
     # It is written last, by who asked for it.
     assert not folder.metrics.exists()
+
+
+def test_what_is_finished_is_nothing_to_go_on_with(left, caplog):
+    left.write_history([{"epoch": 1, "top1": 0.1}])
+    left.write_predictions(np.array([1, 0]))
+    left.keep_finished({"identity": IDENTITY})
+    with caplog.at_level(logging.WARNING):
+        assert left.load_resume({**IDENTITY, "code": "other"}) is None
+    assert not caplog.records
+    assert left.resume.exists()
+
+
+def test_what_is_finished_is_forgotten_and_no_other(tmp_path):
+    other = NetworkFolder(tmp_path / "networks" / "random0" / "seed0" / "B3B")
+    other.save_resume(TENSORS, IDENTITY, STATE)
+    network_folder.forget_finished(tmp_path / "networks")
+    assert other.resume.exists()
+    other.write_metrics({})
+    network_folder.forget_finished(tmp_path / "networks")
+    assert not other.resume.exists()
 
 
 @pytest.mark.parametrize("write", ["history", "predictions", "weights", "metrics", "resume"])

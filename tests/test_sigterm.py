@@ -211,26 +211,23 @@ def test_what_is_finished_is_not_done_again_until_it_is_forgotten(laboratory, fi
     finished.rename(place)
     forget = [sys.executable, "-m", "transferability", "forget-finished", "--results", str(results)]
     done(forget)
-    assert not (place / "finished").exists()
+    assert not (place / "resume.safetensors").exists()
     assert weights(place)
     assert "epoch" in done(command(laboratory, place, RECIPE))
 
 
-@pytest.mark.parametrize("why", ["another recipe", "damaged", "half there", "no weights kept"])
+@pytest.mark.parametrize("why", ["another recipe", "damaged", "not there", "no weights kept"])
 def test_what_is_not_whole_or_of_something_else_is_trained(laboratory, finished, why):
-    recipe, kept = RECIPE, finished / "finished"
+    recipe, kept = RECIPE, finished / "resume.safetensors"
+    tensors, header, _ = checkpoint.load(kept)
     if why == "another recipe":
         recipe = {**RECIPE, "learning_rate": 0.02}
     elif why == "damaged":
-        whole = (kept / "predictions.npy").read_bytes()
-        (kept / "predictions.npy").unlink()
-        (kept / "predictions.npy").write_bytes(whole[:-1] + b"\x7f")
-    elif why == "half there":
-        (kept / "checksums.json").unlink()
+        kept.write_bytes(kept.read_bytes()[:-1] + b"\x7f")
+    elif why == "not there":
+        kept.unlink()
     else:
-        checksums = json.loads((kept / "checksums.json").read_text())
-        del checksums["weights.safetensors"]
-        (kept / "checksums.json").write_text(json.dumps(checksums))
+        checkpoint.save(kept, {"predictions": tensors["predictions"]}, header)
     log = done(command(laboratory, finished, recipe))
     assert "epoch" in log
     assert "before" not in log

@@ -124,12 +124,11 @@ def train(flags: argparse.Namespace) -> None:
             job.described(started, metrics["device"], writer.restarts, writer.seconds_lost),
         )
         folder.write_metrics(metrics)
-        folder.keep_finished()
-        folder.remove_resume()
+        folder.keep_finished(metrics)
 
 
 def forget_finished(flags: argparse.Namespace) -> None:
-    """Remove the second copies of what trainings left, which serve a run that was killed."""
+    """Remove the resume files of finished trainings, which serve a run that was killed."""
     from transferability.storage import network_folder
 
     network_folder.forget_finished(flags.results / "networks")

@@ -5,18 +5,15 @@ history.jsonl         one line per evaluation
 predictions.npy       int32, the predicted class of each validation image in store order, -1
                       where the image's class is not in the target half
 weights.safetensors   for bases; for the others if the study asks
-resume.safetensors    while training: all that is needed to go on
+resume.safetensors    while training: all that is needed to go on; afterwards, until the study has
+                      succeeded: all that is needed to write the other files again
 writers/              who writes here, and who did (see lease.py)
-finished/             what a training left, a second time and with checksums, until the run of which
-                      it was a part has ended well
 """
 
 import itertools
 import json
 import logging
 import math
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECKSUMS = "checksums.json"
 MEASURED_AS = {
     **dict.fromkeys(("top1", "top5", "loss", "train_loss"), float),
     "images_seen": int,
@@ -80,14 +76,9 @@ class NetworkFolder:
 
     @property
     def resume(self) -> Path:
-        """Not declared to Snakemake, which deletes what a failed job declares."""
+        """Not declared to Snakemake. It deletes what a failed job declares and, started again
+        after it was killed, what jobs have finished meanwhile."""
         return self.path / "resume.safetensors"
-
-    @property
-    def finished(self) -> Path:
-        """Not declared to Snakemake either: started anew after it was killed, it deletes what the
-        jobs of its last time have finished meanwhile."""
-        return self.path / "finished"
 
     def write_history(self, history: list[dict]) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in history)
@@ -110,40 +101,48 @@ class NetworkFolder:
             self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", self.check
         )
 
-    def keep_finished(self) -> None:
-        """Keep what a training has written once more, whole or not at all."""
-        checksums = {}
-        for file in (self.history, self.predictions, self.weights, self.metrics):
-            if file.exists():
-                with files.atomic_write(self.finished / file.name, check=self.check) as temporary:
-                    _link(file, temporary)
-                checksums[file.name] = files.sha256(file)
-        files.write_text(
-            self.finished / CHECKSUMS, json.dumps(checksums, indent=2) + "\n", self.check
-        )
+    def keep_finished(self, metrics: dict) -> None:
+        """Keep, in place of what a training needs to go on, what it has written."""
+        import torch
+
+        from transferability.storage import checkpoint
+
+        tensors = {"predictions": torch.from_numpy(np.load(self.predictions))}
+        if self.weights.exists():
+            weights, *_ = checkpoint.load(self.weights)
+            tensors |= {f"network.{name}": tensor for name, tensor in weights.items()}
+        state = {"metrics": metrics, "history": self.read_history()}
+        header = {"identity": metrics["identity"], "state": state}
+        checkpoint.save(self.resume, tensors, header, self.check)
+        self._remove_unfinished()
 
     def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
-        """Put back the files, all but the metrics, of a training that was kept whole and is of the
-        very same identity; its metrics. None if there is none."""
-        wanted = [self.history, self.predictions]
-        wanted += [self.weights] if with_weights else []
+        """Write the files again, all but the metrics, of a training that was kept to its end and is
+        of the very same identity; its metrics. None if there is none."""
+        from transferability.storage import checkpoint
+
         try:
-            checksums = json.loads((self.finished / CHECKSUMS).read_text(encoding="utf-8"))
-            for file in (*wanted, self.metrics):
-                if files.sha256(self.finished / file.name) != checksums[file.name]:
+            tensors, header, _ = checkpoint.load(self.resume)
+        except checkpoint.CheckpointError:
+            return None
+        match header:
+            case {"identity": found, "state": {"metrics": metrics, "history": history}}:
+                if found != _from_json(identity):
                     return None
-        except (FileNotFoundError, KeyError, ValueError):
+            case _:
+                return None
+        predictions = tensors.pop("predictions").numpy()
+        if with_weights and not tensors:
             return None
-        metrics = json.loads((self.finished / self.metrics.name).read_text(encoding="utf-8"))
-        if metrics["identity"] != _from_json(identity):
-            return None
-        for file in wanted:
-            with files.atomic_write(file, check=self.check) as temporary:
-                _link(self.finished / file.name, temporary)
+        self.write_history(history)
+        self.write_predictions(predictions)
+        if with_weights:
+            weights = {name.removeprefix("network."): tensors[name] for name in tensors}
+            self.write_weights(weights, identity)
         log.info(
             "%s was trained to its end before, with the same code and inputs, and is taken as it "
             "is; to train it again, delete %s",
-            *(self.path, self.finished),
+            *(self.path, self.resume),
         )
         return metrics
 
@@ -170,6 +169,9 @@ class NetworkFolder:
         else:
             wanted = _from_json(identity)
             match header:
+                case {"state": {"metrics": _}}:
+                    # Of a training that was finished, but is not wanted: it lacks nothing.
+                    return None
                 case {"identity": dict() as found, "state": dict() as state}:
                     if found == wanted:
                         return tensors, state
@@ -187,6 +189,9 @@ class NetworkFolder:
     def remove_resume(self) -> None:
         """Remove the resume file, and what a training left that was killed while it wrote one."""
         self.resume.unlink(missing_ok=True)
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
         for unfinished in self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}"):
             unfinished.unlink(missing_ok=True)
 
@@ -232,20 +237,12 @@ def read_history(path: Path | str) -> list[dict]:
 
 
 def forget_finished(networks: Path) -> None:
-    """Remove what the trainings of a study have kept a second time.
+    """Remove the resume files of the trainings of a study that are finished.
 
     `networks` is the folder results/<study>/networks.
     """
-    for finished in networks.glob("*/*/*/finished"):
-        shutil.rmtree(finished)
-
-
-def _link(file: Path, name: Path) -> None:
-    """Give a file a second name, or copy it where the file system knows one name a file."""
-    try:
-        os.link(file, name)
-    except OSError:
-        shutil.copyfile(file, name)
+    for metrics in networks.glob("*/*/*/metrics.json"):
+        NetworkFolder(metrics.parent).remove_resume()
 
 
 def _from_json(values: dict) -> dict:
