@@ -19,9 +19,6 @@ NETWORKS = {"baseA", "baseB", "base2B", "B0B"} | {
 NETWORKS |= {"R3B", "R7B"}
 
 
-STATUS = ["python", "-m", "transferability", "status", "results/tiny"]
-
-
 def verified(project: Project, capsys, caplog) -> tuple[int, dict[str, str], str]:
     """The exit status, the last column of the table by the first, and what was said at the end."""
     caplog.clear()
@@ -118,26 +115,20 @@ def other_predictions(path: Path) -> None:
         (
             "A3B",
             "metrics.json",
-            edited(lambda m: m["provenance"]["command"].__setitem__(5, "A7B")),
-            "metrics.json: its command line trains a network of another network, n",
+            edited(lambda m: m["identity"].update(network="A7B", n=7)),
+            "metrics.json: it is of another network, n than its folder",
         ),
         (
             "A3B",
             "metrics.json",
-            edited(lambda m: m["provenance"].update(command=["python", "-m", "x", "train"])),
-            "metrics.json: its command line cannot be read (",
+            edited(lambda m: m["identity"]["recipe"].update(learning_rate=9.0)),
+            "metrics.json: it is of another recipe than ",
         ),
         (
             "A3B",
             "metrics.json",
-            edited(lambda m: m["provenance"]["command"].__setitem__(3, "--help")),
-            "metrics.json: its command line cannot be read (",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m["provenance"].update(command=STATUS)),
-            "metrics.json: its command line is not that of a training",
+            edited(lambda m: m["identity"]["architecture"].update(units=[7])),
+            "metrics.json: it is of another architecture than ",
         ),
         (
             "A3B",

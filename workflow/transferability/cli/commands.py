@@ -121,7 +121,7 @@ def train(flags: argparse.Namespace) -> None:
         metrics.setdefault("provenance", made_by)
         metrics.setdefault(
             "job",
-            job.described(started, metrics["device"], writer.restarts, writer.seconds_lost),
+            provenance.of_job(started, metrics["device"], writer.restarts, writer.seconds_lost),
         )
         folder.write_metrics(metrics)
         folder.keep_finished(metrics)

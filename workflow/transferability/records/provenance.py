@@ -4,22 +4,17 @@ Modules that decide numbers are told apart by `fingerprint`; this is for people,
 code and the machine years later.
 """
 
-import argparse
-import contextlib
-import functools
-import io
 import logging
 import os
 import platform
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
 import transferability
-from transferability.study.training_spec import TrainingSpec
+from transferability.storage import job
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +30,8 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def described(arguments: Sequence[str]) -> dict:
-    """For the metrics of a training: the command line, which can be run again, and `versions`,
-    `processor`, `commit` and `changed_files`."""
+    """For the metrics of a training: the command line, for people who want to run it again, and
+    `versions`, `processor`, `commit` and `changed_files`."""
     head, changed = commit(PROJECT)
     return {
         "command": [*PROGRAM, *arguments],
@@ -44,6 +39,19 @@ def described(arguments: Sequence[str]) -> dict:
         "processor": processor(),
         "commit": head,
         "changed_files": changed,
+    }
+
+
+def of_job(started: str, device: str, restarts: int, seconds_lost: float) -> dict:
+    """For the metrics of a training: where it ran, from when to now, on which GPU, after how many
+    starts that did not finish it, and how many seconds these lost."""
+    return {
+        **job.place(),
+        "gpu": device.removeprefix("cuda ") if device.startswith("cuda ") else None,
+        "restarts": restarts,
+        "seconds_lost": seconds_lost,
+        "started": started,
+        "ended": job.now(),
     }
 
 
@@ -87,59 +95,27 @@ def commit(project: Path) -> tuple[str | None, list[str] | None]:
     return head, [name for name in changed.split("\0") if name]
 
 
-def faults(said: object, identity: dict) -> Iterator[str]:
-    """What a provenance, read from a network's metrics, cannot be, or says otherwise than the
-    network's identity.
+def faults(recorded: object, identity: dict) -> Iterator[str]:
+    """What is wrong with a provenance, read from a network's metrics, beside the identity there.
 
     Raises KeyError or TypeError where it is not what `described` gives.
     """
-    if said is None:
+    if recorded is None:
         yield (
             "it does not say by which command, versions and commit it was made; an earlier version "
             "of this software trained it"
         )
         return
-    try:
-        flags = _training(said["command"])
-    except ValueError as error:
-        yield str(error)
-    else:
-        task = TrainingSpec.of(
-            flags.network, flags.split.stem, flags.seed, flags.architecture, flags.recipe
-        )
-        differing = [key for key, value in asdict(task).items() if identity.get(key) != value]
-        if differing:
-            yield f"its command line trains a network of another {', '.join(differing)}"
-    # What was built for one kind of GPU says so after a +, where it is imported only.
+    # A build for one kind of GPU is named after a +, in the version of the imported module alone.
     torch = {
-        str(version).partition("+")[0] for version in (said["versions"]["torch"], identity["torch"])
+        str(version).partition("+")[0]
+        for version in (recorded["versions"]["torch"], identity["torch"])
     }
     if len(torch) > 1:
         yield f"its versions of torch are {' and '.join(sorted(torch))}"
-    if said["commit"] is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", said["commit"]):
-        yield f"its commit, {said['commit']!r}, is none"
-
-
-def _training(command: list[str]) -> argparse.Namespace:
-    """The flags of a training's command line. Raises ValueError if it is none."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            flags = _parser().parse_args(command[len(PROGRAM) :])
-    except SystemExit:
-        reason = said.getvalue().strip().rpartition("\n")[2]
-        raise ValueError(f"its command line cannot be read ({reason})") from None
-    if "recipe" not in flags:
-        raise ValueError("its command line is not that of a training")
-    return flags
-
-
-@functools.cache
-def _parser() -> argparse.ArgumentParser:
-    # Here, since the command line knows its commands, of which a training asks for this module.
-    from transferability.__main__ import parser
-
-    return parser()
+    commit = recorded["commit"]
+    if commit is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        yield f"its commit, {commit!r}, is none"
 
 
 def _git(folder: Path, *arguments: str) -> str:

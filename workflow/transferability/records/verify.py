@@ -1,8 +1,9 @@
 """Whether a study's results are still what its trainings wrote, and fit each other.
 
-A network's metrics.json says by which recipe and code, from which images, split and base it was
-made, and holds the checksums of its files. All of this is compared with what lies there; and the
-files of an archive with its manifest.
+A network's metrics.json holds its identity (recipe, architecture, images, split, base, code) and
+the checksums of its files. The identity is compared with the name of the network's folder, the
+study, the split, the image store and the base; the checksums with the files; and the files of an
+archive with its manifest.
 """
 
 import json
@@ -16,8 +17,8 @@ from transferability.images.store import MANIFEST, open_store
 from transferability.records import archive, provenance
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import design, networks
-from transferability.study.targets import LABELS
+from transferability.study import config, design, networks
+from transferability.study.targets import LABELS, STUDY
 from transferability.study.training_spec import TrainingSpec
 
 IDENTITY = (
@@ -44,12 +45,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claims:
-    """What a network says of itself, and the labels of the validation images of its image store
-    (int32 N), if they are there."""
+    """What a network says of itself; the recipe and architecture that the study has for it, if
+    it trains it; the labels of the validation images of its image store (int32 N), if these are
+    there."""
 
     results: Path
     folder: NetworkFolder
     metrics: dict
+    wanted: dict
     labels: np.ndarray | None
 
     @property
@@ -75,6 +78,7 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     stores = {files.sha256(file): file.parent for file in run.glob(f"images/*/{MANIFEST}")}
     on_stores: dict[str, Verdict] = {}
     labels: dict[str, np.ndarray] = {}
+    of_study = _of_study(results / STUDY)
     on_networks = []
     for folder in folders:
         name = folder.path.relative_to(results / "networks").as_posix()
@@ -89,8 +93,26 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
         digest = str(metrics.get("identity", {}).get("images_sha256", ""))
         if digest and digest not in on_stores:
             on_stores[digest] = _of_store(digest, stores, labels, whole_images)
-        on_networks.append(_of_network(name, Claims(results, folder, metrics, labels.get(digest))))
+        wanted = of_study.get(name, {})
+        claims = Claims(results, folder, metrics, wanted, labels.get(digest))
+        on_networks.append(_of_network(name, claims))
     return [*on_archive, *on_stores.values(), *on_networks]
+
+
+def _of_study(file: Path) -> dict[str, dict]:
+    """The recipe and architecture of each network of a study, by its place among the networks.
+    Empty where a run of some targets alone has written no study beside its results."""
+    if not file.exists():
+        return {}
+    study = config.resolved(file)
+    return {
+        f"{split}/seed{seed}/{name}": {
+            "recipe": design.recipe(study, split, seed, name),
+            "architecture": study["architecture"],
+        }
+        # Its layers are written out, so that their number is not asked for.
+        for split, seed, name in design.trained(study, layer_count=0)
+    }
 
 
 def is_archive(results: Path) -> bool:
@@ -173,6 +195,12 @@ def _recipe_faults(claims: Claims) -> Iterator[str]:
     if differing:
         yield f"{claims.folder.metrics}: it is of another {', '.join(differing)} than its folder"
     wanted = design.evaluations(identity["recipe"])
+    differing = [key for key, value in claims.wanted.items() if identity.get(key) != value]
+    if differing:
+        yield (
+            f"{claims.folder.metrics}: it is of another {', '.join(differing)} than "
+            f"{claims.results / STUDY} has for it"
+        )
     found = len(claims.folder.read_history())
     if found != wanted:
         yield f"{claims.folder.history}: {found} evaluations, and the recipe makes {wanted}"

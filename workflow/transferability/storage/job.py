@@ -11,29 +11,13 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 def place() -> dict:
     """The host, the process, and what SLURM and CUDA say of them; None where they say nothing."""
-    said = {
-        "slurm_job_id": "SLURM_JOB_ID",
-        "slurm_partition": "SLURM_JOB_PARTITION",
-        "slurm_node": "SLURMD_NODENAME",
-        "cuda_visible_devices": "CUDA_VISIBLE_DEVICES",
-    }
     return {
         "host": socket.gethostname(),
         "process": os.getpid(),
-        **{key: os.environ.get(variable) for key, variable in said.items()},
-    }
-
-
-def described(started: str, device: str, restarts: int, seconds_lost: float) -> dict:
-    """What became of a training, for its metrics: where it ran, from when (`now`) to now, on which
-    GPU, after how many starts that did not finish it, and how many seconds these lost."""
-    return {
-        **place(),
-        "gpu": device.removeprefix("cuda ") if device.startswith("cuda ") else None,
-        "restarts": restarts,
-        "seconds_lost": seconds_lost,
-        "started": started,
-        "ended": now(),
+        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "slurm_partition": os.environ.get("SLURM_JOB_PARTITION"),
+        "slurm_node": os.environ.get("SLURMD_NODENAME"),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
 
 
