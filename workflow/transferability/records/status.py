@@ -8,7 +8,7 @@ import json
 import re
 import statistics
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +28,7 @@ STATES = (DONE, RUNNING, WAITING, FAILED)
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 LOG_TAIL = 4096
 RECENT = 20
-"""Networks of which `_at_once` takes the last."""
+"""Networks by which `_lately_at_once` goes."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Status:
     """Where one network stands.
 
     `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation or save, None
-    where none tells; `seconds` what it took (done) or is expected to take (None where nothing tells
-    yet), `seconds_left` of these. `why` says what ended a failed network or interrupted a waiting
-    one; `log` is where to read more of a failed one; `changed` the time of the last news, in
-    seconds since 1970.
+    where nothing tells; `seconds` what it took (done) or is expected to take (None where nothing
+    tells yet), `seconds_left` of these. `why` says what ended a failed network or interrupted a
+    waiting one; `log` is where to read more of a failed one; `changed` the time of the last news,
+    in seconds since 1970.
     """
 
     split: str
@@ -83,8 +83,7 @@ class StudyStatus:
     @property
     def counts(self) -> dict[str, int]:
         """How many networks are in each state."""
-        found = Counter(network.state for network in self.networks)
-        return {state: found[state] for state in STATES}
+        return {state: len(self.of(state)) for state in STATES}
 
     @property
     def share(self) -> float:
@@ -93,13 +92,7 @@ class StudyStatus:
 
     def as_json(self) -> dict:
         """All of it, for programs."""
-        return {
-            "study": self.study,
-            "counts": self.counts,
-            "share": self.share,
-            "seconds_left": self.seconds_left,
-            "networks": [asdict(network) for network in self.networks],
-        }
+        return {**asdict(self), "counts": self.counts, "share": self.share}
 
 
 class Watched:
@@ -115,9 +108,9 @@ class Watched:
         """Where the study stands now."""
         if self._file.stat().st_mtime_ns != self._stamp:
             self._read_study()
-        found = [self._status(*network) for network in self._networks]
-        expected = _expected(found)
-        networks = [_with_time(one, expected.get(one.path), time.time()) for one in found]
+        networks = [self._status(*network) for network in self._networks]
+        samples = _samples(networks)
+        networks = [_with_time(network, samples) for network in networks]
         return StudyStatus(self._study["study"], networks, _seconds_left(networks))
 
     def _read_study(self) -> None:
@@ -125,23 +118,22 @@ class Watched:
         self._stamp = self._file.stat().st_mtime_ns
         # Its layers are written out, so that their number is not asked for.
         trained = design.trained(self._study, layer_count=0)
-        self._networks = [(*one, design.recipe(self._study, *one)) for one in trained]
+        self._networks = [(*network, design.recipe(self._study, *network)) for network in trained]
         self._done.clear()
 
     def _status(self, split: str, seed: int, name: str, recipe: dict) -> Status:
-        path = f"{split}/seed{seed}/{name}"
-        folder = NetworkFolder(self._results / "networks" / path)
         unit = "iterations" if recipe["iterations"] else "epochs"
         waiting = Status(split, seed, name, WAITING, unit, recipe[unit])
+        folder = NetworkFolder(self._results / "networks" / waiting.path)
         done = self._finished(folder, waiting, recipe)
         if done is not None:
             return done
         writer = lease.last_writer(folder.path)
-        log = self._results / "logs" / "networks" / f"{path}.log"
+        log = self._results / "logs" / "networks" / f"{waiting.path}.log"
         how = writer and (writer.how or ("running" if writer.is_alive else "gone"))
         news = _progress(folder, waiting)
         if how == "running":
-            # Who has made its file may not have said yet what it is.
+            # Who has just taken the folder may not have said yet who it is.
             since = writer.taken.get("taken", job.now())
             started = datetime.fromisoformat(since).timestamp()
             news["changed"] = max(started, news.get("changed", started))
@@ -149,12 +141,12 @@ class Watched:
         if how == "interrupted":
             return replace(waiting, why="interrupted; it goes on when the study does", **news)
         error = _last_error(log) if how in (None, "failed", "gone") else None
-        if how == "gone" and not error:
-            error = "its process is gone without a word, as if it had been killed"
-        if how == "failed" or error:
-            why = error or "it failed"
-            return replace(waiting, state=FAILED, why=why, log=str(log), **news)
-        return waiting
+        reasons = {
+            "gone": "its process is gone without a word, as if it had been killed",
+            "failed": "it failed",
+        }
+        why = error or reasons.get(how)
+        return replace(waiting, state=FAILED, why=why, log=str(log), **news) if why else waiting
 
     def _finished(self, folder: NetworkFolder, waiting: Status, recipe: dict) -> Status | None:
         """The status of a network that is trained as the study wants it; None of others."""
@@ -195,8 +187,8 @@ def _seconds_of_job(metrics: dict) -> float:
 
 
 def _progress(folder: NetworkFolder, status: Status) -> dict:
-    """What the last evaluation says of a training, or the file with which it goes on, if that tells
-    of more: values of a Status."""
+    """What the last evaluation says of a training, or its resume file, if that tells of more:
+    values of a Status."""
     states = []
     with suppress(OSError, ValueError):
         line = read_history(folder.history)[-1:]
@@ -236,45 +228,39 @@ def _last_error(log: Path) -> str | None:
     return match[1] if match else None
 
 
-def _expected(networks: Sequence[Status]) -> dict[str, float]:
-    """The seconds that each network that is not done is expected to take: by those that are done,
-    of the same treatment and n, else of the same treatment, else all; else as its own training
-    tells; else as the others' do."""
-    samples = defaultdict(list)
-    for status in networks:
-        if status.state == DONE:
-            for key in _alike(status):
-                samples[key].append(status.seconds / status.length)
-    for status in networks:
-        if status.state == RUNNING and status.seconds:
-            samples[status.unit, RUNNING].append(status.seconds / status.length)
-    expected = {}
-    for status in networks:
-        for key in (*_alike(status), (status.unit, RUNNING)):
-            if status.state in (WAITING, RUNNING) and samples[key]:
-                expected[status.path] = statistics.fmean(samples[key]) * status.length
-                break
-    return expected
-
-
 def _alike(status: Status) -> list[tuple]:
-    """What networks that take about as long have in common, the closest first."""
+    """What networks that take about as long have in common, the closest first: treatment and n,
+    treatment, unit."""
     network = parse_name(status.network)
     treatment = (status.unit, network.kind, network.fine_tuned)
     return [(*treatment, network.n), treatment, (status.unit,)]
 
 
-def _with_time(status: Status, expected: float | None, now: float) -> Status:
-    """With the seconds that it will take, and that are left."""
+def _samples(networks: Sequence[Status]) -> dict[tuple, list[float]]:
+    """The seconds for each epoch or iteration of networks that are done, by what they have in
+    common, and of those that run."""
+    samples = defaultdict(list)
+    for status in networks:
+        keys = {DONE: _alike(status), RUNNING: [(status.unit, RUNNING)]}.get(status.state, [])
+        for key in keys if status.seconds else []:
+            samples[key].append(status.seconds / status.length)
+    return samples
+
+
+def _with_time(status: Status, samples: dict[tuple, list[float]]) -> Status:
+    """With the seconds that a network will take, and that are left: as its own training shows, else
+    as those take that are most alike."""
     if status.state not in (WAITING, RUNNING):
         return status
-    # What a training has shown of itself tells more than others do.
-    seconds = status.seconds or expected
-    if seconds is None:
+    known = [key for key in (*_alike(status), (status.unit, RUNNING)) if key in samples]
+    seconds = status.seconds
+    if not seconds and known:
+        seconds = statistics.fmean(samples[known[0]]) * status.length
+    if not seconds:
         return status
     left = seconds * (1 - status.share)
     if status.state == RUNNING:
-        left = max(0.0, left - (now - status.changed))
+        left = max(0.0, left - (time.time() - status.changed))
     return replace(status, seconds=round(seconds, 1), seconds_left=round(left, 1))
 
 
@@ -284,19 +270,18 @@ def _seconds_left(networks: Sequence[Status]) -> float | None:
     left = [status.seconds_left for status in coming]
     if not coming:
         return 0.0
-    if None in left or all(status.state == WAITING for status in coming):
+    running = sum(status.state == RUNNING for status in coming)
+    if None in left or not running:
         return None
-    return round(max(max(left), sum(left) / _at_once(networks)), 1)
+    at_once = max(running, _lately_at_once(networks))
+    return round(max(max(left), sum(left) / at_once), 1)
 
 
-def _at_once(networks: Sequence[Status]) -> float:
-    """How many trainings go on at once: those that run now, or, since for a moment between two
-    trainings fewer do, as many as lately did."""
-    running = sum(status.state == RUNNING for status in networks)
-    done = sorted(
-        (status for status in networks if status.state == DONE), key=lambda status: status.changed
-    )[-RECENT:]
+def _lately_at_once(networks: Sequence[Status]) -> float:
+    """How many trainings lately went on at once: between two trainings, fewer run for a moment."""
+    done = [status for status in networks if status.state == DONE]
+    done = sorted(done, key=lambda status: status.changed)[-RECENT:]
     if not done:
-        return running
+        return 0.0
     span = done[-1].changed - min(status.changed - status.seconds for status in done)
-    return max(running, sum(status.seconds for status in done) / span)
+    return sum(status.seconds for status in done) / span
