@@ -26,10 +26,10 @@ from transferability import models
 from transferability.models import measures
 from transferability.records import forecast, trial
 from transferability.study import config
-from transferability.training import batches, memory, normalisation
+from transferability.training import data, preprocessing
 from transferability.training import device as devices
 from transferability.training.data import ImageSet, Resident
-from transferability.training.entry import ImageEntry
+from transferability.training.preprocessing import ImageEntry
 from transferability.training.rng import Stream
 
 SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}
@@ -73,7 +73,7 @@ def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float
     stored = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
     labels = torch.zeros(count, dtype=torch.int64, device=device)
     found = ImageSet(Resident(stored), labels, np.arange(count), np.arange(1))
-    channels = normalisation.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0)).to(device)
+    channels = preprocessing.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0)).to(device)
     entry = ImageEntry(channels, recipe, (size, size))
     stream = Stream("treatment", "random0", 0, "B")
     drawn = entry.drawn(count, stream, 0, device)
@@ -82,7 +82,7 @@ def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float
 
     def epoch() -> None:
         nonlocal moved
-        for batch, _, here in batches.shuffled(found, recipe["batch_size"], stream, 0):
+        for batch, _, here in data.shuffled(found, recipe["batch_size"], stream, 0):
             pixels = drawn(batch, here)
         moved = steps * (recipe["batch_size"] * 3 * size**2 + pixels.nbytes)
 
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=50, help="of a half")
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    memory.keep_freed()
+    devices.keep_freed()
     checked = config.read(flags.study)
     device = devices.choose_device(checked["recipe"]["device"])
     precision = devices.choose_precision(checked["recipe"]["precision"], device)

@@ -25,8 +25,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from transferability.images.store import Store, open_store
-from transferability.training import batches, data, normalisation
-from transferability.training.entry import ImageEntry
+from transferability.training import data, preprocessing
+from transferability.training.preprocessing import ImageEntry
 from transferability.training.rng import Stream
 
 GOAL = 10.0
@@ -40,12 +40,12 @@ def epoch_from_store(store: Store, recipe: dict, room: int) -> Callable[[], None
     device, stream = torch.device("cpu"), Stream("base", "random0", 0, "B")
     classes = range(len(store.classes))
     images = data.image_set(store.train_images, store.train_labels, classes, device, room)
-    normalise = normalisation.normalisation("channels", store, images.indices)
+    normalise = preprocessing.normalisation("channels", store, images.indices)
     entry = ImageEntry(normalise, recipe, store.train_images.shape[1:3])
 
     def epoch() -> None:
         seen = entry.drawn(len(images), stream, 0, device)
-        for some, _, here in batches.shuffled(images, BATCH, stream, 0):
+        for some, _, here in data.shuffled(images, BATCH, stream, 0):
             seen(some, here)
 
     return epoch

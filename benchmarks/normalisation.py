@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from transferability.records import trial
 from transferability.study import config
 from transferability.training import device as devices
-from transferability.training import loop, memory
-from transferability.training.run import Trainer
+from transferability.training import loop
+from transferability.training.trainer import Trainer
 
 CLASSES = 500
 OURS, TORCHS = "this project", "torch"
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="images in a step")
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    memory.keep_freed()
+    devices.keep_freed()
     checked = config.read(ROOT / "studies" / "paper.yaml")
     checked["recipe"] = {**checked["recipe"], "batch_size": flags.batch}
     device = devices.choose_device(checked["recipe"]["device"])

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from transferability.records import trial
 from transferability.study import config
 from transferability.training import device as devices
-from transferability.training import loop, memory
-from transferability.training.run import Trainer
+from transferability.training import loop
+from transferability.training.trainer import Trainer
 
 
 def learn(run: Trainer, epochs: int) -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=50, help="of a half")
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    memory.keep_freed()
+    devices.keep_freed()
     checked = config.read(flags.study)
     device = devices.choose_device(checked["recipe"]["device"])
     print(machine.described())

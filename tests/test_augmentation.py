@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as torchvision
 
-from transferability.training import augmentation, threads, views
+from transferability.training import augmentation, device
 from transferability.training.augmentation import Augmentation
 from transferability.training.rng import Stream
 
@@ -24,10 +24,10 @@ PLACED = PLACES.expand(COUNT, SIZE, SIZE, 3).contiguous()
 KINDS = ["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]
 
 
-@pytest.fixture(autouse=True, params=[threads.LARGE, 0], ids=["at once", "one by one"])
+@pytest.fixture(autouse=True, params=[device.LARGE, 0], ids=["at once", "one by one"])
 def _both_ways(request, monkeypatch):
     """As a CPU sees small images, and as it sees large ones."""
-    monkeypatch.setattr(threads, "LARGE", request.param)
+    monkeypatch.setattr(device, "LARGE", request.param)
 
 
 def drawn(
@@ -84,7 +84,7 @@ def test_one_image_that_stands_for_all_is_seen_as_its_copies_are(augment):
 @pytest.mark.parametrize(("crop", "corner"), [(13, 1), (12, 2), (16, 0)])
 def test_without_augmentation_the_middle_is_seen(crop, corner):
     middle = PLACES[corner : corner + crop, corner : corner + crop]
-    plain = views.plain((SIZE, SIZE), (crop, crop))(PLACED)
+    plain = augmentation.plain((SIZE, SIZE), (crop, crop))(PLACED)
     assert torch.equal(plain, middle.expand(COUNT, crop, crop, 3))
     mirrored = augmented(["horizontal_flip"], crop=crop)
     assert all(torch.equal(image.amin((0, 1))[:2], middle[0, 0, :2]) for image in mirrored)
@@ -165,7 +165,7 @@ def test_a_box_is_resized_as_torchvision_does_it(box, size):
     images = random_images(2, 40)
     boxes = torch.tensor([box, box])
     mirrored = torch.tensor([False, True])
-    found = views.resampled(boxes, mirrored, (40, 40), (size, size))(images)
+    found = augmentation.resampled(boxes, mirrored, (40, 40), (size, size))(images)
     expected = torchvision.resized_crop(
         images.permute(0, 3, 1, 2), *box, [size, size], antialias=True
     ).permute(0, 2, 3, 1)
@@ -183,9 +183,9 @@ def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
     made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
     seen = []
     for large in (0, 10**6):
-        monkeypatch.setattr(threads, "LARGE", large)
+        monkeypatch.setattr(device, "LARGE", large)
         view = made.view(slice(0, 20))
-        assert isinstance(view, views.Boxes) == (large == 0)
+        assert isinstance(view, augmentation.Boxes) == (large == 0)
         seen.append(view(images).int())
     assert (seen[0] - seen[1]).abs().max() <= ("random_resized_crop" in kinds)
 
@@ -210,7 +210,7 @@ def test_what_is_seen_does_not_depend_on_the_number_of_threads(kind):
 
 
 def test_threads_that_share_a_batch_have_no_threads_of_their_own():
-    pool = threads._pool(3)
+    pool = device._pool(3)
     assert {pool.submit(torch.get_num_threads).result() for _ in range(9)} == {1}
 
 

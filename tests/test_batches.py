@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from transferability.training import batches
+from transferability.training import data
 from transferability.training.data import ImageSet, Resident
 from transferability.training.rng import Stream
 
@@ -19,7 +19,7 @@ def numbered(count: int, size: int = 4) -> ImageSet:
 
 
 def epoch(images: ImageSet, batch_size: int = 8, stream: Stream = STREAM, number: int = 0):
-    return list(batches.shuffled(images, batch_size, stream, number))
+    return list(data.shuffled(images, batch_size, stream, number))
 
 
 def order(*arguments: object, **named: object) -> list[int]:
@@ -39,7 +39,7 @@ def test_images_come_with_their_labels():
 def test_an_epoch_shows_each_image_once_but_for_what_fills_no_batch(count, steps):
     images = numbered(count)
     assert [len(labels) for _, labels, _ in epoch(images)] == steps
-    assert batches.steps_per_epoch(count, 8) == len(steps)
+    assert data.steps_per_epoch(count, 8) == len(steps)
     seen = order(images)
     assert len(set(seen)) == len(seen) == sum(steps)
 
@@ -68,7 +68,7 @@ def test_the_order_is_of_the_stream_and_the_epoch(stream):
 
 
 def test_ordered_images_are_all_there_in_store_order():
-    images = torch.cat(list(batches.ordered(numbered(21), 8)))
+    images = torch.cat(list(data.ordered(numbered(21), 8)))
     assert images[:, 0, 0, 0].tolist() == list(range(21))
 
 
@@ -87,7 +87,7 @@ def test_each_batch_says_where_it_stands_in_the_epoch():
 
 def test_what_is_left_of_an_epoch_is_what_came_last():
     images = numbered(47)
-    whole, left = epoch(images), list(batches.shuffled(images, 8, STREAM, 0, first=3))
+    whole, left = epoch(images), list(data.shuffled(images, 8, STREAM, 0, first=3))
     assert len(left) == 2
     for (pixels, labels, here), (others, other_labels, there) in zip(whole[3:], left, strict=True):
         assert torch.equal(pixels, others)

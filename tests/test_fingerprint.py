@@ -103,7 +103,7 @@ def test_time_stamps_do_not_count(package, untouched):
 
 
 @pytest.mark.parametrize(
-    "module", ["training/loop", "training/optim", "training/batches", "models/small"]
+    "module", ["training/loop", "training/optim", "training/data", "models/small"]
 )
 def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     assert changed(module, with_other_arithmetic) == {"training"}
@@ -113,7 +113,7 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     ("module", "results"),
     [
         *((f"training/{module}", {"training"}) for module in ("device", "frozen_features", "rng")),
-        *((f"training/{module}", {"training"}) for module in ("transplant", "run")),
+        *((f"training/{module}", {"training"}) for module in ("transplant", "trainer")),
         ("study/training_spec", {"training"}),
         ("study/networks", {"training", "collection", "published", "effects", "figures"}),
         ("study/design", set()),

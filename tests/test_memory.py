@@ -8,23 +8,23 @@ import sys
 import pytest
 import torch
 
-from transferability.training import memory
+from transferability.training import device
 
 
 @pytest.fixture(autouse=True)
 def nothing_free():
-    memory._free.clear()
+    device._free.clear()
     yield
-    memory._free.clear()
+    device._free.clear()
 
 
 def test_memory_is_used_again_once_its_tensor_is_gone():
-    first = memory.empty((4, 5), torch.float32)
+    first = device.empty((4, 5), torch.float32)
     place = first.data_ptr()
-    assert memory.empty((4, 5), torch.float32).data_ptr() != place
-    memory._free.clear()
+    assert device.empty((4, 5), torch.float32).data_ptr() != place
+    device._free.clear()
     del first
-    again = memory.empty((2, 5, 8), torch.uint8)
+    again = device.empty((2, 5, 8), torch.uint8)
     assert again.data_ptr() == place
     assert again.shape == (2, 5, 8)
     assert again.dtype == torch.uint8
@@ -43,30 +43,30 @@ def test_memory_is_used_again_once_its_tensor_is_gone():
     ids=["part", "other type", "permuted", "array", "graph"],
 )
 def test_memory_in_use_is_not_given_out(held):
-    tensor = memory.empty((4, 5), torch.float32).fill_(7)
+    tensor = device.empty((4, 5), torch.float32).fill_(7)
     place, used = tensor.data_ptr(), held(tensor)
     del tensor
     gc.collect()
-    others = [memory.empty((4, 5), torch.float32) for _ in range(3)]
+    others = [device.empty((4, 5), torch.float32) for _ in range(3)]
     assert place not in [other.data_ptr() for other in others]
     del used
-    assert memory.empty((4, 5), torch.float32).data_ptr() == place
+    assert device.empty((4, 5), torch.float32).data_ptr() == place
 
 
 def test_little_is_kept_for_later():
-    many = [memory.empty((k + 1,), torch.uint8) for k in range(3 * memory.FREE)]
+    many = [device.empty((k + 1,), torch.uint8) for k in range(3 * device.FREE)]
     del many
-    assert len(memory._free) == memory.FREE
+    assert len(device._free) == device.FREE
 
 
 # The pages that the system gives out in a step, once the first steps are over.
 FRESH_PAGES = """
 import resource
 import torch
-from transferability.training import memory
+from transferability.training import device
 from transferability.models import small
 
-memory.keep_freed()
+device.keep_freed()
 torch.set_num_threads(1)
 settings = {
     "channels": [16, 32, 48, 48, 32], "units": [128, 128], "batch_norm": False, "dropout": 0

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from transferability.study import config, design
 from transferability.training import device, frozen_features, loop
-from transferability.training.run import Trainer
+from transferability.training.trainer import Trainer
 
 # Neither draws anything nor looks at the other images of a batch.
 PLAIN = {"batch_norm": False, "dropout": 0.0}

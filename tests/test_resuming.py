@@ -12,7 +12,7 @@ from laboratory import Laboratory, Trained, same
 from transferability.storage import signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training import data, device, frozen_features, loop
-from transferability.training.run import Trainer
+from transferability.training.trainer import Trainer
 
 # Digits give 20 steps an epoch; evaluations fall on epochs 2 and 3.
 EPOCHS = {"epochs": 3, "evaluate_every": 2}

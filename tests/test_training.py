@@ -12,10 +12,10 @@ from laboratory import same
 from transferability.__main__ import main
 from transferability.images import store as image_store
 from transferability.storage import checkpoint
-from transferability.training import batches, device, loop, transplant
+from transferability.training import data, device, loop, transplant
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
-from transferability.training.run import Trainer, TrainingError
+from transferability.training.trainer import Trainer, TrainingError
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -41,7 +41,7 @@ class Recorder:
         self.initial: dict[str, torch.Tensor] = {}
         self.order: list[np.ndarray] = []
         self.images: list[bytes] = []
-        train_until, shuffled = loop.train_until, batches.shuffled
+        train_until, shuffled = loop.train_until, data.shuffled
         coming_augmentation = Trainer.coming_augmentation
 
         def recording_start(run: Trainer, deadline: float) -> None:
@@ -67,7 +67,7 @@ class Recorder:
             return recording
 
         monkeypatch.setattr(loop, "train_until", recording_start)
-        monkeypatch.setattr(batches, "shuffled", recording_order)
+        monkeypatch.setattr(data, "shuffled", recording_order)
         monkeypatch.setattr(Trainer, "coming_augmentation", recording_augmentation)
 
 

@@ -16,8 +16,8 @@ from project import ROOT
 from transferability.__main__ import main
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
-from transferability.training import out_of_memory
-from transferability.training.run import TrainingError
+from transferability.training import trainer
+from transferability.training.trainer import TrainingError
 
 # Its second layer says that the device's memory is full when it gets more images than there is room
 # for, as torch says it; with batch normalisation and dropout, which must not notice.
@@ -175,7 +175,7 @@ def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_
 def test_so_it_is_where_numpy_asks_for_it(laboratory):
     with (
         pytest.raises(TrainingError, match=r"this job used [\d,]+ bytes.*recipe\.micro_batch"),
-        out_of_memory.explained(laboratory.task("baseB")),
+        trainer.explained(laboratory.task("baseB")),
     ):
         np.zeros(2**50)
 
@@ -183,7 +183,7 @@ def test_so_it_is_where_numpy_asks_for_it(laboratory):
 def test_other_errors_stay_as_they_are(laboratory):
     with (
         pytest.raises(RuntimeError, match="shapes"),
-        out_of_memory.explained(laboratory.task("B0B")),
+        trainer.explained(laboratory.task("B0B")),
     ):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

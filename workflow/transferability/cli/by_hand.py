@@ -33,10 +33,10 @@ def plan(flags: argparse.Namespace) -> None:
 
     from transferability.records import plan
     from transferability.study import config
-    from transferability.training import memory
+    from transferability.training import device
 
     # As the workflow trains, so that as many trainings as there are cores go on at once.
-    memory.keep_freed()
+    device.keep_freed()
     torch.set_num_threads(1)
     checked = config.read(flags.study)
     print(plan.text(checked, flags.images_per_second, flags.seconds))

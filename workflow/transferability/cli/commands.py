@@ -98,13 +98,13 @@ def train(flags: argparse.Namespace) -> None:
         with _loading():
             import torch
 
-            from transferability.training import device, loop, memory, out_of_memory
+            from transferability.training import device, loop, trainer
 
-        memory.keep_freed()
+        device.keep_freed()
         torch.set_num_threads(flags.threads)
         folder = dataclasses.replace(folder, check=writer.check)
         with (
-            out_of_memory.explained(task),
+            trainer.explained(task),
             device.repeatable(task.recipe["deterministic"]),
             device.least_used(device.choose_device(task.recipe["device"])),
         ):

@@ -19,7 +19,7 @@ from transferability.images import class_splits
 from transferability.images.store import Store
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
-from transferability.training import data, image_statistics
+from transferability.training import data, preprocessing
 from transferability.training.rng import Stream
 
 SUFFIXES = (".safetensors", ".pt")
@@ -66,12 +66,12 @@ def exported(folder: Path, split: Path, store: Store) -> Exported:
     pixels, count = recipe["crop"] or stored, len(learned.classes)
     normalise, mean_image = {"kind": recipe["normalise"], "pixels": "RGB, 0 to 255"}, None
     if recipe["normalise"] == "channels":
-        statistics = image_statistics.channels(store, learned.indices)
+        statistics = preprocessing.channels(store, learned.indices)
         normalise["mean"] = statistics["mean"].tolist()
         # As in training, where one colour alone has no deviation.
         normalise["std"] = statistics["std"].clamp_min(1).tolist()
     elif recipe["normalise"] == "mean_image":
-        mean_image = image_statistics.mean_image(store, learned.indices)["mean"].numpy()
+        mean_image = preprocessing.mean_image(store, learned.indices)["mean"].numpy()
     named, build = _named(identity["architecture"], pixels, count, tensors)
     description = {
         **{key: identity[key] for key in ("network", "split", "seed", "architecture")},

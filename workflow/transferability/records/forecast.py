@@ -10,7 +10,7 @@ from transferability.images import Size
 from transferability.models.measures import Measures
 from transferability.study import design
 from transferability.study.networks import ALL_IMAGES, NetworkSpec, parse_name
-from transferability.training import batches
+from transferability.training import data
 
 BYTES_PER_PARAMETER = 4
 BACKWARD = 2
@@ -79,7 +79,7 @@ def _of_network(
     images, validation = size.train // 2, size.validation // 2
     if network.target_size != ALL_IMAGES:
         images = int(network.target_size) * (size.classes // 2)
-    per_epoch = batches.steps_per_epoch(images, recipe["batch_size"])
+    per_epoch = data.steps_per_epoch(images, recipe["batch_size"])
     steps = recipe["iterations"] or recipe["epochs"] * per_epoch
     learned = steps * min(recipe["batch_size"], images)
     evaluated = design.evaluations(recipe) * validation

@@ -9,11 +9,11 @@ import torch
 from transferability.records.forecast import Speed
 from transferability.study.training_spec import TrainingSpec
 from transferability.training import device as devices
-from transferability.training import loop, normalisation, transplant
+from transferability.training import loop, preprocessing, transplant
 from transferability.training.data import ImageSet, Resident
-from transferability.training.entry import ImageEntry
+from transferability.training.preprocessing import ImageEntry
 from transferability.training.rng import Stream
-from transferability.training.run import Trainer
+from transferability.training.trainer import Trainer
 
 ENDLESS = 10**9
 BATCHES, ON_A_GPU = 2, 32
@@ -64,13 +64,13 @@ def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
     return run
 
 
-def _normalisation(kind: str, stored: tuple[int, int]) -> normalisation.Normalisation:
+def _normalisation(kind: str, stored: tuple[int, int]) -> preprocessing.Normalisation:
     """The module that recipe.normalise names, with statistics such as noise has."""
     if kind == "channels":
-        return normalisation.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0))
+        return preprocessing.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0))
     if kind == "mean_image":
-        return normalisation.MeanImage(torch.full((*stored, 3), 127.5))
-    return normalisation.Unchanged()
+        return preprocessing.MeanImage(torch.full((*stored, 3), 127.5))
+    return preprocessing.Unchanged()
 
 
 def _noise(run: Trainer, checked: dict, classes: int) -> ImageSet:

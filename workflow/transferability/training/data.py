@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from transferability.storage import signals
-from transferability.training import memory, threads
+from transferability.training import device as devices
 from transferability.training.rng import Stream
 
 READERS = 4
@@ -43,14 +43,14 @@ class Resident:
         if self.tensor.device.type != "cpu" or self.tensor.dtype != torch.uint8:
             return self.tensor.index_select(0, chosen)
         batch = _empty((len(chosen), *self.tensor.shape[1:]), pinned=False)
-        if not threads.one_by_one(self.tensor.device, batch.shape[1:3]):
+        if not devices.one_by_one(self.tensor.device, batch.shape[1:3]):
             return torch.index_select(self.tensor, 0, chosen, out=batch)
 
         def gather(numbers: range) -> None:
             some = slice(numbers.start, numbers.stop)
             torch.index_select(self.tensor, 0, chosen[some], out=batch[some])
 
-        threads.share(gather, len(chosen))
+        devices.share(gather, len(chosen))
         return batch
 
 
@@ -166,8 +166,8 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
     for block in read_ahead(images, (indices[start : start + length] for start in starts)):
         signals.check()
         yield block
-        memory.give_back_pages(images)
-    memory.forget_free()
+        devices.give_back_pages(images)
+    devices.forget_free()
 
 
 def read_ahead(
@@ -201,7 +201,7 @@ def _empty(shape: tuple[int, ...], pinned: bool) -> torch.Tensor:
     """Memory for a batch."""
     if pinned:
         return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-    return memory.empty(shape, torch.uint8)
+    return devices.empty(shape, torch.uint8)
 
 
 def _copied_to(device: torch.device, batches: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -232,3 +232,35 @@ def _arrived(batch: torch.Tensor, copied: torch.cuda.Event) -> torch.Tensor:
     # It was allocated on the stream of copies, which must not give it away while it is in use.
     batch.record_stream(stream)
     return batch
+
+
+def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
+    """The images in store order, a batch at a time; the last may be smaller.
+
+    Raises Interrupted before the next batch if a signal has come.
+    """
+    for batch in images.images.batches(batch_size):
+        signals.check()
+        yield batch
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps in an epoch: whole batches only, but at least one."""
+    return max(1, images // batch_size)
+
+
+def shuffled(
+    images: ImageSet, batch_size: int, stream: Stream, epoch: int, first: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, slice]]:
+    """One epoch of training in the stream's order, from step `first` on: of each step the images,
+    the labels, and where they stand in the epoch's order.
+
+    Images that do not fill a last batch are left out, others each epoch.
+    """
+    order = torch.randperm(len(images), generator=stream.generator("order", epoch))
+    start = first * batch_size
+    order = order[start : steps_per_epoch(len(images), batch_size) * batch_size]
+    labels = images.labels[order.to(images.labels.device)].split(batch_size)
+    for some, batch in zip(labels, images.images.batches(batch_size, order), strict=True):
+        yield batch, some, slice(start, start + len(some))
+        start += len(some)

@@ -1,9 +1,18 @@
 """What the machine can do, found out at run time."""
 
+import ctypes
+import math
+import mmap
 import os
-from collections.abc import Iterator
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from threading import Barrier
 
+import numpy as np
 import torch
 
 from transferability.training import gpus
@@ -145,3 +154,112 @@ def repeatable(wanted: bool) -> Iterator[None]:
 def describe(device: torch.device) -> str:
     """The device's kind, with its model where one machine may have several: `cuda NVIDIA H200`."""
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+LARGE = 48 * 48
+"""From so many pixels on, images on a CPU are worked on one by one. What Python needs for each
+outweighs what is saved where they are smaller."""
+
+TURN = 8
+"""Images that a thread takes at a time."""
+
+
+def one_by_one(device: torch.device, pixels: tuple[int, int]) -> bool:
+    """Whether images of so many pixels (height, width) are worked on one by one."""
+    return device.type == "cpu" and pixels[0] * pixels[1] >= LARGE
+
+
+def share(work: Callable[[range], None], count: int) -> None:
+    """Do the work for all numbers below `count`, a few at a time, in as many threads as torch may
+    use."""
+    turns = (range(first, min(first + TURN, count)) for first in range(0, count, TURN))
+    # To go through the results is to see the errors.
+    for _ in _pool(torch.get_num_threads()).map(work, turns):
+        pass
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """So many threads, in each of which torch works alone: were each to share an image with threads
+    of its own, there would be as many as its square."""
+    pool = ThreadPoolExecutor(threads, "images", _work_alone)
+    # None can take two of these, so all start.
+    barrier = Barrier(threads)
+    for started in [pool.submit(barrier.wait) for _ in range(threads)]:
+        started.result()
+    # What was last set is also what any thread begins with that starts later.
+    torch.set_num_threads(threads)
+    return pool
+
+
+def _work_alone() -> None:
+    # A thread that first asks for the number takes over the one that was last set anywhere.
+    torch.get_num_threads()
+    torch.set_num_threads(1)
+
+
+FREE = 8
+"""Pieces of memory that wait for their next use, at most: a few are in use in each step."""
+
+KEPT_PIECE = 2**25
+"""Bytes of the largest piece that the C library keeps for its next use; larger ones would leave
+holes that cost more memory than they save time."""
+
+# As in glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+_free: deque[np.ndarray] = deque(maxlen=FREE)
+
+
+def keep_freed() -> None:
+    """Let the C library keep what this process frees, where it is one that can be told to (glibc).
+
+    Results are the same, steps take less time.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, KEPT_PIECE)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor on the CPU with any values, in memory that earlier ones no longer use.
+
+    numpy's memory: it asks the system for large pages; and torch asks for aligned pieces, which the
+    C library cannot put where others were, so that it comes to hold several times what is in use.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    piece = _taken(size)
+    if piece is None:
+        piece = np.empty(size, np.uint8)
+    # The tensor, and all that shares its memory, autograd's graph as well, holds this array.
+    array = piece[:]
+    weakref.finalize(array, _free.append, piece).atexit = False
+    return torch.from_numpy(array).view(dtype).view(shape)
+
+
+def forget_free() -> None:
+    """Keep none of the pieces that wait, where the next ones will be of other sizes."""
+    _free.clear()
+
+
+def give_back_pages(array: np.ndarray) -> None:
+    """Let pages of a memory-mapped file, once they were read, be the system's alone; whoever reads
+    them again finds them there as long as it has room. Nothing for other arrays."""
+    mapped = isinstance(array.base, mmap.mmap) and not array.flags.writeable
+    if mapped and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
+
+
+def _taken(size: int) -> np.ndarray | None:
+    """A free piece of so many bytes, if there is one."""
+    # Other threads may take and give back in between, and none may get the same one.
+    for _ in range(len(_free)):
+        try:
+            piece = _free.popleft()
+        except IndexError:
+            return None
+        if piece.nbytes == size:
+            return piece
+        _free.append(piece)
+    return None

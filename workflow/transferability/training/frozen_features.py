@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd as Dropout
 
-from transferability.training import batches, transplant
+from transferability.training import data, transplant
 from transferability.training import device as devices
 from transferability.training.data import ImageSet, Resident
 
@@ -48,7 +48,7 @@ def compute(
     """The sets with the layers' features (N×H×W×C or N×…) in place of the images, on the device;
     None if they would not fit there."""
     device = sets[0].labels.device
-    one = _channels_last(layers(next(batches.ordered(sets[0], 1))))
+    one = _channels_last(layers(next(data.ordered(sets[0], 1))))
     if one.nbytes * sum(len(images) for images in sets) > devices.room_for_images(device):
         return None
     return [
@@ -66,7 +66,7 @@ def _features(
     # Filled in place: to join the batches' features would take twice their memory.
     features = one.new_empty((len(images), *one.shape[1:]))
     filled = 0
-    for batch in batches.ordered(images, batch_size):
+    for batch in data.ordered(images, batch_size):
         features[filled : filled + len(batch)] = _channels_last(layers(batch))
         filled += len(batch)
     return features

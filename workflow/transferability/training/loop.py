@@ -16,11 +16,11 @@ from transferability.images import store as image_store
 from transferability.storage import files, signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study.training_spec import TrainingSpec
-from transferability.training import batches, data, normalisation, transplant
+from transferability.training import data, preprocessing, transplant
 from transferability.training import device as devices
-from transferability.training.entry import Drawn, ImageEntry
+from transferability.training.preprocessing import Drawn, ImageEntry
 from transferability.training.rng import Stream
-from transferability.training.run import Trainer
+from transferability.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def train(
 
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
-    normalise = normalisation.normalisation(recipe["normalise"], store, learned.indices)
+    normalise = preprocessing.normalisation(recipe["normalise"], store, learned.indices)
     run = Trainer(
         network, task, ImageEntry(normalise.to(device), recipe, stored), precision, stream
     )
@@ -264,7 +264,7 @@ def classify(run: Trainer) -> Evaluation:
     run.layers.eval()
     labels, losses, best = run.validation.labels, [], []
     batched = zip(
-        batches.ordered(run.validation, run.images_at_once),
+        data.ordered(run.validation, run.images_at_once),
         labels.split(run.images_at_once),
         strict=True,
     )

@@ -2,9 +2,12 @@
 
 import logging
 import math
+import resource
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -12,7 +15,7 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 
 from transferability.study.training_spec import TrainingSpec
-from transferability.training import batches, entry, frozen_features, optim
+from transferability.training import data, frozen_features, optim, preprocessing
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 
@@ -36,14 +39,14 @@ class Trainer:
         self,
         network: nn.Sequential,
         task: TrainingSpec,
-        image_entry: entry.ImageEntry,
+        image_entry: preprocessing.ImageEntry,
         precision: str,
         stream: Stream,
     ):
         self.network, self.task, self.precision, self.stream = network, task, precision, stream
         self.recipe = task.recipe
         # What images are kept as, `entry` turns into what the first layer of `layers` takes.
-        self.entry: entry.ImageEntry | entry.FeatureEntry = image_entry
+        self.entry: preprocessing.ImageEntry | preprocessing.FeatureEntry = image_entry
         self.layers, self.frozen_layers = network, task.frozen_layers
         self.device = next(network.parameters()).device
         self.parameters = OrderedDict(
@@ -74,7 +77,7 @@ class Trainer:
         """How many steps there are: in all (`steps`), in an epoch, from one evaluation to the next,
         and of which a training loss is the mean (those since an evaluation, or of an epoch)."""
         recipe = self.recipe
-        per_epoch = batches.steps_per_epoch(len(self.learned), recipe["batch_size"])
+        per_epoch = data.steps_per_epoch(len(self.learned), recipe["batch_size"])
         self.steps_per_epoch = per_epoch
         if recipe["iterations"]:
             self.steps, self.evaluation_steps = recipe["iterations"], recipe["evaluate_every"]
@@ -105,11 +108,11 @@ class Trainer:
         return min(self.steps, *((self.step // period + 1) * period for period in periods))
 
     def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, slice]]:
-        """What is left of the epoch, as `batches.shuffled` gives it."""
+        """What is left of the epoch, as `data.shuffled` gives it."""
         epoch, first = divmod(self.step, self.steps_per_epoch)
-        return batches.shuffled(self.learned, self.recipe["batch_size"], self.stream, epoch, first)
+        return data.shuffled(self.learned, self.recipe["batch_size"], self.stream, epoch, first)
 
-    def coming_augmentation(self) -> entry.Drawn:
+    def coming_augmentation(self) -> preprocessing.Drawn:
         """The way from images to the first layer in the epoch of the next step."""
         epoch = self.step // self.steps_per_epoch
         return self.entry.drawn(len(self.learned), self.stream, epoch, self.device)
@@ -187,7 +190,7 @@ class Trainer:
             features = self.with_what_fits(compute)
         if features is not None:
             self.learned, self.validation = features
-            self.entry = entry.FeatureEntry()
+            self.entry = preprocessing.FeatureEntry()
             self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
             self.buffers = list(self.layers.buffers())
         # It stands for the frozen layers' share of every epoch, and so is part of the training.
@@ -253,3 +256,35 @@ class Trainer:
         self.seconds, self.history = state["seconds"], state["history"]
         self.resumed_at = [*state["resumed_at"], self.step]
         self.images_at_once = state["images_at_once"]
+
+
+IN_MESSAGES = ("DefaultCPUAllocator", "bad_alloc", "out of memory")
+"""What torch says where the memory of a processor, or of Apple's MPS, is not enough; it has no
+class of error for it."""
+
+
+@contextmanager
+def explained(task: TrainingSpec) -> Iterator[None]:
+    """Raise TrainingError, with how much was in use and which key to lower, in place of what torch
+    and numpy raise where there is not enough memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        told = " ".join(str(error).split())
+        on_device = isinstance(error, torch.OutOfMemoryError)
+        if not (on_device or isinstance(error, MemoryError) or any(s in told for s in IN_MESSAGES)):
+            raise
+        used = "" if on_device else f", of which this job used {_peak_bytes():,} bytes at its peak"
+        at_once = task.recipe["micro_batch"] or task.recipe["batch_size"]
+        raise TrainingError(
+            f"{task.network} ({task.split}, seed {task.seed}): there is not enough memory{used}; "
+            f"set recipe.micro_batch below {at_once}, lower dataset.image_size or take a smaller "
+            f"architecture, or give the job more memory ({told})"
+        ) from error
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had at one time, as the system measured it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # In kilobytes, but for Apple's systems.
+    return peak if sys.platform == "darwin" else 1024 * peak
