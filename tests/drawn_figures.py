@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from project import ROOT
 
 from transferability import figures
-from transferability.analysis import published
 from transferability.analysis.boost import boost
-from transferability.analysis.collect import MEASURED
+from transferability.analysis.collect import MEASURED, read_published
 from transferability.analysis.effects import estimate
 
 STUDIES = {
@@ -58,7 +57,7 @@ def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 @cache
 def published_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     """The published table of networks and its effects."""
-    table = published.read("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
+    table = read_published("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
     return table, estimate(table)
 
 

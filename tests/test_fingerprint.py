@@ -124,7 +124,6 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("images/glyphs", {"glyphs"}),
         ("images/glyph_drawings", {"glyphs"}),
         ("analysis/collect", {"collection", "published", "effects"}),
-        ("analysis/published", {"published"}),
         # Figures and findings take the names of the effects from where these are estimated.
         ("analysis/effects", {"effects", "findings", "figures"}),
         ("analysis/intervals", {"effects", "findings", "figures"}),

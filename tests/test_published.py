@@ -9,7 +9,7 @@ import pytest
 from made_networks import of
 from project import ROOT, Project
 
-from transferability.analysis import collect, effects, published
+from transferability.analysis import collect, effects
 from transferability.analysis.boost import boost
 
 DATA = ROOT / "workflow" / "resources" / "yosinski2014"
@@ -34,7 +34,7 @@ PUBLISHED_FILES |= {f"figures/{figure}.html" for figure in ("transfer", "effects
 
 @pytest.fixture(scope="module")
 def networks() -> pd.DataFrame:
-    return published.read("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
+    return collect.read_published("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
 
 
 def test_each_network_is_traceable_to_its_published_directory(networks):
@@ -66,7 +66,7 @@ def test_networks_without_a_log_are_missing_and_counted(networks, caplog):
     assert lost.sum() == 22
     assert networks.loc[lost, "fine_tuned"].all()
     with caplog.at_level(logging.INFO):
-        published.read("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
+        collect.read_published("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
     assert caplog.messages == ["170 published networks; 22 of them have no log, and so no top1"]
 
 
@@ -139,7 +139,7 @@ def test_class_splits_are_those_of_the_paper():
 def test_a_published_file_without_its_columns_is_named(tmp_path):
     (tmp_path / "networks.csv").write_text("split,n\nrandom0,1\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"networks\.csv: lacks the columns network, kind"):
-        published.read("x", tmp_path / "networks.csv", DATA / "class_splits.csv")
+        collect.read_published("x", tmp_path / "networks.csv", DATA / "class_splits.csv")
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ from transferability.analysis.effects import (
     MEAN,
     SELFFER_PLUS,
     TRANSFER_PLUS,
+    all_pairs,
     checked,
+    complete,
     joined,
     of_treatment,
     pair_weights,
-    pairs,
 )
 from transferability.analysis.intervals import (
     CONFIDENCE,
@@ -48,13 +49,80 @@ BOOST_COLUMNS = [
 ]
 
 
-def _targets(treated: pd.DataFrame, control: pd.DataFrame) -> str:
-    of_treated, of_control = joined(treated["target"]), joined(control["target"])
-    return of_treated if of_treated == of_control else f"{of_treated} vs {of_control}"
+def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
+    """boost.csv: what AnB+ gains over the base and over BnB+, on average over layers (Table 1).
+
+    Columns: study, split_kind, target, target_size, layers (1-N, 3-N and 5-N, N the largest n of
+    the AnB+), n (those of them that the study has, e.g. `3 4 7`), comparison (base or
+    selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
+    kind), replicates (of the AnB+ or of the controls, the fewer), networks and controls (how many
+    AnB+ and how many control networks entered), and missing, how many of both the table lists
+    without top1.
+
+    `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
+    paper's estimator: the mean over the AnB+ less the mean over the control networks, each
+    counted once. Both agree where the table is complete. Controls are those of the halves for
+    which the table lists an AnB+, be it without score; where the scored AnB+ and the controls
+    are of different halves, `target` says so (`B vs A+B`).
+
+    Where an AnB+ or a BnB+ with a score lacks the other on its own split, seed, target and n, two
+    more estimators compare them over such gaps: `through_base`, the mean over the AnB+ of what each
+    gains over its own base, less the same of the BnB+; and `linear_model`, least squares with an
+    effect of each target half. Both assume that halves differ as their bases do.
+
+    Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
+    AnB+ or the controls are of a single one; with one replicate, the bootstrap over images of
+    `effects.estimate`, and `none` without `correct`. That of the linear model is its own t
+    interval, which takes networks of one half to differ by independent noise.
+
+    Raises ValueError as `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
+    """
+    table = checked(networks)
+    effects = [effect for effect in EFFECTS if effect.name in dict(COMPARISONS.values())]
+    pairs = complete(all_pairs(table, effects))
+    images = Images(table, correct) if correct else None
+    rows = []
+    for key, networks in table.groupby(GROUP):
+        group = dict(zip(GROUP, key, strict=True))
+        treated = of_treatment(networks, TRANSFER_PLUS).query("n > 0")
+        layers = sorted(treated.loc[treated["top1"].notna(), "n"].unique())
+        networks = networks[networks["target"].isin(treated["target"])]
+        of_group = pairs[(pairs[GROUP] == pd.Series(group)).all(axis=1)]
+        for start in [start for start in FIRST_LAYERS if start <= max(layers, default=0)]:
+            group["layers"] = f"{start}-{layers[-1]}"
+            group["n"] = " ".join(str(n) for n in layers if n >= start)
+            of_layers = networks[(networks["n"] >= start) | (networks["kind"] == "base")]
+            for comparison, (effect, control) in COMPARISONS.items():
+                group["comparison"] = comparison
+                differences = of_group[(of_group["effect"] == effect) & (of_group["n"] >= start)]
+                estimates = _estimates(of_layers, differences, control, images)
+                rows += [group | estimate for estimate in estimates]
+    return pd.DataFrame(rows, columns=BOOST_COLUMNS)
 
 
-def _replicates(treated: pd.DataFrame, control: pd.DataFrame) -> int:
-    return min(len(side[REPLICATE].drop_duplicates()) for side in (treated, control))
+def _estimates(
+    networks: pd.DataFrame,
+    differences: pd.DataFrame,
+    control_treatment: tuple[str, bool],
+    images: Images | None,
+) -> list[dict[str, object]]:
+    """The estimates of one comparison, from the networks of its layers, with bases, and the
+    differences between AnB+ and their own controls."""
+    listed = [of_treatment(networks, side) for side in (TRANSFER_PLUS, control_treatment)]
+    treated, control = (side.dropna(subset="top1") for side in listed)
+    estimates = []
+    if len(differences):
+        estimates.append(_paired(differences, images))
+    if len(treated) and len(control):
+        if control_treatment == SELFFER_PLUS and max(len(treated), len(control)) > len(differences):
+            bases = of_treatment(networks, BASE).dropna(subset="top1")
+            over_base = [_relative(side, bases) for side in (treated, control)]
+            if all(len(side) for side in over_base):
+                estimates.append(_pooled(*over_base, "relative", images, "through_base"))
+                estimates.append(_linear_model(*over_base, bases))
+        estimates.append(_pooled(treated, control, "top1", images, "pooled"))
+    missing = sum(side["top1"].isna().sum() for side in listed)
+    return [estimate | {"missing": missing} for estimate in estimates]
 
 
 def _paired(differences: pd.DataFrame, images: Images | None) -> dict[str, object]:
@@ -71,24 +139,27 @@ def _paired(differences: pd.DataFrame, images: Images | None) -> dict[str, objec
     }
 
 
-def _difference_of_means(
-    treated: pd.DataFrame, control: pd.DataFrame, score: str, images: Images | None
+def _pooled(
+    treated: pd.DataFrame, control: pd.DataFrame, score: str, images: Images | None, estimator: str
 ) -> dict[str, object]:
     """The mean score of the AnB+ less that of the controls. A score that is relative to a base has
     that base's row in the column row_base."""
     mean = treated[score].mean() - control[score].mean()
     low, high, interval = difference_of_means(treated, control, score)
-    replicates = _replicates(treated, control)
-    if replicates == 1 and images:
+    sides = _sides(treated, control)
+    if sides["replicates"] == 1 and images:
         weights = pd.concat([_mean_weights(treated, 1), _mean_weights(control, -1)])
         (low, high), interval = images.interval(weights, mean), OVER_IMAGES
+    estimate = {"estimator": estimator, "mean": mean, "low": low, "high": high}
+    return sides | estimate | {"interval": interval}
+
+
+def _sides(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, object]:
+    """Which and how many networks an estimate is of."""
+    targets = dict.fromkeys([joined(treated["target"]), joined(control["target"])])
     return {
-        "target": _targets(treated, control),
-        "mean": mean,
-        "low": low,
-        "high": high,
-        "interval": interval,
-        "replicates": replicates,
+        "target": " vs ".join(targets),
+        "replicates": min(len(side[REPLICATE].drop_duplicates()) for side in (treated, control)),
         "networks": len(treated),
         "controls": len(control),
     }
@@ -116,106 +187,21 @@ def _linear_model(
     """AnB+ less BnB+ by least squares, top-1 being the sum of an effect of the treatment (base,
     BnB+ or AnB+), an effect of the target half (split, seed, target), and independent noise.
 
-    The bases link halves on which only the one or only the other was fine-tuned.
+    The bases link halves for which only one of the two was trained.
     """
     # Here, since it takes longer to import than a figure to draw, and few studies need it.
     from statsmodels.formula import api as smf
 
-    sides = {"AnB_plus": treated, "BnB_plus": control, "base": bases}
-    rows = pd.concat([side.assign(treatment=name) for name, side in sides.items()])
+    treatments = {"AnB_plus": treated, "BnB_plus": control, "base": bases}
+    rows = pd.concat([side.assign(treatment=name) for name, side in treatments.items()])
     rows["half"] = rows[CELL].astype(str).agg(" ".join, axis=1)
     rows = rows[rows["half"].isin(rows.loc[rows["kind"] != "base", "half"])]
     fit = smf.ols("top1 ~ C(treatment, Treatment('BnB_plus')) + C(half)", rows).fit()
     (difference,) = [name for name in fit.params.index if "AnB_plus" in name]
-    low, high = np.nan, np.nan
+    estimate = {"estimator": "linear_model", "mean": fit.params[difference]}
     if fit.df_resid > 0:
         low, high = fit.conf_int(1 - CONFIDENCE).loc[difference]
-    return {
-        "estimator": "linear_model",
-        "target": _targets(treated, control),
-        "mean": fit.params[difference],
-        "low": low,
-        "high": high,
-        "interval": OF_MODEL if fit.df_resid > 0 else NO_INTERVAL,
-        "replicates": _replicates(treated, control),
-        "networks": len(treated),
-        "controls": len(control),
-    }
-
-
-def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
-    """boost.csv: what AnB+ gains over the base and over BnB+, on average over layers (Table 1).
-
-    Columns: study, split_kind, target, target_size, layers (1-N, 3-N and 5-N, N the largest n of
-    the AnB+), n (those of them that the study has, such as `3 4 7`), comparison (base or
-    selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
-    kind), replicates (of the AnB+ or of the controls, the fewer), networks and controls (how many
-    AnB+ and how many control networks entered), and missing, how many of both the table lists
-    without top1.
-
-    `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
-    paper's estimator: the mean over the AnB+ less the mean over the control networks, each
-    counted once. Both agree where the table is complete. Controls are those of the halves for
-    which the table lists an AnB+, be it without score; where the scored AnB+ and the controls
-    are of different halves, `target` says so (`B vs A+B`).
-
-    Where an AnB+ or a BnB+ with a score lacks the other on its own split, seed, target and n, two
-    more estimators compare them over such gaps: `through_base`, the mean over the AnB+ of what
-    each has over its own base, less the same of the BnB+; and `linear_model`, least squares with
-    an effect of each target half. Both need that halves differ as their bases do.
-
-    Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
-    AnB+ or the controls are of a single one; with one replicate, the bootstrap over images of
-    `effects.estimate`, and `none` without `correct`. That of the linear model is its own t
-    interval, which takes networks of one half to differ by independent noise.
-
-    Raises ValueError as `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
-    """
-    table = checked(networks)
-    names = [effect for effect, _ in COMPARISONS.values()]
-    differences = pairs(table, [effect for effect in EFFECTS if effect.name in names])
-    images = Images(table, correct) if correct else None
-    of_group = dict(list(differences.groupby(GROUP)))
-    rows = []
-    for key, halves in table.groupby(GROUP):
-        listed = of_treatment(halves, TRANSFER_PLUS)
-        listed = listed[listed["n"] > 0]
-        entered = sorted(listed.loc[listed["top1"].notna(), "n"].unique())
-        halves = halves[halves["target"].isin(listed["target"])]
-        own = of_group.get(key, differences.iloc[:0])
-        for start in [start for start in FIRST_LAYERS if start <= max(entered, default=0)]:
-            group = dict(zip(GROUP, key, strict=True))
-            group["layers"] = f"{start}-{entered[-1]}"
-            group["n"] = " ".join(str(n) for n in entered if n >= start)
-            for comparison in COMPARISONS:
-                estimates = _estimates(
-                    halves[(halves["n"] >= start) | (halves["kind"] == "base")],
-                    own[own["n"] >= start],
-                    comparison,
-                    images,
-                )
-                rows += [group | {"comparison": comparison} | one for one in estimates]
-    return pd.DataFrame(rows, columns=BOOST_COLUMNS)
-
-
-def _estimates(
-    halves: pd.DataFrame, differences: pd.DataFrame, comparison: str, images: Images | None
-) -> list[dict[str, object]]:
-    """The estimates of one comparison, from the networks of its layers, with bases."""
-    effect, control_treatment = COMPARISONS[comparison]
-    own = differences[differences["effect"] == effect]
-    listed = [of_treatment(halves, side) for side in (TRANSFER_PLUS, control_treatment)]
-    treated, control = (side[side["top1"].notna()] for side in listed)
-    bases = of_treatment(halves, BASE).dropna(subset="top1")
-    estimates = [_paired(own, images)] if len(own) else []
-    if len(treated) and len(control):
-        if comparison == "selffer" and max(len(treated), len(control)) > len(own):
-            over_base = [_relative(side, bases) for side in (treated, control)]
-            if all(len(side) for side in over_base):
-                between = _difference_of_means(*over_base, "relative", images)
-                estimates.append({"estimator": "through_base"} | between)
-                estimates.append(_linear_model(*over_base, bases))
-        pooled = _difference_of_means(treated, control, "top1", images)
-        estimates.append({"estimator": "pooled"} | pooled)
-    missing = sum(side["top1"].isna().sum() for side in listed)
-    return [estimate | {"missing": missing} for estimate in estimates]
+        estimate |= {"low": low, "high": high, "interval": OF_MODEL}
+    else:
+        estimate |= {"low": np.nan, "high": np.nan, "interval": NO_INTERVAL}
+    return _sides(treated, control) | estimate

@@ -1,8 +1,9 @@
-"""From the folders of networks to tidy tables, a row a network and a row an evaluation."""
+"""From the folders of networks, or what was published in 2014, to tables with a row a network."""
 
+import itertools
 import logging
 import statistics
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
-from transferability.study.networks import parse_name
+from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ COLUMNS = [
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 EVALUATIONS_OF_BEST_SCORE = 10
+# Beside the columns of a study's table.
+PUBLISHED_COLUMNS = ["directory", "iterations", "evaluations"]
+VALIDATION_IMAGES_PER_PUBLISHED_CLASS = 50
 
 
 def network_path(networks: Path, split: str, seed: int, name: str) -> Path:
@@ -50,58 +54,51 @@ def collect(
 
     `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
     evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Those
-    `omitted`, such as random0/seed0/A3B, have a row without measured values. Raises ValueError
-    naming the file that is missing or no JSON.
+    `omitted`, e.g. random0/seed0/A3B, have a row without measured values. Raises ValueError
+    naming the file that is missing or not JSON.
     """
-    rows, evaluations, made_by = [], [], {}
-    for split in splits:
-        for seed in seeds:
-            for name in names:
-                key = {"study": study, "split": split, "seed": seed, "network": name}
-                path = network_path(networks, split, seed, name)
-                if path.relative_to(networks).as_posix() in omitted:
-                    rows.append({**key, **asdict(parse_name(name))})
-                    continue
-                metrics, history = _read(NetworkFolder(path))
-                if score == "mean_of_10_best":
-                    metrics["top1"] = mean_of_best(line["top1"] for line in history)
-                made_by.setdefault((split, seed), []).append(_made_by(metrics))
-                rows.append({**key, **asdict(parse_name(name)), **metrics})
-                evaluations += [{**key, **line} for line in history]
-    _warn_of_mixtures(made_by)
-    table = whole_numbers(pd.DataFrame(rows, columns=COLUMNS))
-    return table, pd.DataFrame(evaluations)
+    rows, evaluations = [], []
+    for split, seed, name in itertools.product(splits, seeds, names):
+        key = {"study": study, "split": split, "seed": seed, "network": name}
+        row = key | asdict(parse_name(name))
+        path = network_path(networks, split, seed, name)
+        if path.relative_to(networks).as_posix() not in omitted:
+            metrics, history = _read_network(NetworkFolder(path))
+            row |= metrics
+            if score == "mean_of_10_best":
+                top1 = sorted((line["top1"] for line in history), reverse=True)
+                row["top1"] = statistics.fmean(top1[:EVALUATIONS_OF_BEST_SCORE])
+            evaluations += [key | line for line in history]
+        rows.append(row)
+    _warn_of_mixtures([row for row in rows if "device" in row])
+    return _whole_counts(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(evaluations)
 
 
-def whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, its counts as whole numbers where some are missing too."""
-    counts = [column for column in COUNTS if column in table]
-    return table.astype(dict.fromkeys(counts, "Int64"))
+def _whole_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with counts as integers, also beside missing ones."""
+    return table.astype({column: "Int64" for column in COUNTS if column in table})
 
 
-def _made_by(metrics: dict) -> dict[str, str]:
-    identity = metrics.get("identity", {})
-    return {
-        "device": metrics["device"],
-        "precision": metrics["precision"],
-        "torch version": identity.get("torch"),
-        "code": identity.get("code"),
-    }
-
-
-def _warn_of_mixtures(made_by: dict[tuple[str, int], list[dict[str, str]]]) -> None:
-    """Say where networks that are compared were not trained in the same way."""
-    for (split, seed), makings in made_by.items():
-        for what in makings[0]:
-            kinds = sorted({str(making[what]) for making in makings})
-            if len(kinds) > 1:
+def _warn_of_mixtures(rows: list[dict]) -> None:
+    """Warn where networks that are compared were not trained in the same way."""
+    for (split, seed), group in itertools.groupby(rows, lambda row: (row["split"], row["seed"])):
+        rows_of_group = list(group)
+        identities = [row.get("identity", {}) for row in rows_of_group]
+        aspects = {
+            "device": [row["device"] for row in rows_of_group],
+            "precision": [row["precision"] for row in rows_of_group],
+            "torch version": [identity.get("torch") for identity in identities],
+            "code": [identity.get("code") for identity in identities],
+        }
+        for aspect, values in aspects.items():
+            if len(set(values)) > 1:
                 log.warning(
-                    "%s seed %s: its networks differ in %s (%s), and effects hold that too",
-                    *(split, seed, what, ", ".join(kinds)),
+                    "%s seed %s: its networks differ in %s (%s), which effects then include",
+                    *(split, seed, aspect, ", ".join(sorted(set(map(str, values))))),
                 )
 
 
-def _read(folder: NetworkFolder) -> tuple[dict, list[dict]]:
+def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
     if not folder.metrics.exists():
         raise ValueError(f"{folder.metrics}: is missing; the network has to be trained first")
     try:
@@ -110,19 +107,14 @@ def _read(folder: NetworkFolder) -> tuple[dict, list[dict]]:
         raise ValueError(f"{error}; delete the folder and run again") from error
 
 
-def mean_of_best(top1: Iterable[float]) -> float:
-    """The mean of the ten best evaluations."""
-    return statistics.fmean(sorted(top1, reverse=True)[:EVALUATIONS_OF_BEST_SCORE])
-
-
 def correctness(networks: Path, validation_labels: np.ndarray) -> Callable[[pd.Series], np.ndarray]:
     """A function that gives, for a row of the table of networks, whether each validation image of
     its target half was classified right, in store order (1 or 0).
 
-    `validation_labels` int32 N are those of the whole store.
+    `validation_labels` int32 N are those of all images of the store.
     """
 
-    def of(row: pd.Series) -> np.ndarray:
+    def correct(row: pd.Series) -> np.ndarray:
         folder = NetworkFolder(network_path(networks, row["split"], row["seed"], row["network"]))
         predictions = np.load(folder.predictions)
         if len(predictions) != len(validation_labels):
@@ -130,7 +122,50 @@ def correctness(networks: Path, validation_labels: np.ndarray) -> Callable[[pd.S
                 f"{folder.predictions}: {len(predictions)} predictions for "
                 f"{len(validation_labels)} validation images; delete {folder.path} and run again"
             )
-        asked = predictions >= 0
-        return (predictions[asked] == validation_labels[asked]).astype(np.int8)
+        of_target = predictions >= 0
+        return (predictions[of_target] == validation_labels[of_target]).astype(np.int8)
 
-    return of
+    return correct
+
+
+def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFrame:
+    """The networks published in 2014 as a study of that name, a row for each published directory.
+
+    Columns: those of a study's networks.csv, empty where nothing was published, and directory
+    (where the row comes from), iterations, evaluations. A network whose log was not published has
+    no top1. Base networks on fewer images a class (`reduced`) are bases with that target_size.
+    validation_images are 50 for each class of the target, by `class_splits`.
+
+    Raises ValueError when a file lacks a column. Source: github.com/yosinski/convnet_transfer.
+    """
+    needed = ["split", "network", "kind", "target", "n", "top1", *PUBLISHED_COLUMNS]
+    table, halves = _read_table(networks, needed), _read_table(class_splits, ["wnid"])
+    reduced = table["kind"] == "reduced"
+    sizes = table["examples_per_class"].astype("Int64").astype(str)
+    classes = [
+        (halves[split] == target).sum() if target in HALVES else len(halves)
+        for split, target in zip(table["split"], table["target"], strict=True)
+    ]
+    table = table.assign(
+        study=study,
+        # Each network was trained once.
+        seed=0,
+        kind=table["kind"].mask(reduced, "base"),
+        target_size=sizes.where(reduced, ALL_IMAGES),
+        validation_images=VALIDATION_IMAGES_PER_PUBLISHED_CLASS * np.array(classes),
+    )
+    log.info(
+        "%d published networks; %d of them have no log, and so no top1",
+        *(len(table), table["top1"].isna().sum()),
+    )
+    return _whole_counts(table.reindex(columns=[*COLUMNS, *PUBLISHED_COLUMNS]))
+
+
+def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype={"source": str})
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(
+            f"{path}: lacks the columns {', '.join(missing)}; take the file from the project again"
+        )
+    return table

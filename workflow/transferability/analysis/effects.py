@@ -1,5 +1,5 @@
-"""Paired effects of copying layers, with intervals: the table of networks in, two tables out:
-every difference, and their means."""
+"""Paired effects of copying layers: the table of networks in; every difference, and their means
+with intervals, out."""
 
 import logging
 from collections.abc import Sequence
@@ -72,9 +72,7 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
             f"it needs {', '.join(REQUIRED)}"
         )
     table = networks.reset_index(drop=True)
-    table["target_size"] = table["target_size"].astype(str)
-    table["n"] = table["n"].astype(int)
-    table["fine_tuned"] = table["fine_tuned"].astype(bool)
+    table = table.astype({"target_size": str, "n": int, "fine_tuned": bool})
     table["split_kind"] = table["split"].str.replace(r"\d+$", "", regex=True)
     table["pool"] = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
     twice = table.duplicated([*CELL, "kind", "fine_tuned", "n"])
@@ -99,73 +97,45 @@ def of_treatment(table: pd.DataFrame, treatment: tuple[str, bool]) -> pd.DataFra
     return table[(table["kind"] == kind) & (table["fine_tuned"] == fine_tuned)]
 
 
-def _log_missing(effect: Effect, pairs: pd.DataFrame) -> None:
-    incomplete = pairs["difference"].isna()
-    first = pairs[incomplete].iloc[0]
-    lacks = [
-        f"{'fine-tuned ' if fine_tuned else ''}{kind}"
-        for (kind, fine_tuned), top1 in (
-            (effect.treated, first["top1"]),
-            (effect.control, first["top1_control"]),
-        )
-        if pd.isna(top1)
-    ]
-    logger.warning(
-        "effect %s: %d of %d differences left out, a network or its top1 is missing; the first is "
-        "%s seed %s target %s target_size %s n %d, which has no %s",
-        effect.name,
-        incomplete.sum(),
-        len(pairs),
-        first["split"],
-        first["seed"],
-        first["target"],
-        first["target_size"],
-        first["n"],
-        " and no ".join(lacks),
-    )
+def joined(targets: pd.Series) -> str:
+    """The targets of networks, e.g. A+B."""
+    return "+".join(sorted(set(targets)))
+
+
+def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
+    """The pairs of networks of these effects in a checked table, also incomplete ones.
+
+    Columns: those of the table's cells, effect, n; network, top1 and row (in the table) of the
+    treated network, the same of its control with the suffix _control; difference.
+    """
+    table = table.assign(row=table.index)
+    pairs = [_pairs_of(effect, table) for effect in effects]
+    return pd.concat(pairs, ignore_index=True).astype({"n": int})
 
 
 def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
     treated = of_treatment(table, effect.treated)
     treated = treated[(treated["n"] > 0) == effect.layers_copied]
     control = of_treatment(table, effect.control)
-    on = [*CELL]
-    shared = ["split_kind", "target_size"]
+    on, shared, columns = CELL, ["split_kind", "target_size"], ["network", "top1", "row"]
     grid = treated[[*shared, "n"]]
     if effect.control != BASE:
         control = control[control["n"] > 0]
-        on.append("n")
+        on = [*CELL, "n"]
         grid = pd.concat([grid, control[[*shared, "n"]]])
     # A base alone in its cell is there as a source: nothing was to be trained on its half.
     cells = table.loc[table["kind"] != "base", [*CELL, "pool"]].drop_duplicates()
-    columns = ["network", "top1", "row"]
     pairs = (
         cells.merge(grid.drop_duplicates(), on=shared)
         .merge(treated[[*CELL, "n", *columns]], on=[*CELL, "n"], how="left")
         .merge(control[on + columns], on=on, how="left", suffixes=("", "_control"))
-        .assign(effect=effect.name)
     )
-    return pairs.assign(difference=pairs["top1"] - pairs["top1_control"])
+    return pairs.assign(effect=effect.name, difference=pairs["top1"] - pairs["top1_control"])
 
 
-def _all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
-    table = table.assign(row=table.index)
-    pairs = [_pairs_of(effect, table) for effect in effects]
-    return pd.concat(pairs, ignore_index=True).astype({"n": int})
-
-
-def _taken(pairs: pd.DataFrame) -> pd.DataFrame:
+def complete(pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs of which both networks are there, with a score."""
     return pairs.dropna(subset="difference").astype({"row": int, "row_control": int})
-
-
-def pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
-    """The paired differences of some effects in a checked table.
-
-    Beside what `paired_differences` gives: pool; row and row_control, the two networks' rows of the
-    table.
-    """
-    return _taken(_all_pairs(table, effects))
 
 
 def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
@@ -179,42 +149,38 @@ def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
 
     Raises ValueError when a column is missing or a network is listed twice.
     """
-    found = _all_pairs(checked(networks), EFFECTS)
+    pairs = all_pairs(checked(networks), EFFECTS)
     for effect in EFFECTS:
-        of_effect = found[found["effect"] == effect.name]
+        of_effect = pairs[pairs["effect"] == effect.name]
         if of_effect.empty:
             logger.warning("effect %s: the table has no network for it", effect.name)
         elif of_effect["difference"].isna().any():
             _log_missing(effect, of_effect)
-    return _taken(found).rename(columns={"network_control": "control"})[DIFFERENCES_COLUMNS]
+    return complete(pairs).rename(columns={"network_control": "control"})[DIFFERENCES_COLUMNS]
+
+
+def _log_missing(effect: Effect, pairs: pd.DataFrame) -> None:
+    incomplete = pairs[pairs["difference"].isna()]
+    first = incomplete.iloc[0]
+    sides = {"top1": effect.treated, "top1_control": effect.control}
+    lacks = [
+        f"no {'fine-tuned ' if fine_tuned else ''}{kind}"
+        for column, (kind, fine_tuned) in sides.items()
+        if pd.isna(first[column])
+    ]
+    logger.warning(
+        "effect %s: %d of %d differences left out, a network or its top1 is missing; the first is "
+        "%s seed %s target %s target_size %s n %d, which has %s",
+        *(effect.name, len(incomplete), len(pairs)),
+        *first[["split", "seed", "target", "target_size", "n"]],
+        " and ".join(lacks),
+    )
 
 
 def pair_weights(pairs: pd.DataFrame) -> pd.Series:
     """Weights on rows of the table whose sum of accuracies is the mean of the differences."""
     rows = np.concatenate([pairs["row"], pairs["row_control"]])
     return pd.Series(np.repeat([1, -1], len(pairs)) / len(pairs), index=rows)
-
-
-def joined(targets: pd.Series) -> str:
-    """The targets that some networks have, such as A+B."""
-    return "+".join(sorted(set(targets)))
-
-
-def _of_one_replicate(
-    group: pd.DataFrame, table: pd.DataFrame, images: Images | None
-) -> tuple[float, float, str]:
-    """Low, high and kind of the interval over validation images of the mean of some pairs."""
-    if images:
-        low_high = images.interval(pair_weights(group), group["difference"].mean())
-        return *low_high, OVER_IMAGES
-    networks = table.loc[[*group["row"], *group["row_control"]]]
-    if (
-        len(group) > 1
-        or "validation_images" not in table
-        or networks["validation_images"].isna().any()
-    ):
-        return np.nan, np.nan, NO_INTERVAL
-    return *unpaired(networks["top1"], networks["validation_images"]), UNPAIRED
 
 
 def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
@@ -241,28 +207,39 @@ def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataF
     compared differ in their number of validation images.
     """
     table = checked(networks)
-    everything = _all_pairs(table, EFFECTS)
-    taken = _taken(everything)
-    if taken.empty:
+    everything = all_pairs(table, EFFECTS)
+    pairs = complete(everything)
+    if pairs.empty:
         return pd.DataFrame(columns=EFFECTS_COLUMNS)
     by = [*GROUP, "effect", "n"]
-    groups = taken.groupby(by)
-    effects = mean_over_replicates(taken, by, "difference")
-    effects["target"] = groups["target"].agg(joined).to_numpy()
-    effects["differences"] = groups.size().to_numpy()
+    groups = pairs.groupby(by)
+    effects = mean_over_replicates(pairs, by, "difference").set_index(by)
+    effects["target"] = groups["target"].agg(joined)
+    effects["differences"] = groups.size()
+    effects["missing"] = everything.groupby(by).size()[effects.index] - effects["differences"]
     images = Images(table, correct) if correct else None
-    # Both tables are sorted by the same keys, so the groups come in the order of the rows.
-    for row, (_, group) in enumerate(groups):
-        if effects.loc[row, "replicates"] == 1:
-            low, high, interval = _of_one_replicate(group, table, images)
-            effects.loc[row, ["low", "high", "interval"]] = low, high, interval
-    sought = everything.groupby(by).size().rename("sought").reset_index()
-    effects = effects.merge(sought, on=by)
+    for key in effects.index[effects["replicates"] == 1]:
+        interval = _of_one_replicate(groups.get_group(key), table, images)
+        effects.loc[key, ["low", "high", "interval"]] = interval
     order = {effect.name: place for place, effect in enumerate(EFFECTS)}
-    effects = effects.assign(
+    effects = effects.reset_index().assign(
         estimator="paired",
-        missing=effects["sought"] - effects["differences"],
-        size=size_order(effects["target_size"]),
-        place=effects["effect"].map(order),
-    ).sort_values(["study", "split_kind", "size", "pool", "place", "n"])
+        size=lambda table: size_order(table["target_size"]),
+        place=lambda table: table["effect"].map(order),
+    )
+    effects = effects.sort_values(["study", "split_kind", "size", "pool", "place", "n"])
     return effects[EFFECTS_COLUMNS].reset_index(drop=True)
+
+
+def _of_one_replicate(
+    pairs: pd.DataFrame, table: pd.DataFrame, images: Images | None
+) -> tuple[float, float, str]:
+    """Low, high and kind of the interval over validation images of the mean of these pairs."""
+    if images:
+        low, high = images.interval(pair_weights(pairs), pairs["difference"].mean())
+        return low, high, OVER_IMAGES
+    if len(pairs) == 1 and "validation_images" in table:
+        both = table.loc[[*pairs["row"], *pairs["row_control"]]]
+        if both["validation_images"].notna().all():
+            return *unpaired(both["top1"], both["validation_images"]), UNPAIRED
+    return np.nan, np.nan, NO_INTERVAL

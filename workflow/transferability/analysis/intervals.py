@@ -34,7 +34,7 @@ def _t_interval(units: np.ndarray) -> np.ndarray:
 def mean_over_replicates(values: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Mean of `value` for each group `by`, over replicates (split, seed), with its t interval.
 
-    What a replicate holds several of (targets, layers) is averaged inside it first. Seeds of one
+    Several values of one replicate (targets, layers) are averaged first. Seeds of one
     split share its classes and are not independent draws of an effect: with several splits, the
     interval is over the splits' means; with one, it is over its seeds and holds for that split
     alone. Columns: `by`, mean, low, high (95 %), interval (`t over splits`, `t over seeds` or, with
@@ -67,8 +67,8 @@ def difference_of_means(
 
     The units, splits or the seeds of one split, may hold unequal numbers of networks: each is
     counted with its linearised contribution to the difference, which is its own difference where
-    all hold the same. The degrees of freedom are those of the side that stands in fewer units; NaN
-    and `none` where one side stands in one unit, which cannot tell how units differ.
+    all hold the same. The degrees of freedom are those of the side with fewer units; NaN
+    and `none` where one side has a single unit.
     """
     several = pd.concat([treated["split"], control["split"]]).nunique() >= 2
     unit, kind = (["split"], OVER_SPLITS) if several else (REPLICATE, OVER_SEEDS)
@@ -93,8 +93,8 @@ def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, flo
     """Low and high (95 %) of the first top-1 less the second, from the number of validation images
     of each alone, by Newcombe's score interval.
 
-    As if both networks had been validated on images of their own. They share them, and mostly err
-    on the same ones, so this is wider than a paired interval over images.
+    Wider than a paired interval: both networks were validated on the same images and mostly err on
+    the same ones, which it ignores.
     """
     # Here, since few studies need it, and figures import this module too.
     from statsmodels.stats.proportion import confint_proportions_2indep
@@ -115,22 +115,6 @@ def _sum_of_means(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
     return sum(sample.mean(axis=axis) for sample in samples)
 
 
-def _bootstrap(samples: list[np.ndarray]) -> np.ndarray:
-    """Low and high of the percentile bootstrap of the sum of the samples' means."""
-    result = stats.bootstrap(
-        samples,
-        _sum_of_means,
-        n_resamples=RESAMPLES,
-        # Bounds the memory of one batch to some 100 MB.
-        batch=max(1, min(RESAMPLES, 5_000_000 // max(len(sample) for sample in samples))),
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return np.array(result.confidence_interval)
-
-
 class Images:
     """Bootstrap over validation images: 0/1 correctness of networks, weighted and summed."""
 
@@ -148,18 +132,26 @@ class Images:
         cells = self.table.loc[weights.index, [*REPLICATE, "target"]]
         samples = []
         for _, rows in weights.groupby([cells[column] for column in cells]):
-            images = [self.correct(row) for row in rows.index]
-            if len({image.shape for image in images}) > 1:
+            images = {row: self.correct(row) for row in rows.index}
+            if len({of_row.shape for of_row in images.values()}) > 1:
+                networks = self.table["network"]
                 names = ", ".join(
-                    f"{name} {image.shape}"
-                    for name, image in zip(
-                        self.table.loc[rows.index, "network"], images, strict=True
-                    )
+                    f"{networks[row]} {of_row.shape}" for row, of_row in images.items()
                 )
                 raise ValueError(
                     f"networks of one split and target differ in their validation images: {names}; "
                     "evaluate them on the same image store"
                 )
-            samples.append(np.tensordot(rows.to_numpy(), np.stack(images), axes=1))
-        low_high = _bootstrap(samples)
-        return low_high + (location - _sum_of_means(*samples))
+            samples.append(np.tensordot(rows.to_numpy(), np.stack([*images.values()]), axes=1))
+        result = stats.bootstrap(
+            samples,
+            _sum_of_means,
+            n_resamples=RESAMPLES,
+            # Bounds the memory of one batch to about 100 MB.
+            batch=max(1, min(RESAMPLES, 5_000_000 // max(map(len, samples)))),
+            vectorized=True,
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        )
+        return np.array(result.confidence_interval) + (location - _sum_of_means(*samples))

@@ -153,9 +153,9 @@ def collect_networks(flags: argparse.Namespace) -> None:
 
 def read_published(flags: argparse.Namespace) -> None:
     """Read the published networks of 2014 into a table like a study's."""
-    from transferability.analysis import published
+    from transferability.analysis import collect
 
-    networks = published.read(flags.study, flags.published, flags.class_splits)
+    networks = collect.read_published(flags.study, flags.published, flags.class_splits)
     _write_table(networks, flags.table)
 
 

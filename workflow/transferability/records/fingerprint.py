@@ -58,7 +58,7 @@ def collection_fingerprint() -> str:
 
 def published_fingerprint() -> str:
     """The fingerprint of the code that reads the published networks."""
-    return fingerprint("analysis.published")
+    return fingerprint("analysis.collect")
 
 
 def effects_fingerprint() -> str:
