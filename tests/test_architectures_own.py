@@ -80,7 +80,7 @@ def test_a_text_that_names_no_function_is_no_architecture():
     with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not a section") as caught:
         config.complete({"architecture": "resnet18"})
     assert "my_module:build" in str(caught.value)
-    with pytest.raises(StudyError, match=r"^architecture\.build: null is not a text"):
+    with pytest.raises(StudyError, match=r"^architecture: the key 'build' is missing"):
         config.complete({"architecture": {"name": "custom"}})
 
 

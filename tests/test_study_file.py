@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from transferability.study import config, design
+from transferability.study import config, design, schema
 from transferability.study.design import StudyError
 
 ROOT = Path(__file__).parents[1]
@@ -78,30 +78,42 @@ def test_completing_twice_changes_nothing():
     assert config.complete(once) == once
 
 
-SCHEMA = yaml.safe_load(config.SCHEMA.read_text(encoding="utf-8"))
+def test_the_schema_and_the_default_study_are_those_of_the_models():
+    assert schema.SCHEMA.read_text(encoding="utf-8") == schema.schema_text(), "run " + schema.WRITE
+    assert schema.CONFIG.read_text(encoding="utf-8") == schema.config_text(), "run " + schema.WRITE
 
 
-def leaves(schema: dict, path: str = "", needs_default: bool = True) -> Iterator[tuple]:
+SCHEMA = schema.json_schema()
+
+
+def leaves(node: dict, path: str = "", needs_default: bool = True) -> Iterator[tuple]:
     """(path, leaf, whether it needs a default) for each key that a study can have."""
-    while "$ref" in schema:
-        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    properties = schema.get("properties", {})
-    for choice in [*schema.get("allOf", []), *schema.get("oneOf", [])]:
-        yield from leaves(choice.get("then", choice), path, needs_default and "if" in choice)
-    if schema.get("type") == "array" and "properties" in schema.get("items", {}):
-        yield from leaves(schema["items"], f"{path}[]", False)
+    if "$ref" in node:
+        node = SCHEMA["$defs"][node["$ref"].removeprefix("#/$defs/")]
+    properties = node.get("properties", {})
+    # A section that may be null, or one of several; what a list may hold has no description.
+    for choice in [*node.get("anyOf", []), *node.get("oneOf", [])]:
+        if "$ref" in choice:
+            yield from leaves(choice, path, needs_default)
+    if "$ref" in node.get("items", {}):
+        yield from leaves(node["items"], f"{path}[]", False)
     for key, leaf in properties.items():
         # What repeats the condition under which it stands is described there.
         if "const" not in leaf:
-            yield from leaves(leaf, f"{path}.{key}", needs_default)
-    if path and not properties and "if" not in schema and "then" not in schema:
-        yield path, schema, needs_default
+            needed = needs_default and key not in node.get("required", [])
+            yield from leaves(leaf, f"{path}.{key}", needed)
+    if path and not properties:
+        yield (
+            path,
+            node,
+            needs_default and not any("$ref" in choice for choice in node.get("oneOf", [])),
+        )
 
 
 DESCRIBED = {
     path: (leaf, needs_default)
     for path, leaf, needs_default in leaves(SCHEMA)
-    if not path.endswith("]") and leaf.get("type") != "null"
+    if not path.endswith("]")
 }
 
 
@@ -118,10 +130,17 @@ def test_the_walk_over_the_schema_finds_the_keys_of_each_level():
 def test_each_key_has_a_description_and_a_default(path):
     leaf, needs_default = DESCRIBED[path]
     assert leaf.get("description")
-    # Where one's own images lie, nobody else can know.
-    asked = path in (".dataset.path", ".dataset.name")
-    if needs_default and not asked and not path.startswith(".splits.dissimilar."):
+    if needs_default and not path.startswith(".omit[]."):
         assert "default" in leaf
+
+
+def test_only_what_nobody_else_can_know_has_no_default():
+    required = {path for path, (leaf, _) in DESCRIBED.items() if "default" not in leaf}
+    sections = {path for path in required if path.startswith((".omit[]", ".overrides[]"))}
+    assert required - sections == {
+        *(".dataset", ".dataset.path", ".dataset.name", ".architecture", ".architecture.build"),
+        *(".splits.dissimilar.A", ".splits.dissimilar.B"),
+    }
 
 
 def test_a_study_is_read_without_the_libraries_that_train_and_draw():

@@ -232,6 +232,21 @@ MISTAKES = {
     "long base that is a number": ("long_base: 1", "long_base:", ["true or false"]),
     "name with a space": ("study: a b", "study:", ['"a b"']),
     "name that climbs": ("study: ../a", "study:", ['"../a"']),
+    "augmentation by its old name": (
+        "recipe: {augment: [crop, mirror]}",
+        "recipe.augment[1]:",
+        ['"mirror"', "now called horizontal_flip"],
+    ),
+    "augmentation of some networks by its old name": (
+        "overrides: [{where: {n: 3}, recipe: {augment: [resized_crop]}}]",
+        "overrides[0].recipe.augment[0]:",
+        ['"resized_crop"', "now called random_resized_crop"],
+    ),
+    "architecture by its old name": (
+        "architecture: {name: own, build: 'my_module:build'}",
+        "architecture.name:",
+        ['"own"', "now called custom"],
+    ),
     "list for a study": ("[glyphs]", "the study:", ["keys"]),
     "text for a study": ("glyphs", "the study:", ["keys"]),
 }

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +18,7 @@ from transferability.storage import checkpoint
 from transferability.storage.checkpoint import CheckpointError
 from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
 from transferability.study import config as study_file
-from transferability.study import design
+from transferability.study import design, schema
 from transferability.study.design import StudyError
 
 # Of hundreds of files that are set aside.
@@ -37,8 +36,8 @@ def fuzzed(examples: int) -> Callable:
     )
 
 
-SCHEMA = yaml.safe_load(study_file.SCHEMA.read_text(encoding="utf-8"))
-WORDS = sorted({*SCHEMA["properties"], *SCHEMA["$defs"]["recipe"]["properties"]})
+SCHEMA = schema.json_schema()
+WORDS = sorted({*SCHEMA["properties"], *SCHEMA["$defs"]["Recipe"]["properties"]})
 SCALARS = (
     st.none()
     | st.booleans()
@@ -134,8 +133,8 @@ def likely_studies(draw) -> dict:
     config = draw(of_schema({k: v for k, v in SCHEMA.items() if k in ("type", "properties")}))
     for section, kind in (("dataset", "source"), ("architecture", "name")):
         if section in config:
-            name = draw(st.sampled_from(["digits", "glyphs"] if kind == "source" else ["small"]))
-            config[section] = {kind: name, **draw(of_schema(SCHEMA["$defs"][name]))}
+            name = draw(st.sampled_from(["Digits", "Glyphs"] if kind == "source" else ["Small"]))
+            config[section] = {kind: name.lower(), **draw(of_schema(SCHEMA["$defs"][name]))}
     return config
 
 

@@ -28,6 +28,7 @@ from transferability.study import (
     design,
     networks,
     run_time,
+    schema,
     targets,
 )
 

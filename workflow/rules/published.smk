@@ -3,10 +3,10 @@
 #   out: results/yosinski2014/tables/…  figures/{transfer,effects,boost,dissimilar}.*  findings.html
 #   Figures look as those of the study that they may stand beside.
 
-PUBLISHED = f"results/{design.PUBLISHED}"
+PUBLISHED = f"results/{schema.PUBLISHED}"
 PUBLISHED_CATEGORY = "Published in 2014"
 # As seen from the folder of the run, so that a repository can move.
-PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / design.PUBLISHED)
+PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
 PUBLISHED_TABLES = ("networks", "differences", "effects", "boost")
 PUBLISHED_FILES = [
     f"{PUBLISHED}/tables/{table}.{suffix}"
@@ -48,7 +48,7 @@ rule read_published:
     conda:
         "../../envs/analysis.yaml"
     params:
-        study=design.PUBLISHED,
+        study=schema.PUBLISHED,
         code=fingerprint.published_fingerprint(),
     shell:
         "python -m transferability read-published"

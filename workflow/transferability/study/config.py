@@ -7,57 +7,46 @@ themselves.
 import copy
 import difflib
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
-import jsonschema
 import yaml
+from pydantic import ValidationError
 
 from transferability import images, models
 from transferability.study import design
 from transferability.study.design import StudyError
+from transferability.study.schema import StudyConfig, Word, json_schema
+from transferability.study.sections import FORM_TAGS
 
 MOST_VALUES = 100_000
 """In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "study.schema.yaml"
+RENAMED = {
+    "mirror": "horizontal_flip",
+    "resized_crop": "random_resized_crop",
+    "own": "custom",
+}
+
 TYPES = {
     "integer": "a whole number",
     "number": "a finite number",
     "string": "a text",
     "boolean": "true or false",
-    "array": "a list",
-    "object": "a section with keys of its own",
+    "null": "null",
 }
 BOUNDS = {
-    "minimum": "at least {}",
-    "maximum": "at most {}",
-    "exclusiveMinimum": "more than {}",
-    "exclusiveMaximum": "less than {}",
-    "minItems": "a list of at least {}",
-    "maxItems": "a list of at most {}",
-    "minProperties": "a number of keys of at least {}",
-    "pattern": "a text of the form {}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than": "less than {lt:g}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "string_too_short": "a text of at least {min_length} character",
+    "string_pattern_mismatch": "a text of the form {pattern}",
 }
-
-
-def _is_integer(_, value: object) -> bool:
-    # JSON counts 64.0 as an integer; as the size of a batch or part of a name it is none.
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(checker: object, value: object) -> bool:
-    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
-)
 
 
 def read(path: Path | str) -> dict:
@@ -89,8 +78,11 @@ def resolved(path: Path | str) -> dict:
             f"{path}: cannot be read ({error}); it lies in the folder of each study, "
             "results/<study>, where snakemake writes it when it starts"
         ) from error
-    missing = _schema()["properties"].keys() - (left if isinstance(left, dict) else {})
-    if missing or not isinstance(left["layers"], list) or not Validator(_schema()).is_valid(left):
+    try:
+        is_complete = _with_defaults(left) == left and left["layers"] != "all"
+    except StudyError:
+        is_complete = False
+    if not is_complete:
         raise StudyError(f"{path}: is no complete study; delete it, and snakemake writes it again")
     return left
 
@@ -101,32 +93,21 @@ def complete(config: dict | None) -> dict:
     Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
     """
     _check_form(config)
-    config = {} if config is None else copy.deepcopy(config)
-    if isinstance(config, dict):
-        _write_out(config)
-        _fill(config, _schema())
-    errors = list(Validator(_schema()).iter_errors(config))
-    # What is of the wrong type fails everything else that is asked of it, too.
-    mistyped = {tuple(error.path): error for error in reversed(errors) if error.validator == "type"}
-    mistakes = [
-        _describe(error) for error in errors if mistyped.get(tuple(error.path), error) is error
-    ]
-    if mistakes:
-        raise StudyError("\n".join(dict.fromkeys(mistakes)))
+    study = _with_defaults({} if config is None else config)
     try:
-        dataset = images.info(config["dataset"])
-        architecture = models.info(config["architecture"], design.input_size(config))
+        dataset = images.info(study["dataset"])
+        architecture = models.info(study["architecture"], design.input_size(study))
     except ValueError as error:
         raise StudyError(str(error)) from error
     design.check(
-        config,
+        study,
         layer_names=architecture.layer_names,
         smallest_image=architecture.smallest_image,
         classes=dataset.classes,
         groups=dataset.groups,
         images_per_class=dataset.images_per_class,
     )
-    return config
+    return study
 
 
 def _check_form(config: object) -> None:
@@ -152,72 +133,130 @@ def _check_form(config: object) -> None:
             )
 
 
+def _with_defaults(config: object) -> dict:
+    if isinstance(config, dict):
+        architecture = config.get("architecture")
+        if isinstance(architecture, str) and ":" in architecture:
+            config = {**config, "architecture": {"name": "custom", "build": architecture}}
+    try:
+        study = StudyConfig.model_validate(config).model_dump()
+    except ValidationError as error:
+        mistakes = [_describe(mistake) for mistake in error.errors(include_url=False)]
+        raise StudyError("\n".join(dict.fromkeys(mistakes))) from error
+    # These stay the few keys that they name.
+    named = {key: config[key] for key in ("overrides", "omit") if key in config}
+    return {**study, **copy.deepcopy(named)}
+
+
+def _describe(error: dict) -> str:
+    """A mistake in words: its key, the value, what is allowed and what the key is for."""
+    path, forms = _place(error["loc"])
+    key, kind, limits = _key(path), error["type"], error.get("ctx", {})
+    value = json.dumps(error["input"], ensure_ascii=False, default=str)
+    purpose = next((f". {form['description']}" for form in forms if "description" in form), "")
+    if kind == "value_error":
+        return f"{key}: {limits['error']}"
+    if kind in ("extra_forbidden", "missing"):
+        section = _place(error["loc"][:-1])[1][-1]
+        if kind == "extra_forbidden":
+            return f"{key}: unknown key; {_meant_key(path[-1], sorted(section['properties']))}"
+        needed, parent = ", ".join(section["required"]), _key(path[:-1])
+        return f"{parent}: the key {path[-1]!r} is missing; {parent} needs {needed}"
+    if kind == "union_tag_invalid":
+        name = "source" if path == ["dataset"] else "name"
+        known = [form["properties"][name]["const"] for form in forms]
+        return f"{key}.{name}: {_choose(error['input'][name], known)}"
+    if kind == "literal_error" and len(forms) == 1:
+        return f"{key}: {_choose(error['input'], forms[0].get('enum') or [forms[0]['const']])}"
+    if kind in BOUNDS:
+        bound = BOUNDS[kind].format(**limits)
+        if any(form.get("minItems") == form.get("maxItems", 0) for form in forms):
+            bound = f"a list of exactly {forms[0]['minItems']}"
+        return f"{key}: {value} is not possible; expected {bound}{purpose}"
+    # Of the wrong type, or of none of several forms.
+    words = list(dict.fromkeys(_words(form) for form in forms))
+    expected = (
+        f"not {words[0]}" if len(words) == 1 else f"not allowed; expected {' or '.join(words)}"
+    )
+    return f"{key}: {value} is {expected}{_hint(error['input'], forms)}{purpose}"
+
+
 @cache
 def _schema() -> dict:
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return json_schema()
 
 
-def _write_out(config: dict) -> None:
-    """Put the section in place of its short form."""
-    architecture = config.get("architecture")
-    if isinstance(architecture, str) and ":" in architecture:
-        config["architecture"] = {"name": "custom", "build": architecture}
+def _forms(node: dict) -> list[dict]:
+    """Those of which a value may have one; null first."""
+    if "$ref" in node:
+        node = {**_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")], **node}
+    choices = node.get("anyOf") or node.get("oneOf")
+    if not choices:
+        return [node]
+    about = {"description": node["description"]} if "description" in node else {}
+    forms = [{**form, **about} for choice in choices for form in _forms(choice)]
+    return sorted(forms, key=lambda form: form.get("type") != "null")
 
 
-def _fill(instance: dict, schema: dict) -> None:
-    """Write the schema's defaults into an instance; items of lists are left as they are, so that
-    an override's recipe stays the few keys that it names."""
-    schema = _resolve(schema)
-    for key, leaf in schema.get("properties", {}).items():
-        leaf = _resolve(leaf)
-        if "default" in leaf:
-            instance.setdefault(key, copy.deepcopy(leaf["default"]))
-        if isinstance(instance.get(key), dict):
-            _fill(instance[key], leaf)
-    for choice in schema.get("allOf", []):
-        if Validator(choice["if"]).is_valid(instance):
-            _fill(instance, choice["then"])
+def _place(location: Sequence[str | int]) -> tuple[list[str | int], list[dict]]:
+    """The path of keys to the place of an error, and the forms that a value may have there."""
+    path, forms, is_tag = [], _forms(_schema()), False
+    for part in location:
+        if is_tag:
+            # Which dataset or architecture it is.
+            forms = [
+                form
+                for form in forms
+                if any(value.get("const") == part for value in form["properties"].values())
+            ]
+            is_tag = False
+        elif part == "[key]":
+            return path[:-1], [{"enum": get_args(Word)}]
+        elif part not in FORM_TAGS:
+            path.append(part)
+            forms = [form for parent in forms for form in _below(parent, part)]
+            is_tag = path in (["dataset"], ["architecture"])
+    return path, forms
 
 
-def _resolve(schema: dict) -> dict:
-    if "$ref" not in schema:
-        return schema
-    return _schema()["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+def _below(form: dict, part: str | int) -> list[dict]:
+    if isinstance(part, int):
+        below = form.get("items")
+    else:
+        below = form.get("properties", {}).get(part) or form.get("additionalProperties")
+    return _forms(below) if isinstance(below, dict) else []
 
 
-def _describe(error: jsonschema.ValidationError) -> str:
-    error = _most_telling(error)
-    key = _key(error.absolute_path)
-    value = json.dumps(error.instance, ensure_ascii=False, default=str)
-    expected = error.validator_value
-    if error.validator == "additionalProperties":
-        return "\n".join(_unknown_keys(error))
-    if error.validator == "required":
-        missing = next(name for name in expected if name not in error.instance)
-        return f"{key}: the key {missing!r} is missing; {key} needs {', '.join(expected)}"
-    if error.validator == "enum":
-        return f"{key}: {value} is not allowed; choose one of {', '.join(map(str, expected))}"
-    if error.validator == "uniqueItems":
-        return f"{key}: {value} names a value twice; name each once"
-    if error.validator == "type":
-        hint = _hint(error.instance, expected)
-        return f"{key}: {value} is not {TYPES[expected]}{hint}{_purpose(error)}"
-    if error.validator in BOUNDS:
-        bound = BOUNDS[error.validator].format(expected)
-        if error.schema.get("minItems") == error.schema.get("maxItems") is not None:
-            bound = f"a list of exactly {expected}"
-        return f"{key}: {value} is not possible; expected {bound}{_purpose(error)}"
-    if error.validator == "oneOf":
-        forms = " or ".join(_form(choice) for choice in expected)
-        return f"{key}: {value} is not allowed; expected {forms}{_purpose(error)}"
-    return f"{key}: {value} is not allowed{_purpose(error)}"
+def _choose(value: object, allowed: Sequence[str]) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    new = RENAMED.get(value) if isinstance(value, str) else None
+    hint = f"it is now called {new}; " if new in allowed else ""
+    return f"{text} is not allowed; {hint}choose one of {', '.join(allowed)}"
 
 
-def _hint(value: object, expected: str) -> str:
+def _words(form: dict) -> str:
+    """What a form allows."""
+    if "const" in form:
+        return str(form["const"])
+    if "enum" in form:
+        return f"one of {', '.join(map(str, form['enum']))}"
+    if form["type"] == "array":
+        items = " or ".join(_words(item) for item in _forms(form["items"]))
+        return f"a list of values that are each {items}"
+    if form["type"] != "object":
+        return TYPES[form["type"]]
+    keys = list(form.get("properties", {}))
+    if keys and keys == form.get("required"):
+        return f"a section with the keys {' and '.join(keys)}"
+    return "a section with keys of its own"
+
+
+def _hint(value: object, forms: Sequence[dict]) -> str:
     """How a value of the wrong type was probably meant."""
-    if expected == "array" and not isinstance(value, dict):
+    types = {form.get("type") for form in forms}
+    if "array" in types and not isinstance(value, (dict, list)):
         return f"; write [{value}]"
-    if expected not in ("integer", "number") or not isinstance(value, str):
+    if not types & {"integer", "number"} or not isinstance(value, str):
         return ""
     try:
         float(value)
@@ -228,71 +267,20 @@ def _hint(value: object, expected: str) -> str:
     return "; write it without quotes"
 
 
-def _form(schema: dict) -> str:
-    """In words, what a schema allows."""
-    schema = _resolve(schema)
-    if "const" in schema:
-        return str(schema["const"])
-    if "enum" in schema:
-        return f"one of {', '.join(map(str, schema['enum']))}"
-    if "oneOf" in schema:
-        return " or ".join(_form(choice) for choice in schema["oneOf"])
-    if schema["type"] == "array":
-        return f"a list, such as [1, 2], of which each is {_form(schema['items'])}"
-    if schema["type"] == "object":
-        return f"a section with the keys {' and '.join(schema['properties'])}"
-    return {"null": "null"}.get(schema["type"]) or TYPES[schema["type"]]
-
-
-def _most_telling(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Of a choice of forms none of which fits: the error inside the form that was meant, which is
-    the one whose type is that of the value."""
-    while error.validator == "oneOf":
-        inner = [
-            e
-            for e in error.context
-            if e.validator not in ("const", "type")
-            or len(e.absolute_path) > len(error.absolute_path)
-        ]
-        if not inner:
-            return error
-        error = max(inner, key=lambda e: len(e.absolute_path))
-    return error
-
-
-def _unknown_keys(error: jsonschema.ValidationError) -> Iterator[str]:
-    allowed = sorted(error.schema["properties"])
-    for name in error.instance:
-        if name in allowed:
-            continue
-        close = difflib.get_close_matches(str(name), allowed, n=1)
-        elsewhere = _sections_with(name)
-        hint = ""
-        if close:
-            hint = f"did you mean {close[0]}? "
-        elif elsewhere:
-            hint = f"it belongs in {' or '.join(elsewhere)}; "
-        key = _key([*error.absolute_path, name])
-        yield f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
-
-
-def _sections_with(name: str) -> list[str]:
-    """The places of a study that have a key of that name."""
+def _meant_key(name: str, allowed: Sequence[str]) -> str:
+    """Which key an unknown one was probably meant to be, or where it belongs."""
     top = _schema()["properties"]
-    places = ["the top of the file"] * (name in top)
-    for section, schema in top.items():
-        parts = [_resolve(schema)]
-        parts += [_resolve(choice["then"]) for choice in parts[0].get("allOf", [])]
-        places += [section] * any(name in part.get("properties", {}) for part in parts)
-    return places
+    elsewhere = ["the top of the file"] * (name in top)
+    for section, node in top.items():
+        elsewhere += [section] * any(name in form.get("properties", {}) for form in _forms(node))
+    hint = f"it belongs in {' or '.join(elsewhere)}; " if elsewhere else ""
+    close = difflib.get_close_matches(name, allowed, n=1)
+    if close:
+        hint = f"did you mean {close[0]}? "
+    return f"{hint}allowed here: {', '.join(allowed)}"
 
 
-def _purpose(error: jsonschema.ValidationError) -> str:
-    description = error.schema.get("description")
-    return f". {description}" if description else ""
-
-
-def _key(path: Iterator[str | int]) -> str:
+def _key(path: Sequence[str | int]) -> str:
     key = ""
     for part in path:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)

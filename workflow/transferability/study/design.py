@@ -17,9 +17,6 @@ from transferability.study.networks import (
     treatment_name,
 )
 
-# The study of 2014, whose results are published and come with the project.
-PUBLISHED = "yosinski2014"
-
 
 class StudyError(ValueError):
     """A study that cannot be run as it is written; the message says what to change."""
@@ -158,10 +155,6 @@ def check(
     reading the images tells, and the job that needs it checks it. Raises StudyError, which names
     the key and what it allows.
     """
-    if study["study"] == PUBLISHED:
-        raise StudyError(
-            f"study: {study['study']} is where the published results lie; choose another name"
-        )
     _check_layers(study, layer_names)
     _check_splits(study["splits"], study["dataset"], classes, groups)
     if input_size(study) < smallest_image:
@@ -202,14 +195,6 @@ def _check_recipes(study: dict) -> None:
             raise StudyError(
                 f"overrides[{i}].recipe.crop: {override['recipe']['crop']} is not possible; all "
                 "networks of a study see images of one size, so set recipe.crop"
-            )
-    recipes = [("recipe", study["recipe"])]
-    recipes += [(f"overrides[{i}].recipe", o["recipe"]) for i, o in enumerate(study["overrides"])]
-    for key, chosen in recipes:
-        if {"crop", "random_resized_crop"} <= set(chosen.get("augment", [])):
-            raise StudyError(
-                f"{key}.augment: crop and random_resized_crop both choose the part of the image "
-                "that is seen; name one of them"
             )
 
 
@@ -280,23 +265,10 @@ def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
 def _check_splits(
     splits: dict, dataset: Mapping, classes: int | None, groups: Mapping[str, int]
 ) -> None:
-    names = split_names(splits)
-    if not names:
-        raise StudyError(
-            "splits: there is none; set splits.random to 1 or more, or name two groups in "
-            "splits.dissimilar"
-        )
     if splits["published"] and dataset["source"] != "imagenet":
         raise StudyError(
             f"splits.published: these part the classes of ILSVRC-2012, and dataset.source is "
             f"{dataset['source']}; set dataset.source to imagenet, or splits.published to []"
-        )
-    twice = [name for name in splits["published"] if names.count(name) > 1]
-    if twice:
-        raise StudyError(
-            f"splits: {', '.join(twice)} would be drawn, since splits.random is "
-            f"{splits['random']}, and is among splits.published; set splits.random to 0 or name "
-            "other published splits"
         )
     if classes is not None and splits["random"] and classes < 4:
         raise StudyError(

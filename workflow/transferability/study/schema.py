@@ -1,0 +1,315 @@
+"""The keys of a study file: their types, bounds, defaults and descriptions.
+
+`python -m transferability.study.schema` writes from them workflow/schemas/study.schema.yaml, which
+editors read, and config.yaml, the default study with a comment at each key.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from transferability.study.sections import (
+    NUMBER,
+    ONE,
+    SEVERAL,
+    AllOrNumber,
+    CaffeNet,
+    Custom,
+    Digits,
+    Folder,
+    FullSet,
+    Glyphs,
+    Half,
+    ImageNet,
+    Kind,
+    Name,
+    Natural,
+    OneOrMore,
+    PositiveNumber,
+    Recipe,
+    Section,
+    Set,
+    Small,
+    Torchvision,
+    TorchvisionModel,
+    number,
+)
+
+ROOT = Path(__file__).parents[3]
+SCHEMA = ROOT / "workflow" / "schemas" / "study.schema.yaml"
+CONFIG = ROOT / "config.yaml"
+WRITE = "python -m transferability.study.schema"
+
+# The study of 2014, whose results are published and come with the project.
+PUBLISHED = "yosinski2014"
+
+
+def _tag(key: str, default: str) -> Discriminator:
+    """The model of a section, which its key names."""
+
+    def named(section: object) -> str | None:
+        if isinstance(section, dict):
+            return str(section.get(key, default))
+        return getattr(section, key, None)
+
+    return Discriminator(named)
+
+
+class Dissimilar(Section):
+    """Two groups of classes, or lists of groups, one for each half."""
+
+    A: OneOrMore[str]
+    """The group of half A, or several."""
+    B: OneOrMore[str]
+    """The group of half B, or several."""
+
+
+class Splits(Section):
+    """How the classes are split into halves A and B."""
+
+    random: Natural = 1
+    """How many seeded random splits. They are called random0, random1, …"""
+    dissimilar: Dissimilar | None = None
+    """Two groups of classes, such as {A: letters, B: symbols}, or lists of groups. The halves are
+    as large as the groups are; null for no such split."""
+    published: Set[Literal["random0", "random1", "random2", "random3", "natman"]] = []
+    """The 2014 paper's own splits of ILSVRC-2012. They need source imagenet; natman has natural
+    classes in A and man-made ones in B. random0 … random3 take the place of seeded ones."""
+
+    @model_validator(mode="after")
+    def _are_distinct(self) -> "Splits":
+        drawn = [f"random{k}" for k in range(min(self.random, 4))]
+        twice = [name for name in self.published if name in drawn]
+        if twice:
+            raise ValueError(
+                f"{', '.join(twice)} would be drawn, since splits.random is {self.random}, and is "
+                "among splits.published; set splits.random to 0 or name other published splits"
+            )
+        if not (self.random or self.dissimilar or self.published):
+            raise ValueError(
+                "there is none; set splits.random to 1 or more, or name two groups in "
+                "splits.dissimilar"
+            )
+        return self
+
+
+class Where(Section):
+    """Facts of a network; all must match, and a list matches any of its values."""
+
+    network: OneOrMore[str] = None
+    """A name, or several."""
+    kind: OneOrMore[Kind] = None
+    """A kind of network, or several."""
+    source: OneOrMore[Literal["A", "B", "random"]] = None
+    """The half whose base is copied, or random, or several of these."""
+    target: OneOrMore[Half] = None
+    """A half, or both."""
+    n: OneOrMore[Natural] = None
+    """A whole number, or several; the n of a base is 0, as that of B0B."""
+    fine_tuned: bool = None
+    """Whether the copied layers learn."""
+    target_size: OneOrMore[AllOrNumber] = None
+    """Images a class in the target half, or several such numbers."""
+    split: OneOrMore[str] = None
+    """A split, or several."""
+    seed: OneOrMore[Natural] = None
+    """A seed, or several."""
+
+    @model_validator(mode="after")
+    def _names_a_fact(self) -> "Where":
+        if not self.model_fields_set:
+            raise ValueError(f"it is empty; name at least 1 of {', '.join(Where.model_fields)}")
+        return self
+
+
+class Override(Section):
+    """Another recipe for the networks that where matches; it names the keys that differ."""
+
+    where: Where
+    recipe: Recipe
+
+
+Word = Literal[
+    *("baseB", "base2B", "B0B", "BnB", "BnB+", "AnB", "AnB+", "RnB", "selffer", "transfer"),
+    *("trained on B alone", "twice as long", "selffer, frozen", "selffer, fine-tuned"),
+    *("transfer, frozen", "transfer, fine-tuned", "random, frozen", "fragile co-adaptation"),
+    *("fine-tuning recovers it", "representation specificity"),
+    *("transfer + fine-tuning improves", "training noise"),
+]
+
+
+class Figures(Section):
+    """How figures look; a change draws them again, and trains nothing."""
+
+    formats: Set[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
+    """Files of each figure; svg, which the report shows, is always among them."""
+    width: Annotated[
+        Annotated[Literal["page", "column", "slide"], Tag(ONE)]
+        | Annotated[number(ge=40, le=2000), Tag(NUMBER)],
+        Discriminator(lambda value: ONE if isinstance(value, str) else NUMBER),
+    ] = "page"
+    """page (178 mm), column (88), slide (300), or millimetres. page is both columns of a paper,
+    column one of them. A figure of several panels side by side that has no room is made smaller."""
+    font_size: number(ge=3, le=100) | None = None
+    """Of most letters, in points, null for 8, on a slide 14."""
+    theme: Literal["light", "dark"] = "light"
+    """Dark letters on a light ground, or light ones on a dark ground."""
+    labels: dict[Word, Name] = {}
+    """Other words in figures, such as {"selffer, frozen": control}. They replace the figures' own,
+    the names of treatments and effects."""
+
+
+class StudyConfig(Section):
+    """One complete experiment: dataset, splits, seeds, networks, architecture and recipe."""
+
+    study: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "glyphs"
+    """Its results lie in results/<study>. The name is of letters, digits, - and _."""
+    dataset: Annotated[
+        Annotated[Glyphs, Tag("glyphs")]
+        | Annotated[Digits, Tag("digits")]
+        | Annotated[Folder, Tag("folder")]
+        | Annotated[Torchvision, Tag("torchvision")]
+        | Annotated[ImageNet, Tag("imagenet")],
+        _tag("source", "glyphs"),
+    ] = Field(default_factory=Glyphs)
+    """The images; source says where they come from, the other keys depend on it."""
+    splits: Splits = Field(default_factory=Splits)
+    """How the classes are split into halves A and B."""
+    seeds: FullSet[Natural] = [0]
+    """Each split is trained once per seed; a (split, seed) is one replicate."""
+    targets: FullSet[Half] = ["B"]
+    """The halves on which treatments are trained."""
+    layers: Annotated[
+        Annotated[Literal["all"], Tag(ONE)] | Annotated[FullSet[Natural], Tag(SEVERAL)],
+        Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE),
+    ] = "all"
+    """n, how many layers are copied; all for every one that the architecture has. n = 0 copies
+    nothing and measures the noise of training."""
+    treatments: FullSet[Literal["selffer", "selffer+", "transfer", "transfer+", "random"]] = [
+        *("selffer", "selffer+", "transfer", "transfer+", "random"),
+    ]
+    """BnB, BnB+, AnB, AnB+, RnB. selffer (BnB) and transfer (AnB) freeze the copied layers, with +
+    they learn (BnB+, AnB+); random (RnB) freezes layers that never learned, with batch
+    normalisation that changes nothing."""
+    long_base: bool = True
+    """Whether base2B is trained too, the base with twice the epochs; it is the control for the
+    extra training that fine-tuned networks get."""
+    target_sizes: FullSet[AllOrNumber] = ["all"]
+    """Images a class in the target half, all or a number; with a number networks are named
+    A3B+@100. Epochs stay as they are, so fewer images mean fewer steps; an override gives them more
+    epochs."""
+    architecture: Annotated[
+        Annotated[Small, Tag("small")]
+        | Annotated[CaffeNet, Tag("caffenet")]
+        | Annotated[TorchvisionModel, Tag("torchvision")]
+        | Annotated[Custom, Tag("custom")],
+        _tag("name", "small"),
+    ] = Field(default_factory=Small)
+    """The network; name says which, the other keys depend on it. small and caffenet are the paper's
+    shape at a small size and as it was; torchvision has many; custom is a function of yours. A text
+    my_module:build stands for {name: custom, build: my_module:build}."""
+    recipe: Recipe = Field(default_factory=Recipe)
+    """How each network is trained."""
+    overrides: list[Override] = Field(
+        default=[], examples=[{"where": {"n": 3, "kind": "transfer"}, "recipe": {"epochs": 24}}]
+    )
+    """Other recipes for some of the networks; where says which (all its keys must match), recipe
+    names the keys that differ."""
+    omit: list[Where] = Field(default=[], examples=[{"network": "A3B+", "split": "random0"}])
+    """Networks that are left out, such as one whose training fails; each item says which, like the
+    where of an override. The tables list them without numbers, and effects that need them rest on
+    the other replicates, or are absent."""
+    score: Literal["final", "mean_of_10_best"] = "final"
+    """A network's top-1 in the tables; final is its last evaluation, mean_of_10_best the mean of
+    its ten best evaluations, the score of the 2014 paper."""
+    keep_weights: Literal["bases", "all"] = "bases"
+    """Whose weights are kept; those of the bases always are."""
+    reference: Literal["none", "yosinski2014"] = "none"
+    """Published effects that the figure of effects shows faintly behind the study's own."""
+    hours: PositiveNumber = 1
+    """What a base takes at most, as far as you know. A cluster is asked for it until a base's own
+    time is known; it changes nothing that is trained."""
+    figures: Figures = Field(default_factory=Figures)
+    """How figures look; a change draws them again, and trains nothing."""
+
+    @field_validator("study")
+    @classmethod
+    def _is_free(cls, study: str) -> str:
+        if study == PUBLISHED:
+            raise ValueError(f"{study} is where the published results lie; choose another name")
+        return study
+
+
+def schema_text() -> str:
+    """The schema as YAML."""
+    text = yaml.safe_dump(json_schema(), sort_keys=False, allow_unicode=True, width=100)
+    return f"# Written by `{WRITE}`.\n{text}"
+
+
+def json_schema() -> dict:
+    """The schema of a study file, draft 2020-12."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_plain(StudyConfig.model_json_schema()),
+    }
+
+
+def _plain(node: Any) -> Any:
+    """Without the titles that repeat the keys, and without the defaults of keys that have none."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, dict):
+        return " ".join(node.split()) if isinstance(node, str) else node
+    optional = any(form.get("type") == "null" for form in node.get("anyOf", []))
+    return {
+        key: _plain(value)
+        for key, value in node.items()
+        if key != "title" and not (key == "default" and value is None and not optional)
+    }
+
+
+CONFIG_HEADER = """\
+# The default study: images of Unicode characters, drawn here, so that nothing is downloaded.
+# A study names only what it changes; what is left out takes the default, and this file spells all
+# of them out. workflow/schemas/study.schema.yaml describes each key at length, and those of the
+# other sources and architectures.
+"""
+
+
+def config_text() -> str:
+    """The default study as YAML, a comment at each key."""
+    lines = _lines(StudyConfig(layers=list(range(8))), "")
+    return "\n".join([CONFIG_HEADER, *lines]).replace("\n\n\n", "\n\n") + "\n"
+
+
+def _lines(section: Section, indent: str) -> Iterator[str]:
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        comment = _comment(field.annotation, field.description)
+        if isinstance(value, Section):
+            yield f"\n{key + ':':<28} # {comment}"
+            yield "\n".join(_lines(value, "  ")) + "\n"
+            continue
+        line = f"{indent}{key}: {_flow(value)}"
+        commented = f"{line:<28} # {comment}"
+        yield commented if len(commented) <= 100 else f"{indent}# {comment}\n{line}"
+        yield from (f"# - {_flow(example)}" for example in field.examples or [])
+
+
+def _comment(annotation: Any, description: str) -> str:
+    choices = get_args(annotation)
+    if len(choices) > 1 and all(isinstance(choice, str) for choice in choices):
+        return " | ".join(choices)
+    return " ".join(description.split()).split(". ")[0].split("; ")[0].removesuffix(".")
+
+
+def _flow(value: Any) -> str:
+    return yaml.safe_dump([value], default_flow_style=True, width=1000, sort_keys=False)[1:-2]
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+    CONFIG.write_text(config_text(), encoding="utf-8")

@@ -1,0 +1,290 @@
+"""The sections of a study file that describe images, network and training, key by key.
+
+Types, bounds, defaults and descriptions of keys stand here and in schema.py alone. A description's
+first sentence is the comment in config.yaml.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WrapValidator,
+    field_validator,
+)
+
+FORM_TAGS = ONE, SEVERAL, NUMBER = "<one>", "<several>", "<number>"
+"""Which form of a value an error is about, as its location names it."""
+
+T = TypeVar("T")
+
+
+def number(**bounds: float) -> Any:
+    """The type of a finite number, which stays a whole number where it is written as one."""
+
+    def as_written(value: object, check: Callable) -> object:
+        check(value)
+        return value
+
+    return Annotated[float, Field(**bounds), WrapValidator(as_written)]
+
+
+def _each_once(values: list) -> list:
+    if any(value in values[:i] for i, value in enumerate(values)):
+        raise ValueError(f"{json.dumps(values)} names a value twice; name each once")
+    return values
+
+
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+Half = Literal["A", "B"]
+Kind = Literal["base", "long_base", "selffer", "transfer", "random"]
+PositiveNumber, Share, Fraction = number(gt=0), number(ge=0, lt=1), number(gt=0, lt=1)
+Set = Annotated[list[T], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
+FullSet = Annotated[
+    list[T],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_each_once),
+]
+AllOrNumber = Annotated[
+    Annotated[Literal["all"], Tag(ONE)] | Annotated[Positive, Tag(NUMBER)],
+    Discriminator(lambda value: ONE if isinstance(value, str) else NUMBER),
+]
+OneOrMore = Annotated[
+    Annotated[T, Tag(ONE)] | Annotated[list[T], Field(min_length=1), Tag(SEVERAL)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE),
+]
+ImageSize = Annotated[int, Field(ge=8, le=1024, description="Height and width in pixels.")]
+
+
+class Section(BaseModel):
+    """A part of a study, strictly read: no other keys, 64.0 is no whole number, true no number."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Glyphs(Section):
+    """Unicode characters drawn from the DejaVu typefaces."""
+
+    source: Literal["glyphs"] = "glyphs"
+    """glyphs | digits | folder | torchvision | imagenet"""
+    classes: Annotated[int, Field(ge=2, le=1400)] = 100
+    """How many characters. Half of them are letters and half symbols where there are enough."""
+    symbols: Natural | None = None
+    """How many of the characters are symbols, the others being letters; null for half."""
+    images_per_class: Positive = 200
+    """Training images of each class."""
+    validation_images_per_class: Positive = 50
+    """Validation images of each class, in typefaces that training never saw."""
+    image_size: Annotated[int, Field(ge=12, le=1024)] = 24
+    """Height and width in pixels."""
+    seed: Natural = 0
+    """Which characters are drawn, and how."""
+
+
+class Digits(Section):
+    """The 1,797 handwritten digits of scikit-learn."""
+
+    source: Literal["digits"]
+    image_size: ImageSize = 8
+    validation: Fraction = 0.25
+    """Share of the images of each class that is held back for validation."""
+    seed: Natural = 0
+    """Which images are held back."""
+
+
+class Photos(Section):
+    image_size: ImageSize = 64
+    resize: Literal["crop", "warp"] = "crop"
+    """How an image becomes a square; crop takes the largest one in its centre, warp changes height
+    and width independently, as in 2014."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What a damaged image means; error stops when all have been read, with a list of the bad ones,
+    skip leaves them out."""
+
+
+class HeldBack(Section):
+    validation: Fraction = 0.2
+    """Share of the images of each class that is held back for validation, where the images are not
+    split already."""
+    groups: str | None = None
+    """CSV file with the columns class, group and a row for each class, for splits.dissimilar; null
+    for none."""
+    seed: Natural = 0
+    """Which images are held back."""
+
+
+class Folder(Photos, HeldBack):
+    """A user's own images, in train/<class>/ and validation/<class>/, or in <class>/ alone."""
+
+    source: Literal["folder"]
+    path: Name
+    """The folder. Images that change in it later are not noticed; give it another name."""
+
+
+class Torchvision(Photos, HeldBack):
+    """A dataset of torchvision whose items are an image and one label."""
+
+    source: Literal["torchvision"]
+    name: Name
+    """Its name in torchvision.datasets, such as CIFAR100."""
+    root: Name = "data"
+    """The folder in which torchvision keeps its data; outside of the folder of the run only with
+    download: false."""
+    download: bool = True
+    """Whether torchvision may download what is not there."""
+    image_size: ImageSize = 32
+
+
+class ImageNet(Photos):
+    """ILSVRC-2012, in train/<wnid>/ and val/<wnid>/, or val/ as it comes with the development kit
+    beside it."""
+
+    source: Literal["imagenet"]
+    path: Name
+    """The folder that holds train and val."""
+    image_size: ImageSize = 256
+    resize: Literal["crop", "warp"] = Field(
+        "warp", description=Photos.model_fields["resize"].description
+    )
+
+
+class Small(Section):
+    """The paper's five convolutions and three fully connected layers at a small size."""
+
+    name: Literal["small"] = "small"
+    """small | caffenet | torchvision, or my_module:build"""
+    channels: Annotated[list[Positive], Field(min_length=5, max_length=5)] = [16, 32, 48, 48, 32]
+    """Channels of the five convolutions."""
+    units: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [128, 128]
+    """Units of the first two fully connected layers. The third has one per class."""
+    batch_norm: bool = False
+    """Whether batch normalisation follows each layer but the last."""
+    dropout: Share = 0.0
+    """Share of dropped units, in training. It is that of the first two fully connected layers."""
+
+
+class CaffeNet(Section):
+    """The network of the 2014 paper, for 227 × 227 pixels; its keys make it another."""
+
+    name: Literal["caffenet"]
+    width: PositiveNumber = 1.0
+    """The channels and units, as a multiple of the paper's, rounded to even numbers."""
+    stem: Literal["paper", "small"] = "paper"
+    """The first convolution. paper is 11 × 11 with stride 4; small is 5 × 5 with stride 1, for
+    images of about 64 × 64, of which all that follows sees as much as of the paper's."""
+    initialisation: Literal["paper", "he"] = "paper"
+    """How weights are drawn. paper takes std 0.01 (0.005 in fc6 and fc7) and sets some biases to 1,
+    which suits the paper's width and mean_image; he, that of He et al. (2015), suits other widths
+    and images normalised by channels."""
+
+
+class TorchvisionModel(Section):
+    """A classification model of torchvision, with new weights; blocks count as one layer each."""
+
+    name: Literal["torchvision"]
+    model: str = "resnet18"
+    """Its name in torchvision, such as resnet18, vgg11_bn, convnext_tiny or vit_b_16."""
+
+
+class Custom(Section):
+    """An architecture of your own. The study names code, which is run when the study is read and in
+    each training: name only what you would run yourself, and look here before you run a study from
+    a stranger."""
+
+    name: Literal["custom"]
+    build: str
+    """A function, as my_module:build, found from the folder of the run or through PYTHONPATH;
+    build(image_size, classes) returns a list of (name, module), the layers from input to output. An
+    edit of its module, or of one beside it that it imports, trains again; one of a file that they
+    read does not."""
+    arguments: dict[str, Any] = {}
+    """Further arguments of build, by name."""
+
+
+class Recipe(Section):
+    """How each network is trained."""
+
+    epochs: Positive = 12
+    """Passes over the training images of the target half. Those that do not fill a last batch are
+    left out, others each time; a long base makes twice as many."""
+    iterations: Positive | None = None
+    """Steps in all, instead of epochs. Each is of batch_size images, and evaluate_every counts
+    steps too. A long base makes twice as many; null for epochs."""
+    evaluate_every: Positive = 2
+    """Epochs (steps, where iterations is given) between two evaluations. The end of training always
+    has one."""
+    batch_size: Positive = 64
+    """Images a step."""
+    micro_batch: Positive | None = None
+    """Images at once, where a whole batch does not fit into memory. Gradients are added up, and a
+    step is still one of batch_size images. Batch normalisation then knows only the images of a
+    micro-batch; null for the whole batch."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or AdamW."""
+    nesterov: bool = True
+    """Whether the momentum of sgd is Nesterov's; adamw has none."""
+    momentum: Share = 0.9
+    """Momentum of sgd, or the first beta of adamw (its second is 0.999)."""
+    learning_rate: PositiveNumber = 0.03
+    """Highest learning rate of the schedule."""
+    weight_decay: number(ge=0) = 0.0005
+    """L2 penalty on weights (decoupled, in adamw). Biases and normalisation are free of it unless
+    decay_biases says otherwise."""
+    decay_biases: bool = False
+    """Whether weight decay acts on biases and normalisation too."""
+    bias_learning_rate: PositiveNumber = 1.0
+    """The learning rate of biases, as a multiple of that of weights. It is 2 in the 2014 paper."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """After the warm-up the learning rate falls to zero along a cosine, or by step_factor at each
+    of step_at."""
+    step_at: Set[Fraction] = [0.5, 0.75]
+    """Shares of all steps at which the step schedule acts. There it multiplies the learning rate by
+    step_factor."""
+    step_factor: PositiveNumber = 0.1
+    """What the step schedule multiplies the learning rate by."""
+    warmup: Share = 0.1
+    """Share of all steps in which the learning rate rises from zero."""
+    label_smoothing: Share = 0.0
+    """Share of each label that is spread over all classes. It is so in training; losses of
+    validation images are without it."""
+    normalise: Literal["channels", "mean_image", "none"] = "channels"
+    """What is done with pixel values (0 to 255), by the training images of each half. channels
+    gives each channel mean 0 and std 1; mean_image subtracts the mean image, as in 2014; none
+    leaves them as they are."""
+    crop: Positive | None = None
+    """Height and width in pixels of what the network sees of an image. It is a random such crop in
+    training if augment says crop, else the middle; null for all that is stored."""
+    augment: Set[Literal["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]] = []
+    """Changes drawn again for each training image. crop takes a random part of the size of the key
+    crop, without which it shifts the image by up to an eighth; horizontal_flip flips half of the
+    images left to right; random_resized_crop takes 8 to 100 % of the area, at a ratio of 3/4 to
+    4/3, and resizes it, instead of crop; colour_jitter changes brightness, contrast and saturation
+    by up to 40 %."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Of the multiplications; auto is bf16 where the processor or GPU is fast at it, else fp32.
+    Weights are always fp32."""
+    deterministic: bool = False
+    """Whether a training gives the same bits each time on a GPU too. It is slower for it, and
+    operations that cannot are refused. On a CPU it always does."""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where to train; auto is CUDA, else Apple's MPS, else the CPU."""
+
+    @field_validator("augment")
+    @classmethod
+    def _has_one_crop(cls, augment: list[str]) -> list[str]:
+        if {"crop", "random_resized_crop"} <= set(augment):
+            raise ValueError(
+                "crop and random_resized_crop both choose the part of the image that is seen; name "
+                "one of them"
+            )
+        return augment
