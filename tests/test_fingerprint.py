@@ -158,6 +158,7 @@ def test_a_module_counts_for_what_it_decides(changed, module, results):
     [
         ("findings.html.j2", "findings"),
         ("findings_words.html.j2", "findings"),
+        ("METHODS.md.j2", "methods"),
         ("page.html.j2", "table_pages"),
     ],
 )

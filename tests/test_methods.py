@@ -65,7 +65,7 @@ def test_a_run_writes_what_its_files_say(finished):
         f"{metrics['classes']} classes",
         f"{metrics['train_images']} ",
         f"{parameters:,} parameters",
-        "In all, 14 networks were trained: 2 bases, one long base, one base trained once more (B0B)"
+        "In all, 14 networks were trained: 2 bases, one long base, one retrained base (B0B)"
         ", 2 selffer networks",
         "trained for 10 epochs",
         "in batches of 128 images",
@@ -89,7 +89,7 @@ def test_a_run_writes_what_its_files_say(finished):
             [
                 "In all, 3 networks were trained: 2 bases and one transfer network (AnB).",
                 "The number n of layers was 3.",
-                "initialised anew: from the base of the other half in transfer networks (AnB).",
+                "initialised again: from the base of the other half in transfer networks (AnB).",
             ],
             id="few",
         ),
@@ -131,6 +131,19 @@ def test_a_run_writes_what_its_files_say(finished):
             id="sizes",
         ),
         pytest.param(
+            {"target_sizes": [25], "treatments": ["selffer"]},
+            [
+                "The half on which networks were trained held 5 classes and 222 validation images.",
+                "They were trained on 25 training images of each class",
+            ],
+            id="without all images",
+        ),
+        pytest.param(
+            {"layers": [0], "treatments": ["selffer"], "long_base": False},
+            ["In all, 2 networks were trained: one base and one retrained base (B0B)."],
+            id="retraining alone",
+        ),
+        pytest.param(
             {
                 "recipe": {
                     **{"iterations": 1000, "evaluate_every": 1000, "optimizer": "adamw"},
@@ -147,11 +160,11 @@ def test_a_run_writes_what_its_files_say(finished):
                 "trained for 1,000 iterations by AdamW with a first beta of 0.9, in batches of one "
                 "image, with no weight decay.",
                 "The learning rate started at 0.03, and then was multiplied by 0.1 after 50 % and "
-                "75 % of the steps. That of biases was twice as high.",
+                "75 % of the steps. The learning rate of biases was twice as high.",
                 "a label smoothing of 0.1",
                 "evaluated once",
                 "Its input was 8 × 8 pixels, cropped from the stored images. The mean image",
-                "augmented by random crops and random mirror images",
+                "augmented by random crops and random horizontal flips",
             ],
             id="recipe",
         ),

@@ -60,6 +60,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
+def written(value: object) -> str:
+    """A value of a study: `true`, `1,000`, `0.01` or a text as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def oneline(text: str) -> str:
     """The text without line breaks and repeated spaces."""
     return type(text)(" ".join(text.split()))
@@ -72,7 +79,7 @@ def capital(text: str) -> str:
 
 FILTERS = (
     *(at_n, capital, counted, differing, distinct, layer_labels, layers, listed, measured),
-    *(oneline, percent, pick, points, several_measured, span),
+    *(oneline, percent, pick, points, several_measured, span, written),
 )
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

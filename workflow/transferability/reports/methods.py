@@ -1,0 +1,174 @@
+"""METHODS.md: how a study was made, in English, every number of it read from the study's files.
+
+The values are gathered here; all sentences are in templates/METHODS.md.j2.
+"""
+
+import json
+import platform
+import re
+from collections import Counter
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from transferability import models
+from transferability.analysis.collect import network_path
+from transferability.analysis.intervals import CONFIDENCE, RESAMPLES
+from transferability.models import measures
+from transferability.reports.render import render
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import design
+from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
+
+Metrics = dict[tuple[str, int, str], dict]
+ANALYSIS = ("numpy", "pandas", "scipy", "statsmodels", "seaborn", "matplotlib")
+
+
+def text(
+    checked: dict, results: Path, effects: pd.DataFrame, boost: pd.DataFrame, citation: dict
+) -> str:
+    """The Methods section of a study, Markdown.
+
+    `checked` is the resolved study, `results` the folder results/<study>, `effects` and `boost`
+    its tables, `citation` what CITATION.cff says. Raises ValueError naming the metrics that are
+    missing or of no use.
+    """
+    metrics = _metrics(checked, results)
+    written = render(
+        "METHODS.md.j2",
+        study=checked,
+        recipe=checked["recipe"],
+        citation=citation,
+        **_design(checked, metrics),
+        **_architecture(checked, metrics),
+        **_estimates(effects, boost),
+        **_computation(list(metrics.values())),
+    )
+    paragraphs = (" ".join(paragraph.split()) for paragraph in written.split("\n\n"))
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def _metrics(checked: dict, results: Path) -> Metrics:
+    """What each network of the study says of its training, by (split, seed, name)."""
+    metrics: Metrics = {}
+    for network in design.trained(checked, layer_count=0):
+        path = NetworkFolder(network_path(results / "networks", *network)).metrics
+        try:
+            metrics[network] = json.loads(path.read_text(encoding="utf-8"))
+            missing = {"job", "identity", "classes", "provenance"} - metrics[network].keys()
+            if missing:
+                raise ValueError(f"without {', '.join(sorted(missing))}")
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{path}: cannot be used ({error}); delete it, and snakemake trains the network"
+            ) from error
+    return metrics
+
+
+def _design(checked: dict, metrics: Metrics) -> dict:
+    """The splits, the halves, and the networks that were trained on them."""
+    networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
+    # A half's images are counted by the networks that were trained on all of them.
+    complete = [found for _, network, found in networks if network.target_size == ALL_IMAGES]
+    splits = design.split_names(checked["splits"])
+    dissimilar = checked["splits"]["dissimilar"]
+    return {
+        "splits": len(splits),
+        # random0 and random1 are ways to split of one kind.
+        "ways": {
+            kind: [name for name in splits if _kind(name) == kind] for kind in map(_kind, splits)
+        },
+        "groups": {half: design.as_groups(dissimilar[half]) for half in HALVES}
+        if dissimilar
+        else {},
+        "halves": len({(split, network.target) for split, network, _ in networks}),
+        "half_classes": [found["classes"] for *_, found in networks],
+        "half_train_images": [found["train_images"] for found in complete],
+        "half_validation_images": [found["validation_images"] for *_, found in networks],
+        "kinds": Counter(
+            "retrained"
+            if network.n == 0 and not network.is_base
+            else f"{network.kind}{'+' if network.fine_tuned else ''}"
+            for _, network, _ in networks
+        ),
+        "trained": len(networks),
+        "omitted": len(design.omitted(checked, layer_count=0)),
+        "replicates": len(design.replicates(checked)),
+        "evaluations": design.evaluations(checked["recipe"]),
+    }
+
+
+def _kind(split: str) -> str:
+    return split.rstrip("0123456789")
+
+
+def _architecture(checked: dict, metrics: Metrics) -> dict:
+    """The size of the network, built for as many classes as the first that was trained."""
+    settings, pixels = checked["architecture"], design.input_size(checked)
+    classes = next(iter(metrics.values()))["classes"]
+    built = models.module(settings["name"]).build(settings, pixels, classes)
+    return {
+        "pixels": pixels,
+        "classes": classes,
+        "layer_names": [name for name, _ in built],
+        "parameters": sum(layer.parameters for layer in measures.measured(built, pixels)),
+    }
+
+
+def _estimates(effects: pd.DataFrame, boost: pd.DataFrame) -> dict:
+    """How effects and their intervals were estimated, as the tables say that they were."""
+    return {
+        "retraining": sorted(effects.loc[effects["effect"] == "retraining", "mean"]),
+        "intervals": {
+            kind: list(rows["replicates"]) for kind, rows in effects.groupby("interval", sort=False)
+        },
+        "missing": int(effects["missing"].sum()),
+        "estimators": list(boost["estimator"].unique()),
+        "averaged": [] if boost.empty else list(boost["layers"].unique()),
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+    }
+
+
+def _computation(metrics: list[dict]) -> dict:
+    """On which machines the networks were trained, for how long, with which software."""
+    jobs = [found["job"] for found in metrics]
+    made_by = [found["provenance"] for found in metrics]
+    return {
+        "machines": Counter(map(_machine, metrics)),
+        "days": _sorted_set(job[key][:10] for job in jobs for key in ("started", "ended")),
+        "hosts": len({job["host"] for job in jobs}),
+        "seconds": sum(found["seconds"] for found in metrics),
+        "restarted": sum(job["restarts"] > 0 for job in jobs),
+        "torch": _sorted_set(found["identity"]["torch"] for found in metrics),
+        "python": _sorted_set(origin["versions"]["python"] for origin in made_by),
+        "own_python": platform.python_version(),
+        "libraries": [f"{name} {metadata.version(name)}" for name in ANALYSIS],
+        "snakemake": _version("snakemake"),
+        "commits": Counter(
+            (origin["commit"], tuple(origin["changed_files"] or ())) for origin in made_by
+        ),
+    }
+
+
+def _machine(metrics: dict) -> tuple[str, str, int, str]:
+    """Processor (`cpu` or `gpu`), its name without marks, threads, precision."""
+    if metrics["device"] != "cpu":
+        return "gpu", metrics["device"].removeprefix("cuda "), 0, metrics["precision"]
+    name = re.sub(r"\((R|TM)\)", "", metrics["provenance"]["processor"], flags=re.IGNORECASE)
+    return "cpu", name, metrics["threads"], metrics["precision"]
+
+
+def _version(package: str) -> str:
+    """The version of an installed package; empty without it, as may be in an environment of
+    conda."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _sorted_set(values: Iterable[str]) -> list[str]:
+    return sorted(set(values))
