@@ -1,6 +1,6 @@
 """How figures and reports write numbers, intervals, layers and lists in English."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -42,21 +42,11 @@ def bracket(low: float, high: float) -> str:
     return f"[{points(low, keep=True)}, {points(high, keep=True)}]" if pd.notna(low) else ""
 
 
-def measured(row: pd.Series, unit: str = "") -> str:
+def measured(row: Mapping, unit: str = "") -> str:
     """The mean of a row with its interval: −1.8 points [−2.1, −1.5]."""
-    # A mean that is told from zero must not read as zero.
+    # The mean of an interval that excludes zero must not read as zero.
     mean = points(row["mean"], keep=row["low"] * row["high"] > 0)
     return " ".join(filter(None, [mean, unit, bracket(row["low"], row["high"])]))
-
-
-def several_measured(rows: pd.DataFrame, after: Iterable[str] = ()) -> str:
-    """−1.8 points [−2.1, −1.5] and −3.0 [−3.3, −2.7]; each followed by its word of `after`."""
-    texts = [
-        measured(row, "points" if place == 0 else "")
-        for place, (_, row) in enumerate(rows.iterrows())
-    ]
-    words = list(after) or [""] * len(texts)
-    return listed(f"{text} {word}".strip() for text, word in zip(texts, words, strict=True))
 
 
 def listed(words: Iterable[str]) -> str:
@@ -68,24 +58,3 @@ def listed(words: Iterable[str]) -> str:
 def layers(numbers: Iterable[int]) -> str:
     """1–3, 6 and 7."""
     return listed(layer_ranges(numbers))
-
-
-def at_n(rows: pd.DataFrame) -> str:
-    """`at n = 1–3 and 7`; empty for effects that copy no layers."""
-    return f"at n = {layers(rows['n'])}" if (rows["n"] > 0).any() else ""
-
-
-def counted(number: int, noun: str) -> str:
-    """One replicate, 4 replicates."""
-    return f"one {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def span(numbers: Sequence[int], noun: str) -> str:
-    """One replicate, 4 replicates, or 1 to 4 replicates."""
-    low, high = min(numbers), max(numbers)
-    return counted(high, noun) if low == high else f"{low} to {high} {noun}s"
-
-
-def sentence(text: str) -> str:
-    """The text with a capital and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}."
