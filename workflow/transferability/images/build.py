@@ -1,30 +1,32 @@
 """The one writer of stores: the images of any source, read or drawn by processes, into arrays.
 
 The arrays grow in a folder beside the store, `<source>-<8 hex>.unfinished`, since Snakemake deletes
-what it knows of a store when a job fails. An array has the places of all its images from the start.
+what it knows of a store when a job fails. An array has places for all its images from the start.
 Beside it lies a list with a checksum for each item of the source, over its name and all that
-decides its pixels, or 0 while the item is not done. A block of items is written, synced to the
-disk, and then entered in the list. So a run that was killed loses the blocks in work, and a run
-whose images were added, removed or replaced meanwhile reads only these again.
+decides its pixels, or 0 while the item is not done. Images are written, synced to the disk, and
+then entered in the list. So a run that was killed loses the last moment, and a run whose images
+were added, removed or replaced meanwhile reads only these again.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import PIL
 
@@ -34,18 +36,11 @@ from transferability.storage import files
 
 logger = logging.getLogger(__name__)
 
-BAD_IMAGES = "bad_images.csv"
 BLOCK = 64
-"""Images that are written before they are synced; a process that is killed loses no more, or one
-item where that has more."""
-SECONDS_BETWEEN_LINES = 20
+"""Images that a process loads at a time; one item, where that has more."""
+SECONDS_BETWEEN_SYNCS, SECONDS_BETWEEN_LINES = 0.5, 20
 
 Item = str | int
-Run = Callable[[Callable, Iterator[tuple]], Iterator[Any]]
-
-
-def _no_stamp(item: Item) -> tuple[int, ...]:
-    return ()
 
 
 @dataclass(frozen=True)
@@ -58,15 +53,10 @@ class Items:
     """What `load` takes, and the name of a bad image. Each item gives equally many images: a file
     gives one, a character all of its drawings."""
     load: Callable[[Item], np.ndarray]
-    """An item's images, uint8, n×H×W×3, or H×W×3 where it gives one; raises BadImage, whose message
-    says why, if it has none."""
-    stamp: Callable[[Item], Sequence[int]] = _no_stamp
+    """An item's images, uint8 n×H×W×3, or H×W×3 of one; raises BadImage, whose message says why, if
+    it has none."""
+    stamp: Callable[[Item], Sequence[int]] = lambda item: ()
     """Numbers that change when the images of an item change."""
-
-    @property
-    def images_per_item(self) -> int:
-        """How many images each item gives."""
-        return len(self.labels) // len(self.items)
 
 
 @dataclass(frozen=True)
@@ -80,7 +70,7 @@ class ImageSource:
     train: Items
     validation: Items
     in_processes: bool = True
-    """Whether processes load, each with a copy of `load`; else threads, which share it."""
+    """Whether processes may load, each with a copy of `load`."""
 
 
 def write_store(
@@ -90,243 +80,176 @@ def write_store(
     workers: int = 1,
     code: str = "",
 ) -> None:
-    """Load all images of a source, by so many workers, and write the store in `folder`.
+    """Load all images of a source, by so many processes, and write the store in `folder`.
 
     The same settings and `code`, the version of the code that loads, continue what was interrupted.
-    With the same images the bytes are the same, whatever the number of workers. Bad images are
-    listed in `<folder>/bad_images.csv`. Raises ValueError if there are any, unless the setting
-    on_bad_image is skip, if another process loads the same images, or for classes that make no
-    store (see `store.write`); OSError if the disk is too small or a worker is killed.
+    The same images give the same bytes, whatever the number of processes. Bad images are listed in
+    `<folder>/bad_images.csv`. Raises ValueError if there are any, unless the setting on_bad_image
+    is skip, if another run loads the same images, or for classes that make no store (see
+    `store.write`); OSError if the disk is too small or a process is killed.
     """
     # Without on_bad_image, so that a run that skips bad images continues one that had to stop.
     deciding = {key: value for key, value in settings.items() if key != "on_bad_image"}
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
-    parts: dict[str, Items] = {part: getattr(source, part) for part in store.PARTS}
-    blocks = max(-(-len(items.items) // _items_a_block(items)) for items in parts.values())
     with _locked(folder.parent / f"{store_name(deciding)}.unfinished") as unfinished:
-        arrays = {part: unfinished / f"{part}.images.npy" for part in parts}
-        with _runner(min(workers, blocks), source.in_processes) as run:
-            bad = {
-                part: _fill(arrays[part], items, source.image_size, version, run)
-                for part, items in parts.items()
-            }
-        named = {
-            part: [[str(items.items[index]), why] for index, why in bad[part].items()]
-            for part, items in parts.items()
+        arrays = {
+            part: _Array(unfinished, part, getattr(source, part), source.image_size, version)
+            for part in store.PARTS
         }
+        blocks = max(array.blocks for array in arrays.values())
+        with _mapping(min(workers, blocks) if source.in_processes else 1) as run:
+            bad = {part: array.fill(run) for part, array in arrays.items()}
+        left_out = None
         if "on_bad_image" in settings:
-            count = sum(len(items.items) for items in parts.values())
-            _report_bad(
-                [image for of_part in named.values() for image in of_part],
-                count,
-                folder,
-                settings["on_bad_image"],
-            )
-        labels = {}
-        for part, items in parts.items():
-            of_items = np.asarray(items.labels, np.int32).reshape(len(items.items), -1)
-            labels[part] = np.delete(of_items, list(bad[part]), axis=0).ravel()
-            if bad[part]:
-                arrays[part] = _without(arrays[part], list(bad[part]), len(items.items))
-        left_out = named if "on_bad_image" in settings else None
-        store.write(folder, source.classes, labels, arrays, settings, left_out)
+            left_out = {
+                part: [[str(arrays[part].items[index]), why] for index, why in bad[part].items()]
+                for part in arrays
+            }
+            count = sum(len(array.items) for array in arrays.values())
+            _report_bad(left_out, count, folder, settings["on_bad_image"])
+        labels = {part: array.without(bad[part]) for part, array in arrays.items()}
+        images = {part: array.file for part, array in arrays.items()}
+        store.write(folder, source.classes, labels, images, settings, left_out)
         shutil.rmtree(unfinished)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[Path]:
-    """Work alone in a folder; a lock ends with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{folder}: another process reads these images at this moment; wait until it ends"
-            ) from None
-        # Half an array that a run was writing when it was killed.
-        for left in folder.glob(".*"):
-            left.unlink()
-        yield folder
+class _Array:
+    """The images of a part in a file, as far as they are loaded, and the list of those."""
 
+    def __init__(
+        self, folder: Path, part: str, images: Items, image_size: tuple[int, int], version: str
+    ) -> None:
+        self.part = part
+        self.file, self.list_file = (folder / f"{part}.{kind}.npy" for kind in ("images", "done"))
+        self.items, self.load = images.items, images.load
+        self.labels = np.asarray(images.labels, np.int32).reshape(len(self.items), -1)
+        self.shape = (self.labels.shape[1], *image_size, 3)
+        """The shape of an item's images."""
+        self.block = max(1, BLOCK // self.shape[0])
+        self.wanted = np.empty(len(self.items), np.uint64)
+        """The checksum of each item, none of them 0."""
+        start = hashlib.blake2b(version.encode(), digest_size=8)
+        for index, item in enumerate(self.items):
+            checksum = start.copy()
+            checksum.update(json.dumps([item, *images.stamp(item)]).encode())
+            self.wanted[index] = max(1, int.from_bytes(checksum.digest()))
 
-@contextmanager
-def _runner(workers: int, in_processes: bool) -> Iterator[Run]:
-    """Gives a function that calls another one with each of many arguments, by so many workers, and
-    gives the results in their order."""
-    if workers <= 1:
-        yield lambda function, arguments: (function(*each) for each in arguments)
-        return
-    pool = process_pool(workers) if in_processes else ThreadPoolExecutor(workers)
+    @property
+    def blocks(self) -> int:
+        return math.ceil(len(self.items) / self.block)
 
-    def run(function: Callable, arguments: Iterator[tuple]) -> Iterator[Any]:
-        waiting: deque = deque()
-        for each in arguments:
-            # Few at a time, since a list of all blocks of ImageNet takes long to make.
-            if len(waiting) >= 2 * workers:
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(function, *each))
-        while waiting:
-            yield waiting.popleft().result()
+    def fill(self, run: Callable[..., Iterator]) -> dict[int, str]:
+        """Load the items that are not there yet; the number of each bad one, and why it is bad.
 
-    try:
-        yield run
-    except BrokenExecutor as error:
-        raise OSError(
-            "a process that reads images was killed, perhaps for lack of memory; the same "
-            "command continues with what is done, and fewer workers need less memory"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that end when the process that started them ends, even if it is killed."""
-    # A forked process could inherit a lock that one of numpy's threads holds.
-    return ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_end_with_parent
-    )
-
-
-def _end_with_parent() -> None:
-    def wait() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-def _fill(
-    array: Path, items: Items, image_size: tuple[int, int], version: str, run: Run
-) -> dict[int, str]:
-    """Load the items that are not in the array yet; for each bad one, by its number, why."""
-    part, per_item = array.name.partition(".")[0], items.images_per_item
-    shape = (per_item, *image_size, 3)
-    wanted = _checksums(items, version)
-    done = _prepare(array, wanted, shape)
-    to_do = np.flatnonzero(done != wanted)
-    done[to_do] = 0
-    done.flush()
-    if 0 < len(to_do) < len(wanted):
-        there = (len(wanted) - len(to_do)) * per_item
-        logger.info("%s: %d of %d images are there", part, there, len(wanted) * per_item)
-    step = _items_a_block(items)
-    blocks = (to_do[start : start + step].tolist() for start in range(0, len(to_do), step))
-    calls = ((array, items.load, shape, [(n, items.items[n]) for n in block]) for block in blocks)
-    bad: dict[int, str] = {}
-    count, total = 0, len(to_do) * per_item
-    started = reported = time.monotonic()
-    for good, bad_in_block in run(_load_block, calls):
-        bad.update(bad_in_block)
-        done[good] = wanted[good]
+        `run` maps a function over arguments, as `map` does.
+        """
+        self._check_space()
+        done = self._arranged(self.wanted)
+        to_do = np.flatnonzero(done != self.wanted)
+        done[to_do] = 0
         done.flush()
-        count += (len(good) + len(bad_in_block)) * per_item
-        now = time.monotonic()
-        if now - reported >= SECONDS_BETWEEN_LINES or count == total:
-            reported, rate = now, count / max(now - started, 1e-9)
-            minutes, seconds = divmod(round((total - count) / rate), 60)
-            logger.info(
-                "%s: %d of %d images, %.0f a second, %d:%02d:%02d left",
-                *(part, count, total, rate),
-                *(*divmod(minutes, 60), seconds),
-            )
-    return bad
+        per_item, total = self.shape[0], len(to_do) * self.shape[0]
+        if 0 < len(to_do) < len(done):
+            there = len(done) * per_item - total
+            logger.info("%s: %d of %d images are there", self.part, there, len(done) * per_item)
+        blocks = [to_do[i : i + self.block] for i in range(0, len(to_do), self.block)]
+        items = ([self.items[index] for index in block] for block in blocks)
+        load_block = partial(_load_block, self.file, self.load, self.shape)
+        bad: dict[int, str] = {}
+        synced, count = 0, 0
+        started = last_sync = last_line = time.monotonic()
+        for number, bad_in_block in enumerate(run(load_block, blocks, items), start=1):
+            bad.update(bad_in_block)
+            count += len(blocks[number - 1]) * per_item
+            now, last = time.monotonic(), number == len(blocks)
+            if last or now - last_sync >= SECONDS_BETWEEN_SYNCS:
+                with self.file.open("rb") as file:
+                    os.fsync(file.fileno())
+                good = np.setdiff1d(np.concatenate(blocks[synced:number]), list(bad))
+                done[good] = self.wanted[good]
+                done.flush()
+                synced, last_sync = number, now
+            if last or now - last_line >= SECONDS_BETWEEN_LINES:
+                rate, last_line = count / max(now - started, 1e-9), now
+                left = timedelta(seconds=round((total - count) / rate))
+                line = "%s: %d of %d images, %.0f a second, %s left"
+                logger.info(line, self.part, count, total, rate, left)
+        return bad
 
+    def without(self, bad: Mapping[int, str]) -> np.ndarray:
+        """Take the bad items out of the file; the labels of all images that remain."""
+        if bad:
+            self._arranged(np.delete(self.wanted, list(bad)))
+        return np.delete(self.labels, list(bad), axis=0).ravel()
 
-def _items_a_block(items: Items) -> int:
-    return max(1, BLOCK // items.images_per_item)
+    def _arranged(self, wanted: np.ndarray) -> np.ndarray:
+        """Make the file and its list, or bring the items of an earlier run, which may have had
+        others, to where they are wanted; the list, memory-mapped."""
+        earlier = self._earlier_list()
+        place_of = {int(checksum): place for place, checksum in enumerate(earlier) if checksum}
+        places = np.array([place_of.get(int(checksum), -1) for checksum in wanted])
+        moved = np.any((places >= 0) & (places != np.arange(len(places))))
+        if moved or len(earlier) != len(wanted):
+            # While the array is replaced, its list does not count.
+            self.list_file.unlink(missing_ok=True)
+            with files.atomic_write(self.file) as temporary:
+                if not place_of:
+                    self.file.unlink(missing_ok=True)
+                self._copy_to(temporary, places)
+            with files.atomic_write(self.list_file) as temporary:
+                np.save(temporary, np.where(places >= 0, wanted, np.uint64(0)))
+        return np.load(self.list_file, mmap_mode="r+")
 
+    def _earlier_list(self) -> np.ndarray:
+        """The list of an earlier run; an empty one if its files are of no use."""
+        try:
+            done, images = np.load(self.list_file), np.load(self.file, mmap_mode="r")
+        except (OSError, ValueError):
+            return np.empty(0, np.uint64)
+        fits = images.dtype == np.uint8 and images.shape == self._array_shape(len(done))
+        return done if fits and done.dtype == np.uint64 else np.empty(0, np.uint64)
 
-def _checksums(items: Items, version: str) -> np.ndarray:
-    """uint64, none of them 0: what decides the pixels of each item."""
-    start = hashlib.blake2b(version.encode(), digest_size=8)
-    checksums = np.empty(len(items.items), np.uint64)
-    for index, item in enumerate(items.items):
-        checksum = start.copy()
-        checksum.update(json.dumps([item, *items.stamp(item)]).encode())
-        checksums[index] = max(1, int.from_bytes(checksum.digest()))
-    return checksums
-
-
-def _prepare(array: Path, wanted: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Make the array and its list, or bring the items of an earlier run, which may have had more,
-    fewer or other items, to where they are wanted now; the list, memory-mapped."""
-    list_file = array.with_name(array.name.replace("images", "done"))
-    _check_space(array, len(wanted) * int(np.prod(shape)))
-    earlier = _earlier(array, list_file, shape)
-    place_of = {int(checksum): place for place, checksum in enumerate(earlier) if checksum}
-    places = np.array([place_of.get(int(checksum), -1) for checksum in wanted])
-    moved = np.any((places >= 0) & (places != np.arange(len(places))))
-    if moved or len(earlier) != len(wanted):
-        # While the array is replaced, its list does not count.
-        list_file.unlink(missing_ok=True)
-        if not place_of:
-            array.unlink(missing_ok=True)
-        _copy_items(array, array, places, shape)
-        with files.atomic_write(list_file) as temporary:
-            np.save(temporary, np.where(places >= 0, wanted, np.uint64(0)))
-    return np.load(list_file, mmap_mode="r+")
-
-
-def _check_space(array: Path, size: int) -> None:
-    there = array.stat().st_blocks * 512 if array.is_file() else 0
-    free = shutil.disk_usage(array.parent).free
-    if size - there > free:
-        raise OSError(
-            f"{array.parent}: the images need {size - there:,} bytes more, and the disk has "
-            f"{free:,}; make room, or lower dataset.image_size"
-        )
-
-
-def _earlier(array: Path, list_file: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The list of an earlier run; an empty one if its files are of no use."""
-    try:
-        done = np.load(list_file)
-        images = np.load(array, mmap_mode="r")
-    except (OSError, ValueError):
-        return np.empty(0, np.uint64)
-    fits = images.dtype == np.uint8 and images.shape == (len(done) * shape[0], *shape[1:])
-    return done if fits and done.dtype == np.uint64 else np.empty(0, np.uint64)
-
-
-def _copy_items(source: Path, target: Path, places: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Write an array whose item k is item places[k] of another, or undefined where that is -1."""
-    size = int(np.prod(shape))
-    with files.atomic_write(target) as temporary:
-        np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(places) * shape[0], *shape[1:]))
+    def _copy_to(self, target: Path, places: np.ndarray) -> None:
+        """Write an array whose item k is item places[k] of this one, or undefined if that is -1."""
+        np.lib.format.open_memmap(target, "w+", np.uint8, self._array_shape(len(places)))
         copied = np.flatnonzero(places >= 0).tolist()
         if not copied:
             return
-        start, target_start = _start(source), _start(temporary)
+        size, start, target_start = math.prod(self.shape), _start(self.file), _start(target)
         # Not by memory maps, whose pages would count as this process's memory.
-        with source.open("rb") as read, temporary.open("r+b") as written:
-            for k in copied:
-                read.seek(start + int(places[k]) * size)
-                written.seek(target_start + k * size)
+        with self.file.open("rb") as read, target.open("r+b") as written:
+            for index in copied:
+                read.seek(start + int(places[index]) * size)
+                written.seek(target_start + index * size)
                 written.write(read.read(size))
 
+    def _array_shape(self, items: int) -> tuple[int, ...]:
+        return items * self.shape[0], *self.shape[1:]
 
-def _without(array: Path, bad: Sequence[int], count: int) -> Path:
-    """A copy of an array of so many items without the bad ones."""
-    images = np.load(array, mmap_mode="r")
-    kept = array.with_name(f"kept.{array.name}")
-    shape = (len(images) // count, *images.shape[1:])
-    _copy_items(array, kept, np.delete(np.arange(count), bad), shape)
-    return kept
+    def _check_space(self) -> None:
+        there = self.file.stat().st_blocks * 512 if self.file.is_file() else 0
+        needed = math.prod(self._array_shape(len(self.items))) - there
+        free = shutil.disk_usage(self.file.parent).free
+        if needed > free:
+            raise OSError(
+                f"{self.file.parent}: the images need {needed:,} bytes more, and the disk has "
+                f"{free:,}; make room, or lower dataset.image_size"
+            )
 
 
 def _load_block(
     array: Path,
     load: Callable[[Item], np.ndarray],
     shape: tuple[int, ...],
-    block: Sequence[tuple[int, Item]],
-) -> tuple[list[int], dict[int, str]]:
-    """Write the images of some items and sync them to the disk; the numbers of the good items, and
-    for each bad one why."""
-    good, bad = [], {}
-    start, size = _start(array), int(np.prod(shape))
+    indices: np.ndarray,
+    items: Sequence[Item],
+) -> dict[int, str]:
+    """Write the images of some items; the index of each bad one, and why it is bad."""
+    bad = {}
+    start, size = _start(array), math.prod(shape)
+    # Not by a memory map, which ends the process without a word where the disk is full.
     with array.open("r+b") as file:
-        for index, item in block:
+        for index, item in zip(indices.tolist(), items, strict=True):
             try:
                 images = load(item)
             except BadImage as error:
@@ -338,10 +261,7 @@ def _load_block(
                 )
             file.seek(start + index * size)
             file.write(images.tobytes())
-            good.append(index)
-        file.flush()
-        os.fsync(file.fileno())
-    return good, bad
+    return bad
 
 
 def _start(array: Path) -> int:
@@ -349,8 +269,60 @@ def _start(array: Path) -> int:
     return np.load(array, mmap_mode="r").offset
 
 
-def _report_bad(bad: list[list[str]], count: int, folder: Path, on_bad_image: str) -> None:
-    table = folder / BAD_IMAGES
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """Work alone in a folder; the lock ends with its process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / "lock", timeout=0):
+            # Half an array that a run was writing when it was killed.
+            for left in folder.glob(".*"):
+                left.unlink()
+            yield folder
+    except filelock.Timeout:
+        raise ValueError(
+            f"{folder}: another process reads these images at this moment; wait until it ends"
+        ) from None
+
+
+@contextmanager
+def _mapping(processes: int) -> Iterator[Callable[..., Iterator]]:
+    """`map`, or the same by so many processes."""
+    if processes == 1:
+        yield map
+        return
+    pool = process_pool(processes)
+    try:
+        yield pool.map
+    except BrokenExecutor as error:
+        raise OSError(
+            "a process that reads images was killed, perhaps for lack of memory; the same "
+            "command continues with what is done, and fewer workers need less memory"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def process_pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that end when the process that started them ends, even if it is killed."""
+    # A forked process could inherit a lock that one of numpy's threads holds.
+    context = get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    def wait() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _report_bad(
+    left_out: Mapping[str, list[list[str]]], count: int, folder: Path, on_bad_image: str
+) -> None:
+    bad = [image for of_part in left_out.values() for image in of_part]
+    table = folder / "bad_images.csv"
     if not bad:
         table.unlink(missing_ok=True)
         return
