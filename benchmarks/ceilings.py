@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import models
 from transferability.models import measures
-from transferability.records import forecast, trial
+from transferability.records import plan, trial
 from transferability.study import config
 from transferability.training import data, preprocessing
 from transferability.training import device as devices
@@ -113,13 +113,13 @@ def main() -> None:
     print(f"a matrix product makes {product / 1e9:,.0f} thousand million operations a second")
     print(f"a copy reads and writes {copy / 1e9:,.1f} GB a second")
     speeds = trial.speeds(checked, flags.classes, (0, deepest), flags.seconds)
-    all_layers = forecast.forward(layers)
+    all_layers = plan.forward(layers)
     rows = {
-        "a step of a base": (speeds[0].learned, forecast.to_learn(layers, 0)),
+        "a step of a base": (speeds[0].learned, plan.to_learn(layers, 0)),
         "evaluation": (speeds[0].evaluated, all_layers),
     }
     if speeds[deepest].features is not None:
-        frozen = forecast.forward(layers[:deepest])
+        frozen = plan.forward(layers[:deepest])
         rows["features of frozen layers"] = (speeds[deepest].features, frozen)
     print(f"\n{'part':28}{'images/s':>12}{'operations':>14}{'of the ceiling':>16}")
     for part, (rate, operations) in rows.items():

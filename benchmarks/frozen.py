@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import models
 from transferability.models import measures
-from transferability.records import forecast
+from transferability.records import plan
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 from transferability.study.training_spec import TrainingSpec
@@ -74,7 +74,7 @@ def main() -> None:
             print("  n  seconds  of baseB's  operations' share  time over share")
             for n, some in taken.items():
                 ratio = statistics.median(a / b for a, b in zip(some, taken[0], strict=True))
-                share = forecast.to_learn(layers, n) / forecast.to_learn(layers, 0)
+                share = plan.to_learn(layers, n) / plan.to_learn(layers, 0)
                 print(
                     f"{n:3}{statistics.median(some):9.2f}{ratio:12.3f}{share:19.3f}"
                     f"{ratio / share:17.2f}"

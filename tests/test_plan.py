@@ -9,8 +9,8 @@ from transferability import images
 from transferability.__main__ import main
 from transferability.images import Size
 from transferability.models import measures
-from transferability.records import forecast
-from transferability.records.forecast import Speed
+from transferability.records import plan
+from transferability.records.trial import Speed
 from transferability.study import config
 
 STUDY = {
@@ -29,6 +29,7 @@ LAYERS = measures.measured(
     4,
 )
 SIZE = Size(classes=10, train=1000, validation=200)
+SPEEDS = {0: Speed(100.0, 1000.0), 2: Speed(400.0, 1000.0)}
 
 
 def study(**changed: object) -> dict:
@@ -37,11 +38,11 @@ def study(**changed: object) -> dict:
 
 def test_operations_to_learn_from_an_image():
     forward = 2 * (384 + 240 + 60)
-    assert forecast.forward(LAYERS) == forward
+    assert plan.forward(LAYERS) == forward
     # No gradient of the images is needed, nor of what frozen layers give.
-    assert forecast.to_learn(LAYERS, 0) == 3 * forward - 2 * 384
-    assert forecast.to_learn(LAYERS, 1) == forward + 2 * (240 + 2 * 60)
-    assert forecast.to_learn(LAYERS, 1, from_features=True) == 2 * (2 * 240 + 3 * 60)
+    assert plan.to_learn(LAYERS, 0) == 3 * forward - 2 * 384
+    assert plan.to_learn(LAYERS, 1) == forward + 2 * (240 + 2 * 60)
+    assert plan.to_learn(LAYERS, 1, from_features=True) == 2 * (2 * 240 + 3 * 60)
 
 
 def test_operations_are_those_that_torch_counts_in_a_step():
@@ -49,14 +50,13 @@ def test_operations_are_those_that_torch_counts_in_a_step():
     network[1].requires_grad_(False)
     with measures.FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 4, 4)).sum().backward()
-    assert counter.get_total_flops() == forecast.to_learn(LAYERS, 1)
+    assert counter.get_total_flops() == plan.to_learn(LAYERS, 1)
 
 
 def test_networks_images_and_time_of_each_kind():
     checked = study(recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}, layers=[0, 2])
-    frozen = {0: Speed(100.0, 1000.0), 2: Speed(400.0, 1000.0)}
-    kinds = forecast.of_kinds(checked, SIZE, LAYERS, frozen)
-    assert {kind: some.networks for kind, some in kinds.items()} == {
+    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
+    assert {kind: forecast.networks for kind, forecast in kinds.items()} == {
         **{"base": 2, "long_base": 1, "selffer": 2, "selffer+": 1},
         **{"transfer": 1, "transfer+": 1, "random": 1},
     }
@@ -68,19 +68,19 @@ def test_networks_images_and_time_of_each_kind():
     assert kinds["transfer+"].seconds == learned / 100 + evaluated / 1000
     assert kinds["long_base"].learned == 2 * learned
     assert kinds["base"].operations == 2 * (
-        learned * forecast.to_learn(LAYERS, 0) + evaluated * forecast.forward(LAYERS)
+        learned * plan.to_learn(LAYERS, 0) + evaluated * plan.forward(LAYERS)
     )
 
 
 def test_features_are_made_once():
     checked = study(layers=[2])
     once = Speed(learned=800.0, evaluated=2000.0, features=500.0)
-    kinds = forecast.of_kinds(checked, SIZE, LAYERS, {0: Speed(100.0, 1000.0), 2: once})
+    kinds = plan.of_kinds(checked, SIZE, LAYERS, {0: Speed(100.0, 1000.0), 2: once})
     assert kinds["random"].seconds == 3 * 7 * 64 / 800 + 200 / 2000 + 600 / 500
     assert kinds["random"].operations == (
-        600 * forecast.forward(LAYERS[:2])
-        + 200 * forecast.forward(LAYERS[2:])
-        + 3 * 7 * 64 * forecast.to_learn(LAYERS, 2, from_features=True)
+        600 * plan.forward(LAYERS[:2])
+        + 200 * plan.forward(LAYERS[2:])
+        + 3 * 7 * 64 * plan.to_learn(LAYERS, 2, from_features=True)
     )
 
 
@@ -88,15 +88,14 @@ def test_fewer_images_a_class_are_fewer_images():
     checked = study(
         target_sizes=["all", 20], recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}
     )
-    kinds = forecast.of_kinds(checked, SIZE, LAYERS, {})
+    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
     # baseA, baseB and baseB@20, of 5 classes: one batch an epoch.
     assert kinds["base"].learned == 2 * 3 * 7 * 64 + 3 * 64
-    assert kinds["base"].seconds is None
 
 
 def test_what_is_left_out_is_not_counted():
     checked = study(omit=[{"kind": "random"}])
-    assert "random" not in forecast.of_kinds(checked, SIZE, LAYERS, {})
+    assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
 
 
 @pytest.mark.parametrize("flags", [["--seconds", "0.05"], ["--images-per-second", "1000"]])
@@ -122,7 +121,7 @@ def test_the_paper_s_study_is_planned_without_its_images(capsys):
     assert main(["plan", str(paper), "--images-per-second", "20000"]) == 0
     said = capsys.readouterr().out
     assert "1,460 networks" in said
-    assert "262 GB for the store of 1,331,167 images" in said
+    assert "261.7 GB for the store of 1,331,167 images" in said
 
 
 def test_a_dataset_that_must_be_read_first_is_counted_by_its_store(tmp_path, monkeypatch):

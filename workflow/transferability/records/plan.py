@@ -1,19 +1,48 @@
-"""What a study will take, as a text to read before it runs."""
+"""What a study will take, before it runs: networks, images, bytes, operations, hours.
 
+Halves are taken to be equal, each with half of the classes and of the images.
+"""
+
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 import torch
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
 
 from transferability import images, models
 from transferability.models import measures
-from transferability.records import forecast, trial
+from transferability.models.measures import Measures
+from transferability.records import trial
+from transferability.records.trial import Speed
 from transferability.study import design
-from transferability.study.networks import parse_name
+from transferability.study.networks import ALL_IMAGES, NetworkSpec, parse_name
+from transferability.training import data
 from transferability.training import device as devices
 
 HEADINGS = ("", "networks", "images to learn from", "to classify", "operations", "time")
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
+BYTES_PER_PARAMETER = 4
+BACKWARD = 2
+"""Operations of a learned layer's way back, in multiples of its way forward: one for the gradient
+of its parameters, one for that of its input."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of a group of networks: how many, images to learn from and to classify, operations, seconds
+    on one device."""
+
+    networks: int = 0
+    learned: int = 0
+    evaluated: int = 0
+    operations: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Forecast") -> "Forecast":
+        return Forecast(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
@@ -25,32 +54,45 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     """
     size = images.size(checked["dataset"])
     pixels, half = design.input_size(checked), size.classes // 2
-    built = models.module(checked["architecture"]["name"]).build(
-        checked["architecture"], pixels, half
-    )
-    layers = measures.measured(built, pixels)
-    names = {name for *_, name in design.trained(checked, len(layers))}
-    frozen = sorted({parse_name(name).frozen_layers for name in names})
+    module = models.module(checked["architecture"]["name"])
+    layers = measures.measured(module.build(checked["architecture"], pixels, half), pixels)
+    parameters = sum(layer.parameters for layer in layers)
+    networks = [parse_name(name) for *_, name in design.trained(checked, len(layers))]
+    frozen = sorted({network.frozen_layers for network in networks})
     if images_per_second is None:
         speeds = trial.speeds(checked, half, frozen, seconds)
     else:
-        speeds = forecast.scaled(layers, frozen, images_per_second)
-    kinds = forecast.of_kinds(checked, size, layers, speeds)
-    total = sum(kinds.values(), forecast.Forecast())
-    weights = forecast.kept_bytes(checked, layers)
+        speeds = scaled(layers, frozen, images_per_second)
+    kinds = of_kinds(checked, size, layers, speeds)
+    total = sum(kinds.values(), Forecast())
+    count, pixels_stored = size.train + size.validation, checked["dataset"]["image_size"] ** 2
+    kept = sum(network.is_base or checked["keep_weights"] == "all" for network in networks)
     lines = [
-        f"study {checked['study']}: {total.networks:,} networks of "
-        f"{sum(layer.parameters for layer in layers):,} parameters",
+        f"study {checked['study']}: {total.networks:,} networks of {parameters:,} parameters",
         "",
-        *_aligned([HEADINGS, *(_row(*kind) for kind in kinds.items()), _row("all", total)]),
+        *_table({**kinds, "all": total}),
         "",
-        f"disk: {_bytes(forecast.store_bytes(checked, size))} for the store of "
-        f"{size.train + size.validation:,} images, {_bytes(weights)} for the weights that are kept",
+        f"disk: {decimal(3 * pixels_stored * count)} for the store of {count:,} images, "
+        f"{decimal(kept * BYTES_PER_PARAMETER * parameters)} for the weights that are kept",
+        "(these lie there twice until the study has succeeded)",
         "speed, in images a second by the number of frozen layers:",
         "  " + ", ".join(f"{k}: {speed.learned:,.0f}" for k, speed in speeds.items()),
         *_assumptions(checked, images_per_second, seconds, total.seconds),
     ]
     return "\n".join(lines)
+
+
+def _table(kinds: Mapping[str, Forecast]) -> list[str]:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for kind, forecast in kinds.items():
+        counts = (forecast.networks, forecast.learned, forecast.evaluated)
+        cells = [f"{count:,}" for count in counts]
+        table.add_row(kind, *cells, f"{forecast.operations:.2e}", _time(forecast.seconds))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(table)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
 def _assumptions(
@@ -75,29 +117,75 @@ def _assumptions(
     ]
 
 
-def _row(kind: str, some: forecast.Forecast) -> tuple[str, ...]:
-    return (
-        *(kind, f"{some.networks:,}", f"{some.learned:,}", f"{some.evaluated:,}"),
-        *(f"{some.operations:.2e}", _time(some.seconds)),
-    )
-
-
 def _time(seconds: float) -> str:
     """Hours to read; where they are few, minutes."""
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
 
 
-def _bytes(count: int) -> str:
-    power = min(len(UNITS) - 1, (len(str(count)) - 1) // 3)
-    return f"{count / 1000**power:.3g} {UNITS[power]}"
+def of_kinds(
+    checked: dict, size: images.Size, layers: Sequence[Measures], speeds: Mapping[int, Speed]
+) -> dict[str, Forecast]:
+    """The forecast of each kind of network of a study: base, long_base, selffer, …; a network that
+    learns with all layers is selffer+ or transfer+.
+
+    `speeds` is by the number of frozen layers.
+    """
+    kinds: dict[str, Forecast] = {}
+    for split, seed, name in design.trained(checked, len(layers)):
+        network = parse_name(name)
+        recipe = design.recipe(checked, split, seed, name)
+        kind = network.kind + "+" * network.fine_tuned
+        forecast = _of_network(network, recipe, size, layers, speeds[network.frozen_layers])
+        kinds[kind] = kinds.get(kind, Forecast()) + forecast
+    return kinds
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    return [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+def _of_network(
+    network: NetworkSpec,
+    recipe: Mapping,
+    size: images.Size,
+    layers: Sequence[Measures],
+    speed: Speed,
+) -> Forecast:
+    train, validation = size.train // 2, size.validation // 2
+    if network.target_size != ALL_IMAGES:
+        train = int(network.target_size) * (size.classes // 2)
+    per_epoch = data.steps_per_epoch(train, recipe["batch_size"])
+    steps = recipe["iterations"] or recipe["epochs"] * per_epoch
+    learned = steps * min(recipe["batch_size"], train)
+    evaluated = design.evaluations(recipe) * validation
+    frozen = network.frozen_layers
+    once = bool(frozen) and not recipe["augment"]
+    operations = (
+        learned * to_learn(layers, frozen, once)
+        + evaluated * forward(layers[frozen if once else 0 :])
+        + once * (train + validation) * forward(layers[:frozen])
+    )
+    seconds = learned / speed.learned + evaluated / speed.evaluated
+    if speed.features is not None:
+        seconds += (train + validation) / speed.features
+    return Forecast(1, learned, evaluated, operations, seconds)
+
+
+def forward(layers: Sequence[Measures]) -> int:
+    """Operations of the way of one image through these layers."""
+    return sum(layer.operations for layer in layers)
+
+
+def to_learn(layers: Sequence[Measures], frozen: int, from_features: bool = False) -> int:
+    """Operations to learn from one image: forwards through all layers, or, from features, through
+    those that learn, and back through these. The gradient of the first one's input is not needed.
+    """
+    learning = layers[frozen:]
+    through = learning if from_features else layers
+    return forward(through) + BACKWARD * forward(learning) - learning[0].operations
+
+
+def scaled(
+    layers: Sequence[Measures], frozen: Sequence[int], images_per_second: float
+) -> dict[int, Speed]:
+    """The speeds by the number of frozen layers, where a network that learns with all layers takes
+    `images_per_second` and any other as much longer as it has more operations."""
+    rate = images_per_second * to_learn(layers, 0)
+    evaluated = rate / forward(layers)
+    return {k: Speed(learned=rate / to_learn(layers, k), evaluated=evaluated) for k in frozen}

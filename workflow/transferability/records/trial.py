@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from transferability.records.forecast import Speed
 from transferability.study.training_spec import TrainingSpec
 from transferability.training import device as devices
 from transferability.training import loop, preprocessing, transplant
@@ -18,6 +18,17 @@ from transferability.training.trainer import Trainer
 ENDLESS = 10**9
 BATCHES, ON_A_GPU = 2, 32
 """In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network with so many frozen layers is: images a second that it learns from and
+    that it classifies, and, where the frozen layers' features are computed once, of which these
+    are made."""
+
+    learned: float
+    evaluated: float
+    features: float | None = None
 
 
 def speeds(checked: dict, classes: int, frozen: Iterable[int], seconds: float) -> dict[int, Speed]:
