@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
@@ -14,8 +16,18 @@ from transferability.images import build, class_splits, store
 def store_and_split(dataset: dict, place: Path) -> tuple[Path, Path]:
     """The image store of a study's section `dataset`, and a random split of its classes, in a
     folder."""
-    folder, split = place / "images", place / "random0.csv"
+    folder, split = place / "images", place / "splits" / "random0.csv"
     source = images.source_module(dataset["source"]).read(dataset)
     build.write_store(source, folder, dataset, os.cpu_count())
     class_splits.write(class_splits.draw_random(store.open_store(folder).classes, 0), split)
     return folder, split
+
+
+def training(checked: dict, images: Path, split: Path, seed: int, to: Path) -> list[str]:
+    """What follows `python -m transferability` to train baseB of a study, with its own recipe."""
+    study = split.parent.parent / "study.yaml"
+    study.write_text(yaml.safe_dump({**checked, "layers": [0], "overrides": []}), encoding="utf-8")
+    return [
+        *("train", "--study", str(study), "--split", split.stem, "--seed", str(seed)),
+        *("--network", "baseB", "--images", str(images), "--to", str(to)),
+    ]

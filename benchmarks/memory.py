@@ -12,7 +12,6 @@ both are given, that peak and what torch holds once it is imported.
 """
 
 import argparse
-import json
 import logging
 import subprocess
 import sys
@@ -66,7 +65,13 @@ def peak_of_mapped(place: Path, megabytes: int) -> float:
     # In noise there is nothing to learn, and a higher rate diverges.
     given = {"epochs": 1, "crop": 32, "augment": ["crop"], "device": "cpu", "learning_rate": 1e-5}
     checked = config.complete({"dataset": {"image_size": SIZE}, "recipe": given})
-    return peak("RssAnon", place / "log", "-c", MAPPED, *training(checked, images, split, place))
+    return peak(
+        "RssAnon",
+        place / "log",
+        "-c",
+        MAPPED,
+        *drawn.training(checked, images, split, 0, place / "network"),
+    )
 
 
 def report_job(place: Path) -> None:
@@ -75,7 +80,11 @@ def report_job(place: Path) -> None:
     checked["recipe"] |= {"epochs": 2, "device": "cpu"}
     dataset, recipe = checked["dataset"], checked["recipe"]
     images, split = drawn.store_and_split(dataset, place)
-    command = ("-m", "transferability", *training(checked, images, split, place))
+    command = (
+        "-m",
+        "transferability",
+        *drawn.training(checked, images, split, 0, place / "network"),
+    )
     whole = peak("VmHWM", place / "log", *command)
     imported = "import os, time, torch; time.sleep(0.1);"
     alone = peak("VmHWM", place / "log", "-c", imported)
@@ -95,17 +104,6 @@ def report_job(place: Path) -> None:
         more = whole - less
         print(f"{more:6.0f} MB more than torch {what} ({less:.0f} MB): {more / floor:.1f} times")
     print("goal: 1.5 times")
-
-
-def training(checked: dict, images: Path, split: Path, place: Path) -> list[str]:
-    """The command that trains baseB."""
-    network = place / "network"
-    return [
-        *("train", "--network=baseB", "--seed=0"),
-        *(f"--images={images}", f"--split={split}", f"--recipe={json.dumps(checked['recipe'])}"),
-        f"--architecture={json.dumps(checked['architecture'])}",
-        *("--outputs", str(network / "metrics.json"), str(network / "history.jsonl")),
-    ]
 
 
 def peak(kind: str, log: Path, *arguments: str) -> float:

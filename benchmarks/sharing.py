@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import drawn
@@ -30,14 +32,13 @@ COMMAND = (sys.executable, "-m", "transferability")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
 
 
-def trained_together(count: int, words: list[str], place: Path) -> list[dict]:
+def trained_together(count: int, words: Callable, place: Path) -> list[dict]:
     """So many trainings at the same time; the metrics of each."""
     folders = [Path(tempfile.mkdtemp(dir=place)) for _ in range(count)]
     processes = []
     for seed, folder in enumerate(folders):
         with (folder / "log").open("wb") as log:
-            outputs = ("--outputs", folder / "metrics.json", folder / "history.jsonl")
-            command = [*COMMAND, "train", *words, f"--seed={seed}", *map(str, outputs)]
+            command = [*COMMAND, *words(seed, folder)]
             processes.append(subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log))
     # To the end of each, whatever becomes of the others.
     failed = [process for process in processes if process.wait()]
@@ -59,11 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         images, split = drawn.store_and_split(checked["dataset"], place)
-        words = [
-            *("--network=baseB", f"--images={images}", f"--split={split}"),
-            f"--recipe={json.dumps(recipe)}",
-            f"--architecture={json.dumps(checked['architecture'])}",
-        ]
+        words = partial(drawn.training, {**checked, "recipe": recipe}, images, split)
         # Files come into the system's memory, and CUDA compiles what it compiles once.
         trained_together(1, words, place)
         alone = None

@@ -43,13 +43,10 @@ def main() -> None:
         images, split = drawn.store_and_split(digits["dataset"], folder)
         ratios = []
         for repeat in range(flags.repeats):
-            outputs = [folder / str(repeat) / name for name in ("metrics.json", "history.jsonl")]
-            whole = timed(
-                *("-m", "transferability", "train", "--network=baseB", "--seed=0"),
-                *(f"--images={images}", f"--split={split}", f"--recipe={json.dumps(recipe)}"),
-                *(f"--architecture={json.dumps(digits['architecture'])}", "--outputs", *outputs),
-            )
-            steps = json.loads(outputs[0].read_text(encoding="utf-8"))["seconds"]
+            to = folder / str(repeat)
+            command = drawn.training({**digits, "recipe": recipe}, images, split, 0, to)
+            whole = timed("-m", "transferability", *command)
+            steps = json.loads((to / "metrics.json").read_text(encoding="utf-8"))["seconds"]
             torch_alone = timed("-c", "import torch")
             ratios.append((whole - steps) / torch_alone)
             print(f"start {whole - steps:.2f} s, import torch {torch_alone:.2f} s")

@@ -167,16 +167,9 @@ def main() -> None:
 
         def train() -> None:
             folder = Path(tempfile.mkdtemp(dir=place))
-            outputs = [folder / name for name in ("metrics.json", "weights.safetensors")]
-            run(
-                *("-m", "transferability", "train", "--network=baseB", "--seed=0"),
-                *(f"--images={images}", f"--split={split}"),
-                f"--recipe={json.dumps(recipe)}",
-                f"--architecture={json.dumps(checked['architecture'])}",
-                *("--outputs", *outputs),
-                environment=environment,
-            )
-            metrics = json.loads(outputs[0].read_text(encoding="utf-8"))
+            command = drawn.training({**checked, "recipe": recipe}, images, split, 0, folder)
+            run("-m", "transferability", *command, environment=environment)
+            metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
             accuracies["this project"].append(metrics["top1"])
             used.add(f"{metrics['device']}, {metrics['precision']}")
 

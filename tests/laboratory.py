@@ -1,16 +1,19 @@
 """Networks that train on scikit-learn's digits in a moment, and what their trainings leave."""
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
 from transferability import images
 from transferability.images import build, class_splits, digits, store
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder, read_history
+from transferability.study import config
 from transferability.study.training_spec import TrainingSpec
 from transferability.training import loop
 
@@ -77,7 +80,7 @@ class Laboratory:
         dataset = {**DATASET, **(dataset or {})}
         folder = root / images.store_name(dataset)
         build.write_store(digits.read(dataset), folder, dataset)
-        split = root / "random0.csv"
+        split = root / "splits" / "random0.csv"
         class_splits.write(class_splits.draw_random(store.open_store(folder).classes, 0), split)
         return cls(folder, split)
 
@@ -136,15 +139,22 @@ class Laboratory:
     ) -> list[str]:
         """What follows `python -m transferability` to train a network; `architecture` and `recipe`
         name what differs."""
-        files = ["metrics.json", "history.jsonl", "predictions.npy"]
-        files += ["weights.safetensors"] * name.startswith("base")
+        study = self.study({**ARCHITECTURE, **(architecture or {})}, {**RECIPE, **recipe})
         return [
-            *("train", "--network", name, "--images", str(self.images), "--split", str(self.split)),
-            *("--seed", "0", *(["--base", str(base)] if base else [])),
-            *("--architecture", json.dumps({**ARCHITECTURE, **(architecture or {})})),
-            *("--recipe", json.dumps({**RECIPE, **recipe})),
-            *("--outputs", *(str(folder / file) for file in files)),
+            *("train", "--study", str(study), "--split", self.split.stem, "--seed", "0"),
+            *("--network", name, "--images", str(self.images), "--to", str(folder)),
+            *(["--base", str(base)] if base else []),
         ]
+
+    def study(self, architecture: dict, recipe: dict, **sections: object) -> Path:
+        """A study.yaml, as a run leaves it, beside the splits of the laboratory."""
+        complete = config.complete({"study": "laboratory", "dataset": {"source": "digits"}})
+        changes = {"layers": [*range(8)], "architecture": architecture, "recipe": recipe}
+        text = yaml.safe_dump({**complete, **changes, **sections})
+        name = f"study-{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+        path = self.split.parent.parent / name
+        path.write_text(text, encoding="utf-8")
+        return path
 
 
 def _without_clock(numbers: dict) -> dict:

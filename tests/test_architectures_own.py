@@ -236,14 +236,11 @@ def test_a_module_without_source_is_refused():
 
 
 def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
-    recipe = json.dumps(RECIPE)
+    study = laboratory.study(settings(depth=3), RECIPE)
     for name, base in {"baseA": [], "A1B": ["--base", "baseA/weights.safetensors"]}.items():
-        outputs = ["metrics.json", "history.jsonl", "predictions.npy", "weights.safetensors"]
         line = [
-            *("train", "--network", name, "--images", laboratory.images),
-            *("--split", laboratory.split, "--seed", 0, "--recipe", recipe, *base),
-            *("--architecture", json.dumps(settings(depth=3))),
-            *("--outputs", *(f"{name}/{output}" for output in outputs)),
+            *("train", "--study", study, "--split", "random0", "--seed", 0, "--network", name),
+            *("--images", laboratory.images, "--to", name, *base),
         ]
         assert main([str(word) for word in line]) == 0
     metrics = json.loads((folder / "A1B" / "metrics.json").read_text())

@@ -277,7 +277,7 @@ def test_a_mistake_is_named_and_nothing_is_written(
 
 def test_other_commands_do_not_import_rocrate():
     code = (
-        "import sys; from transferability.cli import by_hand, commands, redraw; "
+        "import sys, transferability.__main__; "
         "from transferability.records import archive, verify; "
         "sys.exit('rocrate' in sys.modules)"
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from laboratory import ARCHITECTURE, RECIPE
+import yaml
 
 from transferability.__main__ import main
-from transferability.study import config, design, networks
+from transferability.study import config, design
 
 ROOT = Path(__file__).parents[1]
 STUDY = config.complete(
@@ -36,13 +36,6 @@ def run(line: str, **sections: dict) -> None:
     assert main(words) == 0, line
 
 
-def outputs(folder: Path) -> list[Path]:
-    """What a rule asks of a network's training."""
-    files = ["metrics.json", "history.jsonl", "predictions.npy"]
-    files += ["weights.safetensors"] * folder.name.startswith("base")
-    return [folder / file for file in files]
-
-
 class Sections(dict):
     def __getitem__(self, key: str) -> str:
         return json.dumps(super().__getitem__(key))
@@ -60,17 +53,12 @@ def results(tmp_path_factory) -> Path:
         "--groups {groups}",
         groups={"A": ["closed"], "B": ["open"]},
     )
+    run(f"write-study --study {{study}} --file {folder}/study.yaml", study=STUDY)
     for split in SPLITS:
         for name in NAMES:
-            trained = folder / "networks" / split / "seed0"
-            base = networks.parse_name(name).base
             run(
-                f"train --network {name} --images {images} --split {folder}/splits/{split}.csv "
-                f"--seed 0 {f'--base {trained}/{base}/weights.safetensors' if base else ''} "
-                f"--outputs {' '.join(map(str, outputs(trained / name)))} --threads 1 "
-                "--architecture {architecture} --recipe {recipe}",
-                architecture=STUDY["architecture"],
-                recipe=design.recipe(STUDY, split, 0, name),
+                f"train --study {folder}/study.yaml --split {split} --seed 0 --network {name} "
+                f"--images {images} --threads 1"
             )
     table = f"--table {folder}/tables/networks.csv"
     evaluations = f"--evaluations {folder}/tables/evaluations.csv"
@@ -172,18 +160,13 @@ def failure(caplog):
 
 
 def training(laboratory, folder: Path, name: str, **changes: object) -> list[object]:
-    recipe = {**RECIPE, **changes}
-    return [
-        *("train", "--network", name, "--images", laboratory.images, "--split", laboratory.split),
-        *("--seed", 0, "--outputs", *outputs(folder), "--recipe", json.dumps(recipe)),
-        *("--architecture", json.dumps({**ARCHITECTURE, "batch_norm": False})),
-    ]
+    return laboratory.command(name, folder, architecture={"batch_norm": False}, **changes)
 
 
 @pytest.mark.parametrize(
     ("name", "base", "words"),
     [
-        ("A3B", [], "copies the weights of baseA"),
+        ("A3B", [], "networks/random0/seed0/baseA/weights.safetensors"),
         ("baseB", ["--base", "weights.safetensors"], "copies no weights"),
         ("R3B", ["--base", "weights.safetensors"], "copies no weights"),
         ("B0B", ["--base", "weights.safetensors"], "copies no weights"),
@@ -203,12 +186,6 @@ def test_the_weights_of_another_network_are_refused(laboratory, tmp_path, failur
     assert "baseA" in failure(*arguments, "--base", weights)
 
 
-def test_outputs_that_are_none_of_a_network_are_refused(laboratory, tmp_path, failure):
-    arguments = training(laboratory, tmp_path / "B0B", "B0B")
-    elsewhere = tmp_path / "baseB" / "weights.safetensors"
-    assert str(elsewhere) in failure(*arguments, "--outputs", *outputs(tmp_path / "B0B"), elsewhere)
-
-
 def test_a_training_that_diverges_leaves_no_metrics(laboratory, tmp_path, failure):
     found = failure(*training(laboratory, tmp_path, "baseB", learning_rate=1e12))
     for words in ("TrainingError", "baseB", "epoch 1", "recipe.learning_rate"):
@@ -216,10 +193,16 @@ def test_a_training_that_diverges_leaves_no_metrics(laboratory, tmp_path, failur
     assert not (tmp_path / "metrics.json").exists()
 
 
-def test_a_key_that_a_recipe_lacks_is_named_without_traceback(laboratory, tmp_path, failure):
-    arguments = training(laboratory, tmp_path, "baseB")
-    arguments[arguments.index("--recipe") + 1] = "{}"
-    assert "lacks the key 'deterministic'" in failure(*arguments)
+def test_a_study_that_lacks_a_key_is_named_without_traceback(laboratory, tmp_path, failure):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({**STUDY, "layers": [0, 1]} | {"recipe": None}))
+    arguments = ["--split", "random0", "--seed", 0, "--network", "baseB", "--to", tmp_path]
+    assert f"{study}: is no complete study" in failure("train", "--study", study, *arguments)
+
+
+def test_a_key_that_a_section_lacks_is_named_without_traceback(tmp_path, failure):
+    arguments = ["prepare-images", "--folder", tmp_path / "store", "--settings", "{}"]
+    assert "lacks the key 'source'" in failure(*arguments)
 
 
 def test_a_missing_input_is_named(tmp_path, failure):

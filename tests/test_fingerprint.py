@@ -135,7 +135,7 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("records/fingerprint", set()),
         ("study/config", set()),
         ("__main__", set()),
-        ("cli/commands", set()),
+        ("cli/training", set()),
         *(
             (module, set())
             for module in (

@@ -94,7 +94,7 @@ def test_a_training_says_where_its_numbers_come_from(finished):
     assert said["command"][:4] == ["python", "-m", "transferability", "train"]
     flags = parser().parse_args(said["command"][3:])
     assert (flags.network, flags.seed) == ("A3B+", 0)
-    assert flags.recipe == metrics["identity"]["recipe"]
+    assert (flags.study, flags.split) == (Path("results/tiny/study.yaml"), "random0")
     assert said["versions"] == {
         "python": platform.python_version(),
         "transferability": transferability.__version__,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from laboratory import ARCHITECTURE, RECIPE
+from laboratory import RECIPE
 from made_photos import settings, tree
 from project import ROOT
 from waiting import ends, writers
@@ -20,16 +20,13 @@ from transferability.storage import checkpoint
 
 # Some seconds, with evaluations at other steps than the ends of epochs.
 LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}
+
 FILES = ["metrics.json", "history.jsonl", "predictions.npy", "weights.safetensors"]
 
 
-def command(laboratory, folder: Path, recipe: dict = LONG, files: list[str] = FILES) -> list[str]:
-    return [
-        *(sys.executable, "-m", "transferability", "train", "--network", "baseA"),
-        *("--images", str(laboratory.images), "--split", str(laboratory.split), "--seed", "0"),
-        *("--architecture", json.dumps(ARCHITECTURE), "--recipe", json.dumps(recipe)),
-        *("--outputs", *(str(folder / name) for name in files)),
-    ]
+def command(laboratory, folder: Path, recipe: dict = LONG) -> list[str]:
+    words = laboratory.command("baseA", folder, **recipe)
+    return [sys.executable, "-m", "transferability", *words]
 
 
 def started(arguments: list[str]) -> subprocess.Popen:

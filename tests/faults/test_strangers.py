@@ -17,7 +17,6 @@ from project import ROOT, Project
 
 from transferability.__main__ import main
 from transferability.images import decode
-from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 from transferability.study.design import StudyError
 
@@ -239,20 +238,6 @@ def test_images_that_are_only_read_may_lie_anywhere():
 def test_a_network_s_name_is_no_path(laboratory, tmp_path, caplog, name):
     assert main(laboratory.command(name, tmp_path / "A3B")) == 1
     assert "not a network's name" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "outputs",
-    [
-        ["A3B/metrics.json", "elsewhere/history.jsonl"],
-        ["A3B/metrics.json", "A3B/../elsewhere/predictions.npy"],
-        ["A3B/study.yaml"],
-        ["A3B/resume.safetensors"],
-    ],
-)
-def test_a_training_writes_the_files_of_one_network_alone(tmp_path, outputs):
-    with pytest.raises(ValueError, match=r"--outputs: .* is none of"):
-        NetworkFolder.of([tmp_path / output for output in outputs])
 
 
 def test_a_study_s_texts_reach_no_shell(tmp_path):

@@ -142,11 +142,6 @@ def base_weights(wildcards):
     return base_file(wildcards, "weights.safetensors")
 
 
-def base_flag(wildcards):
-    weights = base_weights(wildcards)
-    return f"--base {weights}" if weights else ""
-
-
 def split_file(wildcards):
     """The file that a split is drawn from, beside the store; none for most."""
     if wildcards.split in STUDY["splits"]["published"]:

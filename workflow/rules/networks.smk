@@ -12,6 +12,7 @@ KEPT_WEIGHTS = (
 
 rule train_base:
     input:
+        study=ancient("<results>/study.yaml"),
         # The manifest, which holds the arrays' checksums, stands for them: Snakemake compares small
         # files by content and large ones by time.
         manifest="<store>/manifest.json",
@@ -36,30 +37,27 @@ rule train_base:
     resources:
         gpu=1,
         runtime=minutes_to_train,
+    # The command reads the study; these say what of it decides the network, so that a study that
+    # changes trains again only what is another network by it.
     params:
         architecture=as_json(STUDY["architecture"]),
         recipe=recipe,
-        base="",
-        images=subpath(input.manifest, parent=True),
         code=TRAINING_CODE,
     # exec, since SLURM signals every process of a job, and a shell that waits for the training would
     # end before it has saved; SLURM then kills what is left of the job.
     shell:
         "exec python -m transferability train"
-        " --network {wildcards.network}"
-        " --images {params.images}"
-        " --split {input.split}"
+        " --study {input.study}"
+        " --split {wildcards.split}"
         " --seed {wildcards.seed}"
-        " {params.base}"
-        " --architecture {params.architecture:q}"
-        " --recipe {params.recipe:q}"
-        " --outputs {output}"
+        " --network {wildcards.network}"
         " --threads {threads}"
         " > {log} 2>&1"
 
 
 use rule train_base as train_treatment with:
     input:
+        study=rules.train_base.input.study,
         # In the same way, the base's metrics stand for its weights.
         manifest=rules.train_base.input.manifest,
         arrays=rules.train_base.input.arrays,
@@ -76,9 +74,3 @@ use rule train_base as train_treatment with:
         history="<treatment>/history.jsonl",
         predictions="<treatment>/predictions.npy",
     priority: 0
-    params:
-        architecture=as_json(STUDY["architecture"]),
-        recipe=recipe,
-        base=base_flag,
-        images=subpath(input.manifest, parent=True),
-        code=TRAINING_CODE,

@@ -1,1 +1,1 @@
-"""The subcommands."""
+"""The subcommands of the command line, one file for each stage."""

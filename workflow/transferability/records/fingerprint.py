@@ -7,6 +7,7 @@ do not count; a module counts for a result only if it, or a module that it impor
 import ast
 import hashlib
 import importlib.util
+import json
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
@@ -66,6 +67,11 @@ def training_fingerprint(architecture: str, build: str | None = None) -> str:
         package, _, name = name.partition(".")
         root, prefix = root / package, f"{package}."
     return _digest({"": code, **_closure([name], root, prefix)})
+
+
+def of_work(settings: dict, code: str) -> str:
+    """What tells one work in a folder from another: its settings and its code."""
+    return hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _closure(modules: Iterable[str], root: Path, prefix: str) -> dict[str, str]:

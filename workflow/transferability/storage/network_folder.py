@@ -14,7 +14,7 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,18 +45,6 @@ class NetworkFolder:
     path: Path
     check: Callable[[], None] = lambda: None
     """Called before a file that was written takes its name: raises an error where it must not."""
-
-    @classmethod
-    def of(cls, outputs: Sequence[Path]) -> "NetworkFolder":
-        """The folder of these files. Raises ValueError if one is no network's, or elsewhere."""
-        folder = cls(outputs[0].parent)
-        known = [folder.metrics, folder.history, folder.predictions, folder.weights]
-        foreign = [str(path) for path in outputs if path not in known]
-        if foreign:
-            raise ValueError(
-                f"--outputs: {', '.join(foreign)} is none of {', '.join(map(str, known))}"
-            )
-        return folder
 
     @property
     def metrics(self) -> Path:

@@ -6,6 +6,7 @@ the workflow imports it each time it builds its graph.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from transferability import images
 from transferability.study import design
@@ -65,6 +66,11 @@ def drawn_bases(trained: Sequence[tuple[str, int, str]]) -> list[tuple[str, int,
 def store(checked: dict) -> str:
     """The folder of the image store, from that of the run."""
     return f"{images.STORES}/{images.store_name(checked['dataset'])}"
+
+
+def run_folder(study_file: Path) -> Path:
+    """The folder of the run that wrote results/<study>/study.yaml, in which images/ lies too."""
+    return study_file.resolve().parents[2]
 
 
 def labels(checked: dict) -> str | None:

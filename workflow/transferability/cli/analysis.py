@@ -1,0 +1,104 @@
+"""The commands for analysis: from networks to tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transferability.cli.flags import add, flag, flags
+from transferability.cli.tables import read_table, write_table
+
+
+def register(subparsers) -> None:
+    add(subparsers, collect_networks, read_published, estimate_effects)
+
+
+@flags(
+    flag("--study", "name of the study", str),
+    flag("--results", "folder of the study, results/<study>"),
+    flag("--splits", "names of the splits", str, nargs="+"),
+    flag("--seeds", "the seeds", int, nargs="+"),
+    flag("--networks", "names of the networks of each split and seed", str, nargs="+"),
+    flag(
+        "--omitted",
+        "networks that the study leaves out, e.g. random0/seed0/A3B",
+        str,
+        nargs="*",
+        default=[],
+    ),
+    flag(
+        "--score",
+        "which evaluations count",
+        str,
+        choices=["final", "mean_of_10_best"],
+        default="final",
+    ),
+    flag("--table", "tables/networks.csv to write"),
+    flag("--evaluations", "tables/evaluations.csv to write"),
+)
+def collect_networks(
+    study: str,
+    results: Path,
+    splits: Sequence[str],
+    seeds: Sequence[int],
+    networks: Sequence[str],
+    omitted: Sequence[str],
+    score: str,
+    table: Path,
+    evaluations: Path,
+) -> None:
+    """Gather the metrics and histories of a study's networks in two tables."""
+    from transferability.analysis import collect
+
+    collected = collect.collect(
+        study, results / "networks", splits, seeds, networks, score, omitted
+    )
+    for content, path in zip(collected, (table, evaluations), strict=True):
+        write_table(content, path)
+
+
+@flags(
+    flag("--study", "name of the study that they make up", str),
+    flag("--published", "the published table, networks.csv"),
+    flag("--class-splits", "the published class splits, class_splits.csv"),
+    flag("--table", "tables/networks.csv to write"),
+)
+def read_published(study: str, published: Path, class_splits: Path, table: Path) -> None:
+    """Read the published networks of 2014 into a table like a study's."""
+    from transferability.analysis import collect
+
+    write_table(collect.read_published(study, published, class_splits), table)
+
+
+@flags(
+    flag("--table", "tables/networks.csv"),
+    flag("--results", "folder of the study, results/<study>"),
+    flag(
+        "--labels",
+        "validation.labels.npy of the image store: with one replicate, intervals are over its "
+        "images; left empty where there are no predictions",
+        nargs="?",
+        default=None,
+    ),
+    flag("--differences", "tables/differences.csv to write"),
+    flag("--effects", "tables/effects.csv to write"),
+    flag("--boost", "tables/boost.csv to write"),
+)
+def estimate_effects(
+    table: Path,
+    results: Path,
+    labels: Path | None,
+    differences: Path,
+    effects: Path,
+    boost: Path,
+) -> None:
+    """Estimate paired effects and the boost, with intervals."""
+    import numpy as np
+
+    from transferability.analysis import boost as boosts
+    from transferability.analysis import collect
+    from transferability.analysis import effects as paired
+
+    networks = read_table(table)
+    correct = collect.correctness(results / "networks", np.load(labels)) if labels else None
+    write_table(paired.paired_differences(networks), differences)
+    write_table(paired.estimate(networks, correct), effects)
+    write_table(boosts.boost(networks, correct), boost)

@@ -1,0 +1,80 @@
+"""The commands for images: the store of a dataset, and the split of its classes into halves."""
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+
+from transferability.cli.flags import Section, add, at_least_one, flag, flags, section
+
+log = logging.getLogger(__name__)
+
+
+def register(subparsers) -> None:
+    add(subparsers, prepare_images, split_classes)
+
+
+@flags(
+    flag("--settings", "the study's section dataset, as JSON", section),
+    flag("--folder", "folder of the image store to write"),
+    flag("--workers", "processes that draw or read", at_least_one, default=1),
+    flag(
+        "--download",
+        "whether torchvision may download what is not there",
+        str,
+        choices=["yes", "no"],
+        default="no",
+    ),
+)
+def prepare_images(settings: Section, folder: Path, workers: int, download: str) -> None:
+    """Draw or read the images of a dataset and write its store."""
+    from transferability import images
+    from transferability.images import build, store
+    from transferability.records import fingerprint
+    from transferability.storage import lease, signals
+
+    code = fingerprint.images_fingerprint(settings["source"])
+    source = images.source_module(settings["source"])
+    content = source.read({**settings, "download": download == "yes"})
+    with (
+        signals.noticed(),
+        lease.sole_writer(folder, fingerprint.of_work(settings, code)) as writer,
+        # What is read lies on the disk, a block at a time.
+        signals.noticed(at_once=True),
+    ):
+        if writer.is_second:
+            with suppress(store.StoreError):
+                store.open_store(folder)
+                log.info("%s: the same images were written meanwhile", folder)
+                return
+        build.write_store(content, folder, settings, workers, code)
+
+
+@flags(
+    flag("--images", "folder of the image store"),
+    flag("--random", "number of a random split", int, default=0),
+    flag("--groups", "groups of a dissimilar split by half, as JSON", section, default=None),
+    flag("--grouped-by", "CSV file of the classes' groups, if the store lacks them", default=None),
+    flag("--published", "CSV file of published splits, one named as the split", default=None),
+    flag("--split", "the CSV file to write; its name is the split's"),
+)
+def split_classes(
+    images: Path,
+    random: int,
+    groups: Section | None,
+    grouped_by: Path | None,
+    published: Path | None,
+    split: Path,
+) -> None:
+    """Split the classes of a dataset into halves A and B."""
+    from transferability.images import class_splits, store
+    from transferability.images.groups import of_classes
+
+    opened = store.open_store(images)
+    if published:
+        halves = class_splits.draw_published(opened.classes, published, split.stem)
+    elif groups:
+        group_of = of_classes(grouped_by, opened.classes) if grouped_by else opened.groups
+        halves = class_splits.draw_dissimilar(opened.classes, group_of, groups)
+    else:
+        halves = class_splits.draw_random(opened.classes, random)
+    class_splits.write(halves, split)
