@@ -1,7 +1,6 @@
 """Datasets of torchvision: their parts, the names of their classes, and where labels lie."""
 
 import inspect
-import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,7 +49,6 @@ class Dataset:
 
     def __init__(self, parts: list[Any]) -> None:
         self.images = ConcatDataset(parts)
-        self.one_at_a_time = threading.Lock()
         self.labels = np.concatenate([_labels(part) for part in parts])
         """int64 N."""
         files = [_files(part) for part in parts]
@@ -61,10 +59,40 @@ class Dataset:
         self.order = np.array(sorted(range(len(self.labels)), key=key))
         """The numbers of all images, by the names of their files."""
 
-    def load(self, number: int, size: int, resize: str) -> np.ndarray:
-        """The pixels of an image."""
-        # Nobody promises that a dataset may be read by several threads at once.
-        with decode.blamed_on_the_image(), self.one_at_a_time:
+    def class_names(self) -> list[str]:
+        """The name of each label; its number where the dataset has no names."""
+        count = int(self.labels.max()) + 1
+        for attribute in CLASSES:
+            names = getattr(self.images.datasets[0], attribute, None)
+            if isinstance(names, list | tuple) and len(names) >= count:
+                # Some have several names for a class.
+                return [name if isinstance(name, str) else ", ".join(name) for name in names]
+        return [str(label) for label in range(count)]
+
+    def held_back(self, share: float, seed: int) -> np.ndarray:
+        """Which images, in their order, are for validation, a share of each class: bool N."""
+        is_held_back = np.zeros(len(self.order), bool)
+        names = self.class_names()
+        for label in np.unique(self.labels).tolist():
+            # By their places, not by the files' names, which depend on where the data lie.
+            places = np.flatnonzero(self.labels[self.order] == label).tolist()
+            back = held_back([str(place) for place in places], share, seed, names[label])
+            is_held_back[[int(place) for place in back]] = True
+        return is_held_back
+
+    def items(self, chosen: np.ndarray, present: np.ndarray, size: int, resize: str) -> Items:
+        """The chosen images, by class; `present` are the labels that are classes."""
+        chosen = chosen[np.argsort(self.labels[chosen], kind="stable")]
+        labels = np.searchsorted(present, self.labels[chosen])
+        if self.files is None:
+            load = partial(self._load, size=size, resize=resize)
+            return Items(labels, chosen.tolist(), load)
+        load = partial(decode.load_file, root="", size=size, resize=resize)
+        files = [self.files[number] for number in chosen.tolist()]
+        return Items(labels, files, load, stamp=partial(decode.file_stamp, root=""))
+
+    def _load(self, number: int, size: int, resize: str) -> np.ndarray:
+        with decode.blamed_on_the_image():
             image, label = self.images[number]
         if int(label) != self.labels[number]:
             raise ValueError(
@@ -78,17 +106,15 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
 
     Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
     """
-    name = settings["name"]
-    train_arguments, test_arguments = _parts(getattr(datasets, name))
-    train = _opened(settings, train_arguments)
-    names = _class_names(train)
+    name, size, resize = (settings[key] for key in ("name", "image_size", "resize"))
+    train_arguments, test_arguments = _arguments(getattr(datasets, name))
+    train = test = _opened(settings, train_arguments)
     if test_arguments:
         test = _opened(settings, test_arguments)
-        train_order, test_order = train.order, test.order
+        for_training, for_validation = train.order, test.order
     else:
-        test = train
-        is_held_back = _held_back(train, names, settings)
-        train_order, test_order = train.order[~is_held_back], train.order[is_held_back]
+        is_held_back = train.held_back(settings["validation"], settings["seed"])
+        for_training, for_validation = train.order[~is_held_back], train.order[is_held_back]
     # Not every name need have images.
     present = np.unique(train.labels)
     strange = np.setdiff1d(test.labels, present)
@@ -97,37 +123,24 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
             f"dataset.name: {name} has test images of classes without any for training, such as "
             f"number {strange[0]}; choose another dataset"
         )
+    names = train.class_names()
     classes = [names[label] for label in present.tolist()]
     if len(set(classes)) < len(classes):
         classes = [f"{label} {names[label]}" for label in present.tolist()]
-    shape = {"size": settings["image_size"], "resize": settings["resize"]}
-
-    def items(dataset: Dataset, order: np.ndarray) -> Items:
-        chosen = order[np.argsort(dataset.labels[order], kind="stable")]
-        labels = np.searchsorted(present, dataset.labels[chosen])
-        if dataset.files is None:
-            return Items(labels, chosen.tolist(), partial(dataset.load, **shape))
-        return Items(
-            labels,
-            items=[dataset.files[number] for number in chosen.tolist()],
-            load=partial(decode.load_file, root="", **shape),
-            stamp=partial(decode.file_stamp, root=""),
-        )
-
     return ImageSource(
         classes=[(class_name, "") for class_name in classes],
-        image_size=(settings["image_size"], settings["image_size"]),
-        train=items(train, train_order),
-        validation=items(test, test_order),
+        image_size=(size, size),
+        train=train.items(for_training, present, size, resize),
+        validation=test.items(for_validation, present, size, resize),
         # Most datasets without files hold their images in memory, which processes would copy.
         in_processes=train.files is not None and test.files is not None,
     )
 
 
-def _parts(dataset: type) -> tuple[Arguments, Arguments]:
+def _arguments(dataset: type) -> tuple[Arguments, Arguments]:
+    parameters = inspect.signature(dataset).parameters
     if dataset.__name__ in PARTS:
         return PARTS[dataset.__name__]
-    parameters = inspect.signature(dataset).parameters
     if "train" in parameters:
         return [{"train": True}], [{"train": False}]
     if "split" in parameters:
@@ -136,11 +149,10 @@ def _parts(dataset: type) -> tuple[Arguments, Arguments]:
 
 
 def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Dataset:
+    """The parts of a dataset that these arguments ask for, if they are of images and labels."""
     name = settings["name"]
     try:
-        parts = [_dataset(settings, part) for part in arguments]
-    except (TypeError, ValueError, AttributeError, ImportError) as error:
-        raise _of_no_use(name, error) from error
+        parts = [_part(settings, argument) for argument in arguments]
     except (OSError, RuntimeError) as error:
         how = "point dataset.root at the folder that holds it"
         if settings["download"]:
@@ -151,27 +163,26 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Dataset:
             f"dataset.root: torchvision does not get {name} in {Path(settings['root']).resolve()} "
             f"({type(error).__name__}: {error}); {how}"
         ) from error
+    except (TypeError, ValueError, AttributeError, ImportError) as error:
+        raise _of_no_use(name, error) from error
     try:
         image, label = parts[0][0]
         # Numbers of numpy and torch are labels, too.
         int(label)
+        if not isinstance(image, Image.Image):
+            raise TypeError(f"its images are of the type {type(image).__name__}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise _of_no_use(name, error) from error
-    if not isinstance(image, Image.Image):
-        raise _of_no_use(name, TypeError(f"its images are of the type {type(image).__name__}"))
     return Dataset(parts)
 
 
-def _dataset(settings: Mapping[str, Any], part: dict[str, Any]) -> Any:
-    """One part of a dataset, downloaded if it is not there and may be."""
+def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
+    """A part of a dataset, downloaded if it is not there and may be."""
     dataset = getattr(datasets, settings["name"])
     parameters = inspect.signature(dataset).parameters
-    given = dict(part)
-    if "root" in parameters:
-        given["root"] = settings["root"]
-    if "download" not in parameters and not any(
-        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
-    ):
+    given = {**argument, **({"root": settings["root"]} if "root" in parameters else {})}
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if "download" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
         return dataset(**given)
     try:
         # Some refuse to download what is there already.
@@ -189,55 +200,23 @@ def _of_no_use(name: str, error: Exception) -> ValueError:
     )
 
 
+def _list_of(dataset: Any, attributes: Sequence[str]) -> list[Any] | None:
+    """The first of these attributes that is a list with an entry for each image."""
+    lists = (getattr(dataset, attribute, None) for attribute in attributes)
+    return next((e for e in lists if isinstance(e, list) and len(e) == len(dataset)), None)
+
+
 def _labels(dataset: Any) -> np.ndarray:
-    """int64 N; where the dataset does not tell, found by reading each image."""
-    for name in LABELS:
-        labels = np.asarray(getattr(dataset, name, []))
+    """int64 N; where the dataset has no list of them, by reading each image."""
+    for attribute in LABELS:
+        labels = np.asarray(getattr(dataset, attribute, []))
         if labels.shape == (len(dataset),) and np.issubdtype(labels.dtype, np.integer):
             return labels.astype(np.int64)
-    samples = _samples(dataset)
-    if samples is not None:
-        return np.array([int(label) for _, label in samples], np.int64)
-    return np.array([int(dataset[row][1]) for row in range(len(dataset))], np.int64)
-
-
-def _samples(dataset: Any) -> list[tuple[Any, Any]] | None:
-    for name in SAMPLES:
-        samples = getattr(dataset, name, None)
-        if isinstance(samples, list) and len(samples) == len(dataset):
-            return samples
-    return None
+    samples = _list_of(dataset, SAMPLES) or (dataset[row] for row in range(len(dataset)))
+    return np.array([int(label) for _, label in samples], np.int64)
 
 
 def _files(dataset: Any) -> list[str] | None:
-    for name in FILES:
-        files = getattr(dataset, name, None)
-        if isinstance(files, list) and len(files) == len(dataset):
-            return [str(file) for file in files]
-    samples = _samples(dataset) or [(None, None)]
-    if isinstance(samples[0][0], str | Path):
-        return [str(file) for file, _ in samples]
-    return None
-
-
-def _class_names(dataset: Dataset) -> list[str]:
-    """The name of each label; its number where the dataset has no names."""
-    count = int(dataset.labels.max()) + 1
-    for attribute in CLASSES:
-        names = getattr(dataset.images.datasets[0], attribute, None)
-        if isinstance(names, list | tuple) and len(names) >= count:
-            # Some have several names for a class.
-            return [name if isinstance(name, str) else ", ".join(name) for name in names]
-    return [str(label) for label in range(count)]
-
-
-def _held_back(dataset: Dataset, names: Sequence[str], settings: Mapping[str, Any]) -> np.ndarray:
-    """Which images, in the dataset's order, are for validation: a share of each class; bool N."""
-    is_held_back = np.zeros(len(dataset.order), bool)
-    for label in np.unique(dataset.labels).tolist():
-        members = np.flatnonzero(dataset.labels[dataset.order] == label)
-        # By their places, not by the files' names, which depend on where the data lie.
-        places = [str(place) for place in members.tolist()]
-        back = held_back(places, settings["validation"], settings["seed"], names[label])
-        is_held_back[[int(place) for place in back]] = True
-    return is_held_back
+    samples = _list_of(dataset, SAMPLES) or []
+    files = _list_of(dataset, FILES) or [file for file, _ in samples]
+    return [str(file) for file in files] if files and isinstance(files[0], str | Path) else None
