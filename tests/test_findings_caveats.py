@@ -95,7 +95,7 @@ def effect_of_one(mean: float, noise: float) -> str:
     ("noise", "said"),
     [
         (0.005, "All of these are larger than the change from retraining the base"),
-        (0.015, "Of these, that at n = 3 is larger than the change"),
+        (0.015, "Of these, the one at n = 3 is larger than the change"),
         (0.050, "None of these is larger than the change from retraining the base"),
     ],
 )

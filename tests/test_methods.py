@@ -89,7 +89,7 @@ def test_a_run_writes_what_its_files_say(finished):
             [
                 "In all, 3 networks were trained: 2 bases and one transfer network (AnB).",
                 "The number n of layers was 3.",
-                "initialised again: from the base of the other half in transfer networks (AnB).",
+                "at random: from the base of the other half in transfer networks (AnB).",
             ],
             id="few",
         ),
