@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import models
-from transferability.models import measures
+from transferability.models import summary
 from transferability.records import plan, trial
 from transferability.study import config
 from transferability.training import data, preprocessing
@@ -104,7 +104,7 @@ def main() -> None:
     pixels = checked["recipe"]["crop"] or checked["dataset"]["image_size"]
     settings = checked["architecture"]
     built = models.module(settings["name"]).build(settings, pixels, flags.classes)
-    layers = measures.measured(built, pixels)
+    layers = summary.summarise(built, pixels)
     deepest = len(layers) - 1
     print(machine.described())
     print(f"{flags.study.name}: {settings['name']}, {devices.describe(device)}, {precision}")

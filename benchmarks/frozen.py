@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import models
-from transferability.models import measures
+from transferability.models import summary
 from transferability.records import plan
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
@@ -42,7 +42,7 @@ def main() -> None:
     checked = config.read(ROOT / "config.yaml")
     half, pixels = checked["dataset"]["classes"] // 2, checked["dataset"]["image_size"]
     built = models.module("small").build(checked["architecture"], pixels, half)
-    layers = measures.measured(built, pixels)
+    layers = summary.summarise(built, pixels)
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.images import build, class_splits
-from transferability.models import measures, small
+from transferability.models import small, summary
 from transferability.study import config
 
 SIZE = 256
@@ -90,7 +90,7 @@ def report_job(place: Path) -> None:
     alone = peak("VmHWM", place / "log", "-c", imported)
     once = peak("VmHWM", place / "log", "-c", f"{imported} os._exit(0)")
     built = small.build(checked["architecture"], dataset["image_size"], dataset["classes"] // 2)
-    layers = measures.measured(built, dataset["image_size"])
+    layers = summary.summarise(built, dataset["image_size"])
     made = sum(layer.output.numel() for layer in layers) + 3 * dataset["image_size"] ** 2
     needed = {
         "image store": sum(file.stat().st_size for file in images.glob("*.npy")),

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from transferability.__main__ import main
-from transferability.models import listing
+from transferability.models import summary
 
 STUDY = """
 dataset: {source: digits, image_size: 16}
@@ -36,22 +36,21 @@ def test_the_layers_are_listed_with_the_study_s_n(tmp_path, capsys):
 def test_operations_are_shares_of_the_multiplications():
     layers = [("a", nn.Linear(8, 30)), ("b", nn.Sequential(nn.ReLU(), nn.Linear(30, 2)))]
     flat = [("flat", nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 8)))]
-    lines = listing.table([*flat, *layers], 4, []).splitlines()
+    lines = summary.table([*flat, *layers], 4, []).splitlines()
     # 48 × 8, 8 × 30 and 30 × 2 of 684.
     assert [line.split()[4] for line in lines[1:4]] == ["56.1%", "35.1%", "8.8%"]
 
 
 def test_no_line_is_too_long_and_parts_are_counted():
     layer = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(40)), nn.ReLU(), nn.SELU())
-    line = listing.table([("a", layer)], 4, []).splitlines()[1]
+    line = summary.table([("a", layer)], 4, []).splitlines()[1]
     assert line.endswith("40 Conv2d, ReLU, SELU")
-    assert len(line) <= listing.WIDTH
-    named = listing.table([("a" * 120, nn.Conv2d(3, 3, 1))], 4, []).splitlines()[1]
-    assert len(named) == listing.WIDTH
-    assert named.endswith("…")
+    named = summary.table([("a" * 120, nn.Conv2d(3, 3, 1))], 4, []).splitlines()
+    assert max(map(len, named)) <= summary.WIDTH
+    assert sum(line.count("a") for line in named[1:-1]) == 120
 
 
 def test_layers_that_do_not_fit_are_named():
     layers = [("first", nn.Conv2d(3, 4, 3)), ("second", nn.Linear(5, 2))]
     with pytest.raises(ValueError, match=r"layer second: it cannot take 4×6×6"):
-        listing.table(layers, 8, [])
+        summary.table(layers, 8, [])

@@ -8,7 +8,7 @@ from torch import nn
 from transferability import images
 from transferability.__main__ import main
 from transferability.images import Size
-from transferability.models import measures
+from transferability.models import summary
 from transferability.records import plan
 from transferability.records.trial import Speed
 from transferability.study import config
@@ -20,7 +20,7 @@ STUDY = {
     "layers": [0, 2],
 }
 # Three layers of 384, 240 and 60 multiplications.
-LAYERS = measures.measured(
+LAYERS = summary.summarise(
     [
         ("flat", nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 8))),
         ("hidden", nn.Linear(8, 30)),
@@ -48,7 +48,7 @@ def test_operations_to_learn_from_an_image():
 def test_operations_are_those_that_torch_counts_in_a_step():
     network = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Linear(8, 30), nn.Linear(30, 2))
     network[1].requires_grad_(False)
-    with measures.FlopCounterMode(display=False) as counter:
+    with summary.FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 4, 4)).sum().backward()
     assert counter.get_total_flops() == plan.to_learn(LAYERS, 1)
 

@@ -20,7 +20,7 @@ def register(subparsers) -> None:
 def layers(study: Path) -> None:
     """Print the layers of a study's architecture, its n marked."""
     from transferability import images, models
-    from transferability.models import listing
+    from transferability.models import summary
     from transferability.study import config, design
 
     checked = config.read(study)
@@ -31,7 +31,7 @@ def layers(study: Path) -> None:
     half = (classes or 1000) // 2
     assumed = "" if classes else ", assumed, since only reading the images tells"
     built = models.module(settings["name"]).build(settings, image_size, half)
-    print(listing.table(built, image_size, design.layers(checked, len(built))))
+    print(summary.table(built, image_size, design.layers(checked, len(built))))
     print(f"{image_size}×{image_size} pixels, {half} classes{assumed}")
     print("*: an n of the study; all layers down to there are copied, and the last is always new")
 

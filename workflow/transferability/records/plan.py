@@ -14,8 +14,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from transferability import images, models
-from transferability.models import measures
-from transferability.models.measures import Measures
+from transferability.models import summary
+from transferability.models.summary import LayerSummary
 from transferability.records import trial
 from transferability.records.trial import Speed
 from transferability.study import design
@@ -55,7 +55,7 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     size = images.size(checked["dataset"])
     pixels, half = design.input_size(checked), size.classes // 2
     module = models.module(checked["architecture"]["name"])
-    layers = measures.measured(module.build(checked["architecture"], pixels, half), pixels)
+    layers = summary.summarise(module.build(checked["architecture"], pixels, half), pixels)
     parameters = sum(layer.parameters for layer in layers)
     networks = [parse_name(name) for *_, name in design.trained(checked, len(layers))]
     frozen = sorted({network.frozen_layers for network in networks})
@@ -123,7 +123,7 @@ def _time(seconds: float) -> str:
 
 
 def of_kinds(
-    checked: dict, size: images.Size, layers: Sequence[Measures], speeds: Mapping[int, Speed]
+    checked: dict, size: images.Size, layers: Sequence[LayerSummary], speeds: Mapping[int, Speed]
 ) -> dict[str, Forecast]:
     """The forecast of each kind of network of a study: base, long_base, selffer, …; a network that
     learns with all layers is selffer+ or transfer+.
@@ -144,7 +144,7 @@ def _of_network(
     network: NetworkSpec,
     recipe: Mapping,
     size: images.Size,
-    layers: Sequence[Measures],
+    layers: Sequence[LayerSummary],
     speed: Speed,
 ) -> Forecast:
     train, validation = size.train // 2, size.validation // 2
@@ -167,12 +167,12 @@ def _of_network(
     return Forecast(1, learned, evaluated, operations, seconds)
 
 
-def forward(layers: Sequence[Measures]) -> int:
+def forward(layers: Sequence[LayerSummary]) -> int:
     """Operations of the way of one image through these layers."""
     return sum(layer.operations for layer in layers)
 
 
-def to_learn(layers: Sequence[Measures], frozen: int, from_features: bool = False) -> int:
+def to_learn(layers: Sequence[LayerSummary], frozen: int, from_features: bool = False) -> int:
     """Operations to learn from one image: forwards through all layers, or, from features, through
     those that learn, and back through these. The gradient of the first one's input is not needed.
     """
@@ -182,7 +182,7 @@ def to_learn(layers: Sequence[Measures], frozen: int, from_features: bool = Fals
 
 
 def scaled(
-    layers: Sequence[Measures], frozen: Sequence[int], images_per_second: float
+    layers: Sequence[LayerSummary], frozen: Sequence[int], images_per_second: float
 ) -> dict[int, Speed]:
     """The speeds by the number of frozen layers, where a network that learns with all layers takes
     `images_per_second` and any other as much longer as it has more operations."""

@@ -16,7 +16,7 @@ import pandas as pd
 from transferability import models
 from transferability.analysis.collect import network_path
 from transferability.analysis.intervals import CONFIDENCE, RESAMPLES
-from transferability.models import measures
+from transferability.models import summary
 from transferability.reports.render import render
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import design
@@ -113,7 +113,7 @@ def _architecture(checked: dict, metrics: Metrics) -> dict:
         "pixels": pixels,
         "classes": classes,
         "layer_names": [name for name, _ in built],
-        "parameters": sum(layer.parameters for layer in measures.measured(built, pixels)),
+        "parameters": sum(layer.parameters for layer in summary.summarise(built, pixels)),
     }
 
 

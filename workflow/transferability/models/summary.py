@@ -1,0 +1,84 @@
+"""What each layer of a network takes: parameters, room for its output, operations."""
+
+import io
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+WIDTH = 100
+
+
+class LayerSummary(NamedTuple):
+    """`output` is the shape made of one image, e.g. channels × height × width; `operations` are
+    those that make it, a multiplication and an addition being two, as torch counts them."""
+
+    name: str
+    parameters: int
+    output: torch.Size
+    operations: int
+
+
+def summarise(layers: Sequence[tuple[str, nn.Module]], image_size: int) -> list[LayerSummary]:
+    """The summary of each layer, from input to output. Leaves the layers in eval mode.
+
+    Raises ValueError if the layers do not fit one another.
+    """
+    summaries = []
+    features = torch.zeros(1, 3, image_size, image_size)
+    for name, layer in layers:
+        layer.eval()
+        shape = features.shape[1:]
+        try:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                features = layer(features)
+        except Exception as error:
+            raise ValueError(
+                f"layer {name}: it cannot take {_shape_text(shape)}, the output of the layer "
+                f"before ({type(error).__name__}: {error})"
+            ) from error
+        parameters = sum(parameter.numel() for parameter in layer.parameters())
+        operations = counter.get_total_flops()
+        summaries.append(LayerSummary(name, parameters, features.shape[1:], operations))
+    return summaries
+
+
+def table(layers: Sequence[tuple[str, nn.Module]], image_size: int, marked: Collection[int]) -> str:
+    """The layers as a table to read, numbered from the input, with * beside the numbers `marked`.
+
+    Operations are shares of the network's. Raises ValueError if the layers do not fit one another.
+    """
+    summaries = summarise(layers, image_size)
+    operations = max(1, sum(summary.operations for summary in summaries))
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("n", "", "layer", "parameters", "output", "operations", "made of"):
+        is_number = heading in ("n", "parameters", "operations")
+        grid.add_column(
+            heading, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+        )
+    for n, (summary, (_, layer)) in enumerate(zip(summaries, layers, strict=True), start=1):
+        is_sequence = type(layer).forward is nn.Sequential.forward
+        parts = Counter(type(part).__name__ for part in (layer if is_sequence else [layer]))
+        grid.add_row(
+            str(n),
+            "*" if n in marked else "",
+            summary.name,
+            f"{summary.parameters:,}",
+            _shape_text(summary.output),
+            f"{summary.operations / operations:.1%}",
+            ", ".join(part if count == 1 else f"{count} {part}" for part, count in parts.items()),
+        )
+    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, markup=False)
+    console.print(grid)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    parameters = sum(summary.parameters for summary in summaries)
+    return "\n".join([*lines, f"{parameters:,} parameters in all"])
+
+
+def _shape_text(shape: torch.Size) -> str:
+    return "×".join(map(str, shape))
