@@ -5,9 +5,10 @@ With no key changed it is the reference network of Caffe that the paper trained:
 227 × 227 pixels, where fc6 takes 6 × 6 × 256 values.
 """
 
+from itertools import pairwise
+
 from transferability.models import ArchitectureInfo
 
-LAYER_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 CHANNELS = (96, 256, 384, 384, 256)
 UNITS = 4096
 GROUPS = 2
@@ -18,15 +19,24 @@ STEMS = {
     # 55 × 55 pixels come to the first pooling as 227 × 227 do through the paper's.
     "small": {"kernel_size": 5, "stride": 1, "padding": 2},
 }
+STARTS = {
+    "conv1": (0.01, 0.0),
+    "conv2": (0.01, 1.0),
+    "conv3": (0.01, 0.0),
+    "conv4": (0.01, 1.0),
+    "conv5": (0.01, 1.0),
+    "fc6": (0.005, 1.0),
+    "fc7": (0.005, 1.0),
+    "fc8": (0.01, 0.0),
+}
+"""Of a layer's weights the std, and the value of its biases, in the paper."""
 SMALLEST_IMAGE = {"paper": 39, "small": 8}
 """Of smaller images nothing is left for the last pooling."""
 
 
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     """Eight layers; how small an image may be depends on the stem."""
-    return ArchitectureInfo(
-        layer_names=LAYER_NAMES, smallest_image=SMALLEST_IMAGE[settings["stem"]]
-    )
+    return ArchitectureInfo(tuple(STARTS), SMALLEST_IMAGE[settings["stem"]])
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
@@ -39,21 +49,9 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     from torch import nn
     from torch.nn import functional as F
 
-    he = settings["initialisation"] == "he"
-    channels = [_even(settings["width"] * count) for count in CHANNELS]
-    units = _even(settings["width"] * UNITS)
-    shapes = {
-        "conv1": STEMS[settings["stem"]],
-        "conv2": {"kernel_size": 5, "padding": 2, "groups": GROUPS},
-        "conv3": {"kernel_size": 3, "padding": 1},
-        "conv4": {"kernel_size": 3, "padding": 1, "groups": GROUPS},
-        "conv5": {"kernel_size": 3, "padding": 1, "groups": GROUPS},
-    }
-
     class LocalResponseNorm(nn.LocalResponseNorm):
-        """Torch's own, of features N×C×H×W. The sum over neighbouring channels is a product with a
-        band of ones: torch averages over a third dimension, which on a CPU takes it several times
-        as long."""
+        """Torch's, of features N×C×H×W, with the sum over neighbouring channels as a product with a
+        band of ones: torch averages over a third dimension, several times as slow on a CPU."""
 
         def __init__(self, channels: int, *settings: float):
             super().__init__(*settings)
@@ -68,55 +66,40 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             factors = (self.k + self.alpha / self.size * sums.float()) ** -self.beta
             return features * factors.to(features.dtype)
 
-    class Layer(nn.Sequential):
-        """A layer that knows how it starts: the std of its weights, None for He et al.
-        (2015), and the value of its biases."""
-
-        def __init__(self, *parts: nn.Module, std: float, bias: float):
-            super().__init__(*parts)
-            self.std, self.bias = (None, 0.0) if he else (std, bias)
-
-    def convolution(name: str, inputs: int, outputs: int) -> Layer:
-        # Pooling before the rectifier gives the same values as after it, with less work for it.
-        return Layer(
-            nn.Conv2d(inputs, outputs, **shapes[name]),
-            # Caffe rounds sizes up.
-            *([nn.MaxPool2d(3, 2, ceil_mode=True)] if name in POOLED else []),
-            nn.ReLU(),
-            # Caffe, too, divides alpha by the number of channels that are summed.
-            *([LocalResponseNorm(outputs, 5, 1e-4, 0.75, 1.0)] if name in NORMALISED else []),
-            std=0.01,
-            bias=0.0 if name in ("conv1", "conv3") else 1.0,
-        )
-
+    channels = [3, *(_even(settings["width"] * count) for count in CHANNELS)]
     pixels = _pixels(image_size, settings["stem"]) ** 2
+    units = _even(settings["width"] * UNITS)
+    shapes = {
+        "conv1": STEMS[settings["stem"]],
+        "conv2": {"kernel_size": 5, "padding": 2, "groups": GROUPS},
+        "conv3": {"kernel_size": 3, "padding": 1},
+        "conv4": {"kernel_size": 3, "padding": 1, "groups": GROUPS},
+        "conv5": {"kernel_size": 3, "padding": 1, "groups": GROUPS},
+    }
+    layers = {}
+    for (name, shape), (inputs, outputs) in zip(shapes.items(), pairwise(channels), strict=True):
+        layers[name] = nn.Sequential(nn.Conv2d(inputs, outputs, **shape))
+        # Pooling before the rectifier gives the same values as after it, with less work for it.
+        if name in POOLED:
+            # Caffe rounds sizes up.
+            layers[name].append(nn.MaxPool2d(3, 2, ceil_mode=True))
+        layers[name].append(nn.ReLU())
+        if name in NORMALISED:
+            # Caffe, too, divides alpha by the number of channels that are summed.
+            layers[name].append(LocalResponseNorm(outputs, 5, 1e-4, 0.75, 1.0))
     # Dropout opens the layer that reads the units, so that these stay the same from epoch to epoch
     # where they are frozen.
-    return [
-        *(
-            (name, convolution(name, inputs, outputs))
-            for name, inputs, outputs in zip(LAYER_NAMES, [3, *channels], channels, strict=False)
-        ),
-        (
-            "fc6",
-            Layer(
-                nn.Flatten(),
-                nn.Linear(pixels * channels[-1], units),
-                nn.ReLU(),
-                std=0.005,
-                bias=1.0,
-            ),
-        ),
-        (
-            "fc7",
-            Layer(nn.Dropout(0.5), nn.Linear(units, units), nn.ReLU(), std=0.005, bias=1.0),
-        ),
-        ("fc8", Layer(nn.Dropout(0.5), nn.Linear(units, classes), std=0.01, bias=0.0)),
-    ]
+    layers["fc6"] = nn.Sequential(nn.Flatten(), nn.Linear(pixels * channels[-1], units), nn.ReLU())
+    layers["fc7"] = nn.Sequential(nn.Dropout(0.5), nn.Linear(units, units), nn.ReLU())
+    layers["fc8"] = nn.Sequential(nn.Dropout(0.5), nn.Linear(units, classes))
+    for name, layer in layers.items():
+        # How `initialise` draws the layer's parameters; None is He et al. (2015).
+        layer.std, layer.bias = STARTS[name] if settings["initialisation"] == "paper" else (None, 0)
+    return list(layers.items())
 
 
 def initialise(layer) -> None:
-    """Draw a layer's parameters anew from torch's global generator: Gaussian weights and constant
+    """Draw a layer's parameters again from torch's global generator: Gaussian weights and constant
     biases, as in the paper, or as in He et al. (2015) with biases zero."""
     from torch import nn
 
@@ -130,7 +113,7 @@ def initialise(layer) -> None:
 
 
 def _even(count: float) -> int:
-    """The nearest number that can be parted into two groups."""
+    """The nearest number that two groups can share."""
     return max(1, round(count / GROUPS)) * GROUPS
 
 

@@ -1,9 +1,9 @@
 """A user's own architecture: a function `build(image_size, classes)` in a module of theirs, which
 returns its layers, a list of (name, module) from input to output.
 
-The module is found from the folder of the run, or through PYTHONPATH, and is run when the study
-names it: that is what naming it is for. Layers start as the function leaves them; it draws from
-torch's global generator. Their names must depend on its arguments alone.
+The module is found from the folder of the run, or through PYTHONPATH, and is imported when a study
+that names it is read. Layers start as the function leaves them; it draws from torch's global
+generator. Their names must depend on its arguments alone.
 """
 
 import importlib
@@ -20,17 +20,17 @@ from transferability.models import ArchitectureInfo
 EXPECTED = "a function in a module, written as my_module:build"
 LAYERS = "a list of (name, module), the layers from input to output"
 ASSUMED = {"image_size": 224, "classes": 2}
-"""What the function is called with where nothing better is known, to learn the layers' names."""
+"""The function's arguments where only the names of the layers are needed."""
 
 _names: dict[str, tuple[str, ...]] = {}
-"""The layers' names of what was built here, by its settings: a graph asks for them often."""
+"""The layers' names by the settings, since building the graph asks for them often."""
 
 
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
-    """The names of the layers; to know them, the network is built.
+    """The names of the layers, for which the network is built.
 
-    What the smallest image is, the function knows alone: it is to refuse sizes that it cannot meet.
-    Raises ValueError, naming `architecture.build`, for all that keeps it from being built.
+    The function itself has to refuse images that are too small. Raises ValueError, naming
+    `architecture.build`, if the network cannot be built.
     """
     key = json.dumps(settings, sort_keys=True)
     if image_size is not None or key not in _names:
@@ -58,7 +58,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     except Exception as error:
         raise ValueError(
             f"architecture.build: {settings['build']}, called with {called}, failed with "
-            f"{_told(error)}"
+            f"{_summary(error)}"
         ) from error
     mistake = _mistake(layers)
     if mistake:
@@ -81,11 +81,11 @@ def _function(build: str) -> Callable:
     name, colon, function = build.partition(":")
     if not (colon and function.isidentifier() and all(map(str.isidentifier, name.split(".")))):
         raise ValueError(f"architecture.build: {build!r} is not possible; expected {EXPECTED}")
-    found = getattr(_module(name, build), function, None)
-    if not callable(found):
-        what = "there is none of that name" if found is None else f"it is a {type(found).__name__}"
-        raise ValueError(f"architecture.build: {build} is no function, {what}; expected {EXPECTED}")
-    return found
+    attribute = getattr(_module(name, build), function, None)
+    if callable(attribute):
+        return attribute
+    reason = f"it is a {type(attribute).__name__}" if attribute else "there is none of that name"
+    raise ValueError(f"architecture.build: {build} is no function, {reason}; expected {EXPECTED}")
 
 
 def _module(name: str, build: str) -> ModuleType:
@@ -99,48 +99,49 @@ def _module(name: str, build: str) -> ModuleType:
         why = (
             f"there is no module {error.name} in {os.getcwd()} or on PYTHONPATH"
             if missing
-            else f"its module cannot be imported: {_told(error)}"
+            else f"its module cannot be imported: {_summary(error)}"
         )
         raise ValueError(f"architecture.build: {build}: {why}; expected {EXPECTED}") from error
 
 
-def _told(error: Exception) -> str:
-    """An error of the user's code in a line, with the place where it arose."""
-    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _summary(error: Exception) -> str:
+    """An error of the user's code in one line, with its place."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     places = traceback.extract_tb(error.__traceback__)
     theirs = [place for place in places if place.filename not in (__file__, importlib.__file__)]
+    # A syntax error names its place itself.
     if not theirs or isinstance(error, SyntaxError):
-        return told
-    return f"{told} ({theirs[-1].filename}, line {theirs[-1].lineno})"
+        return text
+    return f"{text} ({theirs[-1].filename}, line {theirs[-1].lineno})"
 
 
 def _mistake(layers: object) -> str:
-    """What is wrong with what a user's function returned; nothing where nothing is."""
+    """What is wrong with the layers that a user's function returned; empty if nothing is."""
     from torch import nn
 
-    if not isinstance(layers, list | tuple) or not layers:
-        found = "nothing in it" if isinstance(layers, list | tuple) else type(layers).__name__
-        return f", and returned {found}"
+    if not isinstance(layers, list | tuple):
+        return f", and returned {type(layers).__name__}"
+    if not layers:
+        return ", and returned a list with nothing in it"
     owners: dict[int, str] = {}
+    names: set[str] = set()
     for i, layer in enumerate(layers):
         match layer:
             case (str() as name, nn.Module() as module):
-                pass
+                parameters = list(module.parameters())
             case _:
                 return f", and item {i} is {layer!r:.100}"
         if not name or "." in name or hasattr(nn.Sequential(), name):
             return f"; the name {name!r} cannot be a layer's, choose another, without dots"
-        if name in [earlier for earlier, _ in layers[:i]]:
+        if name in names:
             return f", and {name} is the name of two layers; give each its own"
-        parameters = list(module.parameters())
         if not parameters:
             return (
-                f"; {name} has no parameters, and n counts layers that have: join it to a neighbour"
+                f"; {name} has no parameters, and n counts layers that do: join it to a neighbour"
             )
+        names.add(name)
         for parameter in parameters:
             owner = owners.setdefault(id(parameter), name)
             if owner != name:
-                return (
-                    f"; {owner} and {name} share a parameter, so that neither can be copied alone"
-                )
+                return f"; {owner} and {name} share a parameter, so neither can be copied alone"
     return ""

@@ -1,9 +1,9 @@
 """Any classification model of torchvision, with new weights, cut into layers.
 
-How they are cut stands in `cuts.py`, and what comes of it in resources/torchvision_layers.csv, so
-that the workflow can build its graph without torchvision. Where layers are frozen, their stochastic
-depth is off, as batch normalisation is: it drops a block for the sake of that block's own learning,
-while dropout before a layer that learns acts on that one.
+`torchvision_cuts` cuts them; resources/torchvision_layers.csv lists the layers, so that the
+workflow can build its graph without torchvision. In frozen layers stochastic depth is off, as batch
+normalisation is: it drops a block for the sake of that block's learning, while dropout before a
+layer that learns acts on that layer.
 """
 
 import csv
