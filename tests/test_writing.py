@@ -260,6 +260,8 @@ def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folde
     first = contender(lease=1)
     assert "has not said which it is" in first.said()
     assert first.line() == "has it 0 0.0 False"
+    first.kill()
+    assert contender(lease=1).line().startswith("has it 1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

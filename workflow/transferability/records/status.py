@@ -128,13 +128,12 @@ class Watched:
         done = self._finished(folder, waiting, recipe)
         if done is not None:
             return done
-        writer = lease.last_writer(folder.path)
+        taken, how = lease.last_writer(folder.path) or ({}, None)
         log = self._results / "logs" / "networks" / f"{waiting.path}.log"
-        how = writer and (writer.how or ("running" if writer.is_alive else "gone"))
         news = _progress(folder, waiting)
         if how == "running":
             # Who has just taken the folder may not have said yet who it is.
-            since = writer.taken.get("taken", job.now())
+            since = taken.get("taken", job.now())
             started = datetime.fromisoformat(since).timestamp()
             news["changed"] = max(started, news.get("changed", started))
             return replace(waiting, state=RUNNING, **news)

@@ -18,15 +18,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import SoftFileLease
+from filelock import SoftFileLease, Timeout
 
 from transferability.storage import job, signals
 
 log = logging.getLogger(__name__)
 
+MARKER = Path("writers", "lease")
+LOG = Path("writers", "log.jsonl")
 BEAT = 10.0
 LEASE = 60.0
 SECONDS_PER_LOOK = 1.0
@@ -48,26 +49,44 @@ class Writer:
     another one, which finished the same work.
     """
 
-    def __init__(self, folder: Path, lease: SoftFileLease, restarts: int, seconds_lost: float):
-        self.restarts, self.seconds_lost, self.is_second = restarts, seconds_lost, False
-        self._folder, self._lease = folder, lease
+    def __init__(self, folder: Path, work: str, saved: Path | None):
+        """Wait until nobody else writes in the folder, and log that this process does."""
+        self._folder = folder
+        self._lease = SoftFileLease(folder / MARKER, lease_duration=LEASE, heartbeat_interval=BEAT)
+        has_waited, last_beat = _acquire(folder, self._lease)
+        taken, end = _read(folder)
+        is_same, is_finished = taken.get("work") == work, end.get("how") == "finished"
+        self.is_second = has_waited and is_same and is_finished
+        self.restarts, self.seconds_lost = 0, 0.0
+        if is_same and not is_finished:
+            # All times are the file system's.
+            ended = max(last_beat, _time_stamp(folder / LOG))
+            safe = max(taken["made"], _time_stamp(saved) if saved else 0.0)
+            self.restarts = taken["restarts"] + 1
+            self.seconds_lost = round(taken["seconds_lost"] + max(0.0, ended - safe), 3)
+        if taken and not end:
+            log.info("%s: %s is gone, and its place taken", folder, _described(taken))
+            _note(folder, {"ended": job.now(), "how": "gone", "token": taken["token"]})
+        counted = {"restarts": self.restarts, "seconds_lost": self.seconds_lost}
+        made = _time_stamp(folder / MARKER)
+        this = {"machine": _machine(), "work": work, "made": made, "token": self._lease.token}
+        _note(folder, {"taken": job.now(), **job.place(), **counted, **this})
 
     def check(self) -> None:
         """Raise FolderLost if the folder is another's by now, or does not exist any more."""
         if self._holds():
             return
-        last, _ = _read(self._folder)
-        if not _marker(self._folder).parent.exists():
+        taken, _ = _read(self._folder)
+        reason = f"{self._folder / MARKER} was deleted, or could not be renewed"
+        if not self._folder.exists():
             reason = "it was deleted"
-        elif last.get("token") != self._lease.token:
-            reason = f"{_described(last)} writes there now"
-        else:
-            reason = f"{_marker(self._folder)} was deleted, or could not be renewed"
+        elif taken.get("token") != self._lease.token:
+            reason = f"{_described(taken)} writes there now"
         raise FolderLost(f"{self._folder}: {reason}; this process has stopped before a save")
 
-    def end(self, how: str | None) -> None:
-        """Give the folder back and log how the work ended; None if the folder is another's."""
-        if how is not None and self._holds():
+    def end(self, how: str) -> None:
+        """Give the folder back, and log how the work ended if the folder is not another's."""
+        if self._holds():
             # Without this line it is as if the process had died here.
             with suppress(OSError):
                 _note(self._folder, {"ended": job.now(), "how": how, "token": self._lease.token})
@@ -85,32 +104,6 @@ class Writer:
         return False
 
 
-@dataclass(frozen=True)
-class LastWriter:
-    """Who wrote last in a folder: its line of the log, how it ended (None if it has not said so),
-    and whether it lives."""
-
-    taken: dict
-    how: str | None
-    is_alive: bool
-
-
-def last_writer(folder: Path) -> LastWriter | None:
-    """The last writer of a folder, None if nobody has written there. Changes nothing.
-
-    A writer on another machine is taken to live if its lease was renewed less than LEASE seconds
-    ago by the clock of this one: there is no time to wait here.
-    """
-    taken, end = _read(folder)
-    stamp = _time_stamp(_marker(folder))
-    if not taken and stamp is None:
-        return None
-    is_alive = stamp is not None and time.time() - stamp < LEASE
-    if taken.get("machine") == _machine():
-        is_alive = _is_process(taken["process"])
-    return LastWriter(taken, end.get("how"), is_alive and not end)
-
-
 @contextmanager
 def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[Writer]:
     """Write alone in a folder, which is made if need be, as soon as nobody else does.
@@ -119,19 +112,10 @@ def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[
     until when the work is safe. Raises Interrupted if a signal comes while it waits, OSError if the
     folder cannot be written to.
     """
-    marker = _marker(folder)
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    lease = SoftFileLease(marker, lease_duration=LEASE, heartbeat_interval=BEAT)
-    wait = _Wait(folder, lease)
-    lease.acquire(poll_interval=SECONDS_PER_LOOK, cancel_check=wait.look)
-    writer = _begin(folder, lease, work, saved, wait)
-    how: str | None = "failed"
+    writer, how = Writer(folder, work, saved), "failed"
     try:
         yield writer
         how = "finished"
-    except FolderLost:
-        how = None
-        raise
     except signals.Interrupted:
         how = "interrupted"
         raise
@@ -139,120 +123,103 @@ def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[
         writer.end(how)
 
 
-class _Wait:
-    """What a process sees of the lease for which it waits."""
+def last_writer(folder: Path) -> tuple[dict, str] | None:
+    """What the last writer of a folder said when it took it, and how it ended: finished, failed,
+    interrupted, gone, or "running". None if nobody has written there. Changes nothing.
 
-    def __init__(self, folder: Path, lease: SoftFileLease):
-        self._folder, self._lease = folder, lease
-        self._told = self._empty_since = None
-        self.last_beat = _time_stamp(_marker(folder)) or 0.0
+    A writer on another machine is taken to run if its lease was renewed less than LEASE seconds ago
+    by the clock of this one: there is no time to wait here.
+    """
+    taken, end = _read(folder)
+    marker = folder / MARKER
+    if end or not (taken or marker.exists()):
+        return (taken, end["how"]) if end else None
+    is_alive = time.time() - _time_stamp(marker) < LEASE
+    if taken.get("machine") == _machine():
+        is_alive = _is_process(taken["process"])
+    return taken, "running" if is_alive else "gone"
 
-    @property
-    def has_waited(self) -> bool:
-        return self._told is not None
 
-    def look(self) -> bool:
-        """Called after each try to get the lease: log for whom it waits; never gives up, but
-        raises Interrupted if a signal has come."""
-        now, marker = time.monotonic(), _marker(self._folder)
-        self.last_beat = _time_stamp(marker) or self.last_beat
-        if self._told is None or now - self._told >= SECONDS_PER_LINE:
-            log.info("%s: waiting for %s", self._folder, self._holder())
-            self._told = now
-        # filelock keeps an empty file for ever: its writer may not have come to write it. One that
-        # was killed there, or whose machine was, never will.
+def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
+    """Wait for the lease; whether another process had it, and when that one last renewed it."""
+    marker = folder / MARKER
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    told, empty_since, last_beat = None, None, 0.0
+    while True:
+        last_beat = _time_stamp(marker) or last_beat
+        with suppress(Timeout):
+            lease.acquire(blocking=False)
+            return told is not None, last_beat
+        now = time.monotonic()
+        if told is None or now - told >= SECONDS_PER_LINE:
+            log.info("%s: waiting for %s", folder, _holder(folder, lease))
+            told = now
+        # filelock keeps an empty file for ever: its writer may be about to fill it. One that was
+        # killed there, or whose machine was, never will.
         if not _is_empty(marker):
-            self._empty_since = None
-        elif self._empty_since is None:
-            self._empty_since = now
-        elif now - self._empty_since >= LEASE and _is_empty(marker):
+            empty_since = None
+        elif empty_since is None:
+            empty_since = now
+        elif now - empty_since >= LEASE and _is_empty(marker):
             marker.unlink(missing_ok=True)
         signals.check()
-        return False
+        time.sleep(SECONDS_PER_LOOK)
 
-    def _holder(self) -> str:
-        taken, owner = _read(self._folder)[0], self._lease.owner
-        if owner is None:
-            return "a process that has not said which it is"
-        if taken.get("token") == owner.token:
-            return _described(taken)
+
+def _holder(folder: Path, lease: SoftFileLease) -> str:
+    taken, owner = _read(folder)[0], lease.owner
+    if owner is None:
+        return "a process that has not said which it is"
+    if taken.get("token") != owner.token:
         return f"process {owner.pid} on {owner.hostname}"
+    return _described(taken)
 
 
-def _begin(
-    folder: Path, lease: SoftFileLease, work: str, saved: Path | None, wait: _Wait
-) -> Writer:
-    """Log that this process has the lease, and what it knows of those before it."""
-    last, end = _read(folder)
-    is_same, is_finished = last.get("work") == work, end.get("how") == "finished"
-    writer = Writer(folder, lease, 0, 0.0)
-    writer.is_second = wait.has_waited and is_same and is_finished
-    if is_same and not is_finished:
-        # All times are the file system's.
-        ended = max(wait.last_beat, _time_stamp(_log(folder)) or 0.0)
-        safe = max(last["made"], (saved and _time_stamp(saved)) or 0.0)
-        writer.restarts = last["restarts"] + 1
-        writer.seconds_lost = round(last["seconds_lost"] + max(0.0, ended - safe), 3)
-    if last and not end:
-        log.info("%s: %s is gone, and its place taken", folder, _described(last))
-        _note(folder, {"ended": job.now(), "how": "gone", "token": last["token"]})
-    _note(
-        folder,
-        {
-            "taken": job.now(),
-            **job.place(),
-            "machine": _machine(),
-            "work": work,
-            "restarts": writer.restarts,
-            "seconds_lost": writer.seconds_lost,
-            "made": _time_stamp(_marker(folder)),
-            "token": lease.token,
-        },
-    )
-    return writer
-
-
-def _marker(folder: Path) -> Path:
-    return folder / "writers" / "lease"
-
-
-def _log(folder: Path) -> Path:
-    return folder / "writers" / "log.jsonl"
+def _described(taken: dict) -> str:
+    """A writer, as a person would look for it."""
+    if not taken:
+        return "a process that has not said which it is"
+    job_id = taken["slurm_job_id"]
+    of_job = f" of job {job_id}" if job_id else ""
+    return f"process {taken['process']}{of_job} on {taken['host']} (since {taken['taken']})"
 
 
 def _note(folder: Path, line: dict) -> None:
-    with _log(folder).open("a", encoding="utf-8") as file:
-        file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+    path = folder / LOG
+    text = f"{json.dumps(line, ensure_ascii=False)}\n"
+    # A process may have been killed while it wrote a line.
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        text = f"\n{text}"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _read(folder: Path) -> tuple[dict, dict]:
     """The log's last line of a process that took the folder, and the line of its end; empty where
-    there is none. What is no whole line of this module is passed over."""
-    try:
-        text = _log(folder).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return {}, {}
+    there is none. A line that was not written to its end is passed over."""
     taken, end = {}, {}
-    for line in text.splitlines():
-        with suppress(ValueError):
-            match json.loads(line):
-                case {"taken": str(), "token": str()} as entry:
-                    taken, end = entry, {}
-                case {"ended": str(), "token": token} as entry if token == taken.get("token"):
-                    end = entry
+    with suppress(FileNotFoundError):
+        for line in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
+            entry = {}
+            with suppress(ValueError):
+                entry = json.loads(line)
+            if "taken" in entry:
+                taken, end = entry, {}
+            elif "token" in entry and entry["token"] == taken.get("token"):
+                end = entry
     return taken, end
 
 
-def _time_stamp(path: Path) -> float | None:
-    """When a file was last touched, as the server of its file system has it; None if it is gone."""
+def _time_stamp(path: Path) -> float:
+    """When a file was last touched, as the server of its file system has it; 0 if it is gone."""
     try:
         # NFS answers from memory what it is asked of a file that is not opened.
         with path.open("rb") as file:
             return os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
-        return None
+        return 0.0
 
 
 def _is_empty(path: Path) -> bool:
@@ -273,12 +240,3 @@ def _is_process(number: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _described(taken: dict) -> str:
-    """A writer, as a person would look for it."""
-    if not taken:
-        return "a process that has not said which it is"
-    job_id = taken["slurm_job_id"]
-    of_job = f" of job {job_id}" if job_id else ""
-    return f"process {taken['process']}{of_job} on {taken['host']} (since {taken['taken']})"
