@@ -1,7 +1,6 @@
 """The folder of a network, and what an interrupted training leaves there."""
 
 import logging
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,7 +106,7 @@ def test_what_is_finished_is_forgotten_and_no_other(tmp_path):
 
 @pytest.mark.parametrize("write", ["history", "predictions", "weights", "metrics", "resume"])
 def test_nothing_is_written_where_it_must_not_be(folder, write):
-    folder = replace(folder, check=refused)
+    folder = NetworkFolder(folder.path, check=refused)
     with pytest.raises(OSError, match="not here"):
         {
             "history": lambda: folder.write_history([]),

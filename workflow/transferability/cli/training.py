@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from transferability.cli.flags import add, at_least_one, flag, flags
@@ -69,7 +69,7 @@ def train(
 
         device.keep_freed()
         torch.set_num_threads(threads)
-        folder = replace(folder, check=writer.check)
+        folder = NetworkFolder(folder.path, writer.check)
         with (
             trainer.explained(task),
             device.repeatable(recipe["deterministic"]),

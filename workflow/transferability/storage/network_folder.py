@@ -14,8 +14,6 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,35 +36,19 @@ MEASURED_AS = {
 """What each network's metrics.json has at least, and as what."""
 
 
-@dataclass(frozen=True)
 class NetworkFolder:
-    """Reading and writing the files of one network."""
+    """Reading and writing the files of one network; `check` is called before a file that was
+    written takes its name, and raises an error where it must not."""
 
-    path: Path
-    check: Callable[[], None] = lambda: None
-    """Called before a file that was written takes its name: raises an error where it must not."""
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.json"
-
-    @property
-    def history(self) -> Path:
-        return self.path / "history.jsonl"
-
-    @property
-    def predictions(self) -> Path:
-        return self.path / "predictions.npy"
-
-    @property
-    def weights(self) -> Path:
-        return self.path / "weights.safetensors"
-
-    @property
-    def resume(self) -> Path:
-        """Not declared to Snakemake. It deletes what a failed job declares and, started again
-        after it was killed, what jobs have finished meanwhile."""
-        return self.path / "resume.safetensors"
+    def __init__(self, path: Path, check: files.Check = lambda: None):
+        self.path, self.check = path, check
+        self.metrics = path / "metrics.json"
+        self.history = path / "history.jsonl"
+        self.predictions = path / "predictions.npy"
+        self.weights = path / "weights.safetensors"
+        # Not declared to Snakemake. It deletes what a failed job declares and, started again after
+        # it was killed, what jobs have finished meanwhile.
+        self.resume = path / "resume.safetensors"
 
     def write_history(self, history: list[dict]) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in history)
@@ -85,54 +67,8 @@ class NetworkFolder:
         return checkpoint.save(self.weights, tensors, identity, self.check)
 
     def write_metrics(self, metrics: dict) -> None:
-        files.write_text(
-            self.metrics, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", self.check
-        )
-
-    def keep_finished(self, metrics: dict) -> None:
-        """Keep, in place of what a training needs to go on, what it has written."""
-        import torch
-
-        from transferability.storage import checkpoint
-
-        tensors = {"predictions": torch.from_numpy(np.load(self.predictions))}
-        if self.weights.exists():
-            weights, *_ = checkpoint.load(self.weights)
-            tensors |= {f"network.{name}": tensor for name, tensor in weights.items()}
-        state = {"metrics": metrics, "history": self.read_history()}
-        header = {"identity": metrics["identity"], "state": state}
-        checkpoint.save(self.resume, tensors, header, self.check)
-        self._remove_unfinished()
-
-    def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
-        """Write the files again, all but the metrics, of a training that was kept to its end and is
-        of the very same identity; its metrics. None if there is none."""
-        from transferability.storage import checkpoint
-
-        try:
-            tensors, header, _ = checkpoint.load(self.resume)
-        except checkpoint.CheckpointError:
-            return None
-        match header:
-            case {"identity": found, "state": {"metrics": metrics, "history": history}}:
-                if found != _from_json(identity):
-                    return None
-            case _:
-                return None
-        predictions = tensors.pop("predictions").numpy()
-        if with_weights and not tensors:
-            return None
-        self.write_history(history)
-        self.write_predictions(predictions)
-        if with_weights:
-            weights = {name.removeprefix("network."): tensors[name] for name in tensors}
-            self.write_weights(weights, identity)
-        log.info(
-            "%s was trained to its end before, with the same code and inputs, and is taken as it "
-            "is; to train it again, delete %s",
-            *(self.path, self.resume),
-        )
-        return metrics
+        text = json.dumps(metrics, indent=2, ensure_ascii=False)
+        files.write_text(self.metrics, f"{text}\n", self.check)
 
     def save_resume(self, tensors: dict[str, "torch.Tensor"], identity: dict, state: dict) -> None:
         """Keep what a training needs to go on; `identity` is all that decides its numbers."""
@@ -150,21 +86,18 @@ class NetworkFolder:
 
         if not self.resume.exists():
             return None
+        wanted, found = _from_json(identity), {}
         try:
             tensors, header, _ = checkpoint.load(self.resume)
         except checkpoint.CheckpointError as error:
             reason = str(error)
         else:
-            wanted = _from_json(identity)
             match header:
                 case {"state": {"metrics": _}}:
                     # Of a training that was finished, but is not wanted: it lacks nothing.
                     return None
-                case {"identity": dict() as found, "state": dict() as state}:
-                    if found == wanted:
-                        return tensors, state
-                case _:
-                    found = {}
+                case {"identity": dict() as found, "state": dict() as state} if found == wanted:
+                    return tensors, state
             differing = [key for key in wanted if found and found.get(key) != wanted[key]]
             reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
         places = (self.path / f"resume.set-aside{k}.safetensors" for k in itertools.count())
@@ -173,6 +106,47 @@ class NetworkFolder:
         self.resume.replace(aside)
         log.warning("%s; set aside as %s, training starts from the beginning", reason, aside.name)
         return None
+
+    def keep_finished(self, metrics: dict) -> None:
+        """Keep, in place of what a training needs to go on, all that it has written."""
+        import torch
+
+        from transferability.storage import checkpoint
+
+        tensors = {"predictions": torch.from_numpy(np.load(self.predictions))}
+        if self.weights.exists():
+            weights, *_ = checkpoint.load(self.weights)
+            tensors |= {f"network.{name}": tensor for name, tensor in weights.items()}
+        state = {"metrics": metrics, "history": self.read_history()}
+        self.save_resume(tensors, metrics["identity"], state)
+        self._remove_unfinished()
+
+    def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
+        """Write the files again, all but the metrics, of a training that was kept to its end and is
+        of the very same identity; its metrics. None if there is none."""
+        from transferability.storage import checkpoint
+
+        try:
+            tensors, header, _ = checkpoint.load(self.resume)
+        except checkpoint.CheckpointError:
+            return None
+        state = header.get("state")
+        if header.get("identity") != _from_json(identity) or "metrics" not in (state or {}):
+            return None
+        predictions = tensors.pop("predictions").numpy()
+        if with_weights and not tensors:
+            return None
+        self.write_history(state["history"])
+        self.write_predictions(predictions)
+        if with_weights:
+            weights = {name.removeprefix("network."): tensors[name] for name in tensors}
+            self.write_weights(weights, identity)
+        log.info(
+            "%s was trained to its end before, with the same code and inputs, and is taken as it "
+            "is; to train it again, delete %s",
+            *(self.path, self.resume),
+        )
+        return state["metrics"]
 
     def remove_resume(self) -> None:
         """Remove the resume file, and what a training left that was killed while it wrote one."""
@@ -189,9 +163,9 @@ class NetworkFolder:
             metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
-        found = metrics if isinstance(metrics, dict) else {}
-        wrong = [key for key, kind in MEASURED_AS.items() if not _is_of(kind, found.get(key))]
-        if wrong or not isinstance(found.get("identity", {}), dict):
+        values = metrics if isinstance(metrics, dict) else {}
+        wrong = [key for key, kind in MEASURED_AS.items() if not _is_of(kind, values.get(key))]
+        if wrong or not isinstance(values.get("identity", {}), dict):
             raise ValueError(
                 f"{self.metrics}: it has no {', '.join(wrong) or 'identity'} such as a training "
                 "writes"
@@ -211,14 +185,6 @@ class NetworkFolder:
         return history
 
 
-def _is_of(kind: type, value: object) -> bool:
-    """Whether a value is a text, or a finite number, that may be written without a point."""
-    if kind is str:
-        return isinstance(value, str)
-    kinds = int if kind is int else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def read_history(path: Path | str) -> list[dict]:
     """The lines of a history.jsonl."""
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
@@ -231,6 +197,14 @@ def forget_finished(networks: Path) -> None:
     """
     for metrics in networks.glob("*/*/*/metrics.json"):
         NetworkFolder(metrics.parent).remove_resume()
+
+
+def _is_of(kind: type, value: object) -> bool:
+    """Whether a value is a text, or a finite number, that may be written without a point."""
+    if kind is str:
+        return isinstance(value, str)
+    kinds = int if kind is int else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _from_json(values: dict) -> dict:
