@@ -8,7 +8,7 @@ archive with its manifest.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,43 +21,20 @@ from transferability.study import config, design, networks
 from transferability.study.targets import LABELS, STUDY
 from transferability.study.training_spec import TrainingSpec
 
-IDENTITY = (
-    "images_sha256",
-    "split_sha256",
-    "base_sha256",
-    "code",
-    "torch",
-    "precision",
-    "device",
-)
+CHECKSUMS = ("images_sha256", "split_sha256", "base_sha256")
+IDENTITY = (*CHECKSUMS, "code", "torch", "precision", "device")
+NOT_READABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one network, image store or archive: what was looked at, and what is wrong,
-    each fault with the name of its file; `unchecked` says why nothing was looked at."""
+    """On one network, image store or archive: what was checked, and what is wrong, each fault with
+    the name of its file; `unchecked` says why nothing was checked."""
 
     name: str
-    checked: list[str]
-    faults: list[str]
+    checked: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     unchecked: str = ""
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What a network says of itself; the recipe and architecture that the study has for it, if
-    it trains it; the labels of the validation images of its image store (int32 N), if these are
-    there."""
-
-    results: Path
-    folder: NetworkFolder
-    metrics: dict
-    wanted: dict
-    labels: np.ndarray | None
-
-    @property
-    def identity(self) -> dict:
-        return self.metrics.get("identity", {})
 
 
 def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
@@ -75,33 +52,47 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     if is_archive(results):
         run, whole_images = results, False
         on_archive = [Verdict("archive", ["every byte"], archive.faults(results))]
-    stores = {files.sha256(file): file.parent for file in run.glob(f"images/*/{MANIFEST}")}
-    on_stores: dict[str, Verdict] = {}
-    labels: dict[str, np.ndarray] = {}
-    of_study = _of_study(results / STUDY)
-    on_networks = []
+    places = {files.sha256(file): file.parent for file in run.glob(f"images/*/{MANIFEST}")}
+    stores: dict[str, tuple[Verdict, np.ndarray | None]] = {}
+    wanted, on_networks = _wanted(results / STUDY), []
     for folder in folders:
         name = folder.path.relative_to(results / "networks").as_posix()
         if not folder.metrics.exists():
-            on_networks.append(Verdict(name, [], [], "not finished"))
+            on_networks.append(Verdict(name, unchecked="not finished"))
             continue
         try:
             metrics = folder.read_metrics()
         except ValueError as error:
             on_networks.append(Verdict(name, ["metrics"], [str(error)]))
             continue
-        digest = str(metrics.get("identity", {}).get("images_sha256", ""))
-        if digest and digest not in on_stores:
-            on_stores[digest] = _of_store(digest, stores, labels, whole_images)
-        wanted = of_study.get(name, {})
-        claims = Claims(results, folder, metrics, wanted, labels.get(digest))
-        on_networks.append(_of_network(name, claims))
-    return [*on_archive, *on_stores.values(), *on_networks]
+        digest, labels = str(metrics.get("identity", {}).get("images_sha256", "")), None
+        if digest:
+            if digest not in stores:
+                stores[digest] = _of_store(digest, places.get(digest), whole_images)
+            _, labels = stores[digest]
+        network = _Network(results, folder, metrics, wanted.get(name, {}), labels)
+        on_networks.append(network.verdict(name))
+    return [*on_archive, *(verdict for verdict, _ in stores.values()), *on_networks]
 
 
-def _of_study(file: Path) -> dict[str, dict]:
+def is_archive(results: Path) -> bool:
+    """Whether a folder is that of an archive."""
+    return (results / archive.METADATA).exists()
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """The verdicts as text, a line each."""
+    rows = [("what", "checked", "verdict")]
+    for verdict in verdicts:
+        judgement = "; ".join(verdict.faults) or verdict.unchecked or "good"
+        rows.append((verdict.name, ", ".join(verdict.checked) or "-", judgement))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
+
+
+def _wanted(file: Path) -> dict[str, dict]:
     """The recipe and architecture of each network of a study, by its place among the networks.
-    Empty where a run of some targets alone has written no study beside its results."""
+    Empty where no study lies beside the results."""
     if not file.exists():
         return {}
     study = config.resolved(file)
@@ -115,151 +106,125 @@ def _of_study(file: Path) -> dict[str, dict]:
     }
 
 
-def is_archive(results: Path) -> bool:
-    """Whether a folder is that of an archive."""
-    return (results / archive.METADATA).exists()
-
-
-def table(verdicts: list[Verdict]) -> str:
-    """The verdicts as text, a line each."""
-    rows = [("what", "checked", "verdict")]
-    for verdict in verdicts:
-        told = "; ".join(verdict.faults) or verdict.unchecked or "good"
-        rows.append((verdict.name, ", ".join(verdict.checked) or "-", told))
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
-
-
-def _of_store(
-    digest: str, stores: dict[str, Path], labels: dict[str, np.ndarray], whole: bool
-) -> Verdict:
-    """On the store of that manifest, whose validation labels join `labels` if they can be read."""
-    if digest not in stores:
-        return Verdict(f"images {digest:.8}", [], [], "not there, so not compared")
-    folder, faults = stores[digest], []
+def _of_store(digest: str, folder: Path | None, whole: bool) -> tuple[Verdict, np.ndarray | None]:
+    """On the store whose manifest has that sha256, and its validation labels (int32 N) if they can
+    be read; `folder` is None where there is no such store."""
+    if folder is None:
+        return Verdict(f"images {digest:.8}", unchecked="not there, so not compared"), None
+    labels, faults = None, []
     try:
         if whole:
             store = open_store(folder)
-            labels[digest] = store.validation_labels
+            labels = store.validation_labels
             store.verify()
         else:
-            labels[digest] = _labels(folder)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            # Of an archive's store, nothing else is there.
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if files.sha256(folder / LABELS) != manifest["files"][LABELS]["sha256"]:
+                raise ValueError(f"{folder / LABELS}: its checksum does not fit the store's")
+            labels = np.load(folder / LABELS, allow_pickle=False)
+    except NOT_READABLE as error:
         faults.append(str(error))
-    return Verdict(f"images/{folder.name}", ["every byte" if whole else "labels"], faults)
+    return Verdict(f"images/{folder.name}", ["every byte" if whole else "labels"], faults), labels
 
 
-def _labels(folder: Path) -> np.ndarray:
-    """The validation labels of an image store that need not hold more."""
-    expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"][LABELS]
-    if files.sha256(folder / LABELS) != expected["sha256"]:
-        raise ValueError(f"{folder / LABELS}: its checksum does not fit; it is not the store's")
-    return np.load(folder / LABELS, allow_pickle=False)
+@dataclass(frozen=True)
+class _Network:
+    """A network, with its metrics; the recipe and architecture that the study has for it, if it
+    trains it; the validation labels of its image store, if these are there. Each check yields
+    faults."""
 
+    results: Path
+    folder: NetworkFolder
+    metrics: dict
+    wanted: dict
+    labels: np.ndarray | None
 
-def _of_network(name: str, claims: Claims) -> Verdict:
-    checks = {
-        "recipe": _recipe_faults,
-        "provenance": _provenance_faults,
-        "history": _history_faults,
-        "predictions": _prediction_faults,
-        "weights": _weight_faults,
-        "base": _base_faults,
-    }
-    # An archive may lack weights; those that it lists and lacks are a fault of its own.
-    left_out = is_archive(claims.results) and not claims.folder.weights.exists()
-    if left_out or claims.metrics.get("weights_sha256") is None:
-        del checks["weights"]
-    if claims.identity.get("base") is None:
-        del checks["base"]
-    faults = []
-    for check in checks.values():
-        try:
-            faults += check(claims)
-        except (OSError, ValueError) as error:
-            faults.append(str(error))
-        except (ArithmeticError, KeyError, TypeError) as error:
-            faults.append(f"{claims.folder.metrics}: what it says of itself is damaged ({error!r})")
-    return Verdict(name, list(checks), faults)
+    @property
+    def identity(self) -> dict:
+        return self.metrics.get("identity", {})
 
+    def verdict(self, name: str) -> Verdict:
+        checks = [self.recipe, self.provenance, self.history, self.predictions]
+        # An archive may lack weights; those that it lists and lacks are a fault of its own.
+        left_out = is_archive(self.results) and not self.folder.weights.exists()
+        if self.metrics.get("weights_sha256") is not None and not left_out:
+            checks.append(self.weights)
+        if self.identity.get("base") is not None:
+            checks.append(self.base)
+        faults = []
+        for check in checks:
+            try:
+                faults += check()
+            except (OSError, ValueError) as error:
+                faults.append(str(error))
+            except NOT_READABLE as error:
+                reason = f"what it says of itself is damaged ({error!r})"
+                faults.append(f"{self.folder.metrics}: {reason}")
+        return Verdict(name, [check.__name__ for check in checks], faults)
 
-def _recipe_faults(claims: Claims) -> Iterator[str]:
-    """Where the network is not the one that its folder is named for, or was not trained to the end
-    of its recipe."""
-    identity, path = claims.identity, claims.folder.path
-    seed = int(path.parent.name.removeprefix("seed"))
-    task = TrainingSpec.of(
-        path.name, path.parents[1].name, seed, identity["architecture"], identity["recipe"]
-    )
-    differing = [key for key, value in asdict(task).items() if identity.get(key) != value]
-    if differing:
-        yield f"{claims.folder.metrics}: it is of another {', '.join(differing)} than its folder"
-    wanted = design.evaluations(identity["recipe"])
-    differing = [key for key, value in claims.wanted.items() if identity.get(key) != value]
-    if differing:
-        yield (
-            f"{claims.folder.metrics}: it is of another {', '.join(differing)} than "
-            f"{claims.results / STUDY} has for it"
-        )
-    found = len(claims.folder.read_history())
-    if found != wanted:
-        yield f"{claims.folder.history}: {found} evaluations, and the recipe makes {wanted}"
-    is_base = networks.parse_name(path.name).is_base
-    if is_base and claims.metrics["weights_sha256"] is None:
-        yield f"{claims.folder.metrics}: a base without weights"
+    def recipe(self) -> Iterator[str]:
+        """Whether it is the network that its folder is named for and the study asks for, trained to
+        the end of its recipe."""
+        identity, path = self.identity, self.folder.path
+        seed = int(path.parent.name.removeprefix("seed"))
+        split, recipe = path.parents[1].name, identity["recipe"]
+        task = TrainingSpec.of(path.name, split, seed, identity["architecture"], recipe)
+        for wanted, by in ((asdict(task), "its folder"), (self.wanted, self.results / STUDY)):
+            differing = [key for key, value in wanted.items() if identity.get(key) != value]
+            if differing:
+                yield f"{self.folder.metrics}: it is of another {', '.join(differing)} than {by}"
+        wanted, found = design.evaluations(recipe), len(self.folder.read_history())
+        if found != wanted:
+            yield f"{self.folder.history}: {found} evaluations, and the recipe makes {wanted}"
+        is_base = networks.parse_name(path.name).is_base
+        if is_base and self.metrics["weights_sha256"] is None:
+            yield f"{self.folder.metrics}: a base without weights"
 
+    def provenance(self) -> Iterator[str]:
+        lacking = [key for key in IDENTITY if key not in self.identity]
+        if lacking:
+            yield f"{self.folder.metrics}: it does not say its {', '.join(lacking)}"
+        split = self.results / "splits" / f"{self.identity['split']}.csv"
+        if files.sha256(split) != self.identity["split_sha256"]:
+            yield f"{split}: not the split that the network was trained on"
+        for fault in provenance.faults(self.metrics.get("provenance"), self.identity):
+            yield f"{self.folder.metrics}: {fault}"
 
-def _provenance_faults(claims: Claims) -> Iterator[str]:
-    lacking = [key for key in IDENTITY if key not in claims.identity]
-    if lacking:
-        yield f"{claims.folder.metrics}: it does not say its {', '.join(lacking)}"
-    split = claims.results / "splits" / f"{claims.identity['split']}.csv"
-    if files.sha256(split) != claims.identity["split_sha256"]:
-        yield f"{split}: not the split that the network was trained on"
-    for fault in provenance.faults(claims.metrics.get("provenance"), claims.identity):
-        yield f"{claims.folder.metrics}: {fault}"
+    def history(self) -> Iterator[str]:
+        yield from self._checksum_faults(self.folder.history, "history_sha256")
+        last = self.folder.read_history()[-1]
+        keys = ("top1", "top5", "loss", "train_loss", "images_seen")
+        differing = [key for key in keys if self.metrics[key] != last.get(key)]
+        if differing:
+            yield f"{self.folder.metrics}: its {', '.join(differing)} is not that of the history"
 
+    def predictions(self) -> Iterator[str]:
+        path, labels = self.folder.predictions, self.labels
+        yield from self._checksum_faults(path, "predictions_sha256")
+        predictions = np.load(path, allow_pickle=False)
+        asked = predictions >= 0
+        if predictions.dtype != np.int32 or predictions.ndim != 1:
+            yield f"{path}: {predictions.dtype} {predictions.shape}, not int32 of one dimension"
+        elif asked.sum() != self.metrics["validation_images"]:
+            yield f"{path}: {asked.sum()} predictions, not {self.metrics['validation_images']}"
+        elif labels is not None and len(predictions) != len(labels):
+            yield f"{path}: {len(predictions)} rows for {len(labels)} validation images"
+        elif labels is not None:
+            top1 = (predictions == labels)[asked].sum() / asked.sum()
+            if top1 != self.metrics["top1"]:
+                yield f"{path}: other predictions than those that {self.folder.metrics} counts"
 
-def _history_faults(claims: Claims) -> Iterator[str]:
-    yield from _checksum_faults(claims, claims.folder.history, "history_sha256")
-    last = claims.folder.read_history()[-1]
-    differing = [
-        key
-        for key in ("top1", "top5", "loss", "train_loss", "images_seen")
-        if claims.metrics[key] != last.get(key)
-    ]
-    if differing:
-        yield f"{claims.folder.metrics}: its {', '.join(differing)} is not that of the history"
+    def weights(self) -> Iterator[str]:
+        _, header, digest = checkpoint.load(self.folder.weights)
+        if digest != self.metrics["weights_sha256"] or header != self.identity:
+            yield f"{self.folder.weights}: not the weights that {self.folder.metrics} speaks of"
 
+    def base(self) -> Iterator[str]:
+        base = NetworkFolder(self.folder.path.parent / self.identity["base"])
+        if base.read_metrics().get("weights_sha256") != self.identity["base_sha256"]:
+            yield f"{base.weights}: not the weights that the network was copied from"
 
-def _prediction_faults(claims: Claims) -> Iterator[str]:
-    path = claims.folder.predictions
-    yield from _checksum_faults(claims, path, "predictions_sha256")
-    predictions = np.load(path, allow_pickle=False)
-    asked = predictions >= 0
-    if predictions.dtype != np.int32 or predictions.ndim != 1:
-        yield f"{path}: {predictions.dtype} {predictions.shape}, not int32 of one dimension"
-    elif asked.sum() != claims.metrics["validation_images"]:
-        yield f"{path}: {asked.sum()} predictions, not {claims.metrics['validation_images']}"
-    elif claims.labels is not None:
-        if len(predictions) != len(claims.labels):
-            yield f"{path}: {len(predictions)} rows for {len(claims.labels)} validation images"
-        elif (predictions == claims.labels)[asked].sum() / asked.sum() != claims.metrics["top1"]:
-            yield f"{path}: other predictions than those that {claims.folder.metrics} counts"
-
-
-def _weight_faults(claims: Claims) -> Iterator[str]:
-    _, header, digest = checkpoint.load(claims.folder.weights)
-    if digest != claims.metrics["weights_sha256"] or header != claims.identity:
-        yield f"{claims.folder.weights}: not the weights that {claims.folder.metrics} speaks of"
-
-
-def _base_faults(claims: Claims) -> Iterator[str]:
-    base = NetworkFolder(claims.folder.path.parent / claims.identity["base"])
-    if base.read_metrics().get("weights_sha256") != claims.identity["base_sha256"]:
-        yield f"{base.weights}: not the weights that the network was copied from"
-
-
-def _checksum_faults(claims: Claims, path: Path, key: str) -> Iterator[str]:
-    if files.sha256(path) != claims.metrics[key]:
-        yield f"{path}: its checksum does not fit; it changed after it was written"
+    def _checksum_faults(self, path: Path, key: str) -> Iterator[str]:
+        if files.sha256(path) != self.metrics[key]:
+            yield f"{path}: its checksum does not fit; it changed after it was written"
