@@ -6,7 +6,7 @@ from made_findings import STUDIES, Page, numbers, page, section_of, tables, verd
 
 from transferability.analysis.effects import EFFECTS
 from transferability.analysis.vocabulary import layers, listed, points
-from transferability.reports import findings
+from transferability.reports import findings, judged
 
 
 def check_measured(text: str, row) -> None:
@@ -179,7 +179,7 @@ def test_tables_of_several_studies_are_refused():
 
 
 def test_every_effect_has_a_verdict_in_the_paper():
-    assert list(findings.EXPECTED) == [effect.name for effect in EFFECTS]
+    assert list(judged.EXPECTED) == [effect.name for effect in EFFECTS]
 
 
 def test_numbers_and_lists_are_written_as_english():

@@ -14,9 +14,22 @@ from transferability.analysis.intervals import (
     UNPAIRED,
 )
 from transferability.analysis.vocabulary import AT_ZERO
-from transferability.reports.render import Row, distinct
+from transferability.reports.render import Row, distinct, matching
 
 BELOW, ABOVE, INCLUDES, NO_VERDICT = "below zero", "above zero", "includes zero", "no interval"
+# Where each effect lies in the paper.
+EXPECTED = {
+    "coadaptation": BELOW,
+    "recovery": ABOVE,
+    "specificity": BELOW,
+    "transfer": BELOW,
+    "boost": ABOVE,
+    "boost_over_selffer": ABOVE,
+    "self_boost": ABOVE,
+    "long_base": ABOVE,
+    "random": BELOW,
+    "retraining": INCLUDES,
+}
 # In the order of the sentences.
 KINDS = (OVER_SPLITS, OVER_SEEDS, OF_MODEL, OVER_IMAGES, UNPAIRED, NO_INTERVAL)
 
@@ -92,19 +105,17 @@ class Judged:
         """The rows by kind of interval and verdict, the expected verdict first."""
         verdicts = dict.fromkeys([self.expected, BELOW, ABOVE, INCLUDES, NO_VERDICT])
         groups = [
-            Group(kind, verdict, self._of(kind, verdict)) for kind in KINDS for verdict in verdicts
+            Group(kind, verdict, matching(self.rows, interval=kind, verdict=verdict))
+            for kind in KINDS
+            for verdict in verdicts
         ]
         return [group for group in groups if group.rows]
-
-    def _of(self, kind: str, verdict: str) -> list[Row]:
-        return [row for row in self.rows if (row["interval"], row["verdict"]) == (kind, verdict)]
 
     @property
     def by_verdict(self) -> dict[str, list[Row]]:
         """The rows of each verdict that occurs."""
         verdicts = [ABOVE, BELOW, NO_VERDICT, INCLUDES]
-        rows = {name: [row for row in self.rows if row["verdict"] == name] for name in verdicts}
-        return {name: of_verdict for name, of_verdict in rows.items() if of_verdict}
+        return {name: rows for name in verdicts if (rows := matching(self.rows, verdict=name))}
 
     @property
     def seen(self) -> list[Row]:

@@ -10,6 +10,11 @@ from transferability.analysis.vocabulary import layers, listed, measured, points
 Row = Mapping[str, object]
 
 
+def matching(rows: Iterable[Row], **values: object) -> list[Row]:
+    """The rows whose columns have these values."""
+    return [row for row in rows if all(row[key] == value for key, value in values.items())]
+
+
 def distinct(rows: Iterable[Row], column: str) -> list:
     """The different values of a column, in the order of the rows."""
     return list(dict.fromkeys(row[column] for row in rows))
