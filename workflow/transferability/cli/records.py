@@ -157,9 +157,7 @@ def export(to: Path, images: Path | None, network: Path) -> None:
     of_split = network.resolve().parent.parent
     study = of_split.parent.parent / targets.STUDY
     stored = images or targets.run_folder(study) / targets.store(config.resolved(study))
-    exported = export.exported(
-        network, study.parent / "splits" / f"{of_split.name}.csv", store.open_store(stored)
-    )
-    written = export.write(exported, to)
-    print(json.dumps(exported.description, indent=2, ensure_ascii=False))
+    split = study.parent / "splits" / f"{of_split.name}.csv"
+    description, written = export.export(network, split, store.open_store(stored), to)
+    print(json.dumps(description, indent=2, ensure_ascii=False))
     print(f"written: {', '.join(map(str, written))}")
