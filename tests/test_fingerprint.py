@@ -122,6 +122,7 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("images/build", {"digits", "glyphs"}),
         ("images/digits", {"digits"}),
         ("images/glyphs", {"glyphs"}),
+        ("images/glyph_characters", {"glyphs"}),
         ("images/glyph_drawings", {"glyphs"}),
         ("analysis/collect", {"collection", "published", "effects"}),
         # Figures and findings take the names of the effects from where these are estimated.

@@ -5,14 +5,15 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import glyph_shapes
 import numpy as np
 import pytest
-import yaml
 from sklearn.datasets import load_digits
 
 from transferability import images
 from transferability.images import build, digits, glyph_drawings, glyphs, store
-from transferability.study import config
+from transferability.images.glyph_characters import DISTINCT
+from transferability.study.sections import Glyphs
 
 SMALL = {
     "source": "glyphs",
@@ -25,8 +26,7 @@ SMALL = {
 }
 DIGITS = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}
 
-SCHEMA = yaml.safe_load(config.SCHEMA.read_text(encoding="utf-8"))
-MOST_CLASSES = SCHEMA["$defs"]["glyphs"]["properties"]["classes"]["maximum"]
+MOST_CLASSES = Glyphs.model_json_schema()["properties"]["classes"]["maximum"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -99,19 +99,23 @@ def test_glyph_is_visible_in_every_image():
 def test_no_two_of_all_classes_are_near_identical():
     chosen = glyph_drawings.choose(MOST_CLASSES, seed=0)
     assert len(set(chosen)) == MOST_CLASSES
-    distance = glyph_drawings.distances(glyph_drawings._outlines(chosen))
+    distance = glyph_shapes.distances(glyph_shapes._outlines(chosen))
     np.fill_diagonal(distance, np.inf)
-    assert distance.min() > glyph_drawings.NEAR_IDENTICAL - 1e-4
+    assert distance.min() > glyph_shapes.NEAR_IDENTICAL - 1e-4
+
+
+def test_the_characters_are_those_whose_drawings_differ():
+    assert "".join(glyph_shapes.distinct()) == DISTINCT
 
 
 @pytest.mark.parametrize("alike", ["AΑА", "oOοОо", "xXхХ", "cCсС", ".•●·"])
 def test_of_characters_that_look_alike_one_is_kept(alike: str):
-    assert len(set(alike) & set(glyph_drawings.distinct())) == 1
+    assert len(set(alike) & set(DISTINCT)) == 1
 
 
 def test_a_mistake_of_the_fonts_is_no_class():
     # DejaVu Serif Bold shows a T for this capital U.
-    assert "\u1d41" not in glyph_drawings.distinct()
+    assert "\u1d41" not in DISTINCT
 
 
 def test_groups_follow_the_unicode_category_and_are_balanced():
@@ -135,7 +139,7 @@ def test_so_many_symbols_as_are_asked_for(symbols: int):
 
 
 def test_the_numbers_of_letters_and_symbols_are_as_many_as_there_are():
-    groups = [glyph_drawings.group(character) for character in glyph_drawings.distinct()]
+    groups = [glyph_drawings.group(character) for character in DISTINCT]
     assert groups.count("symbols") == glyphs.MOST_SYMBOLS
     assert groups.count("letters") == glyphs.MOST_LETTERS
 

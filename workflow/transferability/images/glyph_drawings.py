@@ -4,15 +4,15 @@ Lengths inside an image are in units of half its side: larger images show as muc
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageFont
 from scipy.ndimage import gaussian_filter
+
+from transferability.images.glyph_characters import DISTINCT
 
 # Bold Serif is for validation: both its letterforms and its weight occur in training, but never
 # together. DejaVu Sans Mono is left out because it lacks a quarter of the characters of these.
@@ -27,22 +27,6 @@ TYPEFACES = {
     ),
     "validation": ("DejaVuSerif-Bold", "DejaVuSerif-BoldItalic"),
 }
-# The slanted typefaces are left out of the comparison of shapes: they repeat the upright ones.
-UPRIGHT = {
-    "sans": ("DejaVuSans", "DejaVuSans-Bold"),
-    "serif": ("DejaVuSerif", "DejaVuSerif-Bold"),
-}
-
-# Two characters of a smaller distance are near-identical. Chosen by eye: below it lie Latin A and
-# Cyrillic А, o and O, accents that differ by a pixel. 1,453 characters remain, 847 of them letters.
-NEAR_IDENTICAL = 0.08
-# A greater distance from every training typeface is a mistake of the font; the few mistakes lie
-# above 0.4, all faithful drawings below 0.32.
-MISDRAWN = 0.36
-# Comparison at the smallest useful size keeps only differences that a small image still shows.
-COMPARED_SIZE = 16
-COMPARED_MARGIN = 1
-
 # An image: how much of it a glyph spans, and how far each random change may go. Chosen so that a
 # small network recognises about nine in ten validation images: neither ceiling nor floor.
 REACH = 0.72
@@ -81,47 +65,11 @@ def choose(classes: int, seed: int, symbols: int | None = None) -> list[str]:
     generator = np.random.default_rng([seed, 0])
     shuffled: dict[str, list[str]] = {}
     for wanted in ("letters", "symbols"):
-        members = [c for c in distinct() if group(c) == wanted]
+        members = [character for character in DISTINCT if group(character) == wanted]
         shuffled[wanted] = [members[i] for i in generator.permutation(len(members))]
-    if classes > sum(map(len, shuffled.values())):
-        raise ValueError(
-            f"dataset.classes is {classes}: these DejaVu fonts have only "
-            f"{sum(map(len, shuffled.values()))} distinct characters; install the matplotlib of "
-            "the lock"
-        )
     wanted = classes // 2 if symbols is None else symbols
     count = max(min(wanted, len(shuffled["symbols"])), classes - len(shuffled["letters"]))
     return sorted(shuffled["letters"][: classes - count] + shuffled["symbols"][:count])
-
-
-@lru_cache(maxsize=1)
-def distinct() -> tuple[str, ...]:
-    """All characters that may be classes, by code point: no two of them near-identical.
-
-    Of characters that look alike, the one with the lowest code point stays.
-    """
-    candidates = _candidates()
-    outlines = _outlines(candidates)
-    distance = distances(outlines)
-    usable = ~_misdrawn(outlines)
-    kept: list[int] = []
-    for i in np.flatnonzero(usable):
-        if not kept or distance[i, kept].min() >= NEAR_IDENTICAL:
-            kept.append(int(i))
-    return tuple(candidates[i] for i in kept)
-
-
-def distances(outlines: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How differently each two characters are drawn: float32 C×C, 0 (the same) to about 1.
-
-    One minus the correlation of their outlines (see `_outlines`), mean over the typefaces of a
-    family; of the two families the one that tells them apart less.
-    """
-    families = [
-        np.mean([1 - outlines[typeface] @ outlines[typeface].T for typeface in typefaces], axis=0)
-        for typefaces in UPRIGHT.values()
-    ]
-    return np.min(families, axis=0)
 
 
 def draw(character: str, part: str, count: int, image_size: int, seed: int) -> np.ndarray:
@@ -139,25 +87,6 @@ def draw(character: str, part: str, count: int, image_size: int, seed: int) -> n
         coverage = _resample(masters, len(block), image_size, generator)
         block[:] = _colour(coverage, generator)
     return images
-
-
-def _candidates() -> list[str]:
-    """Letters, numbers, punctuation and symbols that every typeface has and draws."""
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    names = [t for typefaces in TYPEFACES.values() for t in typefaces]
-    covered = [FT2Font(str(folder / f"{t}.ttf")).get_charmap() for t in names]
-    candidates = []
-    for codepoint in sorted(set(covered[0]).intersection(*covered[1:])):
-        character = chr(codepoint)
-        # A Braille pattern is nothing but the place of its dots: the same in every typeface, and
-        # lost when position and size are normalised.
-        braille = unicodedata.name(character, "").startswith("BRAILLE")
-        kind = unicodedata.category(character)[0]
-        if braille or kind not in "LNPS":
-            continue
-        if all(_glyph(t, character, COMPARED_SIZE) for ts in UPRIGHT.values() for t in ts):
-            candidates.append(character)
-    return candidates
 
 
 @lru_cache(maxsize=64)
@@ -200,36 +129,6 @@ def _fitted(glyph: Image.Image, longest: int, margin: int) -> np.ndarray:
     square = Image.new("L", (side, side))
     square.paste(resized, ((side - width) // 2, (side - height) // 2))
     return np.asarray(square, np.float32) / 255
-
-
-def _outlines(characters: Sequence[str]) -> dict[str, np.ndarray]:
-    """For each upright typeface, drawings made comparable: float32 C×P, each row of length 1.
-
-    They are normalised for position and size, and band-passed, so that outlines count and large
-    filled areas do not.
-    """
-    longest = COMPARED_SIZE - 2 * COMPARED_MARGIN
-    outlines = {}
-    for typeface in (t for typefaces in UPRIGHT.values() for t in typefaces):
-        glyphs = (_large_glyph(typeface, c, 2 * longest) for c in characters)
-        drawings = np.stack([_fitted(glyph, longest, COMPARED_MARGIN) for glyph in glyphs])
-        fine, coarse = (gaussian_filter(drawings, (0, sigma, sigma)) for sigma in (0.8, 3.0))
-        rows = (fine - coarse).reshape(len(characters), -1)
-        outlines[typeface] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return outlines
-
-
-def _misdrawn(outlines: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Characters that a validation typeface draws as no training typeface does: bool C.
-
-    DejaVu has a few mistakes: in Serif Bold, U+1D41 (modifier capital U) shows a T.
-    """
-    strange = np.zeros(len(next(iter(outlines.values()))), bool)
-    trained = [drawn for typeface, drawn in outlines.items() if typeface in TYPEFACES["train"]]
-    for typeface in outlines.keys() - TYPEFACES["train"]:
-        nearest = np.min([1 - (outlines[typeface] * drawn).sum(1) for drawn in trained], axis=0)
-        strange |= nearest > MISDRAWN
-    return strange
 
 
 def _master(typeface: str, character: str, image_size: int) -> np.ndarray:
