@@ -8,6 +8,8 @@ from pathlib import Path
 from transferability.images.groups import differences
 from transferability.storage import files
 
+COLUMNS = ("class", "half")
+
 
 def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
     """The random split of that number: class → half, halves equal but for an odd class, which A
@@ -54,12 +56,7 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         half_of = {row["wnid"]: row[split] for row in csv.DictReader(file)}
-    mistakes = differences(
-        {
-            "it lacks": set(half_of) - set(names),
-            "the paper does not have": set(names) - set(half_of),
-        }
-    )
+    mistakes = differences(names, half_of, "the paper does not have")
     if mistakes:
         raise ValueError(
             f"splits.published: {split} splits the {len(half_of)} classes of ILSVRC-2012, which "
@@ -71,7 +68,7 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
 
 def write(split: dict[str, str], path: Path | str) -> None:
     """Write a split as CSV with the columns class, half."""
-    files.write_table(path, ("class", "half"), split.items())
+    files.write_table(path, COLUMNS, split.items())
 
 
 def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
@@ -79,30 +76,26 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
 
     `names` are the store's classes. Raises ValueError naming the file if it does not fit them.
     """
+
+    def unfit(problem: object) -> ValueError:
+        return ValueError(f"{path}: {problem}; delete {path} and run again")
+
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"{path}: cannot be read as CSV in UTF-8 ({error}); delete {path} and run again"
-        ) from error
-    if not rows or any(set(row) != {"class", "half"} for row in rows):
-        raise ValueError(
-            f"{path}: expected a CSV file with the columns class, half and a row a class; delete "
-            f"{path} and run again"
-        )
+        raise unfit(f"cannot be read as CSV in UTF-8 ({error})") from error
+    if not rows or any(set(row) != set(COLUMNS) for row in rows):
+        raise unfit("expected a CSV file with the columns class, half and a row for each class")
     index = {name: i for i, name in enumerate(names)}
     halves: dict[str, list[int]] = {"A": [], "B": []}
     for row in rows:
         if row["class"] not in index or row["half"] not in halves:
-            raise ValueError(
-                f"{path}: class {row['class']!r} in half {row['half']!r}: the image store has no "
-                f"such class, or there is no such half; delete {path} and run again"
+            raise unfit(
+                f"class {row['class']!r} in half {row['half']!r}: the image store has no such "
+                "class, or there is no such half"
             )
         halves[row["half"]].append(index[row["class"]])
     if len({row["class"] for row in rows}) < len(rows) or min(map(len, halves.values())) < 2:
-        raise ValueError(
-            f"{path}: a class stands in it twice, or a half has fewer than two classes; "
-            f"delete {path} and run again"
-        )
+        raise unfit("a class is listed twice, or a half has fewer than two classes")
     return {half: sorted(indices) for half, indices in halves.items()}

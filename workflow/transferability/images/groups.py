@@ -1,7 +1,8 @@
 """Groups of classes that a user names in a CSV file with the columns class, group."""
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 COLUMNS = ["class", "group"]
@@ -15,7 +16,7 @@ def read(path: Path | str) -> dict[str, str]:
     try:
         # With the mark that spreadsheets put in front, and without it.
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
+            rows = [row for row in csv.reader(file) if row]
     except FileNotFoundError:
         raise ValueError(
             f"dataset.groups: there is no file {path}; expected a CSV file with the columns "
@@ -25,18 +26,16 @@ def read(path: Path | str) -> dict[str, str]:
         raise ValueError(
             f"dataset.groups: {path} is no CSV file in UTF-8 ({error}); save it again as one"
         ) from error
-    rows = [row for row in rows if row]
     if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise ValueError(
             f"dataset.groups: {path} is no CSV file with the two columns class, group; give it "
             "this first line and a row for each class"
         )
-    group_of: dict[str, str] = {}
-    for name, group in rows[1:]:
-        if name in group_of:
+    counts = Counter(name for name, _ in rows[1:])
+    for name in counts:
+        if counts[name] > 1:
             raise ValueError(f"dataset.groups: {path} names the class {name!r} twice; name it once")
-        group_of[name] = group
-    return group_of
+    return dict(rows[1:])
 
 
 def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
@@ -46,12 +45,7 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
     that is none of them.
     """
     group_of = read(path)
-    mistakes = differences(
-        {
-            "it lacks": set(names) - set(group_of),
-            "the dataset has no class": set(group_of) - set(names),
-        }
-    )
+    mistakes = differences(group_of, names, "the dataset has no class")
     if mistakes:
         raise ValueError(
             f"dataset.groups: {path} does not fit the classes: {mistakes}; give each class of the "
@@ -62,15 +56,17 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
 
 def sizes(path: Path | str | None) -> dict[str, int]:
     """How many classes each group has, sorted by name; without a file, there are none."""
-    groups = list(read(path).values()) if path is not None else []
-    return {group: groups.count(group) for group in sorted(set(groups))}
+    return dict(sorted(Counter(read(path).values()).items())) if path is not None else {}
 
 
-def differences(by_kind: Mapping[str, Collection[str]]) -> str:
-    """Which classes are at fault, after the words that say how; empty if there are none."""
-    return "; ".join(
-        f"{words} {first_of(sorted(classes))}" for words, classes in by_kind.items() if classes
-    )
+def differences(names: Collection[str], expected: Collection[str], surplus: str) -> str:
+    """Which of the expected classes are lacking, and which there are beside them, after the words
+    `surplus`; empty if none."""
+    mistakes = {
+        "it lacks": sorted(set(expected) - set(names)),
+        surplus: sorted(set(names) - set(expected)),
+    }
+    return "; ".join(f"{words} {first_of(wrong)}" for words, wrong in mistakes.items() if wrong)
 
 
 def first_of(names: Sequence[str], shown: int = 5) -> str:
