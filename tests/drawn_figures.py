@@ -95,12 +95,14 @@ def titles(figure: Figure) -> list[str]:
 
 
 def lines(axes: Axes, label: str) -> list[mpl.lines.Line2D]:
-    return [line for line in axes.get_lines() if line.get_label() == label]
+    """The lines with a label, with or without interval bars."""
+    with_bars = [drawn.lines[0] for drawn in axes.containers if drawn.get_label() == label]
+    return with_bars + [line for line in axes.get_lines() if line.get_label() == label]
 
 
 def line(axes: Axes, label: str) -> np.ndarray:
     (found,) = lines(axes, label)
-    return found.get_ydata()
+    return np.asarray(found.get_ydata(), dtype=float)
 
 
 def bars(axes: Axes) -> list[np.ndarray]:

@@ -56,7 +56,7 @@ def test_each_effect_has_a_panel_with_its_means_and_intervals_at_every_size():
             for low_high in 100 * rows[["low", "high"]].to_numpy(float):
                 assert any(np.allclose(bar, low_high) for bar in bars(axes))
     said = words(figure)
-    assert "Bars: 95 % t intervals over the seeds of one split" in said
+    assert "Bars: 95 % intervals, t over the seeds of one split" in said
     assert "random split, 2 replicates" in said
 
 
@@ -74,13 +74,13 @@ def test_sizes_stand_at_their_numbers_on_a_log_axis_and_all_apart_from_them():
     # The markers of a size stand side by side about it.
     assert markers(axes, 4)[0] == pytest.approx(axes.get_xticks())
     assert (markers(axes, 1)[0] < markers(axes, 7)[0]).all()
-    assert "all: every image of the class" in words(figure)
+    assert "all: every image of a class" in words(figure)
 
 
 def test_a_study_without_all_has_no_broken_axis():
     figure = figures.data_size(of_sizes(("5", "50")))
     assert not figure.axes[0].texts
-    assert "broken" not in words(figure)
+    assert "all: every image" not in words(figure)
 
 
 def test_labels_of_sizes_do_not_touch_one_another():
@@ -170,7 +170,7 @@ def test_a_place_that_has_one_size_is_drawn_beside_the_others():
 def test_one_replicate_has_intervals_over_images_and_says_so():
     table = networks(target_sizes=SIZES, layers=(0, 1, 7))
     figure = figures.data_size(estimate(table, correctness))
-    assert "95 % paired bootstrap intervals over validation images" in words(figure)
+    assert "95 % intervals, paired bootstrap over validation images" in words(figure)
     assert "random split, 1 replicate" in words(figure)
     unknown = estimate(table.drop(columns="validation_images"))
     assert "No intervals" in words(figures.data_size(unknown))
@@ -193,10 +193,14 @@ def test_effects_that_rest_on_other_networks_say_so():
 def test_sizes_that_rest_on_other_halves_say_so_once():
     study = networks(target_sizes=("10", "50", "all"), layers=(0, 1, 7), **FOUR_SPLITS)
     table = without(study, lambda t: (t["target"] == "A") & (t["target_size"] != "all"))
+    said = words(figures.data_size(estimate(table)))
     assert (
-        "On random splits, lines differ in what they average (A+B: both halves, averaged): "
-        "at 10, 50: target B, 4 replicates; at all: target A+B, 4 replicates."
-    ) in words(figures.data_size(estimate(table)))
+        "On the random split, lines differ in what they average: "
+        "at 10: target B, 4 replicates, 4 differences; "
+        "at 50: target B, 4 replicates, 4 differences; "
+        "at all: target A+B, 4 replicates, 8 differences."
+    ) in said
+    assert said.count("differ in what they average") == 1
 
 
 def test_an_n_that_is_not_trained_at_every_size_is_drawn_where_it_was():

@@ -15,7 +15,6 @@ from drawn_figures import (
     words,
 )
 from made_networks import networks
-from matplotlib.text import Text
 
 from transferability import figures
 from transferability.analysis.effects import estimate
@@ -36,11 +35,11 @@ def test_effects_draws_the_table_in_points():
         assert any(np.allclose(bar, [low, high]) for bar in bars(figure.axes[0]))
     said = words(figure)
     for name in (
-        "2  fragile co-adaptation",
-        "3  fine-tuning recovers it",
-        "4  representation specificity",
-        "5  transfer + fine-tuning improves",
-        "95 % t intervals over the seeds of one split",
+        "B$n$B − baseB: fragile co-adaptation",
+        "B$n$B+ − baseB; less B$n$B: fine-tuning recovers it",
+        "A$n$B − baseB; less B$n$B: representation specificity",
+        "A$n$B+ − baseB: transfer + fine-tuning improves",
+        "95 % intervals, t over the seeds of one split",
     ):
         assert name in said
 
@@ -49,11 +48,9 @@ def test_effects_names_only_what_the_table_has():
     said = words(figures.effects(tables("no selffer")[1]))
     assert "transfer + fine-tuning improves" in said
     assert "co-adaptation" not in said
-    assert "as if the two networks had been validated on different ones" in said
+    assert "unpaired over validation images" in said
     unknown = estimate(networks().drop(columns="validation_images"))
-    assert "No intervals, since there are none for means of one replicate" in words(
-        figures.effects(unknown)
-    )
+    assert "No intervals: one replicate" in words(figures.effects(unknown))
 
 
 def test_training_noise_is_drawn_about_zero():
@@ -71,19 +68,20 @@ def test_training_noise_is_drawn_about_zero():
     assert band.get_height() == pytest.approx(200 * abs(row["mean"]))
 
 
-def test_each_end_of_a_bracket_has_a_tick():
+def test_each_effect_of_the_paper_is_an_area_between_two_lines():
     _, table = tables("one replicate")
     axes = figures.effects(table).axes[0]
-    last = table[table["n"] == 7].set_index("effect")["mean"] * 100
-    for number, ends in (
-        (2, (0, last["coadaptation"])),
-        (3, (last["coadaptation"], last["self_boost"])),
-        (4, (last["coadaptation"], last["transfer"])),
-        (5, (0, last["boost"])),
+    means = 100 * table[table["n"] > 0].pivot(index="n", columns="effect", values="mean")
+    for effect, control in (
+        ("coadaptation", 0 * means["coadaptation"]),
+        ("self_boost", means["coadaptation"]),
+        ("transfer", means["coadaptation"]),
+        ("boost", 0 * means["boost"]),
     ):
-        (bracket,) = labelled(axes, f"bracket {number}")
-        assert bracket.get_marker() == "_"
-        np.testing.assert_allclose(bracket.get_ydata(), ends)
+        (area,) = labelled(axes, f"area {effect}")
+        corners = {(x, round(y, 6)) for x, y in area.get_paths()[0].vertices}
+        for edge in (means[effect], control):
+            assert {(n, round(y, 6)) for n, y in edge.items()} <= corners
 
 
 def test_areas_between_lines_of_different_halves_are_no_effects_and_said_to_be_none():
@@ -94,35 +92,28 @@ def test_areas_between_lines_of_different_halves_are_no_effects_and_said_to_be_n
         "natman split, target B: 1 replicate",
     ]
     said = words(figure)
-    assert (
-        "B$n$B: target A, 4 replicates; B$n$B+: target A, 1 or 2 replicates; A$n$B: target A+B, "
-        "4 replicates; A$n$B+: target B, 1 or 2 replicates."
-    ) in said
-    assert "Areas marked † lie between such lines and are no paired effects" in said
-    # Recovery at some n has fewer replicates than coadaptation; boost has the base alone beside it.
-    for name in (
-        "2  fragile co-adaptation",
-        "3†  fine-tuning recovers it",
-        "4†  representation specificity",
-        "5  transfer + fine-tuning improves",
+    for line_words in (
+        "B$n$B: target A, 4 replicates",
+        "B$n$B+: target A, 1 or 2 replicates",
+        "A$n$B: target A+B, 4 replicates",
+        "A$n$B+: target B, 1 or 2 replicates",
+        "Areas between such lines are no paired effects",
     ):
-        assert name in said
+        assert line_words in said
 
 
 @pytest.mark.parametrize("study", ["one replicate", "eight replicates", "both targets"])
-def test_a_complete_study_has_no_such_mark(study):
-    assert "†" not in words(figures.effects(tables(study)[1]))
+def test_a_complete_study_has_even_lines(study):
+    assert "lines differ" not in words(figures.effects(tables(study)[1]))
 
 
-def test_a_left_out_network_marks_the_areas_beside_it_alone():
+def test_a_left_out_network_is_counted():
     table = without(
         networks(**FOUR_SPLITS),
         lambda t: (t["network"] == "A3B") & (t["split"] == "random2"),
     )
     said = words(figures.effects(estimate(table)))
-    assert "4†  representation specificity" in said
-    assert "3  fine-tuning recovers it" in said
-    assert "A$n$B: target A+B, 4 replicates, 7 or 8 differences at an n (up to 1 missing)" in said
+    assert "A$n$B: target A+B, 4 replicates, 7 or 8 differences" in said
 
 
 def test_lines_without_an_area_between_them_are_told_apart_too():
@@ -132,23 +123,8 @@ def test_lines_without_an_area_between_them_are_told_apart_too():
         lambda t: t["fine_tuned"] & ((t["kind"] == "selffer") == (t["target"] == "B")),
     )
     said = words(figures.effects(estimate(table)))
-    assert "B$n$B+: target A, 1 replicate; A$n$B+: target B, 1 replicate" in said
-    assert "Such lines have no paired effect between them" in said
-
-
-def test_numbers_of_small_panels_stand_apart_and_are_explained():
-    figure = figures.effects(tables("dissimilar")[1])
-    figure.draw_without_rendering()
-    for axes in figure.axes[1:]:
-        # Without their leaders, which may cross.
-        boxes = [Text.get_window_extent(text) for text in axes.texts]
-        assert len(boxes) == 4
-        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    # The wide panel names them.
-    assert "Numbers as in the paper" not in words(figure)
-    assert "Numbers as in the paper: 2 fragile co-adaptation" in words(
-        figures.effects(estimate(networks(splits=("dissimilar",), targets="AB")))
-    )
+    assert "B$n$B+: target A, 1 replicate" in said
+    assert "A$n$B+: target B, 1 replicate" in said
 
 
 def test_the_published_lines_stand_behind_those_of_the_same_kind_of_split():
@@ -169,25 +145,23 @@ def test_the_published_lines_stand_behind_those_of_the_same_kind_of_split():
     ]
     assert len(random) == len(expected)
     for drawn, values in zip(random, expected, strict=True):
-        np.testing.assert_allclose(drawn.get_ydata(), values)
+        np.testing.assert_allclose(np.asarray(drawn.get_ydata(), dtype=float), values)
     for panel in others:
         assert [len(drawn.get_ydata()) for drawn in panel] == [7, 7]
         for drawn, target in zip(panel, "AB", strict=True):
             np.testing.assert_allclose(drawn.get_ydata(), published(("natman", target), "transfer"))
         assert panel[0].get_linestyle() != panel[1].get_linestyle()
     for with_reference, without_reference in zip(figure.axes, plain.axes, strict=True):
-        for label in ("B$n$B", "A$n$B+", "bracket 4"):
+        for label in ("B$n$B", "A$n$B+"):
             (own_line,) = lines(with_reference, label)
-            np.testing.assert_allclose(own_line.get_ydata(), line(without_reference, label))
+            own_heights = np.asarray(own_line.get_ydata(), dtype=float)
+            np.testing.assert_allclose(own_heights, line(without_reference, label))
             for drawn in lines(with_reference, "published"):
                 assert drawn.get_zorder() < own_line.get_zorder()
-                assert drawn.get_marker() == "None"
+                assert drawn.get_marker() == ""
                 assert drawn.get_linewidth() < own_line.get_linewidth()
     said = words(figure)
-    assert (
-        "Thin pale lines, without intervals: published networks of 2014 (CaffeNet, ImageNet; "
-        "Yosinski et al. 2014)"
-    ) in said
+    assert "Thin and pale: published networks of 2014 (CaffeNet, ImageNet; Yosinski" in said
     assert "natman, target A dotted" in said
     assert "2014" not in words(plain)
 
@@ -200,7 +174,7 @@ def test_the_published_lines_at_most_double_a_panel_and_are_cut_off_beyond():
     plain, figure = figures.effects(own), figures.effects(own, reference)
     range_of = [np.ptp(drawn.axes[0].get_ylim()) for drawn in (plain, figure)]
     assert range_of[1] == pytest.approx(2 * range_of[0])
-    assert "Where they leave a panel they are cut off." in words(figure)
+    assert "cut off where they leave a panel" in words(figure)
     wide = estimate(networks(splits=("random0",), noise=0.001))
     figure = figures.effects(wide, reference)
     assert figure.axes[0].get_ylim() == figures.effects(wide).axes[0].get_ylim()
@@ -212,9 +186,7 @@ def test_the_published_lines_count_other_layers_where_a_study_goes_deeper():
     _, reference = published_tables()
     assert "other layers than here" not in words(figures.effects(own, reference))
     deep = own.assign(n=2 * own["n"])
-    assert "their n counts CaffeNet's layers, other layers than here" in words(
-        figures.effects(deep, reference)
-    )
+    assert "n counts other layers than here" in words(figures.effects(deep, reference))
     # A study of the first layers has no axis for the others.
     shallow = figures.effects(own[own["n"] <= 3], reference)
     assert all(max(drawn.get_xdata()) == 3 for drawn in lines(shallow.axes[0], "published"))
@@ -227,11 +199,10 @@ def test_a_reference_without_such_lines_is_not_named():
     assert not lines(figure.axes[0], "published")
 
 
-def test_a_study_without_layers_copied_draws_no_bracket():
+def test_a_study_without_selffers_shades_no_specificity():
     _, own = tables("one replicate")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = figures.effects(own[own["effect"].isin(["transfer", "retraining"])])
         figure.draw_without_rendering()
-    assert not figure.axes[0].texts
-    assert figure.axes[0].get_xlim()[1] < 8
+    assert "specificity" not in words(figure)

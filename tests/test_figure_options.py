@@ -11,7 +11,7 @@ from PIL import Image
 
 from transferability import figures
 from transferability.figures import Options, used
-from transferability.figures.options import THEMES
+from transferability.figures.style import THEMES
 
 POINTS_PER_MM = 72 / 25.4
 

@@ -14,7 +14,7 @@ from selenium.webdriver import ActionChains
 
 from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
-from transferability.figures.relative import LINES
+from transferability.figures.effects import LINES
 from transferability.figures.style import LOOKS
 
 
@@ -23,12 +23,12 @@ def spec(page: str) -> dict:
     return json.loads(found)
 
 
-# The effects on either side of each area, under its number in the paper.
+# The lower line of each area and the name of its effect.
 AREAS_BETWEEN = {
-    "2": ("base", "coadaptation"),
-    "3": ("coadaptation", "self_boost"),
-    "4": ("coadaptation", "transfer"),
-    "5": ("base", "boost"),
+    "coadaptation": ("base", "fragile co-adaptation"),
+    "self_boost": ("coadaptation", "fine-tuning recovers it"),
+    "transfer": ("coadaptation", "representation specificity"),
+    "boost": ("base", "transfer + fine-tuning improves"),
 }
 
 
@@ -50,8 +50,7 @@ def marks(page: str) -> pd.DataFrame:
 
 def areas(page: str) -> pd.DataFrame:
     """Both heights of each area that a page draws, at each n."""
-    found = [rows for rows in datasets(page, "lower") if "at" not in rows]
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(datasets(page, "lower"), ignore_index=True)
 
 
 @pytest.mark.parametrize("study", [study for study in STUDIES if study != "random alone"])
@@ -106,28 +105,25 @@ def test_areas_lie_between_the_means_of_two_effects(study):
     pools = effects["target"].where(effects["split_kind"] != "random", "")
     means = effects.assign(pool=pools, value=100 * effects["mean"])
     drawable = 0
-    for number, (lower, upper) in AREAS_BETWEEN.items():
+    for upper, (lower, name) in AREAS_BETWEEN.items():
         for (split_kind, pool), rows in means.groupby(["split_kind", "pool"]):
             heights = rows.pivot(index="n", columns="effect", values="value").assign(base=0.0)
             expected = heights.reindex(columns=[lower, upper]).dropna()
             place = f"{split_kind} split" + (f", target {pool}" if pool else "")
-            own = drawn[(drawn["area"] == number) & (drawn["panel"] == place)]
+            own = drawn[(drawn["area"] == upper) & (drawn["panel"] == place)]
             assert list(own["n"]) == list(expected.index)
             np.testing.assert_allclose(own[["lower", "upper"]].astype(float), expected)
             drawable += len(own)
-        named = f" {number} " in page_without_scripts(page)
-        assert named == (number in set(drawn["area"]))
+        assert (name in page_without_scripts(page)) == (upper in set(drawn["area"]))
     assert drawable == len(drawn) > 0
 
 
-def test_an_area_between_lines_that_average_other_things_is_marked():
+def test_areas_between_lines_that_average_other_things_are_said_to_be_no_effects():
     _, effects = published_tables()
-    page = interactive.effects(effects)
-    numbers = set(areas(page).query("panel == 'random split'")["number"])
-    assert numbers == {"2", "3†", "4†", "5"}
-    assert "Areas marked † lie between such lines" in page
+    words = "Areas between such lines are no paired effects"
+    assert words in interactive.effects(effects)
     _, own = tables("eight replicates")
-    assert "†" not in page_without_scripts(interactive.effects(own))
+    assert words not in page_without_scripts(interactive.effects(own))
 
 
 def test_the_published_lines_stand_behind_and_can_be_switched_off():
@@ -257,29 +253,22 @@ return [...document.querySelectorAll(arguments[0])].filter((path) => path.getBBo
 AREAS, LINES_DRAWN = ".mark-area path", ".mark-line path"
 
 
-def numbers(page: Browser) -> list[str]:
-    """The numbers of the areas, from left to right."""
-    return [text.text for text in page.all(".mark-text.role-mark text") if text.text]
-
-
 @pytest.mark.parametrize(
     ("off", "left", "lines"),
     [
-        ("AnB", ["2", "3", "5"], 6),
-        ("BnB", ["5"], 6),
-        ("AnB+", ["2", "3", "4"], 6),
-        ("base2B", ["2", "3", "4", "5"], 8),
-        ("thin, pale: 2014", ["2", "3", "4", "5"], 4),
+        ("AnB", 3, 6),
+        ("BnB", 1, 6),
+        ("AnB+", 3, 6),
+        ("base2B", 4, 8),
+        ("thin, pale: 2014", 4, 4),
     ],
 )
 def test_areas_and_published_lines_are_there_while_their_lines_are(effects_page, off, left, lines):
-    assert numbers(effects_page) == ["2", "3", "4", "5"]
     (label,) = [label for label in effects_page.all(".role-legend-label text") if label.text == off]
-    for expected, count in ((left, lines), (["2", "3", "4", "5"], 8)):
+    for shaded, drawn_lines in ((left, lines), (4, 8)):
         ActionChains(effects_page.driver).click(label).perform()
-        effects_page.until(f"{SEEN.strip()} == {len(expected)}", AREAS)
-        effects_page.until(f"{SEEN.strip()} == {count}", LINES_DRAWN)
-        assert numbers(effects_page) == expected
+        effects_page.until(f"{SEEN.strip()} == {shaded}", AREAS)
+        effects_page.until(f"{SEEN.strip()} == {drawn_lines}", LINES_DRAWN)
 
 
 def test_areas_are_not_in_the_way_of_a_pointer(effects_page):

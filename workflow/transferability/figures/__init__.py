@@ -1,4 +1,4 @@
-"""The figures, one room each: tables in, a matplotlib figure out."""
+"""The figures, one module each: tables in, a matplotlib figure out."""
 
 from transferability.figures.boost import boost
 from transferability.figures.cost import cost
@@ -7,8 +7,7 @@ from transferability.figures.dissimilar import dissimilar
 from transferability.figures.effects import effects
 from transferability.figures.filters import filters
 from transferability.figures.learning_curves import learning_curves
-from transferability.figures.options import Options, used
-from transferability.figures.style import save
+from transferability.figures.style import Options, save, used
 from transferability.figures.transfer import transfer
 
 __all__ = [

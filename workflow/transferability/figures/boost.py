@@ -16,8 +16,12 @@ from transferability.analysis.intervals import (
     UNPAIRED,
 )
 from transferability.analysis.vocabulary import layer_ranges
-from transferability.figures.options import layout_width
-from transferability.figures.panels import Panel, panels_of
+from transferability.figures.panels import (
+    Panel,
+    half_words,
+    interval_words,
+    panels_of,
+)
 from transferability.figures.style import (
     BLUE,
     GREEN,
@@ -30,36 +34,31 @@ from transferability.figures.style import (
     WIDTH,
     Look,
     empty,
-    face,
+    legend,
+    new_figure,
     note,
-    sample,
+    scaled,
     styled,
 )
-from transferability.figures.words import interval_words, target_words
 
 TREATED, CONTROL = LOOKS["transfer", True].label, LOOKS["selffer", True].label
 ESTIMATORS = {
-    "paired": Look("paired", f"each {TREATED} less its own control", BLUE, "o", True, "-", 0.0),
+    "paired": Look("paired", f"each {TREATED} less its own control", BLUE, "o"),
     "pooled": Look(
         "pooled",
         f"mean of all {TREATED} less mean of all controls, as in the paper",
         VERMILION,
         "s",
-        False,
-        "-",
-        0.0,
+        filled=False,
     ),
     "through_base": Look(
         "through base",
         f"each less its own base, then mean of {TREATED} less mean of controls",
         GREEN,
         "^",
-        True,
-        "-",
-        0.0,
     ),
     "linear_model": Look(
-        "linear model", "least squares, an effect of each target half", PURPLE, "D", False, "-", 0.0
+        "linear model", "least squares, an effect of each target half", PURPLE, "D", filled=False
     ),
 }
 COMPARISONS = {
@@ -74,29 +73,28 @@ INTERVALS = {
     OF_MODEL: "t, model",
     NO_INTERVAL: "none",
 }
-# Points to the left and to the right of the axes at which the columns of text begin.
+# Points from the axes at which columns of text begin: to its left, and to its right.
 LAYERS, NAMES = -112, -54
 GAIN, TARGET, COUNTS, REPLICATES, INTERVAL = 8, 90, 135, 196, 230
-SMALL = 7
-# Inches of a line of the picture; of what stands above and below the lines of a panel.
+# Inches of a line of the picture, and of what stands above and below the lines of a panel.
 LINE, AROUND = 0.165, 0.95
-# Intervals this many times as wide as the narrow ones do not decide the limits, unless these would
-# grow by less than this.
-FAR, WIDEN = 4.0, 2.0
+# Intervals this many times as wide as the narrow ones do not decide the limits.
+FAR = 4.0
 
 
-def _lines(rows: pd.DataFrame) -> pd.DataFrame:
+def _placed(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows in the order in which they are drawn, with their height as `y`, downwards: a line
-    of its own above each comparison, a gap between groups of layers.
+    for the title of each comparison, a gap between groups of layers.
 
     In a study of few n, layers whose networks are those of the layers before are left out.
     """
-    same = ["comparison", "estimator", "n", "mean", "networks", "controls"]
-    own = rows.drop_duplicates(same)
-    placed = own.assign(
-        comparison=pd.Categorical(own["comparison"], list(COMPARISONS)),
-        estimator=pd.Categorical(own["estimator"], list(ESTIMATORS)),
-        first=own["layers"].str.split("-").str[0].astype(int),
+    distinct = rows.drop_duplicates(
+        ["comparison", "estimator", "n", "mean", "networks", "controls"]
+    )
+    placed = distinct.assign(
+        comparison=pd.Categorical(distinct["comparison"], list(COMPARISONS)),
+        estimator=pd.Categorical(distinct["estimator"], list(ESTIMATORS)),
+        first=distinct["layers"].str.split("-").str[0].astype(int),
     ).sort_values(["comparison", "first", "estimator"])
     starts = ~placed.duplicated("comparison")
     groups = ~placed.duplicated(["comparison", "first"]) & ~starts
@@ -104,129 +102,107 @@ def _lines(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """Left and right end in percentage points: all means, zero, and all intervals that are not far
+    """Left and right end in percentage points: zero, all means, and all intervals that are not far
     wider than the others."""
     width = rows["high"] - rows["low"]
-    near = _range(rows, rows[width <= FAR * width.quantile(0.25)])
-    everything = _range(rows, rows)
-    low, high = everything if np.ptp(everything) <= WIDEN * np.ptp(near) else near
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
+    near = rows[width <= FAR * width.quantile(0.25)]
+    ends = 100 * pd.concat([rows["mean"], near["low"], near["high"], pd.Series([0.0])])
+    margin = 0.06 * np.ptp(ends) or 1.0
+    return ends.min() - margin, ends.max() + margin
 
 
-def _range(means: pd.DataFrame, intervals: pd.DataFrame) -> tuple[float, float]:
-    ends = 100 * pd.concat([means["mean"], intervals["low"], intervals["high"]])
-    return min(0.0, ends.min()), max(0.0, ends.max())
-
-
-def _draw_estimate(axes: Axes, row: pd.Series, limits: tuple[float, float]) -> bool:
-    """A marker with its interval, which ends in an arrow where it leaves the limits; True if so."""
-    look = ESTIMATORS[row["estimator"]]
-    ends = [100 * row["low"], 100 * row["high"]]
-    leaves = [ends[0] < limits[0], ends[1] > limits[1]]
-    axes.plot(np.clip(ends, *limits), [row["y"]] * 2, color=look.colour, lw=1.2)
-    for limit, marker, leaving in zip(limits, "<>", leaves, strict=True):
-        if leaving:
-            axes.plot(
-                limit,
-                row["y"],
-                marker=marker,
-                color=look.colour,
-                ms=4,
-                clip_on=False,
-                label="arrow",
-            )
-    axes.plot(
-        100 * row["mean"],
-        row["y"],
-        color=look.colour,
-        marker=look.marker,
-        markerfacecolor=face(look),
-        label=look.label,
-    )
-    return any(leaves)
-
-
-def _write(axes: Axes, y: float, points: float, text: str, **style) -> None:
-    """Text that begins so many points beside the axes, to the left where negative."""
+def _write(axes: Axes, y: float, points: float, text: str, **style: object) -> None:
     axes.annotate(
         text,
-        (float(points > 0), y),
+        (points > 0, y),
+        (scaled(points), 0),
         xycoords=("axes fraction", "data"),
-        xytext=(points, 0),
         textcoords="offset points",
-        fontsize=SMALL,
-        annotation_clip=False,
         va="center",
-        **style,
+        annotation_clip=False,
+        **{"fontsize": "small", **style},
     )
 
 
-def _signed(points: float) -> str:
-    text = f"{points:+.1f}".replace("-", "−")
+def _signed(fraction: float) -> str:
+    text = f"{100 * fraction:+.1f}".replace("-", "−")
     return "0.0" if text in ("+0.0", "−0.0") else text
 
 
 def _gain(row: pd.Series) -> str:
-    mean = _signed(100 * row["mean"])
     if pd.isna(row["low"]):
-        return mean
-    low, high = (_signed(100 * row[end]).removeprefix("+") for end in ("low", "high"))
-    return f"{mean} [{low}, {high}]"
+        return _signed(row["mean"])
+    low, high = (_signed(row[end]).removeprefix("+") for end in ("low", "high"))
+    return f"{_signed(row['mean'])} [{low}, {high}]"
 
 
-def _layers(rows: pd.DataFrame) -> str:
-    """The n of a group of rows, of which a study may have some only: `n = 1–3, 7`."""
-    numbers = map(int, str(rows["n"].iloc[0]).split())
-    return textwrap.fill(f"$n$ = {', '.join(layer_ranges(numbers))}", 15)
+def _draw_estimates(axes: Axes, rows: pd.DataFrame, limits: tuple[float, float]) -> bool:
+    """Markers with their intervals, which end in an arrow where they leave the limits; True if any
+    does."""
+    are_cut = False
+    for estimator, of_estimator in rows.groupby("estimator", observed=True):
+        look, y = ESTIMATORS[estimator], of_estimator["y"]
+        mean = 100 * of_estimator["mean"]
+        low, high = (
+            100 * of_estimator[end].clip(*np.divide(limits, 100)) for end in ("low", "high")
+        )
+        reach = np.clip([mean - low, high - mean], 0, None)
+        style = look.style | {"linestyle": "none", "label": look.label}
+        axes.errorbar(mean, y, xerr=reach, elinewidth=scaled(1.2), **style)
+        for limit, marker, leaving in (
+            (limits[0], "<", 100 * of_estimator["low"] < limits[0]),
+            (limits[1], ">", 100 * of_estimator["high"] > limits[1]),
+        ):
+            # An empty line that is not clipped would shrink the axes.
+            if leaving.any():
+                arrows = {"marker": marker, "ls": "none", "ms": scaled(4), "clip_on": False}
+                at = [limit] * leaving.sum()
+                axes.plot(at, y[leaving], color=look.colour, label="arrow", **arrows)
+                are_cut = True
+    return are_cut
 
 
 def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
     """All estimates of one place, with their numbers beside them; True if an interval is cut."""
-    rows = _lines(panel.rows)
-    without = rows["missing"].any()
-    cut = False
+    rows = _placed(panel.rows)
     for comparison, of_comparison in rows.groupby("comparison", observed=True):
-        first, last = of_comparison["y"].min(), of_comparison["y"].max()
         pairs = "" if (of_comparison["estimator"] == "paired").any() else "; no pairs"
-        _write(axes, first - 1.1, LAYERS, COMPARISONS[comparison] + pairs, weight="bold")
-        axes.plot([0, 0], [first - 0.6, last + 0.6], color=INK, lw=0.8, ls=":")
+        title = COMPARISONS[comparison] + pairs
+        _write(axes, of_comparison["y"].min() - 1.1, LAYERS, title, weight="bold")
+        ends = [of_comparison["y"].min() - 0.6, of_comparison["y"].max() + 0.6]
+        axes.plot([0, 0], ends, color=INK, lw=scaled(0.8), ls=":")
         for _, group in of_comparison.groupby("first"):
-            # A long list of layers goes on beside the group's next lines.
-            for place, text in enumerate(_layers(group).split("\n")):
+            # A study may have only certain n of a range. A long list goes on beside the next lines.
+            numbers = ", ".join(layer_ranges(map(int, str(group["n"].iloc[0]).split())))
+            for place, text in enumerate(textwrap.wrap(f"$n$ = {numbers}", 15)):
                 _write(axes, group["y"].iloc[0] + place, LAYERS, text)
-    for _, row in rows.iterrows():
-        axes.axhline(row["y"], color=LIGHT, lw=0.6, zorder=0)
-        cut |= _draw_estimate(axes, row, limits)
-        counts = [row["networks"], row["controls"], *([row["missing"]] if without else [])]
-        for points, text in (
-            (NAMES, ESTIMATORS[row["estimator"]].label),
-            (GAIN, _gain(row)),
-            (TARGET, row["target"]),
-            (COUNTS, " / ".join(map(str, counts))),
-            (REPLICATES, str(row["replicates"])),
-            (INTERVAL, INTERVALS[row["interval"]]),
-        ):
-            _write(axes, row["y"], points, text)
+    axes.hlines(rows["y"], *limits, color=LIGHT, lw=scaled(0.6), zorder=0)
+    are_cut = _draw_estimates(axes, rows, limits)
+    counts = ["networks", "controls", *(["missing"] if rows["missing"].any() else [])]
+    no_score = "controls/\nno score" if "missing" in counts else "\ncontrols"
     top = rows["y"].min() - 2.4
-    for points, text in (
-        (GAIN, "points\n[95 % interval]"),
-        (TARGET, "target\nhalf"),
-        (COUNTS, f"{TREATED}/controls/\nno score" if without else f"{TREATED}/\ncontrols"),
-        (REPLICATES, "repli-\ncates"),
-        (INTERVAL, "kind of\ninterval"),
+    for points, header, texts in (
+        (NAMES, "", rows["estimator"].map({name: look.label for name, look in ESTIMATORS.items()})),
+        (GAIN, "points\n[95 % interval]", rows.apply(_gain, axis=1)),
+        (TARGET, "target\nhalf", rows["target"]),
+        (COUNTS, f"{TREATED}/{no_score}", rows[counts].astype(str).agg(" / ".join, axis=1)),
+        (REPLICATES, "repli-\ncates", rows["replicates"].astype(str)),
+        (INTERVAL, "kind of\ninterval", rows["interval"].map(INTERVALS)),
     ):
-        _write(axes, top, points, text, color=GREY)
+        if header:
+            _write(axes, top, points, header, color=GREY)
+        for y, text in zip(rows["y"], texts, strict=True):
+            _write(axes, y, points, text)
     _write(axes, top, LAYERS, panel.place, weight="bold")
     axes.set_ylim(rows["y"].max() + 0.8, rows["y"].min() - 1.7)
     axes.set_xlim(*limits)
     axes.set_yticks([])
-    axes.spines[["left", "top", "right"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     axes.set_xlabel("gain in top-1 (percentage points)")
-    return cut
+    return are_cut
 
 
-@styled
+@styled(at_least=WIDTH)
 def boost(boost_table: pd.DataFrame) -> Figure:
     """What transfer with fine-tuning gains, by each estimator (percentage points).
 
@@ -242,57 +218,37 @@ def boost(boost_table: pd.DataFrame) -> Figure:
             "control."
         )
     panels = panels_of(boost_table)
-    used = [look for name, look in ESTIMATORS.items() if (boost_table["estimator"] == name).any()]
-    heights = [AROUND + LINE * _lines(panel.rows)["y"].max() for panel in panels]
-    top = 1.0 + 0.17 * len(used)
-    figure = Figure(figsize=(layout_width(WIDTH), top + sum(heights)), layout="constrained")
+    looks = [look for name, look in ESTIMATORS.items() if (boost_table["estimator"] == name).any()]
+    heights = [AROUND + LINE * _placed(panel.rows)["y"].max() for panel in panels]
+    figure = new_figure(1.0 + 0.17 * len(looks) + sum(heights))
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
-    cut = False
+    are_cut = False
     for axes, panel in zip(grid, panels, strict=True):
         # Places of one target size share their limits, so that they can be compared.
         alike = boost_table[boost_table["target_size"].astype(str) == panel.target_size]
-        cut |= _draw_panel(axes, panel, _limits(alike))
-    figure.legend(
-        handles=[sample(look, f"{look.label}: {look.meaning}") for look in used],
-        loc="outside upper left",
+        are_cut |= _draw_panel(axes, panel, _limits(alike))
+    legend(
+        figure,
+        [look.sample(f"{look.label}: {look.meaning}") for look in looks],
+        column=WIDTH,
         title=f"What transfer with fine-tuning ({TREATED}) gains, on average over layers",
-        title_fontsize=8,
+        title_fontsize="medium",
         alignment="left",
     )
+    unlike = sorted({target for target in boost_table["target"] if " vs " in target})
+    has_selffer = (boost_table["comparison"] == "selffer").any()
     note(
         figure,
-        interval_words(
-            boost_table["interval"],
-            "Bars",
-            f"means of one replicate, of {TREATED} or of controls, without predictions",
-        ),
-        "Arrows: an interval goes on; its numbers stand beside it." if cut else "",
-        target_words(panels),
-        *_lack_words(boost_table, panels),
+        interval_words(boost_table["interval"]),
+        "Arrows: an interval goes on; its numbers stand beside it." if are_cut else "",
+        half_words(panels),
+        f"{' and '.join(unlike)}: target halves of {TREATED} vs controls; pooled, the difference "
+        "between these halves goes into the gain."
+        if unlike
+        else "",
+        "No score: networks listed without one, left out." if boost_table["missing"].any() else "",
+        ""
+        if has_selffer
+        else f"This study has no fine-tuned selffers ({CONTROL}) to compare with.",
     )
     return figure
-
-
-def _lack_words(table: pd.DataFrame, panels: list[Panel]) -> list[str]:
-    """Sentences on targets that differ, on comparisons without pairs, and on what is not there."""
-    words = []
-    unlike = sorted({target for target in table["target"] if " vs " in target})
-    for targets in unlike:
-        treated, control = map(_halves, targets.split(" vs "))
-        words.append(f"{targets}: {TREATED} of {treated}, controls of {control}.")
-    if unlike:
-        words.append("Pooled, the difference between such halves goes into the gain.")
-    compared = [rows for panel in panels for _, rows in panel.rows.groupby("comparison")]
-    if any((rows["estimator"] != "paired").all() for rows in compared):
-        words.append(
-            f"No pairs: no {TREATED} has a control of its own, of the same split, seed and target."
-        )
-    if table["missing"].any():
-        words.append(f"No score: {TREATED} and controls listed without one, which are left out.")
-    if not (table["comparison"] == "selffer").any():
-        words.append(f"This study has no fine-tuned selffers ({CONTROL}) to compare with.")
-    return words
-
-
-def _halves(target: str) -> str:
-    return "both halves" if target == "A+B" else f"half {target}"

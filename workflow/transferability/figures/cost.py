@@ -7,27 +7,31 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from transferability.analysis.effects import size_order
 from transferability.analysis.intervals import mean_over_replicates
-from transferability.figures.options import layout_width
-from transferability.figures.panels import reach, trained
+from transferability.figures.panels import (
+    T_INTERVALS,
+    draw_means,
+    score_words,
+    trained,
+    zero_line,
+)
 from transferability.figures.style import (
     BLUE,
     DASHED,
-    INK,
     LOOKS,
     ORANGE,
     PURPLE,
     WIDTH,
     Look,
     empty,
-    face,
     layer_axis,
+    legend,
+    new_figure,
     note,
-    sample,
+    scaled,
     styled,
 )
-from transferability.figures.words import T_INTERVALS, score_words
 
-FROZEN = Look("frozen", "BnB, AnB, RnB", BLUE, "o", True, "-", -0.06)
+FROZEN = Look("frozen", "BnB, AnB, RnB", BLUE, "o", offset=-0.06)
 FINE_TUNED = Look("fine-tuned", "BnB+, AnB+", ORANGE, "^", False, DASHED, 0.06)
 NOTHING_COPIED = Look("B0B", "nothing copied or frozen", PURPLE, "s", False, "none", -0.14)
 BASE, LONG_BASE = LOOKS["base", False], LOOKS["long_base", False]
@@ -54,23 +58,20 @@ def _groups(rows: pd.DataFrame) -> dict[Look, pd.Series]:
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, value: str) -> None:
+    small = {"linestyle": "none", "markersize": scaled(2.5), "markeredgewidth": scaled(0.5)}
     for look, of_look in _groups(rows).items():
-        own = rows[of_look].dropna(subset=value)
-        if own.empty:
+        measured = rows[of_look].dropna(subset=value)
+        if measured.empty:
             continue
-        marks = {"color": look.colour, "marker": look.marker, "mfc": face(look)}
-        x = own["n"] + look.offset
-        axes.plot(x, own[value], ls="none", ms=2.5, alpha=0.5, mew=0.5, **marks)
-        mean = mean_over_replicates(own, ["n"], value)
-        at = mean["n"] + look.offset
-        axes.errorbar(at, mean["mean"], reach(mean), ls="none", elinewidth=1, **marks)
-        axes.plot(at, mean["mean"], color=look.colour, linestyle=look.dashes, label=look.label)
+        axes.plot(measured["n"] + look.offset, measured[value], alpha=0.5, **look.style | small)
+        mean = mean_over_replicates(measured, ["n"], value)
+        draw_means(axes, mean, look, scale=1)
         if look is BASE:
-            axes.axhline(mean["mean"].iloc[0], color=INK, lw=0.7, ls=":")
-    layer_axis(axes, sorted({0, *rows["n"]}))
+            zero_line(axes, mean["mean"].iloc[0])
+    layer_axis(axes, rows["n"])
 
 
-@styled
+@styled(at_least=WIDTH)
 def cost(networks: pd.DataFrame) -> Figure:
     """Training time and images a second of each network against n, frozen against fine-tuned.
 
@@ -80,8 +81,9 @@ def cost(networks: pd.DataFrame) -> Figure:
     table = trained(networks)
     if table.empty or table["seconds"].isna().all():
         return empty("The table of networks holds no training times.")
-    sizes = sorted(table["target_size"].unique(), key=lambda size: size_order(pd.Series([size]))[0])
-    figure = Figure(figsize=(layout_width(WIDTH), 0.9 + 2.2 * len(sizes)), layout="constrained")
+    sizes = table["target_size"].drop_duplicates()
+    sizes = sizes.iloc[size_order(sizes).argsort()]
+    figure = new_figure(0.9 + 2.2 * len(sizes))
     grid = figure.subplots(len(sizes), 2, squeeze=False)
     for (left, right), size in zip(grid, sizes, strict=True):
         rows, unit = _scaled(table[table["target_size"] == size])
@@ -95,17 +97,16 @@ def cost(networks: pd.DataFrame) -> Figure:
         right.yaxis.set_major_formatter("{x:,.10g}")
         right.yaxis.set_minor_formatter(NullFormatter())
         for axes in (left, right):
-            axes.spines[["top", "right"]].set_visible(False)
             axes.set_title("" if size == "all" else f"{size} images a class")
-    handles = [sample(look, look.label) for look, rows in _groups(table).items() if rows.any()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=5)
+    looks = [look for look, rows in _groups(table).items() if rows.any()]
+    legend(figure, [look.sample() for look in looks], column=1.2)
     replicates = len(table[["split", "seed"]].drop_duplicates())
     note(
         figure,
         "Small markers: networks; large markers: means.",
         f"{replicates} replicates; bars: 95 % {T_INTERVALS}."
         if replicates > 1
-        else "One replicate: no intervals over replicates.",
+        else "No intervals: one replicate.",
         f"Device and precision: {_machines(table)}.",
         "Other jobs may have run beside.",
         score_words(networks),

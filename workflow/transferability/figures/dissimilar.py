@@ -5,13 +5,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.analysis.effects import EXCHANGEABLE
-from transferability.figures.options import layout_width
-from transferability.figures.panels import Panel, means, panels_of, trained
-from transferability.figures.relative import draw_relative
+from transferability.figures.panels import (
+    HALVES,
+    Panel,
+    counted,
+    draw_means,
+    interval_words,
+    means,
+    network_lines,
+    panels_of,
+    score_words,
+    trained,
+    uneven_words,
+    zero_line,
+)
 from transferability.figures.style import (
     DASHED,
     GREEN,
-    INK,
     LOOKS,
     ORANGE,
     PURPLE,
@@ -19,24 +29,17 @@ from transferability.figures.style import (
     VERMILION,
     WIDTH,
     Look,
-    counted,
     empty,
     layer_axis,
     legend,
+    new_figure,
     note,
-    sample,
     styled,
 )
 from transferability.figures.transfer import draw_networks, marker_words
-from transferability.figures.words import (
-    half_words,
-    interval_words,
-    network_lines,
-    score_words,
-    uneven_words,
-)
 
 TRANSFER, RANDOM = ("transfer", False), ("random", False)
+TREATMENTS = {"transfer": TRANSFER, "random": RANDOM}
 SHOWN = [("base", False), TRANSFER, RANDOM]
 # Each treatment's look on random splits, and on other splits by target.
 COLOURS = {
@@ -47,9 +50,8 @@ COLOURS = {
     (RANDOM, "B"): (SKY, "P"),
     (RANDOM, "A"): ("#56636b", "X"),
 }
-# Bands of more lines than this would cover one another: those have bars, side by side, which
-# take up so much of a layer.
-BANDS, SPREAD = 2, 0.8
+# Layers over which lines of one n stand side by side, and at most those between two of them.
+SPREAD, APART = 0.8, 0.15
 
 
 def _look(treatment: tuple[str, bool], panel: Panel) -> Look:
@@ -58,53 +60,54 @@ def _look(treatment: tuple[str, bool], panel: Panel) -> Look:
     colour, marker = COLOURS[treatment, half or ""]
     source = "R" if treatment == RANDOM else "B" if panel.pool == "A" else "A"
     name = f"{source}$n$" if half is None else f"{source}$n${half or 'B'}"
-    return LOOKS[treatment]._replace(
+    look = LOOKS[treatment]
+    return look._replace(
         label=f"{name}, {panel.splits}",
         colour=colour,
         marker=marker,
-        dashes=DASHED if panel.pool == "A" else LOOKS[treatment].dashes,
+        dashes=DASHED if panel.pool == "A" else look.dashes,
         offset=0.0,
     )
 
 
+def _beside(look: Look, place: int, count: int) -> Look:
+    """The look of one of so many lines, moved so that they stand side by side."""
+    return look._replace(offset=min(APART, SPREAD / count) * (place - (count - 1) / 2))
+
+
 def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], title: str) -> None:
     """One treatment's networks in each panel's place, with their base at n = 0, in %."""
-    kind, fine_tuned = treatment
-    layers = {0}
-    for number, panel in enumerate(panels):
-        rows = panel.rows
-        look = _look(treatment, panel)._replace(offset=0.15 * (number - (len(panels) - 1) / 2))
-        own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
-        draw_networks(axes, own, look, panel.replicates)
-        base = rows[rows["kind"] == "base"]
-        if len(base):
-            draw_networks(axes, base, look._replace(filled=False), panel.replicates)
-            level = 100 * means(base, "top1")["mean"].iloc[0]
-            axes.axhline(level, color=look.colour, lw=0.7, ls=":")
-        layers |= set(own["n"])
-    layer_axis(axes, sorted(layers))
+    for place, panel in enumerate(panels):
+        look = _beside(_look(treatment, panel), place, len(panels))
+        for (kind, fine_tuned), shown in (
+            (treatment, look),
+            (("base", False), look._replace(filled=False, label="base")),
+        ):
+            rows = panel.rows[panel.rows["kind"] == kind]
+            rows = rows[rows["fine_tuned"] == fine_tuned]
+            if len(rows):
+                draw_networks(axes, rows, shown, panel.replicates[1])
+                if kind == "base":
+                    level = 100 * means(rows, "top1")["mean"].iloc[0]
+                    zero_line(axes, level, look.colour)
+    layers = [panel.rows.loc[panel.rows["kind"] == treatment[0], "n"] for panel in panels]
+    layer_axis(axes, pd.concat(layers))
     axes.set_title(title)
     axes.set_ylabel("top-1 accuracy (%)")
 
 
 def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
-    """Transfer and random features relative to their base; True if some leave the panel below."""
-    axes.axhline(0, color=INK, lw=0.8, ls=":")
+    """Transfer and random features relative to their base; True if any leave the panel below."""
+    zero_line(axes)
     lines = _lines(panels)
     floor = _floor(lines)
-    layers = {0}
-    dodge = SPREAD / len(lines) if len(lines) > BANDS else 0.0
-    for place, (panel, effect, treatment) in enumerate(lines):
-        rows = panel.rows[panel.rows["effect"] == effect].sort_values("n")
-        layers |= set(rows["n"])
+    for place, (look, rows) in enumerate(lines):
         if floor is not None:
             # Those that stand beside a visible one stay, so that a line leaves the panel.
             seen = 100 * rows["mean"] > 0.95 * floor
             rows = rows[seen | seen.shift(1, fill_value=False) | seen.shift(-1, fill_value=False)]
-        look = _look(treatment, panel)._replace(offset=dodge * (place - (len(lines) - 1) / 2))
-        draw_relative(axes, rows, look, look.label, band=len(lines) <= BANDS)
-    layer_axis(axes, sorted(layers))
-    axes.set_xlim(-0.5, max(layers) + 0.5)
+        draw_means(axes, rows, _beside(look, place, len(lines)))
+    layer_axis(axes, pd.concat([rows["n"] for _, rows in lines]))
     axes.set_title("relative to their base")
     axes.set_ylabel("top-1 relative to the base\n(percentage points)")
     if floor is not None:
@@ -112,34 +115,40 @@ def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     return floor is not None
 
 
-def _floor(lines: list[tuple[Panel, str, tuple[str, bool]]]) -> float | None:
+def _floor(lines: list[tuple[Look, pd.DataFrame]]) -> float | None:
     """Where the last panel ends below, if random features run further down: at chance level they
     would press all transfer into one line."""
-    lows = {TRANSFER: [0.0], RANDOM: []}
-    for panel, effect, treatment in lines:
-        rows = panel.rows[panel.rows["effect"] == effect]
-        lows[treatment] += list(100 * rows["low"].fillna(rows["mean"]))
-    floor = 2 * min(lows[TRANSFER])
-    leaves = any(low < floor for low in lows[RANDOM]) and any(low > floor for low in lows[RANDOM])
-    return floor if leaves else None
+    lows = {"transfer": [0.0], "random": []}
+    for _, rows in lines:
+        lows[rows["effect"].iloc[0]] += list(100 * rows["low"].fillna(rows["mean"]))
+    floor = 2 * min(lows["transfer"])
+    return floor if lows["random"] and min(lows["random"]) < floor < max(lows["random"]) else None
 
 
-def _lines(panels: list[Panel]) -> list[tuple[Panel, str, tuple[str, bool]]]:
-    """The lines of the last panel: a panel of the table, an effect, and its treatment."""
+def _lines(panels: list[Panel]) -> list[tuple[Look, pd.DataFrame]]:
+    """The lines of the last panel, and the effects that each shows."""
     return [
-        (panel, effect, treatment)
+        (_look(treatment, panel), panel.rows[panel.rows["effect"] == effect].sort_values("n"))
         for panel in panels
-        for effect, treatment in (("transfer", TRANSFER), ("random", RANDOM))
+        for effect, treatment in TREATMENTS.items()
         if (panel.rows["effect"] == effect).any()
     ]
 
 
 def _has(panel: Panel, kind: str) -> bool:
-    treated = (panel.rows["kind"] == kind) & ~panel.rows["fine_tuned"]
-    return bool((treated & (panel.rows["n"] > 0)).any())
+    return bool(((panel.rows["kind"] == kind) & ~panel.rows["fine_tuned"]).any())
 
 
-@styled
+def _half_words(panels: list[Panel]) -> str:
+    """What A and B stand for in a legend that names each kind of split."""
+    targets = {panel.split_kind: set(panel.rows["target"]) for panel in panels}
+    words = [f"The {kind} split: {halves}." for kind, halves in HALVES.items() if kind in targets]
+    if targets.get(EXCHANGEABLE, set()) & {"A", "A+B"}:
+        words.insert(0, "On random splits B stands for the target half.")
+    return " ".join(words)
+
+
+@styled(at_least=WIDTH)
 def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     """Up to three panels, from the table of networks and from effects.csv: top-1 (%) of AnB and
     BnA on a split of dissimilar halves; top-1 of RnB; and transfer and random features relative
@@ -148,56 +157,42 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     What the study lacks is left out. A row for each target size. Source: Yosinski et al. 2014,
     Figure 3. Raises ValueError when a column is missing or a network is listed twice.
     """
-    table = trained(networks)
-    relative = effects_table[effects_table["effect"].isin(["transfer", "random"])]
-    all_panels, effect_panels = panels_of(table), panels_of(relative)
+    relative = effects_table[effects_table["effect"].isin(list(TREATMENTS))]
+    panels, effect_panels = panels_of(trained(networks)), panels_of(relative)
     sizes = list(dict.fromkeys(panel.target_size for panel in effect_panels))
     if not sizes:
         return empty("This study has no transfer or random networks beside their base.")
-    rows = []
-    for size in sizes:
-        panels = [panel for panel in all_panels if panel.target_size == size]
-        halves = [p for p in panels if p.split_kind != EXCHANGEABLE and _has(p, "transfer")]
-        rows.append((size, halves, [panel for panel in panels if _has(panel, "random")]))
-    titles = []
-    titles += ["dissimilar halves"] if any(halves for _, halves, _ in rows) else []
-    titles += ["random features"] if any(random for _, _, random in rows) else []
-    figure = Figure(figsize=(layout_width(WIDTH), 1.3 + 2.3 * len(rows)), layout="constrained")
+    halves = [p for p in panels if p.split_kind != EXCHANGEABLE and _has(p, "transfer")]
+    random = [panel for panel in panels if _has(panel, "random")]
+    columns = [("dissimilar halves", halves, TRANSFER), ("random features", random, RANDOM)]
+    columns = [column for column in columns if column[1]]
+    figure = new_figure(1.3 + 2.3 * len(sizes))
     # The last panel has the most lines.
-    ratios = [*(1.0 for _ in titles), 1.3]
-    grid = figure.subplots(len(rows), len(ratios), squeeze=False, width_ratios=ratios)
+    ratios = [*(1.0 for _ in columns), 1.3]
+    grid = figure.subplots(len(sizes), len(ratios), squeeze=False, width_ratios=ratios)
     leaves = False
-    drawn: list[Panel] = []
-    for (size, halves, random), line in zip(rows, grid, strict=True):
+    for size, line in zip(sizes, grid, strict=True):
         suffix = "" if size == "all" else f", {size} images a class"
-        for axes, title in zip(line, titles, strict=False):
-            shown, treatment = (
-                (random, RANDOM) if title == "random features" else (halves, TRANSFER)
-            )
-            _draw_top1(axes, shown, treatment, title + suffix)
-            drawn += shown
-        beside = [panel for panel in effect_panels if panel.target_size == size]
-        leaves |= _draw_relative(line[-1], beside)
-    for axes in grid.ravel():
-        axes.spines[["top", "right"]].set_visible(False)
-    legend(figure, _legend(effect_panels))
+        for axes, (title, shown, treatment) in zip(line, columns, strict=False):
+            of_size = [panel for panel in shown if panel.target_size == size]
+            if of_size:
+                _draw_top1(axes, of_size, treatment, title + suffix)
+            else:
+                axes.set_axis_off()
+        leaves |= _draw_relative(line[-1], [p for p in effect_panels if p.target_size == size])
+    samples = {
+        look.label: look.sample(f"{look.label} ({counted(rows['replicates'], 'replicate')})")
+        for look, rows in _lines(effect_panels)
+    }
+    legend(figure, list(samples.values()))
+    drawn = halves + random
     note(
         figure,
-        "Open markers at n = 0: bases." if drawn else "",
-        *(marker_words(drawn) if drawn else []),
-        half_words(effect_panels),
+        f"Open markers at n = 0: bases. {marker_words(drawn)}" if drawn else "",
+        _half_words(effect_panels),
         interval_words(relative["interval"], "Relative to the base"),
-        *(uneven_words(panel, network_lines(panel, SHOWN)) for panel in all_panels),
+        *(uneven_words(panel, network_lines(panel, SHOWN)) for panel in panels),
         "Random features leave the last panel below." if leaves else "",
         score_words(networks),
     )
     return figure
-
-
-def _legend(panels: list[Panel]) -> list:
-    looks = {}
-    for panel, effect, treatment in _lines(panels):
-        replicates = panel.rows.loc[panel.rows["effect"] == effect, "replicates"]
-        look = _look(treatment, panel)
-        looks[look.label] = sample(look, f"{look.label} ({counted(replicates, 'replicate')})")
-    return list(looks.values())

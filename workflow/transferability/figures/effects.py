@@ -1,112 +1,228 @@
 """Figure 2 below: the treatments relative to their base, and the effects between them."""
 
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from transferability.figures.areas import (
-    AREAS,
-    FURTHER,
-    NAMES,
-    UNPAIRED_MARK,
-    Area,
-    draw_areas,
-    edges,
-    is_paired,
-    name_areas,
-    number_words,
+from transferability.analysis.effects import EXCHANGEABLE
+from transferability.figures.panels import (
+    Panel,
+    draw_means,
+    half_words,
+    interval_words,
+    noise_width,
+    panel_grid,
+    panels_of,
+    uneven_words,
+    zero_line,
 )
-from transferability.figures.panels import Panel, is_wide, panel_grid, panels_of
-from transferability.figures.reference import (
-    draw_published,
-    published_lines,
-    published_panels,
-    published_sample,
-    published_words,
-)
-from transferability.figures.relative import LINES, LONG_BASE, draw_noise, draw_relative
 from transferability.figures.style import (
     LIGHT,
     LOOKS,
+    PAPER,
+    Look,
     empty,
     layer_axis,
     legend,
     note,
-    sample,
+    scaled,
     styled,
 )
-from transferability.figures.words import interval_words, target_words, uneven_words
 
+# The areas between lines show best where the lines stand close to their n.
+LINES = {
+    effect: LOOKS[treatment]._replace(offset=LOOKS[treatment].offset / 2)
+    for effect, treatment in (
+        ("coadaptation", ("selffer", False)),
+        ("self_boost", ("selffer", True)),
+        ("transfer", ("transfer", False)),
+        ("boost", ("transfer", True)),
+    )
+}
+LONG_BASE = LOOKS["long_base", False]
 # What else is averaged, and how it is named.
 BESIDE = {"long_base": LONG_BASE.label, "retraining": "B0B"}
+NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
 
 
-def _draw_panel(axes: Axes, panel: Panel, stretch: float) -> dict[Area, float]:
-    """Draw all but the names of the areas, and return the height of each area's bracket."""
-    rows = panel.rows
-    draw_noise(axes, rows)
-    heights = draw_areas(axes, rows, stretch)
+class Area(NamedTuple):
+    """An effect of the paper as the area between a line and a lower one, or the base at zero."""
+
+    name: str
+    control: str
+
+    @property
+    def less(self) -> str:
+        """The label of the lower line."""
+        return LOOKS["base", False].label if self.control == "base" else LINES[self.control].label
+
+
+AREAS = {
+    "coadaptation": Area("fragile co-adaptation", "base"),
+    "self_boost": Area("fine-tuning recovers it", "coadaptation"),
+    "transfer": Area("representation specificity", "coadaptation"),
+    "boost": Area("transfer + fine-tuning improves", "base"),
+}
+SHADE = 0.13
+# The published lines may make each side of a panel longer by its range this many times, no longer.
+WIDEN = 1.0
+# What of a line's colour is left on the paper, and how wide it is, in points.
+STRENGTH, THIN = 0.55, 1.0
+# Above the areas, below the study's lines.
+BEHIND = 1.5
+
+
+def area_edges(rows: pd.DataFrame, effect: str) -> pd.DataFrame:
+    """The `lower` and `upper` line of an effect's area, in percentage points, at each n where both
+    exist."""
+    lines = rows[rows["n"] > 0].pivot(index="n", columns="effect", values="mean") * 100
+    lines = lines.assign(base=0.0).reindex(columns=[AREAS[effect].control, effect]).dropna()
+    return lines.set_axis(["lower", "upper"], axis=1)
+
+
+def line_labels(panels: list[Panel]) -> dict[str, str]:
+    """What each line that the panels have is, with the name of its area."""
+    labels = {}
     for effect, look in LINES.items():
-        own = rows[rows["effect"] == effect]
-        if len(own):
-            draw_relative(axes, own, look, look.label, band=True)
-    layers = sorted({0, *rows["n"]})
-    layer_axis(axes, layers)
-    if heights:
-        axes.set_xlim(right=layers[-1] + stretch * NAMES + (0 if is_wide(axes) else 0.8))
-    axes.set_title(panel.title)
-    axes.spines[["top", "right"]].set_visible(False)
-    return heights
+        drawn = [panel for panel in panels if (panel.rows["effect"] == effect).any()]
+        if drawn:
+            area = AREAS[effect]
+            less = "" if area.control == "base" else f"; less {area.less}"
+            has_area = any(len(area_edges(panel.rows, effect)) for panel in drawn)
+            name = f"{less}: {area.name}" if has_area else ""
+            labels[effect] = f"{look.label} − baseB{name}"
+    return labels
 
 
-def effect_lines(panel: Panel) -> dict[str, pd.DataFrame]:
-    """The rows of each line of a panel, by its label."""
-    labels = {effect: look.label for effect, look in LINES.items()} | BESIDE
-    rows = {label: panel.rows[panel.rows["effect"] == effect] for effect, label in labels.items()}
-    return {label: own for label, own in rows.items() if len(own)}
-
-
-def average_words(panels: list[Panel]) -> list[str]:
-    """Sentences on what lines average, where they differ in it, and on areas between such lines."""
-    uneven = [words for panel in panels if (words := uneven_words(panel, effect_lines(panel)))]
-    if not uneven:
+def published_panels(reference: pd.DataFrame | None) -> list[Panel]:
+    """The panels of a published effects.csv: of full targets, the lines of LINES alone."""
+    if reference is None:
         return []
-    marked = any(
-        len(edges(panel.rows, area)) and not is_paired(panel.rows, area)
-        for panel in panels
-        for area in AREAS
+    full = reference["target_size"].astype(str) == "all"
+    return panels_of(reference[full & reference["effect"].isin(list(LINES))])
+
+
+def published_lines(panel: Panel, published: list[Panel]) -> list[tuple[Look, pd.DataFrame]]:
+    """What stands behind one panel, up to its last n: random splits behind random splits, all other
+    published halves behind others; pale, and dotted for target A."""
+    lines = []
+    for other in published:
+        if (other.split_kind == EXCHANGEABLE) != (panel.split_kind == EXCHANGEABLE):
+            continue
+        for effect, look in LINES.items():
+            rows = other.rows[other.rows["effect"] == effect].sort_values("n")
+            rows = rows[rows["n"] <= panel.rows["n"].max()]
+            if len(rows):
+                lines.append((pale(look, dotted=other.pool == "A"), rows))
+    return lines
+
+
+def pale(look: Look, dotted: bool = False) -> Look:
+    """How a published line is drawn."""
+    ink, paper = np.array(to_rgb(look.colour)), np.array(to_rgb(PAPER))
+    colour = tuple(STRENGTH * ink + (1 - STRENGTH) * paper)
+    dashes = (0, (1, 1.5)) if dotted else look.dashes
+    return look._replace(label="thin, pale: 2014", colour=colour, marker="", dashes=dashes)
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    rows = panel.rows
+    width = noise_width(rows)
+    if len(width):
+        width = width.max()
+        axes.axhspan(-width, width, color=LIGHT, zorder=0, lw=0, label="training noise")
+    zero_line(axes)
+    axes.plot(0, 0, **LOOKS["base", False].style)
+    draw_means(axes, rows[rows["effect"] == "long_base"], LONG_BASE)
+    for effect, look in LINES.items():
+        of_effect = rows[rows["effect"] == effect]
+        if len(of_effect):
+            draw_means(axes, of_effect, look)
+        between = area_edges(rows, effect)
+        shade = {"color": look.colour, "alpha": SHADE, "lw": 0, "zorder": 0.5}
+        axes.fill_between(
+            between.index, between["lower"], between["upper"], label=f"area {effect}", **shade
+        )
+    layer_axis(axes, rows["n"])
+    axes.set_title(panel.title)
+
+
+def _draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel]) -> bool:
+    """The published lines in each panel, behind what is drawn; True if any are cut off.
+
+    The study's own lines decide a panel's limits, which the published ones may widen.
+    """
+    limits = [axes.get_ylim() for axes in grid]
+    are_cut = False
+    for axes, panel, (low, high) in zip(grid, panels, limits, strict=True):
+        axes.set_autoscale_on(False)
+        heights = []
+        for look, rows in published_lines(panel, published):
+            heights += list(100 * rows["mean"])
+            style = look.style | {"label": "published", "lw": scaled(THIN), "zorder": BEHIND}
+            axes.plot(rows["n"], 100 * rows["mean"], **style)
+        if not heights:
+            continue
+        # So that a line does not run along the edge.
+        margin = 0.05 * (high - low)
+        least, most = low - WIDEN * (high - low), high + WIDEN * (high - low)
+        are_cut |= min(heights) < least or max(heights) > most
+        now_low, now_high = axes.get_ylim()
+        axes.set_ylim(
+            min(now_low, max(least, min(heights) - margin)),
+            max(now_high, min(most, max(heights) + margin)),
+        )
+    return are_cut
+
+
+def published_words(panels: list[Panel], published: list[Panel], are_cut: bool = False) -> str:
+    """Sentences that say what the pale lines are."""
+    shown = [other for other in published if any(published_lines(p, [other]) for p in panels)]
+    if not shown:
+        return ""
+    deeper = max(p.rows["n"].max() for p in panels) > max(p.rows["n"].max() for p in shown)
+    halves = sorted({other.split_kind for other in shown if other.pool == "A"})
+    return (
+        "Thin and pale: published networks of 2014 (CaffeNet, ImageNet; Yosinski et al. 2014)"
+        + (", where n counts other layers than here" if deeper else "")
+        + (f"; {' and '.join(halves)}, target A dotted" if halves else "")
+        + ("; cut off where they leave a panel." if are_cut else ".")
     )
-    areas = f"Areas marked {UNPAIRED_MARK} lie between such lines and" if marked else "Such lines"
-    apart = "are no paired effects" if marked else "have no paired effect between them"
-    return [*uneven, f"{areas} {apart}; effects.csv has those."]
 
 
-def _numbered(panels: list[Panel], grid: list[Axes]) -> set[Area]:
-    """The areas that are numbered in small panels and named in no wide one."""
+def average_words(panels: list[Panel]) -> str:
+    """Sentences on what lines average, where they differ in it."""
+    names = {effect: look.label for effect, look in LINES.items()} | BESIDE
+    words = [
+        uneven_words(
+            panel,
+            {names[effect]: rows for effect, rows in panel.rows.groupby("effect", sort=False)},
+        )
+        for panel in panels
+    ]
+    if any(words):
+        words.append("Areas between such lines are no paired effects; effects.csv has those.")
+    return " ".join(filter(None, words))
 
-    def present(wide: bool) -> set[Area]:
-        return {
-            area
-            for panel, axes in zip(panels, grid, strict=True)
-            for area in AREAS
-            if is_wide(axes) == wide and len(edges(panel.rows, area))
-        }
 
-    return present(False) - present(True)
-
-
-def _legend(figure: Figure, panels: list[Panel], published: list[Panel]) -> None:
+def _handles(panels: list[Panel], published: list[Panel]) -> list[Line2D | Patch | tuple]:
+    handles = [LOOKS["base", False].sample()]
     present = {effect for panel in panels for effect in panel.rows["effect"]}
-    handles = [sample(LOOKS["base", False], "baseB")]
     if "long_base" in present:
-        handles.append(sample(LONG_BASE, "base2B − baseB"))
+        handles.append(LONG_BASE.sample(f"{LONG_BASE.label} − baseB"))
     if "retraining" in present:
         handles.append(Patch(color=LIGHT, label="± |B0B − baseB|, training noise"))
-    handles += [sample(look, f"{look.label} − baseB") for e, look in LINES.items() if e in present]
     if any(published_lines(panel, published) for panel in panels):
-        handles.append(published_sample())
-    legend(figure, handles)
+        thin = pale(LINES["transfer"]).sample()
+        thin.set_linewidth(scaled(THIN))
+        handles.append(thin)
+    return handles + [LINES[effect].sample(label) for effect, label in line_labels(panels).items()]
 
 
 @styled
@@ -114,36 +230,29 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
 
     Drawn from effects.csv alone: coadaptation, transfer, boost and self_boost as lines with
-    interval bands, the four effects of the paper as the shaded areas between them, retraining
-    as a grey band about zero, long_base as a marker at n = 0. A panel for each kind of split,
-    target size and, except on random splits, target. `reference` is another effects.csv, that of
-    the published networks, whose lines stand faintly behind: those of random splits in panels of
-    random splits, those of its other splits in others. Source: Yosinski et al. 2014, Figure 2,
-    below.
+    interval bars, the four effects of the paper as shaded areas in the colours of their lines,
+    retraining as a grey band about zero, long_base as a marker at n = 0. A panel for each kind of
+    split, target size and, except on random splits, target. `reference` is another effects.csv,
+    that of the published networks, whose lines stand faintly behind: those of random splits in
+    panels of random splits, those of its other splits in others. Source: Yosinski et al. 2014,
+    Figure 2, below.
     """
     table = effects_table[effects_table["effect"].isin([*LINES, *BESIDE])]
     if not table["effect"].isin(list(LINES)).any():
-        return empty("This study has no selffer or transfer networks beside their base.")
+        return empty(NO_EFFECTS)
     panels, published = panels_of(table), published_panels(reference)
     figure, grid = panel_grid(panels, tall=3.4, small=2.3, top=1.0)
-    stretches = [1.0 if is_wide(axes) else FURTHER for axes in grid]
-    heights = [
-        _draw_panel(axes, panel, stretch)
-        for axes, panel, stretch in zip(grid, panels, stretches, strict=True)
-    ]
-    leave = draw_published(grid, panels, published)
-    # The names stand apart by a share of the limits, which the last panel may still move.
-    for axes, panel, brackets, stretch in zip(grid, panels, heights, stretches, strict=True):
-        name_areas(axes, panel.rows, brackets, stretch, in_full=is_wide(axes))
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw_panel(axes, panel)
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel("top-1 relative to the base\n(percentage points)")
-    _legend(figure, panels, published)
+    are_cut = _draw_published(grid, panels, published)
+    legend(figure, _handles(panels, published), column=3.4)
     note(
         figure,
-        interval_words(table["interval"], "Bands and bars"),
-        number_words(_numbered(panels, grid)),
-        *average_words(panels),
-        target_words(panels),
-        published_words(panels, published, leave),
+        interval_words(table["interval"]),
+        average_words(panels),
+        half_words(panels),
+        published_words(panels, published, are_cut),
     )
     return figure

@@ -5,8 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from transferability.figures.options import layout_width
-from transferability.figures.style import WIDTH, empty, note, styled
+from transferability.figures.style import WIDTH, empty, new_figure, note, room, styled
 
 BLOCKS_PER_ROW = 4
 
@@ -33,7 +32,7 @@ def mosaic(filters: np.ndarray) -> np.ndarray:
     return picture
 
 
-@styled
+@styled(at_least=WIDTH)
 def filters(bases: dict[str, np.ndarray]) -> Figure:
     """The first-layer filters of each base, a block of colour pictures each, titled by its key.
 
@@ -50,9 +49,8 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
             )
     columns = min(BLOCKS_PER_ROW, len(bases))
     rows = math.ceil(len(bases) / columns)
-    width = layout_width(WIDTH)
-    block = min(width / columns, 2.6)
-    figure = Figure(figsize=(width, 0.4 + (block + 0.25) * rows), layout="constrained")
+    block = min(room() / columns, 2.6)
+    figure = new_figure(0.4 + (block + 0.25) * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, weights) in zip(grid, bases.items(), strict=False):
         axes.imshow(mosaic(np.asarray(weights, dtype=float)), interpolation="nearest")

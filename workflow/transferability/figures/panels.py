@@ -1,39 +1,56 @@
-"""What goes into one panel: networks that may be averaged, their means and their intervals; and
-where the panel stands."""
+"""What goes into one panel and where it stands: networks that may be averaged, their means and
+intervals; and the sentences of the note on them."""
 
-import math
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
-from transferability.analysis.effects import EXCHANGEABLE, checked, size_order
-from transferability.analysis.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
-from transferability.figures.options import layout_width
-from transferability.figures.style import counted
+from transferability.analysis.effects import EXCHANGEABLE, checked, joined, size_order
+from transferability.analysis.intervals import (
+    CONFIDENCE,
+    NO_INTERVAL,
+    OF_MODEL,
+    OVER_IMAGES,
+    OVER_SEEDS,
+    OVER_SPLITS,
+    REPLICATE,
+    UNPAIRED,
+    mean_over_replicates,
+)
+from transferability.figures.style import INK, LOOKS, Look, new_figure, room, scaled
 
 TREATMENT = ["kind", "fine_tuned"]
-# Whose target is all classes of a dataset is on no half of a split.
+# The target of networks that are trained on all classes of a dataset.
 ALL_CLASSES = "all"
-# Inches: what a panel needs, and what it needs for names beside its lines.
-NARROW, WIDE = 2.3, 5.5
+# Inches that a panel needs.
+NARROW = 2.3
+# What the intervals of `means` are.
+T_INTERVALS = "t intervals over splits, or over seeds where there is one split"
+INTERVALS = {
+    OVER_SPLITS: "t over splits",
+    OVER_SEEDS: "t over the seeds of one split",
+    OF_MODEL: "t of the linear model",
+    OVER_IMAGES: "paired bootstrap over validation images (too narrow: without training noise)",
+    UNPAIRED: "unpaired over validation images (without training noise)",
+}
+# The halves of published splits.
+HALVES = {"natman": "A natural, B man-made"}
 
 
 class Panel(NamedTuple):
-    """Rows of one kind of split, one target size and, but on random splits, one target.
-
-    `replicates` are those of the mean that has most, `fewest` those of the one that has fewest.
-    """
+    """Rows of one kind of split, one target size and, but on random splits, one target."""
 
     split_kind: str
     pool: str
     target_size: str
     rows: pd.DataFrame
-    replicates: int
-    fewest: int
+    # Of the mean that has fewest, and of the one that has most.
+    replicates: tuple[int, int]
 
     @property
     def splits(self) -> str:
@@ -43,24 +60,20 @@ class Panel(NamedTuple):
     @property
     def place(self) -> str:
         """Where its networks were trained, in words."""
-        return ", ".join(self._words)
+        target = "" if self.pool in ("", ALL_CLASSES) else f", target {self.pool}"
+        size = "" if self.target_size == "all" else f", {self.target_size} images a class"
+        return f"{self.splits}{target}{size}"
 
     @property
     def replicate_words(self) -> str:
         """How many replicates its means have."""
-        return counted({self.fewest, self.replicates}, "replicate")
+        return counted(self.replicates, "replicate")
 
     @property
     def title(self) -> str:
         """Place and number of replicates, in lines that are short enough for a small panel."""
-        half, *size = self._words
-        return "\n".join([half, *size, self.replicate_words])
-
-    @property
-    def _words(self) -> list[str]:
-        target = "" if self.pool in ("", ALL_CLASSES) else f", target {self.pool}"
-        size = [] if self.target_size == "all" else [f"{self.target_size} images a class"]
-        return [f"{self.splits}{target}", *size]
+        place = self.place.replace(f", {self.target_size} images", f"\n{self.target_size} images")
+        return f"{place}\n{self.replicate_words}"
 
 
 def trained(networks: pd.DataFrame, kinds: set[str] | None = None) -> pd.DataFrame:
@@ -73,28 +86,26 @@ def trained(networks: pd.DataFrame, kinds: set[str] | None = None) -> pd.DataFra
     return table[is_target.transform("any")]
 
 
-def panels_of(table: pd.DataFrame) -> list[Panel]:
+def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
     """The panels of a table of networks, of effects or of boosts: random splits first, small sizes
-    first."""
-    pool = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
+    first. Unless `by_size`, a panel holds the rows of all sizes."""
     keyed = table.assign(
-        pool=pool,
-        size=size_order(table["target_size"].astype(str)),
+        pool=table["target"].where(table["split_kind"] != EXCHANGEABLE, ""),
+        size=size_order(table["target_size"].astype(str)) if by_size else 0,
         late=table["split_kind"] != EXCHANGEABLE,
     )
     panels = []
-    by = ["size", "late", "split_kind", "pool"]
-    for (_, _, split_kind, target, *_), rows in keyed.groupby(by):
-        averaged = "replicates" in rows
-        replicates = rows["replicates"] if averaged else replicates_in(rows, [*TREATMENT, "n"])
-        size = str(rows["target_size"].iloc[0])
-        most, fewest = int(replicates.max()), int(replicates.min())
-        panels.append(Panel(split_kind, target, size, rows, most, fewest))
+    for (_, _, split_kind, pool), rows in keyed.groupby(["size", "late", "split_kind", "pool"]):
+        counts = rows.get("replicates", replicates_in(rows, [*TREATMENT, "n"]))
+        size = str(rows["target_size"].iloc[0]) if by_size else "all"
+        panels.append(Panel(split_kind, pool, size, rows, (int(counts.min()), int(counts.max()))))
     return panels
 
 
-def replicates_in(networks: pd.DataFrame, by: list[str]) -> pd.Series:
-    """How many replicates, (split, seed), each group of networks has."""
+def replicates_in(networks: pd.DataFrame, by: list[str]) -> pd.Series | None:
+    """How many replicates, (split, seed), each group of networks has; None for a table of means."""
+    if not {*by, *REPLICATE} <= set(networks.columns):
+        return None
     return networks.drop_duplicates([*by, *REPLICATE]).groupby(by).size()
 
 
@@ -102,43 +113,40 @@ def panel_grid(
     panels: list[Panel], tall: float, small: float, top: float
 ) -> tuple[Figure, list[Axes]]:
     """A figure with an axes for each panel. Heights are in inches: `tall` of a panel that is as
-    wide as the figure, `small` of a row of others, `top` of what all share.
+    wide as the figure and stands above or alone, `small` of other rows, `top` of what all share.
 
-    Where one target size has random splits and other places, random splits stand above, as wide as
-    the figure. Several sizes have a row each. Random splits have a y axis of their own, since other
-    places can lie far below; those of one size share theirs.
+    Where one target size has random splits and other places, random splits stand above. Several
+    sizes have a row each. Random splits have a y axis of their own, since other places can lie far
+    below; those of one size share theirs.
     """
-    places = {(panel.split_kind, panel.pool) for panel in panels}
-    one_size = len({panel.target_size for panel in panels}) == 1
-    above = one_size and len(places) > 1 and panels[0].split_kind == EXCHANGEABLE
-    others = panels[above:]
-    width = layout_width()
-    room = max(1, int(width / NARROW))
-    columns = min(room, len(others) if one_size or len(places) == 1 else len(places))
-    rows = math.ceil(len(others) / columns)
-    heights = [tall] * above + [tall if columns == rows == 1 else small * rows]
-    figure = Figure(figsize=(width, top + sum(heights)), layout="constrained")
-    # Parts of their own, since the names beside the wide panel would narrow the panels below it.
-    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
-    grid = [parts[0].subplots()] if above else []
-    cells = parts[-1].add_gridspec(rows, columns)
+    sizes = list(dict.fromkeys(panel.target_size for panel in panels))
+    several_places = len({(panel.split_kind, panel.pool) for panel in panels}) > 1
+    above = several_places and len(sizes) == 1 and panels[0].split_kind == EXCHANGEABLE
+    columns = max(1, int(room() / NARROW))
+    others = list(range(above, len(panels)))
+    groups = [others]
+    if several_places and len(sizes) > 1:
+        groups = [[i for i in others if panels[i].target_size == size] for size in sizes]
+    rows = [[0]] if above else []
+    rows += [g[start : start + columns] for g in groups for start in range(0, len(g), columns)]
+    widest = max(map(len, rows))
+    mosaic = [
+        [row[0]] * widest if above and row == rows[0] else [*row, *["."] * (widest - len(row))]
+        for row in rows
+    ]
+    heights = [small] * len(rows)
+    if above or len(panels) == 1:
+        heights[0] = tall
+    figure = new_figure(top + sum(heights))
+    axes = figure.subplot_mosaic(mosaic, height_ratios=heights)
     leaders: dict[str, Axes] = {}
-    for place, panel in enumerate(others):
-        shares = len(places) > 1 and panel.split_kind != EXCHANGEABLE
-        leader = leaders.get(panel.target_size) if shares else None
-        axes = parts[-1].add_subplot(cells[place // columns, place % columns], sharey=leader)
-        if shares:
-            leaders.setdefault(panel.target_size, axes)
-        if leader is not None and place % columns:
-            axes.tick_params(labelleft=False)
-        grid.append(axes)
-    return figure, grid
-
-
-def is_wide(axes: Axes) -> bool:
-    """Whether a panel is as wide as a figure that has room for names beside the lines."""
-    alone = axes.get_subplotspec().get_gridspec().ncols == 1
-    return alone and axes.get_figure(root=True).get_figwidth() >= WIDE
+    for place in others:
+        if several_places and panels[place].split_kind != EXCHANGEABLE:
+            leader = leaders.setdefault(panels[place].target_size, axes[place])
+            if axes[place] is not leader:
+                axes[place].sharey(leader)
+                axes[place].tick_params(labelleft=axes[place].get_subplotspec().is_first_col())
+    return figure, [axes[place] for place in range(len(panels))]
 
 
 def means(rows: pd.DataFrame, value: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -152,16 +160,107 @@ def reach(table: pd.DataFrame) -> np.ndarray:
     return np.clip([table["mean"] - table["low"], table["high"] - table["mean"]], 0, None)
 
 
-def wilson(top1: pd.Series, images: pd.Series) -> np.ndarray:
-    """2 × networks: how far the 95 % Wilson interval of each top-1 reaches below and above it.
+def with_wilson(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks with their top-1 as `mean` and its 95 % Wilson interval as `low` and `high`, NaN
+    where the number of validation images is not known."""
+    images = networks.get("validation_images", pd.Series(np.nan, networks.index)).astype(float)
+    right = (networks["top1"] * images).round()
+    low, high = proportion_confint(right, images, 1 - CONFIDENCE, method="wilson")
+    return networks.assign(mean=networks["top1"], low=low, high=high)
 
-    NaN where the number of validation images is not known.
+
+def draw_means(
+    axes: Axes, rows: pd.DataFrame, look: Look, scale: float = 100.0, **settings: object
+) -> None:
+    """A line with markers and interval bars through the means of a treatment, against n."""
+    rows = rows.sort_values("n")
+    axes.errorbar(
+        rows["n"] + look.offset,
+        scale * rows["mean"],
+        scale * reach(rows),
+        elinewidth=scaled(0.9),
+        **{"label": look.label, **look.style, **settings},
+    )
+
+
+def zero_line(axes: Axes, level: float = 0.0, colour: str = INK) -> None:
+    """The dotted line of the base."""
+    axes.axhline(level, color=colour, lw=scaled(0.8), ls=":")
+
+
+def noise_width(rows: pd.DataFrame) -> pd.Series:
+    """How far, in percentage points, B0B − baseB reaches to either side of zero at each target
+    size, since its other sign was as likely; empty where there is none."""
+    retraining = rows[rows["effect"] == "retraining"].set_index("target_size")
+    # Without an interval the difference alone is left.
+    return 100 * retraining[["mean", "low", "high"]].abs().max(axis=1)
+
+
+def counted(numbers: Iterable[int], noun: str) -> str:
+    """How many there are, or from how many to how many: `1 to 4 replicates`."""
+    low, high = min(numbers), max(numbers)
+    span = f"{low:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
+    return f"{span} {noun}{'' if high == 1 else 's'}"
+
+
+def interval_words(intervals: pd.Series, shape: str = "Bars") -> str:
+    """A sentence that says what the intervals of a table of effects are."""
+    kinds = [words for kind, words in INTERVALS.items() if (intervals == kind).any()]
+    if not kinds:
+        return "No intervals: one replicate, no predictions."
+    if (intervals == NO_INTERVAL).any():
+        kinds.append("none for means of one replicate without predictions")
+    return f"{shape}: 95 % intervals, {'; '.join(kinds)}."
+
+
+def score_words(networks: pd.DataFrame) -> str:
+    """A sentence that says how many networks of a table have no score, if any."""
+    without = int(networks["top1"].isna().sum())
+    has = "has" if without == 1 else "have"
+    return f"{without:,} of {len(networks):,} networks listed {has} no score." if without else ""
+
+
+def half_words(panels: list[Panel]) -> str:
+    """Sentences that say what A and B stand for in a legend that serves every panel."""
+    words = []
+    if any(panel.rows["target"].isin(["A", "A+B"]).any() for panel in panels):
+        words.append("B stands for the target half, A for the other.")
+    kinds = {panel.split_kind for panel in panels}
+    words += [f"The {kind} split: {halves}." for kind, halves in HALVES.items() if kind in kinds]
+    return " ".join(words)
+
+
+def network_lines(panel: Panel, shown: Iterable[tuple[str, bool]]) -> dict[str, pd.DataFrame]:
+    """What the mean of each treatment and n of a panel of networks is over, by line."""
+    lines = {}
+    for treatment, rows in panel.rows.groupby(TREATMENT):
+        if treatment in shown:
+            groups = rows.groupby("n")
+            lines[LOOKS[treatment].label] = pd.DataFrame(
+                {
+                    "target": groups["target"].agg(joined),
+                    "replicates": replicates_in(rows, ["n"]),
+                    "networks": groups.size(),
+                }
+            )
+    return lines
+
+
+def uneven_words(panel: Panel, lines: Mapping[str, pd.DataFrame]) -> str:
+    """What each line of a panel is a mean over, where its means differ in it; else nothing.
+
+    A line has a row for each mean, with target, replicates, and networks or differences and
+    missing.
     """
-    apart = np.full((2, len(top1)), np.nan)
-    for place, (score, count) in enumerate(zip(top1, images, strict=True)):
-        if pd.notna(count):
-            test = stats.binomtest(round(score * count), int(count))
-            interval = test.proportion_ci(CONFIDENCE, method="wilson")
-            apart[:, place] = score - interval.low, interval.high - score
-    # A score that is a mean of several evaluations can lie off a whole number of images.
-    return np.clip(apart, 0, None)
+    every = pd.concat(lines.values()) if lines else pd.DataFrame()
+    over = every.columns.intersection(["target", "replicates", "networks", "differences"])
+    missing = "missing" in every and every["missing"].any()
+    if len(lines) < 2 or not ((every[over].nunique() > 1).any() or missing):
+        return ""
+    words = []
+    for label, rows in lines.items():
+        noun = "network" if "networks" in rows else "difference"
+        targets = " or ".join(sorted(set(rows["target"])))
+        counts = f"{counted(rows['replicates'], 'replicate')}, {counted(rows[f'{noun}s'], noun)}"
+        words.append(f"{label}: target {targets}, {counts}")
+    return f"On the {panel.place}, lines differ in what they average: {'; '.join(words)}."

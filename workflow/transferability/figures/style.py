@@ -1,9 +1,13 @@
-"""How every figure looks: sizes, colours, markers, the line below; and how it is saved."""
+"""How every figure looks: what a study asks for, sizes, colours, markers, the note below; and how
+it is saved."""
 
 import functools
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,70 +17,178 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from transferability.figures import options, scaling
+from transferability.storage.files import atomic_write
 
-# Inches: the width for which figures of several columns are laid out.
-WIDTH = 7.0
-# The height of a line below a figure, and how many lines there is room for in any case.
-LINE, LINES_BELOW = 0.12, 2
-# The width of a column of the legend.
-LEGEND_COLUMN = 2.3
+MM_PER_INCH = 25.4
+DOTS_PER_INCH = 200
+# Millimetres, and the points of letters that can be read there: both columns of a paper, one of
+# them, a slide of 16:9.
+WIDTHS = {"page": (7.0 * MM_PER_INCH, 8.0), "column": (88.0, 8.0), "slide": (300.0, 14.0)}
+# Without a date, the same figure gives the same bytes.
+METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+# What differs between themes: ink, paper, a faint fill, faint letters, and those of the note.
+THEMES = {
+    "light": ("#000000", "#ffffff", "#d9d9d9", "#6b6b6b", "#404040"),
+    "dark": ("#ffffff", "#16181d", "#2c3038", "#a3a8b3", "#c9cdd6"),
+}
 # Places in the colour cycle of the theme, which are looked up when a figure is drawn and saved.
 INK, PAPER, LIGHT, GREY, SOFT = "C0", "C1", "C2", "C3", "C4"
 # Okabe and Ito's colours, told apart in all common forms of colour blindness.
 BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
 GREEN, PURPLE = "#009E73", "#CC79A7"
 
-RC = {
+# All sizes in this package are for letters of so many points, and grow with them.
+LETTERS = 8.0
+# The width that figures of several columns need, and that of a column of the legend, in inches.
+WIDTH, LEGEND_COLUMN = 7.0, 2.3
+# The height of a line below a figure, and how many lines there is room for in any case.
+LINE, LINES_BELOW = 0.12, 2
+STYLE = {
     **sns.axes_style("ticks"),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
     "font.family": "sans-serif",
     # Matplotlib brings this font along, so a figure is the same on every machine.
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    # Letters as outlines: a browser without the font would break the layout.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "transferability",
+}
+SIZES = {
+    "font.size": LETTERS,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
-    "axes.titlelocation": "left",
     "axes.linewidth": 0.7,
+    "axes.labelpad": 4,
+    "axes.titlepad": 6,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "xtick.major.size": 3,
     "ytick.major.size": 3,
+    "xtick.major.pad": 3.5,
+    "ytick.major.pad": 3.5,
     "legend.fontsize": 7.5,
-    "legend.frameon": False,
     "lines.linewidth": 1.4,
     "lines.markersize": 5,
-    "hatch.linewidth": 0.6,
-    "pdf.fonttype": 42,
-    # Letters as outlines: a browser without the font would break the layout.
-    "svg.fonttype": "path",
-    "svg.hashsalt": "transferability",
+    "lines.markeredgewidth": 1,
 }
 
 
-def theme_settings() -> dict:
-    """Matplotlib's settings for the theme in use."""
-    theme = options.in_use().theme
-    settings = {"axes.prop_cycle": mpl.cycler(color=options.THEMES[theme])}
-    if theme == "light":
-        return settings
-    ink, paper, *_ = options.THEMES[theme]
-    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    papered = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
-    return settings | dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)
+@dataclass(frozen=True)
+class Options:
+    """The study's section `figures`. `width` is one of WIDTHS or millimetres, `font_size` in points
+    or None for that of the width; `labels` has other words for words of ours."""
+
+    formats: tuple[str, ...] = ("svg", "pdf", "png")
+    width: str | float = "page"
+    font_size: float | None = None
+    theme: str = "light"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an unknown width or theme."""
+        if isinstance(self.width, str) and self.width not in WIDTHS:
+            raise ValueError(f"width {self.width!r} is none of {', '.join(WIDTHS)} nor a number")
+        if self.theme not in THEMES:
+            raise ValueError(f"theme {self.theme!r} is none of {', '.join(THEMES)}")
+
+    @classmethod
+    def of(cls, section: Mapping[str, object]) -> "Options":
+        """The options of a section; what it leaves out is as by default.
+
+        Raises ValueError for an unknown key or value."""
+        known = [option.name for option in fields(cls)]
+        if unknown := [key for key in section if key not in known]:
+            raise ValueError(f"no option of figures: {', '.join(unknown)}; use {', '.join(known)}")
+        return cls(**section)
+
+    @property
+    def inches(self) -> float:
+        """The width of a figure."""
+        return (WIDTHS[self.width][0] if self.width in WIDTHS else self.width) / MM_PER_INCH
+
+    @property
+    def points(self) -> float:
+        """The size of most letters."""
+        return self.font_size or WIDTHS.get(self.width, WIDTHS["page"])[1]
+
+    def in_words(self, text: str) -> str:
+        """A text of a figure in the study's words; ours may have their n in italics there."""
+        if not self.labels:
+            return text
+        words = {ours.replace("n", "$n$", 1): theirs for ours, theirs in self.labels.items()}
+        words |= self.labels
+        # The longest first, since AnB+ begins with AnB.
+        pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{pattern})(?![\w+])", lambda match: words[match[0]], text)
 
 
-def styled(draw: Callable) -> Callable:
-    """A figure drawn or saved under this decorator has the theme in use, and does not depend on
-    the user's own settings."""
+DEFAULT = Options()
+_in_use: ContextVar[Options] = ContextVar("options", default=DEFAULT)
+
+
+def in_use() -> Options:
+    """The options of the figure that is being drawn or saved."""
+    return _in_use.get()
+
+
+@contextmanager
+def used(options: Options) -> Iterator[None]:
+    """Draw and save with these options."""
+    token = _in_use.set(options)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
+def styled(draw: Callable | None = None, *, at_least: float = 0.0) -> Callable:
+    """A figure drawn or saved under this decorator has the theme and the sizes in use, and does not
+    depend on the user's own settings. One that needs `at_least` so many inches gets smaller letters
+    where there is less room."""
+    if draw is None:
+        return functools.partial(styled, at_least=at_least)
 
     @functools.wraps(draw)
     def draw_styled(*arguments, **named):
-        with mpl.rc_context(RC | theme_settings()):
+        options = in_use()
+        scale = options.points / LETTERS
+        if at_least:
+            scale = min(scale, options.inches / at_least)
+        sizes = {name: scale * size for name, size in SIZES.items()}
+        with mpl.rc_context(STYLE | sizes | _theme_settings(options.theme)):
             return draw(*arguments, **named)
 
     return draw_styled
+
+
+def _theme_settings(theme: str) -> dict:
+    ink, paper, *_ = THEMES[theme]
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    papered = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
+    cycle = {"axes.prop_cycle": mpl.cycler(color=THEMES[theme])}
+    return cycle | dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)
+
+
+def scaled(size: float) -> float:
+    """A size for letters of LETTERS, in points or inches, at the letters in use."""
+    return size * mpl.rcParams["font.size"] / LETTERS
+
+
+def new_figure(height: float) -> Figure:
+    """A figure of the width in use, whose height grows with its letters."""
+    return Figure(figsize=(in_use().inches, scaled(height)), layout="constrained")
+
+
+def room() -> float:
+    """The width in use, in inches at letters of LETTERS."""
+    return in_use().inches / scaled(1)
 
 
 class Look(NamedTuple):
@@ -86,100 +198,91 @@ class Look(NamedTuple):
     meaning: str
     colour: str
     marker: str
-    filled: bool
-    dashes: str | tuple[float, tuple[float, ...]]
+    filled: bool = True
+    dashes: str | tuple[float, tuple[float, ...]] = "-"
     # Layers by which the marker stands beside its n, so that treatments do not cover one another.
-    offset: float
+    offset: float = 0.0
+
+    @property
+    def face(self) -> str:
+        """The colour inside its markers."""
+        return self.colour if self.filled else PAPER
+
+    @property
+    def style(self) -> dict[str, object]:
+        """Matplotlib's properties of its line and markers."""
+        marker = {"marker": self.marker, "markerfacecolor": self.face}
+        return {"color": self.colour, "linestyle": self.dashes, **marker}
+
+    def sample(self, label: str | None = None) -> Line2D:
+        """A legend's sample."""
+        return Line2D([], [], label=label or self.label, **self.style)
 
 
 DASHED = (0, (4, 1.5))
 LOOKS = {
-    ("base", False): Look("baseB", "trained on B alone", INK, "D", True, ":", 0.0),
+    ("base", False): Look("baseB", "trained on B alone", INK, "D", dashes=":"),
     ("long_base", False): Look("base2B", "twice as long", INK, "D", False, "none", 0.12),
-    ("selffer", False): Look("B$n$B", "selffer, frozen", BLUE, "o", True, "-", -0.12),
+    ("selffer", False): Look("B$n$B", "selffer, frozen", BLUE, "o", offset=-0.12),
     ("selffer", True): Look("B$n$B+", "selffer, fine-tuned", SKY, "o", False, DASHED, -0.04),
-    ("transfer", False): Look("A$n$B", "transfer, frozen", VERMILION, "^", True, "-", 0.04),
+    ("transfer", False): Look("A$n$B", "transfer, frozen", VERMILION, "^", offset=0.04),
     ("transfer", True): Look("A$n$B+", "transfer, fine-tuned", ORANGE, "^", False, DASHED, 0.12),
-    ("random", False): Look("R$n$B", "random, frozen", GREEN, "s", True, (0, (1, 1)), 0.0),
+    ("random", False): Look("R$n$B", "random, frozen", GREEN, "s", dashes=(0, (1, 1))),
 }
 
 
-def face(look: Look) -> str:
-    """The colour inside the look's markers."""
-    return look.colour if look.filled else PAPER
+def layer_palette(layers: list[int]) -> dict[int, str]:
+    """A colour for each n: the deeper, the darker."""
+    # The palest colours are left to the paper.
+    palette = sns.color_palette("viridis_r", len(layers) + 1).as_hex()[1:]
+    return dict(zip(layers, palette, strict=True))
 
 
-def sample(look: Look, label: str) -> Line2D:
-    """A legend's sample of a look."""
-    return Line2D(
-        [],
-        [],
-        color=look.colour,
-        marker=look.marker,
-        markerfacecolor=face(look),
-        linestyle=look.dashes,
-        label=label,
-    )
-
-
-def legend(figure: Figure, handles: list) -> None:
-    """The legend above all panels, in as many columns as there is room for."""
-    columns = max(1, int(figure.get_figwidth() / LEGEND_COLUMN))
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
-
-
-def counted(numbers: Iterable[int], noun: str) -> str:
-    """How many of something there are, or from how many to how many: `1 to 4 replicates`."""
-    low, high = min(numbers), max(numbers)
-    span = f"{low:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
-    return f"{span} {noun}{'' if high == 1 else 's'}"
+def legend(figure: Figure, handles: list, column: float = LEGEND_COLUMN, **settings) -> None:
+    """The legend above all panels, in as many columns, of so many inches, as there is room for."""
+    columns = min(len(handles), max(1, int(room() / column)))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, **settings)
 
 
 def note(figure: Figure, *sentences: str) -> None:
     """The lines below a figure that say what its intervals are. The figure grows with them, so that
     they do not press its panels together."""
-    text = " ".join(sentence for sentence in sentences if sentence)
-    width_in_characters = round(19 * figure.get_figwidth())
     # A sign stays on the line of its number.
-    kept = re.sub(r" (?=[%=−])|(?<=[=−]) ", "\u00a0", text)
-    lines = textwrap.wrap(kept, width_in_characters, break_on_hyphens=False)
+    text = re.sub(r" (?=[%=−])|(?<=[=−]) ", "\u00a0", " ".join(filter(None, sentences)))
+    lines = textwrap.wrap(text, round(19 * room()), break_on_hyphens=False)
     more = max(0, len(lines) - LINES_BELOW)
-    figure.set_figheight(figure.get_figheight() + more * LINE)
-    figure.supxlabel(
-        "\n".join(lines).replace("\u00a0", " "),
-        x=0.01,
-        ha="left",
-        fontsize=7,
-        color=SOFT,
-    )
+    figure.set_figheight(figure.get_figheight() + scaled(more * LINE))
+    words = "\n".join(lines).replace("\u00a0", " ")
+    figure.supxlabel(words, x=0.01, ha="left", fontsize=scaled(7), color=SOFT)
 
 
 def empty(message: str) -> Figure:
     """A figure that says what the study lacks for it."""
-    figure = Figure(figsize=(options.layout_width(), 1.0))
-    figure.text(0.5, 0.5, message, ha="center", va="center", color=GREY)
+    figure = new_figure(1.0)
+    figure.text(0.5, 0.5, message, ha="center", va="center", color=GREY, wrap=True)
     return figure
 
 
-def layer_axis(axes: Axes, layers: list[int]) -> None:
-    """The axis of n, the number of copied layers, with a tick for each that was trained."""
-    axes.set_xticks(sorted(layers))
-    axes.set_xlim(min(layers) - 0.4, max(layers) + 0.4)
+def layer_axis(axes: Axes, layers: Iterable[int]) -> None:
+    """The axis of n, the number of copied layers, from 0, with a tick for each that was trained."""
+    ticks = sorted({0, *layers})
+    axes.set_xticks(ticks)
+    axes.set_xlim(-0.4, ticks[-1] + 0.4)
     axes.set_xlabel("$n$, layers copied")
 
 
 @styled
 def save(figure: Figure, stem: Path | str) -> None:
-    """Write `stem`.svg and the other formats in use, at their width, each whole or not at all, and
-    without a date: the same figure gives the same bytes. Other formats are removed, since they
-    would show what was drawn before."""
-    stem, wanted = Path(stem), options.in_use()
+    """Write `stem`.svg and the other formats in use, each atomically and the same bytes each time.
+    Other formats are removed, since they would show what was drawn before."""
+    stem, options = Path(stem), in_use()
     for text in figure.findobj(mpl.text.Text):
-        text.set_text(wanted.in_words(text.get_text()))
-    # SVG is what the report shows.
-    for suffix in ("svg", "pdf", "png"):
+        text.set_text(options.in_words(text.get_text()))
+    for suffix, metadata in METADATA.items():
         path = stem.with_name(f"{stem.name}.{suffix}")
-        if suffix == "svg" or suffix in wanted.formats:
-            scaling.save(figure, path, wanted.inches / figure.get_figwidth())
+        # SVG is what the report shows.
+        if suffix == "svg" or suffix in options.formats:
+            with atomic_write(path) as file:
+                figure.savefig(file, format=suffix, dpi=DOTS_PER_INCH, metadata=metadata)
         else:
             path.unlink(missing_ok=True)

@@ -1,41 +1,40 @@
 """Figure 2 above: top-1 against n, each network a marker."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.figures.panels import (
+    T_INTERVALS,
     Panel,
+    counted,
+    draw_means,
+    half_words,
     means,
+    network_lines,
     panel_grid,
     panels_of,
-    reach,
+    score_words,
     trained,
-    wilson,
+    uneven_words,
+    with_wilson,
+    zero_line,
 )
 from transferability.figures.style import (
     LOOKS,
     Look,
-    counted,
     empty,
-    face,
     layer_axis,
     legend,
     note,
-    sample,
+    scaled,
     styled,
-)
-from transferability.figures.words import (
-    T_INTERVALS,
-    network_lines,
-    score_words,
-    target_words,
-    uneven_words,
 )
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
 SHOWN = [treatment for treatment in LOOKS if treatment[0] != "random"]
+NO_NETWORKS = "This study has no selffer or transfer networks with a score."
+# Layers between the networks of one n.
 JITTER = 0.03
 
 
@@ -47,66 +46,49 @@ def draw_networks(axes: Axes, rows: pd.DataFrame, look: Look, replicates: int) -
     rows = rows.sort_values(["n", "split", "seed", "target"])
     place = rows.groupby("n").cumcount()
     last = rows.groupby("n")["n"].transform("size") - 1
-    jitter = JITTER * (2 * place / last.clip(lower=1) - (last > 0))
-    x = rows["n"] + look.offset + jitter
-    marks = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
+    beside = rows.assign(n=rows["n"] + JITTER * (2 * place / last.clip(lower=1) - (last > 0)))
     mean = means(rows, "top1")
-    at = mean["n"] + look.offset
-    if len(mean) > 1:
-        axes.plot(
-            at, 100 * mean["mean"], color=look.colour, linestyle=look.dashes, label=look.label
-        )
     if replicates == 1:
-        known = rows.get("validation_images", pd.Series(np.nan, rows.index))
-        bars = 100 * wilson(rows["top1"], known)
-        axes.errorbar(x, 100 * rows["top1"], bars, mfc=face(look), elinewidth=0.8, **marks)
+        draw_means(axes, mean.assign(low=mean["mean"], high=mean["mean"]), look, marker="none")
+        draw_means(axes, with_wilson(beside), look, linestyle="none", label="networks")
         return
-    axes.plot(x, 100 * rows["top1"], markersize=2.5, alpha=0.45, mfc=face(look), mew=0.5, **marks)
-    axes.errorbar(at, 100 * mean["mean"], 100 * reach(mean), mfc=face(look), elinewidth=1, **marks)
+    small = {"markersize": scaled(2.5), "markeredgewidth": scaled(0.5), "linestyle": "none"}
+    axes.plot(beside["n"] + look.offset, 100 * rows["top1"], alpha=0.45, **{**look.style, **small})
+    draw_means(axes, mean, look)
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
     rows = panel.rows
+    for treatment in SHOWN:
+        of_treatment = (rows["kind"] == treatment[0]) & (rows["fine_tuned"] == treatment[1])
+        if of_treatment.any():
+            draw_networks(axes, rows[of_treatment], LOOKS[treatment], panel.replicates[1])
     base = means(rows[rows["kind"] == "base"], "top1")
     if len(base):
-        axes.axhline(100 * base["mean"].iloc[0], color=LOOKS["base", False].colour, lw=0.7, ls=":")
-    for kind, fine_tuned in SHOWN:
-        own = rows[(rows["kind"] == kind) & (rows["fine_tuned"] == fine_tuned)]
-        if len(own):
-            draw_networks(axes, own, LOOKS[kind, fine_tuned], panel.replicates)
-    layer_axis(axes, sorted({0, *rows["n"]}))
+        zero_line(axes, 100 * base["mean"].iloc[0])
+    layer_axis(axes, rows["n"])
     axes.set_title(panel.title)
 
 
-def marker_words(panels: list[Panel]) -> list[str]:
+def marker_words(panels: list[Panel]) -> str:
     """Sentences on markers and intervals of panels that `draw_networks` filled."""
-    rows = pd.concat([panel.rows for panel in panels])
-    single = [panel.rows for panel in panels if panel.replicates == 1]
+    single = [panel.rows for panel in panels if panel.replicates[1] == 1]
     words = []
     if len(single) < len(panels):
-        alone = any(panel.fewest == 1 < panel.replicates for panel in panels)
-        without = ", none where one replicate is left" if alone else ""
-        words.append(
-            f"Small markers: networks. Large markers with bars: means with 95 % {T_INTERVALS}"
-            f"{without}."
+        words.append(f"Small markers: networks. Large markers: means with 95 % {T_INTERVALS}.")
+    if single:
+        where = "Markers of one replicate" if words else "Markers"
+        images = pd.concat(single).get("validation_images", pd.Series()).dropna().astype(int)
+        intervals = (
+            f"with 95 % Wilson intervals over {counted(images, 'validation image')} (without "
+            "training noise)"
+            if len(images)
+            else "without intervals"
         )
-    if single and "validation_images" in rows and rows["validation_images"].notna().any():
-        images = counted(
-            pd.concat(single)["validation_images"].dropna().astype(int), "validation image"
-        )
-        words.append(
-            f"{'With one replicate, markers' if len(words) else 'Markers'}: networks, with 95 % "
-            f"Wilson intervals over their {images}, which "
-            "know nothing of training noise; a bar shorter than its marker does not show."
-        )
-    elif single:
-        words.append("One replicate, number of validation images not known: no intervals.")
+        words.append(f"{where}: networks {intervals}.")
     if any(rows["target"].nunique() > 1 for rows in single):
-        words.append(
-            "Where there are two markers, they are the networks of both targets, and lines run "
-            "through their means."
-        )
-    return words
+        words.append("Two markers: the networks of both targets, whose mean the line is.")
+    return " ".join(words)
 
 
 @styled
@@ -119,24 +101,21 @@ def transfer(networks: pd.DataFrame) -> Figure:
     """
     table = trained(networks, {kind for kind, _ in SHOWN})
     if table.empty:
-        return empty("This study has no selffer or transfer networks with a score.")
+        return empty(NO_NETWORKS)
     panels = panels_of(table)
     figure, grid = panel_grid(panels, tall=3.2, small=2.3, top=0.8)
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel)
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel("top-1 accuracy (%)")
-        axes.spines[["top", "right"]].set_visible(False)
     present = set(zip(table["kind"], table["fine_tuned"], strict=True))
     looks = [look for treatment, look in LOOKS.items() if treatment in present]
-    legend(figure, [sample(look, f"{look.label}  {look.meaning}") for look in looks])
-    uneven = [words for panel in panels if (words := uneven_words(panel, network_lines(panel)))]
+    legend(figure, [look.sample(f"{look.label}  {look.meaning}") for look in looks])
     note(
         figure,
-        *marker_words(panels),
-        *uneven,
-        "Distances between such lines are no paired effects." if uneven else "",
-        target_words(panels),
+        marker_words(panels),
+        *(uneven_words(panel, network_lines(panel, SHOWN)) for panel in panels),
+        half_words(panels),
         score_words(networks),
     )
     return figure
