@@ -7,9 +7,9 @@ code and the machine years later.
 import logging
 import os
 import platform
-import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -23,9 +23,9 @@ PROGRAM = ("python", "-m", "transferability")
 LIBRARIES = ("torch", "torchvision", "numpy", "safetensors", "pillow")
 """Those whose version decides numbers."""
 GIT_SECONDS = 5
-"""So long a training waits for git, which may be slow where the disks of a cluster are."""
+"""A training waits no longer for git, which may be slow on the disks of a cluster."""
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-"""By these git's own hooks, which may have started this, speak of another repository."""
+"""Set by hooks of git, which may have started this, and which mean another repository."""
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -57,17 +57,16 @@ def of_job(started: str, device: str, restarts: int, seconds_lost: float) -> dic
 
 def versions() -> dict[str, str | None]:
     """The versions of Python, of this software and of LIBRARIES, None for what is not installed."""
-    found: dict[str, str | None] = {
+    versions: dict[str, str | None] = {
         "python": platform.python_version(),
         # As it is imported, which need not be as it is installed.
         "transferability": transferability.__version__,
+        **dict.fromkeys(LIBRARIES),
     }
     for library in LIBRARIES:
-        try:
-            found[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            found[library] = None
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            versions[library] = metadata.version(library)
+    return versions
 
 
 def processor() -> str:
@@ -93,29 +92,6 @@ def commit(project: Path) -> tuple[str | None, list[str] | None]:
         log.info("no commit is recorded: %s", str(reason).strip())
         return None, None
     return head, [name for name in changed.split("\0") if name]
-
-
-def faults(recorded: object, identity: dict) -> Iterator[str]:
-    """What is wrong with a provenance, read from a network's metrics, beside the identity there.
-
-    Raises KeyError or TypeError where it is not what `described` gives.
-    """
-    if recorded is None:
-        yield (
-            "it does not say by which command, versions and commit it was made; an earlier version "
-            "of this software trained it"
-        )
-        return
-    # A build for one kind of GPU is named after a +, in the version of the imported module alone.
-    torch = {
-        str(version).partition("+")[0]
-        for version in (recorded["versions"]["torch"], identity["torch"])
-    }
-    if len(torch) > 1:
-        yield f"its versions of torch are {' and '.join(sorted(torch))}"
-    commit = recorded["commit"]
-    if commit is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
-        yield f"its commit, {commit!r}, is none"
 
 
 def _git(folder: Path, *arguments: str) -> str:

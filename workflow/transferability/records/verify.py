@@ -7,6 +7,7 @@ archive with its manifest.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from transferability.images.store import MANIFEST, open_store
-from transferability.records import archive, provenance
+from transferability.records import archive
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, design, networks
@@ -188,8 +189,20 @@ class _Network:
         split = self.results / "splits" / f"{self.identity['split']}.csv"
         if files.sha256(split) != self.identity["split_sha256"]:
             yield f"{split}: not the split that the network was trained on"
-        for fault in provenance.faults(self.metrics.get("provenance"), self.identity):
-            yield f"{self.folder.metrics}: {fault}"
+        made_by = self.metrics.get("provenance")
+        if made_by is None:
+            yield (
+                f"{self.folder.metrics}: it does not say by which command, versions and commit it "
+                "was made; an earlier version of this software trained it"
+            )
+            return
+        # A build for one kind of GPU is named after a +, in the version of the imported module.
+        torch = [str(by["torch"]).partition("+")[0] for by in (made_by["versions"], self.identity)]
+        if torch[0] != torch[1]:
+            yield f"{self.folder.metrics}: its versions of torch are {' and '.join(torch)}"
+        commit = made_by["commit"]
+        if commit is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+            yield f"{self.folder.metrics}: its commit, {commit!r}, is none"
 
     def history(self) -> Iterator[str]:
         yield from self._checksum_faults(self.folder.history, "history_sha256")

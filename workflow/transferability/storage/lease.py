@@ -156,11 +156,11 @@ def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
             told = now
         # filelock keeps an empty file for ever: its writer may be about to fill it. One that was
         # killed there, or whose machine was, never will.
-        if not _is_empty(marker):
-            empty_since = None
-        elif empty_since is None:
-            empty_since = now
-        elif now - empty_since >= LEASE and _is_empty(marker):
+        is_empty = False
+        with suppress(FileNotFoundError):
+            is_empty = not marker.read_bytes()
+        empty_since = (empty_since or now) if is_empty else None
+        if is_empty and now - empty_since >= LEASE:
             marker.unlink(missing_ok=True)
         signals.check()
         time.sleep(SECONDS_PER_LOOK)
@@ -168,19 +168,15 @@ def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
 
 def _holder(folder: Path, lease: SoftFileLease) -> str:
     taken, owner = _read(folder)[0], lease.owner
-    if owner is None:
-        return "a process that has not said which it is"
-    if taken.get("token") != owner.token:
-        return f"process {owner.pid} on {owner.hostname}"
-    return _described(taken)
+    has_said = owner is not None and taken.get("token") == owner.token
+    return _described(taken if has_said else {})
 
 
 def _described(taken: dict) -> str:
     """A writer, as a person would look for it."""
     if not taken:
         return "a process that has not said which it is"
-    job_id = taken["slurm_job_id"]
-    of_job = f" of job {job_id}" if job_id else ""
+    of_job = f" of job {taken['slurm_job_id']}" if taken["slurm_job_id"] else ""
     return f"process {taken['process']}{of_job} on {taken['host']} (since {taken['taken']})"
 
 
@@ -220,10 +216,6 @@ def _time_stamp(path: Path) -> float:
             return os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _is_empty(path: Path) -> bool:
-    return path.exists() and path.stat().st_size == 0
 
 
 def _machine() -> str:
