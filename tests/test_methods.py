@@ -139,6 +139,11 @@ def test_a_run_writes_what_its_files_say(finished):
             id="without all images",
         ),
         pytest.param(
+            {"treatments": ["selffer+"], "layers": [3]},
+            ["In these fine-tuned networks, which have a + in their names, the copied layers were"],
+            id="fine-tuned alone",
+        ),
+        pytest.param(
             {"layers": [0], "treatments": ["selffer"], "long_base": False},
             ["In all, 2 networks were trained: one base and one retrained base (B0B)."],
             id="retraining alone",
