@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.storage.network_folder import read_history
-from transferability.study import config, design
+from transferability.study import config
 from transferability.study.networks import parse_name
 
 SEEDS, LAYERS = 8, 8
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=5000, help="about so many")
     parser.add_argument("--evaluations", type=int, default=20, help="of each network")
     flags = parser.parse_args()
-    names = design.network_names(config.read(ROOT / "config.yaml"), LAYERS)
+    names = config.read(ROOT / "config.yaml").network_names
     splits = [f"random{k}" for k in range(max(1, flags.networks // len(names) // SEEDS))]
     seeds, draw = list(range(SEEDS)), random.Random(0)
     with tempfile.TemporaryDirectory() as temporary:

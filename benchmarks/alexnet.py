@@ -32,7 +32,7 @@ from transferability.images import class_splits
 from transferability.images.store import open_store
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training import loop
 
 BATCH, CROP = loading.BATCH, loading.CROP

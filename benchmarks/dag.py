@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
 from project import Project
 
-from transferability.study import config, design
+from transferability.study import config
 from transferability.study.networks import parse_name
 
 SEEDS = 10
@@ -101,7 +101,7 @@ rule plot_{name}:
 def many_replicates(networks: int) -> dict:
     """The default study with enough random splits, of ten seeds each, for so many networks."""
     one = config.read(ROOT / "config.yaml")
-    of_a_replicate = len(design.network_names(one, LAYERS))
+    of_a_replicate = len(one.network_names)
     splits = -(-networks // (of_a_replicate * SEEDS))
     return {"study": "many", "splits": {"random": splits}, "seeds": list(range(SEEDS))}
 
@@ -109,7 +109,7 @@ def many_replicates(networks: int) -> dict:
 def bare_workflow(checked: dict) -> str:
     """A Snakefile with the jobs of a study of random splits, and nothing but files."""
     replicate = "networks/{split}/seed{seed}"
-    networks = design.network_names(checked, LAYERS)
+    networks = checked.network_names
     tables = {
         name: f"tables/{name}.csv"
         for name in ("networks", "evaluations", "differences", "effects", "boost")
@@ -130,7 +130,7 @@ def bare_workflow(checked: dict) -> str:
     for name in ("transfer", "effects"):
         drawings[name].append(f"figures/{name}.html")
     text = RULES.format(
-        splits=design.split_names(checked["splits"]),
+        splits=checked.split_names,
         seeds=checked["seeds"],
         networks=networks,
         tables=list(tables.values()),

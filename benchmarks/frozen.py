@@ -26,7 +26,7 @@ from transferability.models import summary
 from transferability.records import plan
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training import loop
 
 AUGMENTED = ["crop", "horizontal_flip"]

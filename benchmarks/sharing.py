@@ -26,7 +26,7 @@ import machine
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.study import config, design
+from transferability.study import config
 
 COMMAND = (sys.executable, "-m", "transferability")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="instead of the study's")
     flags = parser.parse_args()
     checked = config.read(flags.study)
-    recipe = design.recipe(checked, "random0", 0, "baseB")
+    recipe = checked.recipe_of("random0", 0, "baseB")
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     print(machine.described())
     with tempfile.TemporaryDirectory() as temporary:

@@ -21,7 +21,7 @@ import drawn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.study import config, design
+from transferability.study import config
 
 
 def timed(*arguments: str) -> float:
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="the median of so many pairs")
     flags = parser.parse_args()
     digits = config.read(ROOT / "studies" / "digits.yaml")
-    recipe = {**design.recipe(digits, "random0", 0, "baseB"), "epochs": 1}
+    recipe = {**digits.recipe_of("random0", 0, "baseB"), "epochs": 1}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         images, split = drawn.store_and_split(digits["dataset"], folder)

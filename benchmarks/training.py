@@ -31,7 +31,7 @@ from transferability.images import (
     class_splits,
     store,
 )
-from transferability.study import config, design
+from transferability.study import config
 from transferability.training import device as devices
 
 LOADERS = 2
@@ -138,7 +138,7 @@ def main() -> None:
         plain_script(Path(flags.plainly[0]), json.loads(flags.plainly[1]))
         return
     checked = config.read(ROOT / "config.yaml")
-    recipe = design.recipe(checked, "random0", 0, "baseB")
+    recipe = checked.recipe_of("random0", 0, "baseB")
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     environment = {"OMP_NUM_THREADS": "1"}
     if flags.no_amx:

@@ -14,7 +14,7 @@ from transferability.images import build, class_splits, digits, store
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training import loop
 
 DATASET = {"source": "digits", "image_size": 8, "validation": 0.25, "seed": 0}

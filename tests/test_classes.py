@@ -100,7 +100,7 @@ def complete(dataset: dict, splits: dict) -> dict:
 def test_published_splits_come_after_the_drawn_ones():
     splits = {"random": 1, "published": ["random1", "natman"]}
     found = complete(IMAGENET, splits)
-    assert design.split_names(found["splits"]) == ["random0", "random1", "natman"]
+    assert found.split_names == ["random0", "random1", "natman"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from transferability.__main__ import main
-from transferability.study import config, design
+from transferability.study import config
 
 ROOT = Path(__file__).parents[1]
 STUDY = config.complete(
@@ -26,8 +26,8 @@ STUDY = config.complete(
         "recipe": {"epochs": 1, "batch_size": 64, "precision": "fp32", "device": "cpu"},
     }
 )
-NAMES = design.network_names(STUDY, 8)
-SPLITS = design.split_names(STUDY["splits"])
+NAMES = STUDY.network_names
+SPLITS = STUDY.split_names
 
 
 def run(line: str, **sections: dict) -> None:

@@ -114,7 +114,6 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     [
         *((f"training/{module}", {"training"}) for module in ("device", "frozen_features", "rng")),
         *((f"training/{module}", {"training"}) for module in ("transplant", "trainer")),
-        ("study/training_spec", {"training"}),
         ("study/networks", {"training", "collection", "published", "effects", "figures"}),
         ("study/design", set()),
         ("images/class_splits", {"training", "splits"}),

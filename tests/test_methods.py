@@ -16,7 +16,7 @@ from project import ROOT
 from transferability.analysis import effects
 from transferability.reports import methods
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import config, design
+from transferability.study import config
 
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 DIGITS = {"study": "made", "dataset": {"source": "digits", "image_size": 16}}
@@ -38,8 +38,7 @@ JOB = {
 def written(folder: Path, changes: dict, estimated: pd.DataFrame | None = None, **metrics) -> str:
     """The Methods section of a study whose networks left such metrics."""
     checked = config.complete({**DIGITS, **changes})
-    checked = design.resolved(checked, layer_count=8)
-    for split, seed, name in design.trained(checked, layer_count=8):
+    for split, seed, name in checked.trained:
         network = NetworkFolder(folder / "networks" / split / f"seed{seed}" / name)
         network.write_metrics({**METRICS, "job": JOB, "provenance": MADE_BY, **metrics})
     estimated = one_replicate() if estimated is None else estimated
@@ -269,7 +268,7 @@ def test_the_code_and_the_processor_are_told(tmp_path, changes, told):
 
 
 def test_networks_of_several_commits_are_counted(tmp_path):
-    checked = design.resolved(config.complete({**DIGITS, "layers": [0]}), layer_count=8)
+    checked = config.complete({**DIGITS, "layers": [0]})
     written(tmp_path, {"layers": [0]})
     base = NetworkFolder(tmp_path / "networks" / "random0" / "seed0" / "baseB")
     made_by = {**MADE_BY, "commit": "f" * 40, "changed_files": ["config.yaml"]}
@@ -285,6 +284,6 @@ def test_networks_of_several_commits_are_counted(tmp_path):
 
 
 def test_metrics_that_are_missing_are_named(tmp_path):
-    checked = design.resolved(config.complete(DIGITS), layer_count=8)
+    checked = config.complete(DIGITS)
     with pytest.raises(ValueError, match=r"baseA/metrics\.json: cannot be used"):
         methods.text(checked, tmp_path, pd.DataFrame(), pd.DataFrame(), CITATION)

@@ -5,7 +5,6 @@ import csv
 import pytest
 from project import ROOT, Project
 
-from transferability import models
 from transferability.study import config, design
 from transferability.study.networks import base_name, parse_name
 from transferability.training.optim import learning_rate
@@ -23,10 +22,9 @@ def paper() -> dict:
 @pytest.fixture(scope="module")
 def trained(paper) -> set[tuple[str, str]]:
     """(split, network) of all that the study trains."""
-    layer_count = len(models.info(paper["architecture"]).layer_names)
-    names = design.network_names(paper, layer_count)
-    everything = {(*replicate, name) for replicate in design.replicates(paper) for name in names}
-    left = everything - set(design.omitted(paper, layer_count))
+    names = paper.network_names
+    everything = {(*replicate, name) for replicate in paper.replicates for name in names}
+    left = everything - set(paper.omitted)
     return {(split, name) for split, _, name in left}
 
 
@@ -37,7 +35,7 @@ def published() -> list[dict]:
 
 def recipe_of(paper: dict, split: str, name: str) -> dict:
     (seed,) = paper["seeds"]
-    return design.recipe(paper, split, seed, name)
+    return paper.recipe_of(split, seed, name)
 
 
 def test_every_published_network_of_a_half_is_trained_as_long(paper, trained):
@@ -94,7 +92,7 @@ def test_the_recipe_is_the_papers(paper):
         "warp",
     )
     assert paper["architecture"]["name"] == "caffenet"
-    assert design.input_size(paper) == 227
+    assert paper.input_size == 227
     rates = [learning_rate(recipe, step, 450_000) for step in range(0, 450_000, 100_000)]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
     # It falls at these very steps, and nowhere else.

@@ -102,7 +102,7 @@ def test_micro_batches_are_as_equal_as_can_be(images, at_once):
 
 def test_a_long_base_has_twice_the_iterations_and_evaluations():
     chosen = config.complete({"recipe": {"iterations": 500, "evaluate_every": 100}})
-    recipes = {name: design.recipe(chosen, "random0", 0, name) for name in ("baseB", "base2B")}
+    recipes = {name: chosen.recipe_of("random0", 0, name) for name in ("baseB", "base2B")}
     assert recipes["base2B"]["iterations"] == 2 * recipes["baseB"]["iterations"] == 1000
     assert design.evaluations(recipes["baseB"]) == 5
     assert design.evaluations(recipes["base2B"]) == 10

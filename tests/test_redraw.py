@@ -11,7 +11,7 @@ import yaml
 from project import ROOT, TINY, Project
 
 from transferability.__main__ import main
-from transferability.study import config, design, targets
+from transferability.study import config, targets
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,6 @@ def test_a_folder_that_is_there_is_left_alone(finished, tmp_path, caplog):
     ],
 )
 def test_what_lies_elsewhere(changes, labels, reference):
-    checked = design.resolved(config.complete({**TINY, **changes}), layer_count=8)
+    checked = config.complete({**TINY, **changes})
     assert (targets.labels(checked) is not None) == labels
     assert (targets.reference(checked) == "results/yosinski2014/tables/effects.csv") == reference

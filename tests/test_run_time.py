@@ -5,7 +5,7 @@ import re
 import pytest
 from project import Project
 
-from transferability.study.run_time import measured_by, minutes
+from transferability.study.targets import measured_by, minutes
 
 # Of a base that has been trained: 60 classes of 10 images, 100 images a second.
 BASE = {"train_images": 600, "classes": 60, "images_per_second": 100.0}

@@ -15,7 +15,7 @@ from transferability.records import board, status
 from transferability.records.status import DONE, FAILED, RUNNING, WAITING, Watched
 from transferability.storage import job, lease, signals
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import config, design
+from transferability.study import config
 
 STUDY = config.complete(
     {
@@ -58,7 +58,7 @@ class Made:
         return log
 
     def finish(self, name: str, seconds: float = 20.0) -> None:
-        recipe = design.recipe(self.study, "random0", 0, name)
+        recipe = self.study.recipe_of("random0", 0, name)
         self.folder(name).write_metrics(
             {
                 **{"top1": 0.9, "images_per_second": 1000.0, "seconds": seconds},
@@ -276,7 +276,7 @@ def drawn(found: status.StudyStatus, width: int) -> list[str]:
 
 def test_the_board_of_the_largest_study_fits_a_screen(tmp_path):
     paper = config.read(ROOT / "studies" / "paper.yaml")
-    made = Made(tmp_path, {**paper, "layers": design.layers(paper, 8)})
+    made = Made(tmp_path, paper)
     for name in ("baseA", "baseB"):
         made.finish(name)
     made.gone("base2B")

@@ -5,13 +5,13 @@ import copy
 import pytest
 
 from transferability.study import config, design
-from transferability.study.design import network_names, recipe
-from transferability.study.networks import parse_name
+from transferability.study.design import Study
+from transferability.study.networks import base_name, parse_name, treatment_name
 
 LAYERS = 8
 
 
-def a_study(**changes: object) -> dict:
+def a_study(**changes: object) -> Study:
     return config.complete(copy.deepcopy(changes))
 
 
@@ -19,16 +19,16 @@ EVERYTHING = {"targets": ["A", "B"], "target_sizes": ["all", 20, 100]}
 
 
 def test_each_name_of_a_study_says_what_it_was_made_of():
-    names = network_names(a_study(**EVERYTHING), LAYERS)
+    names = a_study(**EVERYTHING).network_names
     assert "A3B+@100" in names
     for name in names:
         network = parse_name(name)
         if network.is_base:
             long = network.kind == "long_base"
-            again = design.base_name(network.target, network.target_size, long)
+            again = base_name(network.target, network.target_size, long)
         else:
             letter = "R" if network.kind == "random" else network.source
-            again = design.treatment_name(
+            again = treatment_name(
                 letter, network.n, network.target, network.fine_tuned, network.target_size
             )
         assert again == name == network.name
@@ -82,7 +82,7 @@ def test_a_network_has_one_name(name):
 
 
 def test_the_default_study_is_39_networks():
-    names = network_names(a_study(), LAYERS)
+    names = a_study().network_names
     layers = range(1, 8)
     treatments = [kind.format(n) for n in layers for kind in ("B{}B", "B{}B+", "A{}B", "A{}B+")]
     expected = ["baseA", "baseB", "base2B", "B0B", *treatments, *(f"R{n}B" for n in layers)]
@@ -93,8 +93,7 @@ def test_the_default_study_is_39_networks():
 def test_with_target_a_each_network_has_its_mirror_image():
     mirror = str.maketrans("AB", "BA")
     of_b, of_a, of_both = (
-        set(network_names(a_study(targets=targets), LAYERS))
-        for targets in (["B"], ["A"], ["A", "B"])
+        set(a_study(targets=targets).network_names) for targets in (["B"], ["A"], ["A", "B"])
     )
     assert {name.translate(mirror) for name in of_b} == of_a
     assert of_a | of_b == of_both
@@ -111,7 +110,7 @@ def test_with_target_a_each_network_has_its_mirror_image():
     ],
 )
 def test_each_network_stands_once_and_after_the_base_that_it_copies(changes):
-    names = network_names(a_study(**changes), LAYERS)
+    names = a_study(**changes).network_names
     assert len(names) == len(set(names))
     for name in names:
         base = parse_name(name).base
@@ -136,20 +135,20 @@ def test_each_network_stands_once_and_after_the_base_that_it_copies(changes):
     ],
 )
 def test_a_study_has_the_networks_it_asks_for_and_their_bases(changes, expected):
-    assert network_names(a_study(**changes), LAYERS) == expected
+    assert a_study(**changes).network_names == expected
 
 
 def test_all_layers_are_those_of_the_architecture():
-    assert design.layers(a_study(layers="all"), 5) == [0, 1, 2, 3, 4]
-    assert design.layers(a_study(layers=[7, 2]), LAYERS) == [7, 2]
+    assert a_study(layers="all")["layers"] == list(range(LAYERS))
+    assert a_study(layers=[7, 2])["layers"] == [7, 2]
 
 
 def test_splits_are_named_in_order():
     both = {"random": 2, "dissimilar": {"A": "letters", "B": "symbols"}, "published": []}
-    assert design.split_names(both) == ["random0", "random1", "dissimilar"]
-    assert design.split_names({**both, "random": 0}) == ["dissimilar"]
+    assert Study(splits=both).split_names == ["random0", "random1", "dissimilar"]
+    assert Study(splits={**both, "random": 0}).split_names == ["dissimilar"]
     published = {**both, "random": 0, "published": ["natman", "random3"]}
-    assert design.split_names(published) == ["dissimilar", "natman", "random3"]
+    assert Study(splits=published).split_names == ["dissimilar", "natman", "random3"]
 
 
 NAMES = (
@@ -190,7 +189,7 @@ def test_an_override_changes_the_networks_that_match_and_no_other(where, expecte
         target_sizes=["all", 20, 100],
         overrides=[{"where": where, "recipe": {"learning_rate": 0.5}}],
     )
-    rates = {name: recipe(changed, "random0", 0, name)["learning_rate"] for name in NAMES}
+    rates = {name: changed.recipe_of("random0", 0, name)["learning_rate"] for name in NAMES}
     assert {name for name, rate in rates.items() if rate == 0.5} == expected
 
 
@@ -202,7 +201,7 @@ def test_an_override_of_a_split_or_a_seed_changes_that_replicate():
         overrides=[{"where": where, "recipe": {"epochs": 5}}],
     )
     epochs = {
-        (split, seed): recipe(changed, split, seed, "A3B")["epochs"]
+        (split, seed): changed.recipe_of(split, seed, "A3B")["epochs"]
         for split in ("random0", "random1")
         for seed in (0, 1, 2)
     }
@@ -219,9 +218,9 @@ def test_a_later_override_wins_and_others_keep_what_they_set():
             {"where": {"kind": "transfer"}, "recipe": {"learning_rate": 0.25}},
         ]
     )
-    chosen = recipe(changed, "random0", 0, "A3B")
+    chosen = changed.recipe_of("random0", 0, "A3B")
     assert (chosen["learning_rate"], chosen["momentum"]) == (0.25, 0.1)
-    assert recipe(changed, "random0", 0, "B3B")["learning_rate"] == 0.5
+    assert changed.recipe_of("random0", 0, "B3B")["learning_rate"] == 0.5
     assert {k: v for k, v in chosen.items() if k not in ("learning_rate", "momentum")} == {
         k: v for k, v in changed["recipe"].items() if k not in ("learning_rate", "momentum")
     }
@@ -229,10 +228,10 @@ def test_a_later_override_wins_and_others_keep_what_they_set():
 
 def test_a_long_base_has_twice_the_epochs_also_of_an_override():
     plain = a_study()
-    assert recipe(plain, "random0", 0, "base2B")["epochs"] == 24
-    assert recipe(plain, "random0", 0, "baseB")["epochs"] == 12
+    assert plain.recipe_of("random0", 0, "base2B")["epochs"] == 24
+    assert plain.recipe_of("random0", 0, "baseB")["epochs"] == 12
     changed = a_study(overrides=[{"where": {"kind": "long_base"}, "recipe": {"epochs": 5}}])
-    assert recipe(changed, "random0", 0, "base2B")["epochs"] == 10
+    assert changed.recipe_of("random0", 0, "base2B")["epochs"] == 10
     # Asking changes nothing.
     assert changed["recipe"]["epochs"] == 12
 
@@ -251,20 +250,16 @@ def test_omitted_networks_are_those_that_match_any_item():
         seeds=[0, 5],
         omit=[{"network": ["A3B+", "B7B"], "split": "random1", "seed": 5}, {"kind": "random"}],
     )
-    omitted = design.omitted(chosen, LAYERS)
+    omitted = chosen.omitted
     random = {
-        (split, seed, f"R{n}B")
-        for split, seed in design.replicates(chosen)
-        for n in range(1, LAYERS)
+        (split, seed, f"R{n}B") for split, seed in chosen.replicates for n in range(1, LAYERS)
     }
     assert set(omitted) == random | {("random1", 5, "A3B+"), ("random1", 5, "B7B")}
     assert len(omitted) == len(set(omitted))
-    assert design.omitted(a_study(), LAYERS) == []
+    assert a_study().omitted == []
 
 
 def test_a_base_may_be_omitted_with_all_that_copies_from_it():
     chosen = a_study(treatments=["transfer"], omit=[{"source": "A"}, {"network": "baseA"}])
-    kept = set(network_names(chosen, LAYERS)) - {
-        name for *_, name in design.omitted(chosen, LAYERS)
-    }
+    kept = set(chosen.network_names) - {name for *_, name in chosen.omitted}
     assert kept == {"baseB", "base2B", "B0B"}

@@ -12,13 +12,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transferability import models
 from transferability.images import class_splits, groups
 from transferability.storage import checkpoint
 from transferability.storage.checkpoint import CheckpointError
 from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
 from transferability.study import config as study_file
-from transferability.study import design, schema
+from transferability.study import schema
 from transferability.study.design import StudyError
 
 # Of hundreds of files that are set aside.
@@ -73,12 +72,11 @@ def refused_or_planned(config: Any) -> None:
     complete = read_or_refused(lambda: study_file.complete(config), StudyError)
     if complete is None:
         return
-    layers = models.info(complete["architecture"]).layer_names
-    names = design.network_names(complete, len(layers))
+    names = complete.network_names
     assert names
-    for split, seed in design.replicates(complete)[:2]:
+    for split, seed in complete.replicates[:2]:
         for name in names[:20]:
-            assert design.recipe(complete, split, seed, name)["epochs"] >= 1
+            assert complete.recipe_of(split, seed, name)["epochs"] >= 1
     # What is complete stays as it is.
     assert study_file.complete(complete) == complete
 
@@ -151,13 +149,13 @@ def test_studies_that_are_right_are_planned(source, seeds, layers):
     if layers:
         config["layers"] = sorted(layers)
     complete = study_file.complete(config)
-    names = design.network_names(complete, 8)
+    names = complete.network_names
     per_layer = len(complete["treatments"])
     positive = len(layers - {0}) if layers else 7
     zero = not layers or 0 in layers
     bases = 3 if positive else 2
     assert len(names) == bases + zero + per_layer * positive
-    assert len(design.replicates(complete)) == seeds
+    assert len(complete.replicates) == seeds
 
 
 @fuzzed(200)

@@ -9,7 +9,7 @@
 TABLES = [f"<results>/{file}" for file in targets.table_files()]
 FINDINGS = f"<results>/{targets.FINDINGS}"
 # None where every effect has replicates enough for an interval over them.
-LABELS = targets.labels(RESOLVED)
+LABELS = targets.labels(STUDY)
 
 
 localrules:

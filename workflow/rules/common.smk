@@ -20,14 +20,13 @@ os.environ.update(
 )
 sys.path.insert(0, str(LIBRARY))
 
-from transferability import images, models
+from transferability import images
 from transferability.records import fingerprint, slurm_refusals
 from transferability.storage import files, runs
 from transferability.study import (
     config as study_config,
     design,
     networks,
-    run_time,
     schema,
     targets,
 )
@@ -62,13 +61,11 @@ STORE_ARRAYS = [
 ]
 DOWNLOAD = "yes" if STUDY["dataset"].get("download") else "no"
 RESULTS = f"results/{STUDY['study']}"
-LAYER_COUNT = len(models.info(STUDY["architecture"]).layer_names)
-RESOLVED = design.resolved(STUDY, LAYER_COUNT)
-SPLITS = design.split_names(STUDY["splits"])
+SPLITS = STUDY.split_names
 SEEDS = STUDY["seeds"]
-NETWORKS = design.network_names(STUDY, LAYER_COUNT)
-TRAINED, OMITTED = design.trained_and_omitted(STUDY, LAYER_COUNT)
-FIGURE_SUFFIXES = targets.figure_formats(RESOLVED)
+NETWORKS = STUDY.network_names
+TRAINED, OMITTED = STUDY.trained, STUDY.omitted
+FIGURE_SUFFIXES = targets.figure_formats(STUDY)
 TRAINING_CODE = fingerprint.training_fingerprint(
     STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 )
@@ -102,22 +99,20 @@ def of_every_network(file):
 
 def recipe(wildcards):
     return as_json(
-        design.recipe(STUDY, wildcards.split, int(wildcards.seed), wildcards.network)
+        STUDY.recipe_of(wildcards.split, int(wildcards.seed), wildcards.network)
     )
 
 
 def minutes_to_train(wildcards, attempt):
     """What a cluster is asked for. A training that is cut short goes on in the next attempt."""
     split, seed, network = wildcards.split, int(wildcards.seed), wildcards.network
-    base = Path(
-        RESULTS, "networks", split, f"seed{seed}", run_time.measured_by(network)
-    )
+    base = Path(RESULTS, "networks", split, f"seed{seed}", targets.measured_by(network))
     try:
         metrics = json.loads((base / "metrics.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         metrics = None
-    chosen = design.recipe(STUDY, split, seed, network)
-    return attempt * run_time.minutes(network, chosen, STUDY["hours"], metrics)
+    chosen = STUDY.recipe_of(split, seed, network)
+    return attempt * targets.minutes(network, chosen, STUDY["hours"], metrics)
 
 
 @cache

@@ -4,7 +4,7 @@
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
 #        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
 
-FIGURES = [f"<results>/{file}" for file in targets.figure_files(RESOLVED)]
+FIGURES = [f"<results>/{file}" for file in targets.figure_files(STUDY)]
 TABLE_PAGES = [f"<results>/{file}" for file in targets.page_files()]
 
 
@@ -45,7 +45,7 @@ rule plot_transfer:
 rule plot_effects:
     input:
         effects="<results>/tables/effects.csv",
-        reference=targets.reference(RESOLVED) or [],
+        reference=targets.reference(STUDY) or [],
     output:
         **figure_files("effects"),
         page=figure_page("effects"),

@@ -22,7 +22,7 @@ rule write_study:
     conda:
         "../../envs/analysis.yaml"
     params:
-        study=as_json(RESOLVED),
+        study=as_json(STUDY),
     shell:
         "python -m transferability write-study"
         " --study {params.study:q}"

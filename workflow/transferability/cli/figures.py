@@ -145,17 +145,17 @@ def _redraw(results: Path, to: Path) -> None:
     """Make all that the workflow makes of the networks in `results`, without images. Filters are
     left out where no weights are. Raises ValueError if results are missing."""
     from transferability.storage.network_folder import NetworkFolder
-    from transferability.study import config, design, targets
+    from transferability.study import config, targets
 
     study = config.resolved(results / targets.STUDY)
-    trained, omitted = design.trained_and_omitted(study, layer_count=0)
+    trained, omitted = study.trained, study.omitted
     table = {name: to / "tables" / f"{name}.csv" for name in targets.TABLES}
     analysis.collect_networks(
         study=study["study"],
         results=results,
-        splits=design.split_names(study["splits"]),
+        splits=study.split_names,
         seeds=study["seeds"],
-        networks=design.network_names(study, layer_count=0),
+        networks=study.network_names,
         omitted=[f"{split}/seed{seed}/{name}" for split, seed, name in omitted],
         score=study["score"],
         table=table["networks"],

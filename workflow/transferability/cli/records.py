@@ -21,17 +21,17 @@ def layers(study: Path) -> None:
     """Print the layers of a study's architecture, its n marked."""
     from transferability import images, models
     from transferability.models import summary
-    from transferability.study import config, design
+    from transferability.study import config
 
     checked = config.read(study)
-    settings, image_size = checked["architecture"], design.input_size(checked)
+    settings, image_size = checked["architecture"], checked.input_size
     # Only the last layer depends on it; where only reading tells how many classes there are, they
     # are taken to be as many as ImageNet's.
     classes = images.info(checked["dataset"]).classes
     half = (classes or 1000) // 2
     assumed = "" if classes else ", assumed, since only reading the images tells"
     built = models.module(settings["name"]).build(settings, image_size, half)
-    print(summary.table(built, image_size, design.layers(checked, len(built))))
+    print(summary.table(built, image_size, checked["layers"]))
     print(f"{image_size}×{image_size} pixels, {half} classes{assumed}")
     print("*: an n of the study; all layers down to there are copied, and the last is always new")
 

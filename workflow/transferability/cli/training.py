@@ -41,13 +41,13 @@ def train(
     from transferability.records import fingerprint, provenance
     from transferability.storage import job, lease, signals
     from transferability.storage.network_folder import NetworkFolder
-    from transferability.study import config, design, targets
-    from transferability.study.training_spec import TrainingSpec
+    from transferability.study import config, targets
+    from transferability.study.networks import TrainingSpec
 
     started = job.now()
     settings = config.resolved(study)
     architecture = settings["architecture"]
-    recipe = design.recipe(settings, split, seed, network)
+    recipe = settings.recipe_of(split, seed, network)
     task = TrainingSpec.of(network, split, seed, architecture, recipe)
     trained = study.parent / "networks" / split / f"seed{seed}"
     folder = NetworkFolder(to or trained / network)

@@ -25,7 +25,7 @@ from transferability.records import provenance, verify
 from transferability.records.archive import METADATA
 from transferability.storage import files
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import config, design, targets
+from transferability.study import config, targets
 
 FORMATS = {
     ".jsonl": "application/jsonl",
@@ -108,10 +108,10 @@ def _contents(results: Path, checked: dict, with_weights: bool) -> dict[str, Pat
 
     Raises ValueError if any is missing.
     """
-    run, trained = results.resolve().parent.parent, design.trained(checked, layer_count=0)
+    run, trained = results.resolve().parent.parent, checked.trained
     names = [*OF_STUDY, *targets.table_files(), *targets.page_files()]
     names += [*targets.figure_files(checked)]
-    names += [f"splits/{split}.csv" for split in design.split_names(checked["splits"])]
+    names += [f"splits/{split}.csv" for split in checked.split_names]
     chosen = [results / name for name in names]
     for network in trained:
         folder = NetworkFolder(network_path(results / "networks", *network))

@@ -53,11 +53,11 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     Raises ValueError where it is not known how many images there are.
     """
     size = images.size(checked["dataset"])
-    pixels, half = design.input_size(checked), size.classes // 2
+    pixels, half = checked.input_size, size.classes // 2
     module = models.module(checked["architecture"]["name"])
     layers = summary.summarise(module.build(checked["architecture"], pixels, half), pixels)
     parameters = sum(layer.parameters for layer in layers)
-    networks = [parse_name(name) for *_, name in design.trained(checked, len(layers))]
+    networks = [parse_name(name) for *_, name in checked.trained]
     frozen = sorted({network.frozen_layers for network in networks})
     if images_per_second is None:
         speeds = trial.speeds(checked, half, frozen, seconds)
@@ -131,9 +131,9 @@ def of_kinds(
     `speeds` is by the number of frozen layers.
     """
     kinds: dict[str, Forecast] = {}
-    for split, seed, name in design.trained(checked, len(layers)):
+    for split, seed, name in checked.trained:
         network = parse_name(name)
-        recipe = design.recipe(checked, split, seed, name)
+        recipe = checked.recipe_of(split, seed, name)
         kind = network.kind + "+" * network.fine_tuned
         forecast = _of_network(network, recipe, size, layers, speeds[network.frozen_layers])
         kinds[kind] = kinds.get(kind, Forecast()) + forecast

@@ -19,7 +19,7 @@ import safetensors
 
 from transferability.storage import job, lease
 from transferability.storage.network_folder import NetworkFolder, read_history
-from transferability.study import config, design, targets
+from transferability.study import config, targets
 from transferability.study.networks import parse_name
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -117,8 +117,8 @@ class Watched:
         self._study = config.resolved(self._file)
         self._stamp = self._file.stat().st_mtime_ns
         # Its layers are written out, so that their number is not asked for.
-        trained = design.trained(self._study, layer_count=0)
-        self._networks = [(*network, design.recipe(self._study, *network)) for network in trained]
+        trained = self._study.trained
+        self._networks = [(*network, self._study.recipe_of(*network)) for network in trained]
         self._done.clear()
 
     def _status(self, split: str, seed: int, name: str, recipe: dict) -> Status:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training import device as devices
 from transferability.training import loop, preprocessing, transplant
 from transferability.training.data import ImageSet, Resident

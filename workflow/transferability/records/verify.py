@@ -19,8 +19,8 @@ from transferability.records import archive
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, design, networks
+from transferability.study.networks import TrainingSpec
 from transferability.study.targets import LABELS, STUDY
-from transferability.study.training_spec import TrainingSpec
 
 CHECKSUMS = ("images_sha256", "split_sha256", "base_sha256")
 IDENTITY = (*CHECKSUMS, "code", "torch", "precision", "device")
@@ -99,11 +99,11 @@ def _wanted(file: Path) -> dict[str, dict]:
     study = config.resolved(file)
     return {
         f"{split}/seed{seed}/{name}": {
-            "recipe": design.recipe(study, split, seed, name),
+            "recipe": study.recipe_of(split, seed, name),
             "architecture": study["architecture"],
         }
         # Its layers are written out, so that their number is not asked for.
-        for split, seed, name in design.trained(study, layer_count=0)
+        for split, seed, name in study.trained
     }
 
 

@@ -53,7 +53,7 @@ def text(
 def _metrics(checked: dict, results: Path) -> Metrics:
     """What each network of the study says of its training, by (split, seed, name)."""
     metrics: Metrics = {}
-    for network in design.trained(checked, layer_count=0):
+    for network in checked.trained:
         path = NetworkFolder(network_path(results / "networks", *network)).metrics
         try:
             metrics[network] = json.loads(path.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def _design(checked: dict, metrics: Metrics) -> dict:
     networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
     # A half's images are counted by the networks that were trained on all of them.
     complete = [found for _, network, found in networks if network.target_size == ALL_IMAGES]
-    splits = design.split_names(checked["splits"])
+    splits = checked.split_names
     dissimilar = checked["splits"]["dissimilar"]
     return {
         "splits": len(splits),
@@ -94,8 +94,8 @@ def _design(checked: dict, metrics: Metrics) -> dict:
             for _, network, _ in networks
         ),
         "trained": len(networks),
-        "omitted": len(design.omitted(checked, layer_count=0)),
-        "replicates": len(design.replicates(checked)),
+        "omitted": len(checked.omitted),
+        "replicates": len(checked.replicates),
         "evaluations": design.evaluations(checked["recipe"]),
     }
 
@@ -106,7 +106,7 @@ def _kind(split: str) -> str:
 
 def _architecture(checked: dict, metrics: Metrics) -> dict:
     """The size of the network, built for as many classes as the first that was trained."""
-    settings, pixels = checked["architecture"], design.input_size(checked)
+    settings, pixels = checked["architecture"], checked.input_size
     classes = next(iter(metrics.values()))["classes"]
     built = models.module(settings["name"]).build(settings, pixels, classes)
     return {

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from transferability import images, models
 from transferability.study import design
-from transferability.study.design import StudyError
+from transferability.study.design import Study, StudyError
 from transferability.study.schema import StudyConfig, Word, json_schema
 from transferability.study.sections import FORM_TAGS
 
@@ -49,7 +49,7 @@ BOUNDS = {
 }
 
 
-def read(path: Path | str) -> dict:
+def read(path: Path | str) -> Study:
     """The complete, checked study of a YAML file.
 
     Raises StudyError if the file cannot be read or the study cannot be run.
@@ -64,7 +64,7 @@ def read(path: Path | str) -> dict:
         raise StudyError(f"{path}: {error}") from error
 
 
-def resolved(path: Path | str) -> dict:
+def resolved(path: Path | str) -> Study:
     """The study that a run left beside its results: complete, its layers written out. Whether its
     architecture can be so is not checked again, which may take the architecture's own code.
 
@@ -84,29 +84,25 @@ def resolved(path: Path | str) -> dict:
         is_complete = False
     if not is_complete:
         raise StudyError(f"{path}: is no complete study; delete it, and snakemake writes it again")
-    return left
+    return Study(left)
 
 
-def complete(config: dict | None) -> dict:
-    """A study with every key filled in and checked, from one that names only what it changes.
+def complete(config: dict | None) -> Study:
+    """A study with every key filled in and checked, its layers written out, from one that names
+    only what it changes.
 
     Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
     """
     _check_form(config)
-    study = _with_defaults({} if config is None else config)
+    study = Study(_with_defaults({} if config is None else config))
     try:
         dataset = images.info(study["dataset"])
-        architecture = models.info(study["architecture"], design.input_size(study))
+        architecture = models.info(study["architecture"], study.input_size)
     except ValueError as error:
         raise StudyError(str(error)) from error
-    design.check(
-        study,
-        layer_names=architecture.layer_names,
-        smallest_image=architecture.smallest_image,
-        classes=dataset.classes,
-        groups=dataset.groups,
-        images_per_class=dataset.images_per_class,
-    )
+    if study["layers"] == "all":
+        study["layers"] = list(range(len(architecture.layer_names)))
+    design.check(study, architecture, dataset)
     return study
 
 

@@ -1,13 +1,15 @@
-"""From a study to its splits, its networks and their recipes.
+"""A study: its splits, its networks and their recipes, and what its parts allow each other.
 
-Pure and standard library only, since the workflow imports it each time it builds its graph.
+Free of heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, cached_property
 
+from transferability.images import DatasetInfo
+from transferability.models import ArchitectureInfo
 from transferability.study.networks import (
     ALL_IMAGES,
     HALVES,
@@ -17,105 +19,92 @@ from transferability.study.networks import (
     treatment_name,
 )
 
+Network = tuple[str, int, str]
+"""A network of a study: (split, seed, name)."""
+
 
 class StudyError(ValueError):
     """A study that cannot be run as it is written; the message says what to change."""
 
 
-def split_names(splits: dict) -> list[str]:
-    """The splits of a study: random0, random1, …, dissimilar, and those that were published."""
-    names = [f"random{k}" for k in range(splits["random"])]
-    return names + ["dissimilar"] * (splits["dissimilar"] is not None) + splits["published"]
+class Study(dict):
+    """The settings of a complete study, by key, its layers written out, and what follows from them.
 
-
-def input_size(study: dict) -> int:
-    """Height and width, in pixels, of what the networks see: the crop, or the stored size."""
-    return study["recipe"]["crop"] or study["dataset"]["image_size"]
-
-
-def layers(study: dict, layer_count: int) -> list[int]:
-    """The n of a study: those named, or every one that the architecture has."""
-    return list(range(layer_count)) if study["layers"] == "all" else list(study["layers"])
-
-
-def network_names(study: dict, layer_count: int) -> list[str]:
-    """The networks of each (split, seed), in a stable order, bases first."""
-    sizes = [str(size) for size in study["target_sizes"]]
-    ns = layers(study, layer_count)
-    treatments = []
-    for target in study["targets"]:
-        for size in sizes:
-            treatments += _treatments(study["treatments"], ns, target, size)
-    bases = [base_name(target, size) for target in study["targets"] for size in sizes]
-    bases += [base for name in treatments if (base := parse_name(name).base)]
-    bases = sorted(dict.fromkeys(bases))
-    if study["long_base"]:
-        bases += [
-            base_name(target, size, long=True) for target in study["targets"] for size in sizes
-        ]
-    return bases + treatments
-
-
-def _treatments(
-    treatments: Sequence[str], ns: Sequence[int], target: str, size: str
-) -> Iterator[str]:
-    sources = {"selffer": target, "transfer": other_half(target), "random": "R"}
-    for n in ns:
-        if n == 0:
-            yield treatment_name(target, 0, target, target_size=size)
-            continue
-        for treatment in treatments:
-            source = sources[treatment.removesuffix("+")]
-            yield treatment_name(source, n, target, treatment.endswith("+"), size)
-
-
-def recipe(study: dict, split: str, seed: int, name: str) -> dict:
-    """The recipe by which one network is trained: the study's, its overrides, and twice the epochs
-    or iterations for a long base.
-
-    Overrides apply in the order in which they stand; a later one wins.
+    A change of settings makes another study: `Study({**study, "seeds": [0, 1]})`.
     """
-    chosen = dict(study["recipe"])
-    for override in study["overrides"]:
-        if _matches(override["where"], split, seed, name):
-            chosen.update(override["recipe"])
-    if parse_name(name).kind == "long_base":
-        chosen["epochs"] *= 2
-        if chosen["iterations"]:
-            chosen["iterations"] *= 2
-    return chosen
 
+    @property
+    def split_names(self) -> list[str]:
+        """random0, random1, …, dissimilar, and those that were published."""
+        splits = self["splits"]
+        names = [f"random{k}" for k in range(splits["random"])]
+        return names + ["dissimilar"] * (splits["dissimilar"] is not None) + splits["published"]
 
-def replicates(study: dict) -> list[tuple[str, int]]:
-    """The (split, seed) of a study."""
-    return list(itertools.product(split_names(study["splits"]), study["seeds"]))
+    @property
+    def replicates(self) -> list[tuple[str, int]]:
+        """Each (split, seed)."""
+        return list(itertools.product(self.split_names, self["seeds"]))
 
+    @property
+    def input_size(self) -> int:
+        """Height and width, in pixels, of what the networks see: the crop, or the stored size."""
+        return self["recipe"]["crop"] or self["dataset"]["image_size"]
 
-def trained_and_omitted(
-    study: dict, layer_count: int
-) -> tuple[list[tuple[str, int, str]], list[tuple[str, int, str]]]:
-    """The (split, seed, name) of the networks that the study trains, and of those it leaves out."""
-    kept, left_out = [], []
-    for network in _all_networks(study, layer_count):
-        is_left_out = any(_matches(where, *network) for where in study["omit"])
-        (left_out if is_left_out else kept).append(network)
-    return kept, left_out
+    @cached_property
+    def network_names(self) -> list[str]:
+        """The networks of each (split, seed), in a stable order, bases first."""
+        halves = [
+            (target, str(size)) for target in self["targets"] for size in self["target_sizes"]
+        ]
+        treatments = [name for half in halves for name in self._treatments(*half)]
+        copied = [base for name in treatments if (base := parse_name(name).base)]
+        bases = sorted({*copied, *(base_name(*half) for half in halves)})
+        long_bases = [base_name(*half, long=True) for half in halves]
+        return bases + long_bases * self["long_base"] + treatments
 
+    def _treatments(self, target: str, size: str) -> Iterator[str]:
+        sources = {"selffer": target, "transfer": other_half(target), "random": "R"}
+        for n in self["layers"]:
+            if n == 0:
+                yield treatment_name(target, 0, target, target_size=size)
+                continue
+            for treatment in self["treatments"]:
+                source = sources[treatment.removesuffix("+")]
+                yield treatment_name(source, n, target, treatment.endswith("+"), size)
 
-def trained(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
-    """The (split, seed, name) of the networks that the study trains."""
-    return trained_and_omitted(study, layer_count)[0]
+    @property
+    def networks(self) -> list[Network]:
+        """Every network, also those that are left out."""
+        return [(*replicate, name) for replicate in self.replicates for name in self.network_names]
 
+    @cached_property
+    def omitted(self) -> list[Network]:
+        """The networks that the study leaves out."""
+        if not self["omit"]:
+            return []
+        return [n for n in self.networks if any(_matches(where, *n) for where in self["omit"])]
 
-def omitted(study: dict, layer_count: int) -> list[tuple[str, int, str]]:
-    """The (split, seed, name) of the networks that the study leaves out."""
-    return trained_and_omitted(study, layer_count)[1]
+    @cached_property
+    def trained(self) -> list[Network]:
+        """The networks that the study trains."""
+        omitted = set(self.omitted)
+        return [network for network in self.networks if network not in omitted]
 
+    def recipe_of(self, split: str, seed: int, name: str) -> dict:
+        """The recipe by which one network is trained: the study's, its overrides, and twice the
+        epochs or iterations for a long base.
 
-def resolved(study: dict, layer_count: int) -> dict:
-    """The study with its layers written out, so that what it trains can be known without its
-    architecture."""
-    return {**study, "layers": layers(study, layer_count)}
+        Overrides apply in the order in which they stand; a later one wins.
+        """
+        chosen = dict(self["recipe"])
+        for override in self["overrides"]:
+            if _matches(override["where"], split, seed, name):
+                chosen.update(override["recipe"])
+        if parse_name(name).kind == "long_base":
+            chosen["epochs"] *= 2
+            if chosen["iterations"]:
+                chosen["iterations"] *= 2
+        return chosen
 
 
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
@@ -134,125 +123,35 @@ def _wanted(key: str, value: object) -> list:
     return [str(v) for v in values] if key == "target_size" else values
 
 
-def evaluations(recipe: dict) -> int:
+def evaluations(recipe: Mapping) -> int:
     """How many times a network is evaluated: each so many epochs (iterations, where these are
     given), and after the last."""
     return -(-(recipe["iterations"] or recipe["epochs"]) // recipe["evaluate_every"])
 
 
-def check(
-    study: dict,
-    layer_names: Sequence[str],
-    smallest_image: int,
-    classes: int | None,
-    groups: Mapping[str, int],
-    images_per_class: int | None,
-) -> None:
-    """Refuse what the schema cannot see: what architecture and dataset make impossible.
+def as_groups(groups: str | Sequence[str]) -> list[str]:
+    """The groups of one half of a dissimilar split, which the study gives as one name or a list."""
+    return [groups] if isinstance(groups, str) else list(groups)
 
-    `layer_names` and `smallest_image` (pixels) describe the architecture; `classes`, `groups` (with
-    the number of classes in each, at least) and `images_per_class` the dataset. What is None, only
-    reading the images tells, and the job that needs it checks it. Raises StudyError, which names
-    the key and what it allows.
+
+def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
+    """Refuse what no single key shows: what architecture, dataset and keys make impossible.
+
+    What the dataset's info does not know, only reading the images tells, and the job that needs it
+    checks it. Raises StudyError, which names the key and what it allows.
     """
-    _check_layers(study, layer_names)
-    _check_splits(study["splits"], study["dataset"], classes, groups)
-    if input_size(study) < smallest_image:
-        key = "recipe.crop" if study["recipe"]["crop"] else "dataset.image_size"
-        raise StudyError(
-            f"{key}: {input_size(study)} pixels are too few for "
-            f"architecture {study['architecture']['name']}, which needs at least {smallest_image}"
-        )
-    for size in study["target_sizes"]:
-        if images_per_class is not None and size != ALL_IMAGES and size > images_per_class:
-            raise StudyError(
-                f"target_sizes: {size} images a class are more than the dataset's smallest class "
-                f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
-            )
-    _check_overrides(study, len(layer_names))
-    _check_recipes(study)
-    _check_omitted(study, len(layer_names))
-    _check_score(study, len(layer_names))
+    _check_layers(study, architecture.layer_names)
+    _check_splits(study, dataset)
+    _check_sizes(study, architecture.smallest_image, dataset.images_per_class)
+    _check_omitted(study, len(architecture.layer_names))
+    _check_score(study)
 
 
-def _check_overrides(study: dict, layer_count: int) -> None:
-    """An override that can match nothing is a mistake; one whose n is not among the layers for now
-    is not."""
-    for i, override in enumerate(study["overrides"]):
-        _check_match(study, f"overrides[{i}].where", override["where"], layer_count)
-
-
-def _check_recipes(study: dict) -> None:
-    """What each network sees has to be there, and of one size, so that layers fit each other."""
-    stored, crop = study["dataset"]["image_size"], study["recipe"]["crop"]
-    if crop is not None and crop > stored:
-        raise StudyError(
-            f"recipe.crop: {crop} pixels are more than the images have; choose at most {stored}, "
-            f"or raise dataset.image_size (now {stored})"
-        )
-    for i, override in enumerate(study["overrides"]):
-        if override["recipe"].get("crop", crop) != crop:
-            raise StudyError(
-                f"overrides[{i}].recipe.crop: {override['recipe']['crop']} is not possible; all "
-                "networks of a study see images of one size, so set recipe.crop"
-            )
-
-
-def _check_match(study: dict, key: str, where: Mapping, layer_count: int) -> None:
-    candidates = _all_networks({**study, "layers": "all"}, layer_count)
-    if not any(_matches(where, *network) for network in candidates):
-        raise StudyError(
-            f"{key}: it matches no network of this study; compare it with what the study trains, "
-            "for instance by snakemake -n"
-        )
-
-
-def _check_omitted(study: dict, layer_count: int) -> None:
-    for i, where in enumerate(study["omit"]):
-        _check_match(study, f"omit[{i}]", where, layer_count)
-    kept, left_out = trained_and_omitted(study, layer_count)
-    if not kept:
-        raise StudyError("omit: it leaves no network of this study; leave out fewer")
-    lost = set(left_out)
-    for split, seed, name in kept:
-        base = parse_name(name).base
-        if (split, seed, base) in lost:
-            raise StudyError(
-                f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
-                f"keep {base}, or leave out what copies from it too"
-            )
-
-
-def _check_score(study: dict, layer_count: int) -> None:
-    if study["score"] != "mean_of_10_best":
-        return
-    for network in _all_networks(study, layer_count):
-        of_network = recipe(study, *network)
-        count = evaluations(of_network)
-        if count < 10:
-            length = "iterations" if of_network["iterations"] else "epochs"
-            raise StudyError(
-                f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
-                f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
-                "or choose 'final'"
-            )
-
-
-def _all_networks(study: dict, layer_count: int) -> Iterator[tuple[str, int, str]]:
-    """(split, seed, name) of every network of the study."""
-    names = network_names(study, layer_count)
-    return ((*replicate, name) for replicate in replicates(study) for name in names)
-
-
-def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
+def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
     last = len(layer_names) - 1
-    named = [("layers", n) for n in layers(study, len(layer_names))]
-    for i, override in enumerate(study["overrides"]):
-        named += [
-            (f"overrides[{i}].where.n", n) for n in _wanted("n", override["where"].get("n", []))
-        ]
-    for i, where in enumerate(study["omit"]):
-        named += [(f"omit[{i}].n", n) for n in _wanted("n", where.get("n", []))]
+    named = [("layers", n) for n in study["layers"]]
+    for key, where in _wheres(study):
+        named += [(f"{key}.n", n) for n in _wanted("n", where.get("n", []))]
     for key, n in named:
         if n > last:
             raise StudyError(
@@ -262,31 +161,37 @@ def _check_layers(study: dict, layer_names: Sequence[str]) -> None:
             )
 
 
-def _check_splits(
-    splits: dict, dataset: Mapping, classes: int | None, groups: Mapping[str, int]
-) -> None:
-    if splits["published"] and dataset["source"] != "imagenet":
+def _wheres(study: Study) -> list[tuple[str, dict]]:
+    """The parts of the study that choose networks, each with its key."""
+    overrides = enumerate(study["overrides"])
+    wheres = [(f"overrides[{i}].where", override["where"]) for i, override in overrides]
+    return wheres + [(f"omit[{i}]", where) for i, where in enumerate(study["omit"])]
+
+
+def _check_splits(study: Study, dataset: DatasetInfo) -> None:
+    splits, settings = study["splits"], study["dataset"]
+    if splits["published"] and settings["source"] != "imagenet":
         raise StudyError(
-            f"splits.published: these part the classes of ILSVRC-2012, and dataset.source is "
-            f"{dataset['source']}; set dataset.source to imagenet, or splits.published to []"
+            f"splits.published: these split the classes of ILSVRC-2012, and dataset.source is "
+            f"{settings['source']}; set dataset.source to imagenet, or splits.published to []"
         )
-    if classes is not None and splits["random"] and classes < 4:
+    if dataset.classes is not None and splits["random"] and dataset.classes < 4:
         raise StudyError(
-            f"splits.random: the dataset has {classes} classes, and each half needs at least 2; "
-            "raise dataset.classes to 4 or more, or set splits.random to 0"
+            f"splits.random: the dataset has {dataset.classes} classes, and each half needs at "
+            "least 2; raise dataset.classes to 4 or more, or set splits.random to 0"
         )
     if splits["dissimilar"] is not None:
-        _check_dissimilar(splits["dissimilar"], dataset, groups)
+        _check_dissimilar(splits["dissimilar"], settings, dataset.groups)
 
 
-def _check_dissimilar(halves: Mapping, dataset: Mapping, groups: Mapping[str, int]) -> None:
+def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, int]) -> None:
     if not groups:
-        how = "take a source that has them"
-        if "groups" in dataset:
-            how = "name a CSV file with the columns class, group in dataset.groups"
-        elif dataset["source"] == "imagenet":
-            how = "the paper's natural and man-made halves are splits.published: [natman]"
-        raise StudyError(f"splits.dissimilar: the dataset has no groups; {how}")
+        remedy = "take a source that has them"
+        if "groups" in settings:
+            remedy = "name a CSV file with the columns class, group in dataset.groups"
+        elif settings["source"] == "imagenet":
+            remedy = "the paper's natural and man-made halves are splits.published: [natman]"
+        raise StudyError(f"splits.dissimilar: the dataset has no groups; {remedy}")
     taken: dict[str, str] = {}
     for half in HALVES:
         for group in as_groups(halves[half]):
@@ -306,10 +211,67 @@ def _check_dissimilar(halves: Mapping, dataset: Mapping, groups: Mapping[str, in
             raise StudyError(
                 f"splits.dissimilar.{half}: these groups may hold {size} of the dataset's classes, "
                 "and a half needs at least 2; "
-                f"{'raise dataset.classes or ' if 'classes' in dataset else ''}name other groups"
+                f"{'raise dataset.classes or ' if 'classes' in settings else ''}name other groups"
             )
 
 
-def as_groups(groups: str | Sequence[str]) -> list[str]:
-    """The groups of one half of a dissimilar split, which the study gives as one name or a list."""
-    return [groups] if isinstance(groups, str) else list(groups)
+def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None) -> None:
+    """What each network sees has to be there, and of one size, so that layers fit each other."""
+    stored, crop = study["dataset"]["image_size"], study["recipe"]["crop"]
+    if study.input_size < smallest_image:
+        raise StudyError(
+            f"{'recipe.crop' if crop else 'dataset.image_size'}: {study.input_size} pixels are too "
+            f"few for architecture {study['architecture']['name']}, which needs at least "
+            f"{smallest_image}"
+        )
+    if crop is not None and crop > stored:
+        raise StudyError(
+            f"recipe.crop: {crop} pixels are more than the images have; choose at most {stored}, "
+            f"or raise dataset.image_size (now {stored})"
+        )
+    for i, override in enumerate(study["overrides"]):
+        if override["recipe"].get("crop", crop) != crop:
+            raise StudyError(
+                f"overrides[{i}].recipe.crop: {override['recipe']['crop']} is not possible; all "
+                "networks of a study see images of one size, so set recipe.crop"
+            )
+    for size in study["target_sizes"]:
+        if images_per_class is not None and size != ALL_IMAGES and size > images_per_class:
+            raise StudyError(
+                f"target_sizes: {size} images a class are more than the dataset's smallest class "
+                f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
+            )
+
+
+def _check_omitted(study: Study, layer_count: int) -> None:
+    # One whose n is not among the layers for now is no mistake.
+    candidates = Study({**study, "layers": list(range(layer_count))}).networks
+    for key, where in _wheres(study):
+        if not any(_matches(where, *network) for network in candidates):
+            raise StudyError(
+                f"{key}: it matches no network of this study; compare it with what the study "
+                "trains, for instance by snakemake -n"
+            )
+    if not study.trained:
+        raise StudyError("omit: it leaves no network of this study; leave out fewer")
+    omitted = set(study.omitted)
+    for split, seed, name in study.trained if omitted else ():
+        base = parse_name(name).base
+        if (split, seed, base) in omitted:
+            raise StudyError(
+                f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
+                f"keep {base}, or leave out what copies from it too"
+            )
+
+
+def _check_score(study: Study) -> None:
+    for network in study.networks if study["score"] == "mean_of_10_best" else ():
+        recipe = study.recipe_of(*network)
+        count = evaluations(recipe)
+        if count < 10:
+            length = "iterations" if recipe["iterations"] else "epochs"
+            raise StudyError(
+                f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
+                f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
+                "or choose 'final'"
+            )

@@ -1,7 +1,7 @@
-"""What a network's name says of it: its kind, its layers, the base that it copies.
+"""What a network's name says of it (its kind, its layers, the base that it copies), and what is to
+be trained: all that decides a network's numbers, but for images, code and machine.
 
-Pure and standard library only. Of all that a study is, this alone decides a network's numbers
-beside its recipe.
+Pure and standard library only.
 """
 
 import re
@@ -125,3 +125,45 @@ def parse_name(name: str) -> NetworkSpec:
 
 def other_half(half: str) -> str:
     return "B" if half == "A" else "A"
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """One network: what it copies, what learns, from which random numbers, by which recipe.
+
+    `n` layers are copied from `base` (or, for random features, left as they are), and the first
+    `frozen_layers` do not learn; `images_per_class` None stands for all.
+    """
+
+    network: str
+    split: str
+    seed: int
+    target: str
+    stream: str
+    n: int
+    base: str | None
+    frozen_layers: int
+    images_per_class: int | None
+    architecture: dict
+    recipe: dict
+
+    @classmethod
+    def of(
+        cls, name: str, split: str, seed: int, architecture: dict, recipe: dict
+    ) -> "TrainingSpec":
+        """The task that a network's name stands for. Raises ValueError if it is no name."""
+        network = parse_name(name)
+        all_images = network.target_size == ALL_IMAGES
+        return cls(
+            network=name,
+            split=split,
+            seed=seed,
+            target=network.target,
+            stream=network.stream,
+            n=network.n,
+            base=network.base,
+            frozen_layers=network.frozen_layers,
+            images_per_class=None if all_images else int(network.target_size),
+            architecture=architecture,
+            recipe=recipe,
+        )

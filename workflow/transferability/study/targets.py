@@ -1,16 +1,17 @@
-"""What a study leaves, tables and figures, and what of it lies elsewhere than in its results.
+"""What a study leaves, tables and figures, what of it lies elsewhere than in its results, and how
+long a training may take.
 
 The workflow reads here what to make, and so do the commands that archive a study and draw it again.
-A study has its layers written out here (`study.resolved`). Pure and standard library only, since
-the workflow imports it each time it builds its graph.
+Free of heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transferability import images
-from transferability.study import design
-from transferability.study.networks import parse_name
+from transferability.study.design import Network, Study
+from transferability.study.networks import ALL_IMAGES, base_name, parse_name
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS = "validation.labels.npy"
@@ -18,19 +19,25 @@ TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 EXPLORED_FIGURES = ("transfer", "effects")
 """Figures that are pages, too."""
 
+START = 10
+"""Minutes that are asked for beside the training's own: the start, reading, a slow file system."""
 
-def figures(checked: dict) -> list[str]:
+MARGIN = 1.5
+"""How much longer than at the base's speed: other GPUs, neighbours on the node, evaluations."""
+
+
+def figures(study: Study) -> list[str]:
     """The figures of a study."""
     names = ["transfer", "effects", "boost", "filters", "learning_curves", "cost"]
     # Figure 3 of the paper is about these two.
-    dissimilar = not {"dissimilar", "natman"}.isdisjoint(design.split_names(checked["splits"]))
-    names += ["dissimilar"] * (dissimilar or "random" in checked["treatments"])
-    return names + ["data_size"] * (len(checked["target_sizes"]) > 1)
+    dissimilar = not {"dissimilar", "natman"}.isdisjoint(study.split_names)
+    names += ["dissimilar"] * (dissimilar or "random" in study["treatments"])
+    return names + ["data_size"] * (len(study["target_sizes"]) > 1)
 
 
-def figure_formats(checked: dict) -> list[str]:
+def figure_formats(study: Study) -> list[str]:
     """The formats of a study's figures. SVG is what the report shows."""
-    return sorted({"svg", *checked["figures"]["formats"]})
+    return sorted({"svg", *study["figures"]["formats"]})
 
 
 def table_files() -> list[str]:
@@ -43,17 +50,17 @@ def page_files() -> list[str]:
     return [f"tables/{table}.html" for table in TABLES]
 
 
-def figure_files(checked: dict) -> list[str]:
+def figure_files(study: Study) -> list[str]:
     """The files of a study's figures."""
     files = [
         f"figures/{figure}.{suffix}"
-        for figure in figures(checked)
-        for suffix in figure_formats(checked)
+        for figure in figures(study)
+        for suffix in figure_formats(study)
     ]
     return files + [f"figures/{figure}.html" for figure in EXPLORED_FIGURES]
 
 
-def drawn_bases(trained: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
+def drawn_bases(trained: Sequence[Network]) -> list[Network]:
     """Of the (split, seed, name) of a study those whose filters are drawn: the bases of the first
     replicate."""
     return [
@@ -63,9 +70,9 @@ def drawn_bases(trained: Sequence[tuple[str, int, str]]) -> list[tuple[str, int,
     ]
 
 
-def store(checked: dict) -> str:
+def store(study: Study) -> str:
     """The folder of the image store, from that of the run."""
-    return f"{images.STORES}/{images.store_name(checked['dataset'])}"
+    return f"{images.STORES}/{images.store_name(study['dataset'])}"
 
 
 def run_folder(study_file: Path) -> Path:
@@ -73,19 +80,44 @@ def run_folder(study_file: Path) -> Path:
     return study_file.resolve().parents[2]
 
 
-def labels(checked: dict) -> str | None:
+def labels(study: Study) -> str | None:
     """The labels that intervals over validation images need, from the folder of the run; None where
     all effects have replicates enough."""
-    kinds = [split.rstrip("0123456789") for split in design.split_names(checked["splits"])]
-    one_replicate = len(checked["seeds"]) == 1 and any(kinds.count(kind) == 1 for kind in kinds)
+    kinds = [split.rstrip("0123456789") for split in study.split_names]
+    one_replicate = len(study["seeds"]) == 1 and any(kinds.count(kind) == 1 for kind in kinds)
     # What is omitted may leave an effect with one.
-    if not (one_replicate or design.omitted(checked, layer_count=0)):
+    if not (one_replicate or study.omitted):
         return None
-    return f"{store(checked)}/{LABELS}"
+    return f"{store(study)}/{LABELS}"
 
 
-def reference(checked: dict) -> str | None:
+def reference(study: Study) -> str | None:
     """The effects that stand faintly behind the study's own, from the folder of the run."""
-    if checked["reference"] == "none":
+    if study["reference"] == "none":
         return None
-    return f"results/{checked['reference']}/tables/effects.csv"
+    return f"results/{study['reference']}/tables/effects.csv"
+
+
+def measured_by(name: str) -> str:
+    """The base whose speed says how long a network will take: the one whose layers it copies, else
+    that of its target half."""
+    network = parse_name(name)
+    return network.base or base_name(network.target)
+
+
+def minutes(name: str, recipe: Mapping, hours: float, base: Mapping | None) -> int:
+    """Minutes to ask for, so that a training comes to its end in one go.
+
+    `recipe` is the network's own; `hours` what a base is expected to take at most, and `base` the
+    metrics of the base that `measured_by` names, or None if it has not been trained.
+    """
+    network = parse_name(name)
+    if base is None:
+        return math.ceil(60 * hours * (2 if network.kind == "long_base" else 1))
+    images = base["train_images"]
+    if network.target_size != ALL_IMAGES:
+        images = min(images, int(network.target_size) * base["classes"])
+    seen = recipe["epochs"] * images
+    if recipe["iterations"]:
+        seen = recipe["iterations"] * recipe["batch_size"]
+    return math.ceil(START + MARGIN * seen / base["images_per_second"] / 60)

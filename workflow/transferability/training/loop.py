@@ -15,7 +15,7 @@ from transferability.images import class_splits
 from transferability.images import store as image_store
 from transferability.storage import files, signals
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training import data, preprocessing, transplant
 from transferability.training import device as devices
 from transferability.training.preprocessing import Drawn, ImageEntry

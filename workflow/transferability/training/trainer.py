@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training import data, frozen_features, optim, preprocessing
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream

@@ -14,7 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd as Dropout
 
 from transferability import models
 from transferability.storage import checkpoint
-from transferability.study.training_spec import TrainingSpec
+from transferability.study.networks import TrainingSpec
 from transferability.training.rng import Stream
 
 
