@@ -1,4 +1,4 @@
-"""Table 1 of the paper: what transfer with fine-tuning gains, by the paper's estimator and paired.
+"""Table 1 of the paper: the gain of transfer with fine-tuning, by the paper's estimator and paired.
 
 The table of networks in, boost.csv out.
 """
@@ -6,51 +6,22 @@ The table of networks in, boost.csv out.
 import numpy as np
 import pandas as pd
 
-from transferability.analysis.effects import (
-    BASE,
-    CELL,
-    DESCRIBED,
-    EFFECTS,
-    GROUP,
-    MEAN,
-    SELFFER_PLUS,
-    TRANSFER_PLUS,
-    all_pairs,
-    checked,
-    complete,
-    joined,
-    of_treatment,
-    pair_weights,
-)
-from transferability.analysis.intervals import (
-    CONFIDENCE,
-    NO_INTERVAL,
-    OF_MODEL,
-    OVER_IMAGES,
-    REPLICATE,
-    Correct,
-    Images,
-    difference_of_means,
-    mean_over_replicates,
-)
+from transferability.analysis import effects, intervals
 
 # The paper averages over the layers 1-7, 3-7 and 5-7.
 FIRST_LAYERS = (1, 3, 5)
-COMPARISONS = {"base": ("boost", BASE), "selffer": ("boost_over_selffer", SELFFER_PLUS)}
+COMPARISONS = {
+    "base": ("boost", effects.BASE),
+    "selffer": ("boost_over_selffer", effects.SELFFER_PLUS),
+}
 BOOST_COLUMNS = [
-    *DESCRIBED,
-    "layers",
-    "n",
-    "comparison",
-    *MEAN,
-    "networks",
-    "controls",
-    "missing",
+    *(*effects.DESCRIBED, "layers", "n", "comparison"),
+    *(*effects.MEAN, "networks", "controls", "missing"),
 ]
 
 
-def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
-    """boost.csv: what AnB+ gains over the base and over BnB+, on average over layers (Table 1).
+def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
+    """boost.csv: the gain of AnB+ over the base and over BnB+, averaged over layers (Table 1).
 
     Columns: study, split_kind, target, target_size, layers (1-N, 3-N and 5-N, N the largest n of
     the AnB+), n (those of them that the study has, e.g. `3 4 7`), comparison (base or
@@ -66,9 +37,9 @@ def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFram
     are of different halves, `target` says so (`B vs A+B`).
 
     Where an AnB+ or a BnB+ with a score lacks the other on its own split, seed, target and n, two
-    more estimators compare them over such gaps: `through_base`, the mean over the AnB+ of what each
-    gains over its own base, less the same of the BnB+; and `linear_model`, least squares with an
-    effect of each target half. Both assume that halves differ as their bases do.
+    more estimators compare them over such gaps: `through_base`, the mean gain of the AnB+ over
+    their bases, less the same of the BnB+; and `linear_model`, least squares with an effect of each
+    target half. Both assume that halves differ as their bases do.
 
     Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
     AnB+ or the controls are of a single one; with one replicate, the bootstrap over images of
@@ -77,17 +48,17 @@ def boost(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFram
 
     Raises ValueError as `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
     """
-    table = checked(networks)
-    effects = [effect for effect in EFFECTS if effect.name in dict(COMPARISONS.values())]
-    pairs = complete(all_pairs(table, effects))
-    images = Images(table, correct) if correct else None
+    table = effects.checked(networks)
+    needed = [effect for effect in effects.EFFECTS if effect.name in dict(COMPARISONS.values())]
+    pairs = effects.complete(effects.all_pairs(table, needed))
+    images = intervals.Images(table, correct) if correct else None
     rows = []
-    for key, networks in table.groupby(GROUP):
-        group = dict(zip(GROUP, key, strict=True))
-        treated = of_treatment(networks, TRANSFER_PLUS).query("n > 0")
+    for key, networks in table.groupby(effects.GROUP):
+        group = dict(zip(effects.GROUP, key, strict=True))
+        treated = effects.of_treatment(networks, effects.TRANSFER_PLUS).query("n > 0")
         layers = sorted(treated.loc[treated["top1"].notna(), "n"].unique())
         networks = networks[networks["target"].isin(treated["target"])]
-        of_group = pairs[(pairs[GROUP] == pd.Series(group)).all(axis=1)]
+        of_group = pairs[(pairs[effects.GROUP] == pd.Series(group)).all(axis=1)]
         for start in [start for start in FIRST_LAYERS if start <= max(layers, default=0)]:
             group["layers"] = f"{start}-{layers[-1]}"
             group["n"] = " ".join(str(n) for n in layers if n >= start)
@@ -104,18 +75,20 @@ def _estimates(
     networks: pd.DataFrame,
     differences: pd.DataFrame,
     control_treatment: tuple[str, bool],
-    images: Images | None,
+    images: intervals.Images | None,
 ) -> list[dict[str, object]]:
     """The estimates of one comparison, from the networks of its layers, with bases, and the
     differences between AnB+ and their own controls."""
-    listed = [of_treatment(networks, side) for side in (TRANSFER_PLUS, control_treatment)]
+    treatments = (effects.TRANSFER_PLUS, control_treatment)
+    listed = [effects.of_treatment(networks, treatment) for treatment in treatments]
     treated, control = (side.dropna(subset="top1") for side in listed)
     estimates = []
     if len(differences):
         estimates.append(_paired(differences, images))
     if len(treated) and len(control):
-        if control_treatment == SELFFER_PLUS and max(len(treated), len(control)) > len(differences):
-            bases = of_treatment(networks, BASE).dropna(subset="top1")
+        unpaired = max(len(treated), len(control)) > len(differences)
+        if control_treatment == effects.SELFFER_PLUS and unpaired:
+            bases = effects.of_treatment(networks, effects.BASE).dropna(subset="top1")
             over_base = [_relative(side, bases) for side in (treated, control)]
             if all(len(side) for side in over_base):
                 estimates.append(_pooled(*over_base, "relative", images, "through_base"))
@@ -125,41 +98,48 @@ def _estimates(
     return [estimate | {"missing": missing} for estimate in estimates]
 
 
-def _paired(differences: pd.DataFrame, images: Images | None) -> dict[str, object]:
+def _paired(differences: pd.DataFrame, images: intervals.Images | None) -> dict[str, object]:
     """Each AnB+ less its own control."""
-    mean = mean_over_replicates(differences.assign(all=0), ["all"], "difference").iloc[0].to_dict()
+    means = intervals.mean_over_replicates(differences.assign(all=0), ["all"], "difference")
+    mean = means.iloc[0].to_dict()
     if images and mean["replicates"] == 1:
-        mean["low"], mean["high"] = images.interval(pair_weights(differences), mean["mean"])
-        mean["interval"] = OVER_IMAGES
+        mean["low"], mean["high"] = images.interval(effects.pair_weights(differences), mean["mean"])
+        mean["interval"] = intervals.OVER_IMAGES
     return mean | {
         "estimator": "paired",
-        "target": joined(differences["target"]),
+        "target": effects.joined(differences["target"]),
         "networks": len(differences),
         "controls": differences["row_control"].nunique(),
     }
 
 
 def _pooled(
-    treated: pd.DataFrame, control: pd.DataFrame, score: str, images: Images | None, estimator: str
+    treated: pd.DataFrame,
+    control: pd.DataFrame,
+    score: str,
+    images: intervals.Images | None,
+    estimator: str,
 ) -> dict[str, object]:
     """The mean score of the AnB+ less that of the controls. A score that is relative to a base has
     that base's row in the column row_base."""
     mean = treated[score].mean() - control[score].mean()
-    low, high, interval = difference_of_means(treated, control, score)
+    low, high, interval = intervals.difference_of_means(treated, control, score)
     sides = _sides(treated, control)
     if sides["replicates"] == 1 and images:
         weights = pd.concat([_mean_weights(treated, 1), _mean_weights(control, -1)])
-        (low, high), interval = images.interval(weights, mean), OVER_IMAGES
+        (low, high), interval = images.interval(weights, mean), intervals.OVER_IMAGES
     estimate = {"estimator": estimator, "mean": mean, "low": low, "high": high}
     return sides | estimate | {"interval": interval}
 
 
 def _sides(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, object]:
     """Which and how many networks an estimate is of."""
-    targets = dict.fromkeys([joined(treated["target"]), joined(control["target"])])
+    targets = dict.fromkeys([effects.joined(treated["target"]), effects.joined(control["target"])])
     return {
         "target": " vs ".join(targets),
-        "replicates": min(len(side[REPLICATE].drop_duplicates()) for side in (treated, control)),
+        "replicates": min(
+            len(side[intervals.REPLICATE].drop_duplicates()) for side in (treated, control)
+        ),
         "networks": len(treated),
         "controls": len(control),
     }
@@ -175,8 +155,8 @@ def _mean_weights(rows: pd.DataFrame, sign: int) -> pd.Series:
 
 def _relative(rows: pd.DataFrame, bases: pd.DataFrame) -> pd.DataFrame:
     """The rows that have a base, with their top-1 less the base's, and the base's row."""
-    of_base = bases[[*CELL, "top1"]].assign(row_base=bases.index)
-    beside = rows[CELL].merge(of_base, on=CELL, how="left").set_index(rows.index)
+    of_base = bases[[*effects.CELL, "top1"]].assign(row_base=bases.index)
+    beside = rows[effects.CELL].merge(of_base, on=effects.CELL, how="left").set_index(rows.index)
     relative = rows.assign(relative=rows["top1"] - beside["top1"], row_base=beside["row_base"])
     return relative.dropna(subset="relative").astype({"row_base": int})
 
@@ -194,14 +174,14 @@ def _linear_model(
 
     treatments = {"AnB_plus": treated, "BnB_plus": control, "base": bases}
     rows = pd.concat([side.assign(treatment=name) for name, side in treatments.items()])
-    rows["half"] = rows[CELL].astype(str).agg(" ".join, axis=1)
+    rows["half"] = rows[effects.CELL].astype(str).agg(" ".join, axis=1)
     rows = rows[rows["half"].isin(rows.loc[rows["kind"] != "base", "half"])]
     fit = smf.ols("top1 ~ C(treatment, Treatment('BnB_plus')) + C(half)", rows).fit()
     (difference,) = [name for name in fit.params.index if "AnB_plus" in name]
     estimate = {"estimator": "linear_model", "mean": fit.params[difference]}
     if fit.df_resid > 0:
-        low, high = fit.conf_int(1 - CONFIDENCE).loc[difference]
-        estimate |= {"low": low, "high": high, "interval": OF_MODEL}
+        low, high = fit.conf_int(1 - intervals.CONFIDENCE).loc[difference]
+        estimate |= {"low": low, "high": high, "interval": intervals.OF_MODEL}
     else:
-        estimate |= {"low": np.nan, "high": np.nan, "interval": NO_INTERVAL}
+        estimate |= {"low": np.nan, "high": np.nan, "interval": intervals.NO_INTERVAL}
     return _sides(treated, control) | estimate

@@ -17,17 +17,8 @@ log = logging.getLogger(__name__)
 
 MEASURED = list(MEASURED_AS)
 COLUMNS = [
-    "study",
-    "split",
-    "seed",
-    "network",
-    "kind",
-    "source",
-    "target",
-    "target_size",
-    "n",
-    "fine_tuned",
-    *MEASURED,
+    *("study", "split", "seed", "network", "kind", "source", "target", "target_size"),
+    *("n", "fine_tuned", *MEASURED),
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 EVALUATIONS_OF_BEST_SCORE = 10

@@ -66,7 +66,7 @@ def difference_of_means(
     """Low, high and kind of the t interval of the mean of `treated` less that of `control`.
 
     The units, splits or the seeds of one split, may hold unequal numbers of networks: each is
-    counted with its linearised contribution to the difference, which is its own difference where
+    counted with its linearised contribution to the difference, which is the unit's difference where
     all hold the same. The degrees of freedom are those of the side with fewer units; NaN
     and `none` where one side has a single unit.
     """

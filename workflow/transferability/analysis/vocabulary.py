@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-# Below this, a difference in top-1 is zero and what is left of it rounding.
+# A smaller difference in top-1 is zero but for rounding.
 AT_ZERO = 1e-9
 
 
@@ -24,7 +24,7 @@ def layer_ranges(numbers: Iterable[int]) -> list[str]:
 
 
 def points(difference: float, keep: bool = False) -> str:
-    """A difference in top-1 in percentage points, such as −1.8.
+    """A difference in top-1 in percentage points, e.g. −1.8.
 
     One that would read 0.0 without being zero keeps its first digit (0.04) if `keep`.
     """
@@ -37,8 +37,8 @@ def points(difference: float, keep: bool = False) -> str:
 
 
 def bracket(low: float, high: float) -> str:
-    """An interval in percentage points, such as [−2.1, −1.5]; empty where there is none. It never
-    seems to end at zero where it does not."""
+    """An interval in percentage points, e.g. [−2.1, −1.5]; empty where there is none. A limit
+    reads as zero only if it is."""
     return f"[{points(low, keep=True)}, {points(high, keep=True)}]" if pd.notna(low) else ""
 
 

@@ -1,10 +1,10 @@
 """An architecture is an ordered list of named layers.
 
-Each lives in a file of its own, named as in the study, behind three functions:
-`info(settings, image_size)`, which is cheap and free of torch; `build(settings, image_size,
-classes)`, the layers from input to output; and `initialise(layer)`, which draws the parameters of
-one of them anew from torch's global generator. Where `initialise` is missing, layers start as
-their constructors leave them. Nothing else in the project knows what a layer is made of.
+Each is a module here, named as in the study, with three functions: `info(settings, image_size)`,
+which is cheap and free of torch; `build(settings, image_size, classes)`, the layers from input to
+output; and `initialise(layer)`, which draws the parameters of one layer again from torch's global
+generator. Without `initialise`, layers start as their constructors leave them. Nothing else in the
+project knows what a layer consists of.
 """
 
 import importlib
@@ -16,18 +16,15 @@ from types import ModuleType
 
 @dataclass(frozen=True)
 class ArchitectureInfo:
-    """What can be known of an architecture without building it.
-
-    `layer_names` from input to output; `smallest_image`, height and width in pixels, that it can
-    take.
-    """
+    """The layers of an architecture, from input to output, and the height and width in pixels of
+    the smallest image that it takes: known without building it."""
 
     layer_names: tuple[str, ...]
     smallest_image: int
 
 
 def names() -> list[str]:
-    """The names of all architectures: the modules of this folder that define `info`, sorted."""
+    """The names of all architectures, sorted: the modules of this package that define `info`."""
     modules = (file for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
     defines_info = re.compile(r"^def info\(", re.MULTILINE)
     return sorted(file.stem for file in modules if defines_info.search(file.read_text("utf-8")))
@@ -49,8 +46,8 @@ def module(name: str) -> ModuleType:
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     """The info of the architecture that the study's section `architecture` describes.
 
-    `image_size` is the height and width, in pixels, of what the network will see, where it is
-    known. Raises ValueError, naming the key, for settings that the architecture cannot meet and for
-    a size that it cannot take; that a size is below `smallest_image` is left to the caller.
+    `image_size` is the height and width, in pixels, of the network's input, where it is known.
+    Raises ValueError, naming the key, for settings or a size that the architecture does not allow;
+    the caller compares the size with `smallest_image`.
     """
     return module(settings["name"]).info(settings, image_size)

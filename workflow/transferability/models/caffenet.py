@@ -57,7 +57,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             super().__init__(*settings)
             ones = torch.ones(channels, channels)
             band = ones.triu(-(self.size // 2)).tril((self.size - 1) // 2)
-            # Made of the settings alone, and so no part of the weights.
+            # It follows from the settings, so it is not saved with the weights.
             self.register_buffer("band", band[..., None, None], persistent=False)
 
         def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -118,7 +118,7 @@ def _even(count: float) -> int:
 
 
 def _pixels(image_size: int, stem: str) -> int:
-    """Height and width of what fc6 takes."""
+    """Height and width of the input of fc6."""
     kernel, stride, padding = STEMS[stem].values()
     size = (image_size + 2 * padding - kernel) // stride + 1
     for _ in POOLED:

@@ -40,7 +40,7 @@ def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """The layers that the user's function makes, checked: (name, module) from input to output.
+    """The layers that the user's function returns, checked: (name, module) from input to output.
 
     Raises ValueError if there is no such function, or if it fails or makes no layers.
     """

@@ -5,6 +5,8 @@ normalisation and there are no groups, and initialisation is that of He et al. (
 networks of this depth learn from the first step on.
 """
 
+from itertools import pairwise
+
 from transferability.models import ArchitectureInfo
 
 LAYER_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -13,7 +15,7 @@ POOLED = ("conv1", "conv2", "conv5")
 
 
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
-    """Eight layers; the three poolings halve the image each."""
+    """Eight layers; each of the three poolings halves the image."""
     return ArchitectureInfo(layer_names=LAYER_NAMES, smallest_image=2 ** len(POOLED))
 
 
@@ -28,8 +30,8 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     from torch import nn
 
     class MaxPool2d(nn.MaxPool2d):
-        """Torch's own, over 2 × 2 values. Where no gradient will ask for their places, a CPU takes
-        half as long for the maxima of whole rows."""
+        """Torch's, over 2 × 2 values. Where no gradient needs their places, a CPU takes half as
+        long for the maxima of rows."""
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             if images.requires_grad or images.device.type != "cpu":
@@ -38,41 +40,32 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             rows = torch.maximum(images[:, :, 0:height:2, :width], images[:, :, 1:height:2, :width])
             return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
-    def convolution(name: str, inputs: int, outputs: int, kernel: int) -> nn.Module:
+    channels, layers = [3, *settings["channels"]], []
+    pixels = (image_size // 2 ** len(POOLED)) ** 2
+    units = [pixels * channels[-1], *settings["units"]]
+    for (inputs, outputs), kernel in zip(pairwise(channels), KERNEL_SIZES, strict=True):
+        layer = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2))
+        if settings["batch_norm"]:
+            layer.append(nn.BatchNorm2d(outputs))
         # Pooling before the rectifier gives the same values as after it, with a quarter of the work
         # for the rectifier.
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2),
-            *([nn.BatchNorm2d(outputs)] if settings["batch_norm"] else []),
-            *([MaxPool2d(2)] if name in POOLED else []),
-            nn.ReLU(),
-        )
-
-    def fully_connected(inputs: int, outputs: int) -> list[nn.Module]:
-        return [
-            nn.Linear(inputs, outputs),
-            *([nn.BatchNorm1d(outputs)] if settings["batch_norm"] else []),
-            nn.ReLU(),
-            *([nn.Dropout(settings["dropout"])] if settings["dropout"] else []),
-        ]
-
-    channels, units = settings["channels"], settings["units"]
-    pixels = (image_size // 2 ** len(POOLED)) ** 2
-    return [
-        *(
-            (name, convolution(name, inputs, outputs, kernel))
-            for name, inputs, outputs, kernel in zip(
-                LAYER_NAMES, [3, *channels], channels, KERNEL_SIZES, strict=False
-            )
-        ),
-        ("fc6", nn.Sequential(nn.Flatten(), *fully_connected(pixels * channels[-1], units[0]))),
-        ("fc7", nn.Sequential(*fully_connected(units[0], units[1]))),
-        ("fc8", nn.Linear(units[1], classes)),
-    ]
+        if LAYER_NAMES[len(layers)] in POOLED:
+            layer.append(MaxPool2d(2))
+        layers.append(layer.append(nn.ReLU()))
+    for inputs, outputs in pairwise(units):
+        layer = nn.Sequential(nn.Linear(inputs, outputs))
+        if settings["batch_norm"]:
+            layer.append(nn.BatchNorm1d(outputs))
+        layer.append(nn.ReLU())
+        if settings["dropout"]:
+            layer.append(nn.Dropout(settings["dropout"]))
+        layers.append(layer)
+    layers[len(KERNEL_SIZES)].insert(0, nn.Flatten())
+    return list(zip(LAYER_NAMES, [*layers, nn.Linear(units[-1], classes)], strict=True))
 
 
 def initialise(layer) -> None:
-    """Draw a layer's parameters anew from torch's global generator (He et al. 2015: a normal
+    """Draw a layer's parameters again from torch's global generator (He et al. 2015: a normal
     distribution with variance 2 / inputs), biases zero, batch normalisation as new."""
     from torch import nn
 

@@ -33,7 +33,7 @@ class Mean(nn.Module):
 
 
 class ClassToken(nn.Module):
-    """Of N×tokens×C the first token, N×C, which stands for the class."""
+    """The first of N×tokens×C, N×C, from which the class is read."""
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens[:, 0]
@@ -65,7 +65,7 @@ class Concatenated(nn.Module):
         return torch.cat([features, self.layer(features)], 1)
 
 
-# What models compute in `forward` without a module of their own.
+# Steps of `forward` that are not modules of the model.
 UNNAMED = {
     "embedding": Embedding,
     "class_token": lambda _: ClassToken(),
@@ -109,8 +109,8 @@ FAMILIES: dict[type[nn.Module], tuple] = {
     models.MobileNetV2: ("features/*", "pooled", "flattened", "classifier/*"),
     models.MobileNetV3: ("features/*", "avgpool", "flattened", "classifier/*"),
     models.MNASNet: (
-        # Between the first convolution and the blocks stands one that is none by name: a depthwise
-        # convolution and a pointwise one.
+        # After the first convolution comes a block that has no name: a depthwise convolution and a
+        # pointwise one.
         *("layers.0", "layers.1", "layers.2", tuple(f"layers.{i}" for i in range(3, 8))),
         *(f"layers.{i}/*" for i in range(8, 14)),
         *("layers.14", "layers.15", "layers.16", "mean", "classifier/*"),
@@ -135,7 +135,7 @@ def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """The layers of a model, (name, module) from input to output; each takes one tensor and has
     weights, and is named by torchvision's path to these, with _ for the dot.
 
-    The modules are the model's own.
+    The modules are the model's, not copies.
     """
     layers: list[tuple[str, list[nn.Module]]] = []
     waiting: list[nn.Module] = []

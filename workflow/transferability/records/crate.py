@@ -34,7 +34,7 @@ FORMATS = {
     ".safetensors": "application/x-safetensors",
     ".yaml": "application/yaml",
 }
-"""Of suffixes that Python's own table lacks, which is asked for all others."""
+"""Media types that Python's table lacks."""
 OF_NETWORK = {
     "metrics.json": "final numbers and provenance",
     "history.jsonl": "evaluations, one a line",
@@ -145,8 +145,8 @@ def _metadata(
     only dates are those of the networks.
     """
     crate = ROCrate(version="1.2")
-    made_by_file = {name: _add_file(crate, name, file) for name, file in contents.items()}
-    study = made_by_file.pop(targets.STUDY)
+    entities = {name: _add_file(crate, name, file) for name, file in contents.items()}
+    study = entities.pop(targets.STUDY)
     metrics = [
         NetworkFolder(file.parent).read_metrics()
         for name, file in contents.items()
@@ -158,7 +158,7 @@ def _metadata(
         software,
         identifier="#training",
         object=[study],
-        result=list(made_by_file.values()),
+        result=list(entities.values()),
         properties={
             "name": f"The study {checked['study']} was trained and analysed",
             "startTime": min(network["job"]["started"] for network in metrics),
