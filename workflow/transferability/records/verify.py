@@ -107,14 +107,17 @@ def _wanted(file: Path) -> dict[str, dict]:
     }
 
 
-def _of_store(digest: str, folder: Path | None, whole: bool) -> tuple[Verdict, np.ndarray | None]:
+def _of_store(
+    digest: str, folder: Path | None, whole_images: bool
+) -> tuple[Verdict, np.ndarray | None]:
     """On the store whose manifest has that sha256, and its validation labels (int32 N) if they can
     be read; `folder` is None where there is no such store."""
     if folder is None:
         return Verdict(f"images {digest:.8}", unchecked="not there, so not compared"), None
-    labels, faults = None, []
+    labels, verdict = None, Verdict(f"images/{folder.name}", ["labels"])
     try:
-        if whole:
+        if whole_images:
+            verdict.checked[:] = ["every byte"]
             store = open_store(folder)
             labels = store.validation_labels
             store.verify()
@@ -125,8 +128,8 @@ def _of_store(digest: str, folder: Path | None, whole: bool) -> tuple[Verdict, n
                 raise ValueError(f"{folder / LABELS}: its checksum does not fit the store's")
             labels = np.load(folder / LABELS, allow_pickle=False)
     except NOT_READABLE as error:
-        faults.append(str(error))
-    return Verdict(f"images/{folder.name}", ["every byte" if whole else "labels"], faults), labels
+        verdict.faults.append(str(error))
+    return verdict, labels
 
 
 @dataclass(frozen=True)
@@ -175,9 +178,9 @@ class _Network:
             differing = [key for key, value in wanted.items() if identity.get(key) != value]
             if differing:
                 yield f"{self.folder.metrics}: it is of another {', '.join(differing)} than {by}"
-        wanted, found = design.evaluations(recipe), len(self.folder.read_history())
-        if found != wanted:
-            yield f"{self.folder.history}: {found} evaluations, and the recipe makes {wanted}"
+        expected, lines = design.evaluations(recipe), len(self.folder.read_history())
+        if lines != expected:
+            yield f"{self.folder.history}: {lines} evaluations, and the recipe makes {expected}"
         is_base = networks.parse_name(path.name).is_base
         if is_base and self.metrics["weights_sha256"] is None:
             yield f"{self.folder.metrics}: a base without weights"

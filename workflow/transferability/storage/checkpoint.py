@@ -1,4 +1,4 @@
-"""Tensors on disk: written whole, verified when read, free of code (safetensors)."""
+"""Tensors on disk: written completely, verified when read, free of code (safetensors)."""
 
 import hashlib
 import json
@@ -26,10 +26,10 @@ def save(
     `files.atomic_write`.
 
     Returns the sha256 over both, which the file carries as well. Raises OSError, which names the
-    file, if it cannot be written; what was there before then stays.
+    file, if it cannot be written; then an earlier file stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # In its own order: what is read again, such as a history, is to be written as it was.
+    # Not sorted: a history that is read from it and written again has to be the same text.
     text = json.dumps(header)
     digest = _digest(tensors, text)
     # The file adds the names and shapes, a few kilobytes.
@@ -63,11 +63,11 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
     try:
         # The format: eight bytes with the length of a JSON header, which holds the metadata.
         length = int.from_bytes(content[:8], "little")
-        held = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
-        text, digest = held["header"], held["sha256"]
+        entry = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
+        text, digest = entry["header"], entry["sha256"]
         fits = _digest(tensors, text) == digest
         header = dict(json.loads(text))
-    # Whatever JSON can hold, as deep as one likes, may stand there instead.
+    # Any JSON, of any depth, may stand there.
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: has no header and checksum of this project") from error
     if not fits:

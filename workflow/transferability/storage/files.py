@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or not there."""
 
 import contextlib
 import csv
@@ -17,13 +17,13 @@ Check = Callable[[], None]
 
 @contextlib.contextmanager
 def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -> Iterator[Path]:
-    """A temporary name in the folder of `path`; when the block ends well, its content is on the
-    disk and takes the name in one step, and when it does not, nothing is left behind.
+    """A temporary name in the folder of `path`. When the block ends without an error, the file is
+    flushed to the disk and takes the name `path` in one step; otherwise nothing is left behind.
 
-    The temporary name keeps the suffix, since some libraries choose the format by it. `size` is how
-    many bytes will be written, where that is known: what was there stays until all are. `check` is
-    called right before the file takes its name, and what it raises keeps it from that. Raises
-    OSError, which names the file and the bytes, if the disk is too small for them.
+    The temporary name keeps the suffix, by which libraries may choose the format. `size` is the
+    number of bytes that will be written, where it is known. `check` is called right before the file
+    takes its name; an error that it raises prevents this. Raises OSError, which names the file and
+    the bytes, if the disk is too small for them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,15 +57,15 @@ def _full(path: Path, needed: int) -> OSError:
 
 
 def share(path: Path) -> None:
-    """Let those read a file whom the user lets read new ones; some libraries write for the user
-    alone, which hides results from colleagues on a cluster."""
+    """Give a file the permissions of new files. Some libraries write for the user alone, which
+    hides results from colleagues on a cluster."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
 
 
 def write_text(path: Path | str, text: str, check: Check = lambda: None) -> None:
-    """Write a text file, UTF-8, whole or not at all; `check` as for `atomic_write`."""
+    """Write a text file, UTF-8, completely or not at all; `check` as for `atomic_write`."""
     content = text.encode()
     with atomic_write(path, len(content), check) as temporary:
         temporary.write_bytes(content)
@@ -83,8 +83,8 @@ def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Sequenc
 
 
 def date_back(folder: Path) -> None:
-    """Give the files below a folder that bear a time in the future, as they do after a clock was
-    set back, the time of now: Snakemake takes what is made of them for outdated, and deletes it."""
+    """Set time stamps in the future, which a clock that was set back leaves on the files below a
+    folder, to now. Snakemake takes what is made of such files for outdated, and deletes it."""
     now = time.time()
     for path in folder.rglob("*"):
         # Others may own them, or delete them meanwhile.

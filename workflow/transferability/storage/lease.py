@@ -144,16 +144,16 @@ def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
     """Wait for the lease; whether another process had it, and when that one last renewed it."""
     marker = folder / MARKER
     marker.parent.mkdir(parents=True, exist_ok=True)
-    told, empty_since, last_beat = None, None, 0.0
+    last_line, empty_since, last_beat = None, None, 0.0
     while True:
         last_beat = _time_stamp(marker) or last_beat
         with suppress(Timeout):
             lease.acquire(blocking=False)
-            return told is not None, last_beat
+            return last_line is not None, last_beat
         now = time.monotonic()
-        if told is None or now - told >= SECONDS_PER_LINE:
+        if last_line is None or now - last_line >= SECONDS_PER_LINE:
             log.info("%s: waiting for %s", folder, _holder(folder, lease))
-            told = now
+            last_line = now
         # filelock keeps an empty file for ever: its writer may be about to fill it. One that was
         # killed there, or whose machine was, never will.
         is_empty = False
