@@ -5,42 +5,55 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-# A study given on the command line stands alone; Snakemake would merge it into this one.
-if not workflow.overwrite_configfiles:
-
-    configfile: "config.yaml"
-
-
 include: "workflow/rules/common.smk"
-include: "workflow/rules/runs.smk"
-include: "workflow/rules/cluster.smk"
+include: "workflow/rules/config.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/published.smk"
 include: "workflow/rules/records.smk"
 
 
 report: "workflow/report/workflow.rst"
 
 
-# What trainings have kept a second time has served its purpose; jobs run no hooks.
+# Held as long as this process lives; Snakemake's own lock would outlive one that is killed.
+onstart:
+    try:
+        RUN = runs.begin(Path(".snakemake"), STUDY["study"])
+    except runs.AnotherRun as error:
+        raise WorkflowError(str(error)) from None
+
+
+# What trainings have kept for a second run has served its purpose.
 onsuccess:
     shell("python -m transferability forget-finished --results {RESULTS:q}")
+
+
+onerror:
+    print(
+        slurm_refusals.advice(
+            "".join(Path(file).read_text(encoding="utf-8") for file in log),
+            Path(workflow.basedir, "profiles", "slurm", "profile.yaml"),
+        ),
+        file=sys.stderr,
+    )
 
 
 rule all:
     default_target: True
     input:
-        TABLES,
-        FINDINGS,
-        FIGURES,
-        TABLE_PAGES,
-        KEPT_WEIGHTS,
-        RECORDS,
+        [f"{RESULTS}/{file}" for file in targets.files(STUDY)],
+        # By name, so that a study that comes to want them trains what has none yet.
+        of_every_network("weights.safetensors")
+        if STUDY["keep_weights"] == "all"
+        else [],
 
 
 rule published:
     input:
-        PUBLISHED_FILES,
+        [
+            f"results/{schema.PUBLISHED}/{file}"
+            for file in targets.published_files(STUDY)
+        ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from laboratory import ARCHITECTURE, RECIPE
 
 from transferability.__main__ import main
 from transferability.study import config
@@ -64,10 +65,7 @@ def results(tmp_path_factory) -> Path:
     evaluations = f"--evaluations {folder}/tables/evaluations.csv"
     effects = f"--effects {folder}/tables/effects.csv"
     boost = f"--boost {folder}/tables/boost.csv"
-    run(
-        f"collect-networks --study tiny --results {folder} --splits {' '.join(SPLITS)} --seeds 0 "
-        f"--networks {' '.join(NAMES)} {table} {evaluations}"
-    )
+    run(f"collect-networks --study {folder}/study.yaml {table} {evaluations}")
     run(
         f"estimate-effects {table} --results {folder} --labels {images}/validation.labels.npy "
         f"--differences {folder}/tables/differences.csv {effects} {boost}"
@@ -205,12 +203,12 @@ def test_a_key_that_a_section_lacks_is_named_without_traceback(tmp_path, failure
     assert "lacks the key 'source'" in failure(*arguments)
 
 
-def test_a_missing_input_is_named(tmp_path, failure):
+def test_a_missing_input_is_named(laboratory, tmp_path, failure):
     missing = tmp_path / "none" / "networks.csv"
     assert str(missing) in failure("plot-cost", "--table", missing, "--figure", tmp_path / "cost")
-    assert "R5B" in failure(
-        *("collect-networks", "--study", "s", "--results", tmp_path, "--splits", "random0"),
-        *("--seeds", "0", "--networks", "R5B", "--table", tmp_path / "networks.csv"),
+    study = laboratory.study(ARCHITECTURE, RECIPE)
+    assert "baseA" in failure(
+        *("collect-networks", "--study", study, "--table", tmp_path / "networks.csv"),
         *("--evaluations", tmp_path / "evaluations.csv"),
     )
     assert list(tmp_path.iterdir()) == []

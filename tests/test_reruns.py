@@ -7,8 +7,11 @@ import pytest
 import yaml
 from project import TINY
 
+from transferability.study import targets
+
 TABLES = {"collect_networks", "estimate_effects"}
-TEXTS = {"write_findings", "write_methods", "show_tables"}
+PAGES = {f"show_{table}" for table in targets.TABLES}
+TEXTS = {"write_findings", "write_methods", *PAGES}
 FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost", "plot_dissimilar"}
 FIGURES_OF_TABLES = {"plot_transfer", "plot_learning_curves", "plot_cost", *FIGURES_OF_EFFECTS}
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
@@ -72,7 +75,7 @@ EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
         pytest.param({"omit": [{"network": "A3B"}]}, DOWNSTREAM, id="a network left out"),
         pytest.param(
             {"reference": "yosinski2014"},
-            {"read_published", "estimate_published_effects", "plot_effects"},
+            {"read_published", "estimate_effects", "plot_effects"},
             id="published curves",
         ),
         pytest.param(

@@ -112,7 +112,7 @@ def test_a_given_study_stands_alone(pristine):
         pytest.param(
             ["seeds=[5]", "recipe={epochs: 3}"],
             [
-                " --seeds 5 ",
+                " --seed 5 ",
                 '"decay_biases": false, "deterministic": false, "device": "auto", "epochs": 3,',
             ],
             id="lists and sections",

@@ -7,8 +7,6 @@ import time
 import pytest
 from project import Project
 
-TARGET = "results/tiny/networks/random0/seed0/B2B/metrics.json"
-
 
 def times(project: Project, of) -> None:
     """Give each file of the project and of its results the time that `of` says."""
@@ -34,12 +32,3 @@ def test_a_clock_that_went_wrong_by_years(project, years):
     moment = time.time() + years * 365 * 86400
     times(project, lambda: moment)
     assert project.jobs() == set()
-
-
-def test_what_is_trained_after_the_clock_was_set_back_is_trained_once(project):
-    """Its inputs are then of the future."""
-    times(project, lambda: time.time() + 86400)
-    project.write_study(layers=[0, 2, 3, 7])
-    assert project.jobs(TARGET) == {"train_treatment random0/0/B2B"}
-    project.succeed(TARGET)
-    assert project.jobs(TARGET) == set()

@@ -1,67 +1,91 @@
-# From networks to tables, and to what they say.
-#   in:  results/<study>/networks/…
+# From networks to tables, and to what they say; the published networks of 2014 go the same way.
+#   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
 #   out: results/<study>/tables/{networks,evaluations,differences,effects,boost}.csv
 #        results/<study>/findings.html
-#   1. collect_networks gathers metrics and histories
+#   1. collect_networks gathers metrics and histories; read_published reads those of 2014
 #   2. estimate_effects pairs the networks and estimates effects with intervals
 #   3. write_findings says what the effects say, in sentences
-
-TABLES = [f"<results>/{file}" for file in targets.table_files()]
-FINDINGS = f"<results>/{targets.FINDINGS}"
-# None where every effect has replicates enough for an interval over them.
-LABELS = targets.labels(STUDY)
-
-
-localrules:
-    collect_networks,
-    estimate_effects,
-    write_findings,
 
 
 rule collect_networks:
     input:
         of_every_network("metrics.json"),
+        study=ancient("<results>/study.yaml"),
     output:
-        table=table_file("networks"),
-        evaluations=table_file("evaluations"),
+        table=report(
+            "<results>/tables/networks.csv",
+            caption="../report/networks_table.rst",
+            category="Tables",
+            labels={"table": "networks", "sortable": "no"},
+        ),
+        evaluations=report(
+            "<results>/tables/evaluations.csv",
+            caption="../report/evaluations_table.rst",
+            category="Tables",
+            labels={"table": "evaluations", "sortable": "no"},
+        ),
     log:
         "<results>/logs/collect_networks.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
-        study=STUDY["study"],
-        results=subpath(output.table, ancestor=2),
-        splits=SPLITS,
-        seeds=SEEDS,
-        networks=NETWORKS,
-        omitted=[f"{split}/seed{seed}/{network}" for split, seed, network in OMITTED],
-        score=STUDY["score"],
+        networks=as_json([STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]),
         code=fingerprint.collection_fingerprint(),
     shell:
         "python -m transferability collect-networks"
-        " --study {params.study}"
-        " --results {params.results}"
-        " --splits {params.splits}"
-        " --seeds {params.seeds}"
-        " --networks {params.networks}"
-        " --omitted {params.omitted}"
-        " --score {params.score}"
+        " --study {input.study}"
         " --table {output.table}"
         " --evaluations {output.evaluations}"
         " > {log} 2>&1"
 
 
+rule read_published:
+    input:
+        networks=f"{PUBLISHED_DATA}/networks.csv",
+        class_splits=f"{PUBLISHED_DATA}/class_splits.csv",
+    output:
+        report(
+            f"results/{schema.PUBLISHED}/tables/networks.csv",
+            caption="../report/networks_table.rst",
+            category="Published in 2014: Tables",
+            labels={"table": "networks", "sortable": "no"},
+        ),
+    log:
+        f"results/{schema.PUBLISHED}/logs/read_published.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        study=schema.PUBLISHED,
+        code=fingerprint.published_fingerprint(),
+    shell:
+        "python -m transferability read-published"
+        " --study {params.study}"
+        " --published {input.networks}"
+        " --class-splits {input.class_splits}"
+        " --table {output}"
+        " > {log} 2>&1"
+
+
 rule estimate_effects:
     input:
-        table="<results>/tables/networks.csv",
-        labels=ancient(LABELS) if LABELS else [],
-        predictions=of_every_network("predictions.npy") if LABELS else [],
+        table="results/{study}/tables/networks.csv",
+        labels=ancient(labels),
+        predictions=predictions,
     output:
-        differences=table_file("differences"),
-        effects=table_file("effects"),
-        boost=table_file("boost"),
+        **{
+            table: report(
+                f"results/{{study}}/tables/{table}.csv",
+                caption=f"../report/{table}_table.rst",
+                category=partial(shelf, "Tables"),
+                labels={"table": table, "sortable": "no"},
+            )
+            for table in ("differences", "effects", "boost")
+        },
     log:
-        "<results>/logs/estimate_effects.log",
+        "results/{study}/logs/estimate_effects.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -80,12 +104,18 @@ rule estimate_effects:
 
 rule write_findings:
     input:
-        effects="<results>/tables/effects.csv",
-        boost="<results>/tables/boost.csv",
+        effects="results/{study}/tables/effects.csv",
+        boost="results/{study}/tables/boost.csv",
     output:
-        findings_file(),
+        report(
+            "results/{study}/findings.html",
+            caption="../report/findings.rst",
+            category=partial(shelf, "What the numbers say"),
+            labels={"page": "what the numbers say"},
+        ),
     log:
-        "<results>/logs/write_findings.log",
+        "results/{study}/logs/write_findings.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:

@@ -1,217 +1,107 @@
-# From tables to figures, one rule each; SVG for the report and the web, PDF and PNG beside it, and
-# the main ones as pages to explore. And the tables themselves as pages.
+# From tables to figures, one rule each: SVG for the report and the web, other formats beside it, and
+# two as pages to explore. And the tables themselves as pages.
 #   in:  results/<study>/tables/…  the bases' weights (filters only)
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
 #        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
 
-FIGURES = [f"<results>/{file}" for file in targets.figure_files(STUDY)]
-TABLE_PAGES = [f"<results>/{file}" for file in targets.page_files()]
+# The inputs of each figure; each is a flag of its command.
+INPUTS = {
+    "transfer": {"table": "results/{study}/tables/networks.csv"},
+    "effects": {
+        "effects": "results/{study}/tables/effects.csv",
+        "reference": reference,
+    },
+    "boost": {"boost": "results/{study}/tables/boost.csv"},
+    "dissimilar": {
+        "table": "results/{study}/tables/networks.csv",
+        "effects": "results/{study}/tables/effects.csv",
+    },
+    "data_size": {"effects": "results/{study}/tables/effects.csv"},
+    "filters": {
+        "weights": [
+            f"{RESULTS}/networks/{split}/seed{seed}/{base}/weights.safetensors"
+            for split, seed, base in targets.drawn_bases(STUDY.trained)
+        ]
+    },
+    "learning_curves": {
+        "table": "results/{study}/tables/networks.csv",
+        "evaluations": "results/{study}/tables/evaluations.csv",
+    },
+    "cost": {"table": "results/{study}/tables/networks.csv"},
+}
+
+for figure, inputs in INPUTS.items():
+
+    rule:
+        name:
+            f"plot_{figure}"
+        input:
+            **inputs,
+        output:
+            [
+                f"results/{{study}}/figures/{figure}.{suffix}"
+                for suffix in targets.figure_formats(STUDY)
+                if suffix != "svg"
+            ],
+            **(
+                {
+                    "page": report(
+                        f"results/{{study}}/figures/{figure}.html",
+                        caption=f"../report/{figure}.rst",
+                        category=partial(shelf, "Figures"),
+                        labels={"figure": figure, "interactive": "yes"},
+                    )
+                }
+                if figure in targets.EXPLORED_FIGURES
+                else {}
+            ),
+            svg=report(
+                f"results/{{study}}/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category=partial(shelf, "Figures"),
+                labels={"figure": figure.replace("_", " "), "interactive": "no"},
+            ),
+        log:
+            f"results/{{study}}/logs/figures/{figure}.log",
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            command=f"plot-{figure.replace('_', '-')}",
+            inputs=as_flags,
+            figure=subpath(output.svg, strip_suffix=".svg"),
+            options=as_json(STUDY["figures"]),
+            code=fingerprint.figures_fingerprint(),
+        shell:
+            "python -m transferability {params.command} {params.inputs}"
+            " --figure {params.figure}"
+            " --options {params.options:q}"
+            " > {log} 2>&1"
 
 
-localrules:
-    plot_transfer,
-    plot_effects,
-    plot_boost,
-    plot_dissimilar,
-    plot_data_size,
-    plot_filters,
-    plot_learning_curves,
-    plot_cost,
-    show_tables,
+for table in targets.TABLES:
 
-
-rule plot_transfer:
-    input:
-        table="<results>/tables/networks.csv",
-    output:
-        **figure_files("transfer"),
-        page=figure_page("transfer"),
-    log:
-        "<results>/logs/figures/transfer.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-transfer"
-        " --table {input.table}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_effects:
-    input:
-        effects="<results>/tables/effects.csv",
-        reference=targets.reference(STUDY) or [],
-    output:
-        **figure_files("effects"),
-        page=figure_page("effects"),
-    log:
-        "<results>/logs/figures/effects.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-effects"
-        " --effects {input.effects}"
-        " --reference {input.reference}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_boost:
-    input:
-        boost="<results>/tables/boost.csv",
-    output:
-        **figure_files("boost"),
-    log:
-        "<results>/logs/figures/boost.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-boost"
-        " --boost {input.boost}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_dissimilar:
-    input:
-        table="<results>/tables/networks.csv",
-        effects="<results>/tables/effects.csv",
-    output:
-        **figure_files("dissimilar"),
-    log:
-        "<results>/logs/figures/dissimilar.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-dissimilar"
-        " --table {input.table}"
-        " --effects {input.effects}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_data_size:
-    input:
-        effects="<results>/tables/effects.csv",
-    output:
-        **figure_files("data_size"),
-    log:
-        "<results>/logs/figures/data_size.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-data-size"
-        " --effects {input.effects}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_filters:
-    input:
-        weights=[
-            f"<results>/networks/{split}/seed{seed}/{network}/weights.safetensors"
-            for split, seed, network in targets.drawn_bases(TRAINED)
-        ],
-    output:
-        **figure_files("filters"),
-    log:
-        "<results>/logs/figures/filters.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-filters"
-        " --weights {input.weights}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_learning_curves:
-    input:
-        table="<results>/tables/networks.csv",
-        evaluations="<results>/tables/evaluations.csv",
-    output:
-        **figure_files("learning_curves"),
-    log:
-        "<results>/logs/figures/learning_curves.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-learning-curves"
-        " --table {input.table}"
-        " --evaluations {input.evaluations}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule plot_cost:
-    input:
-        table="<results>/tables/networks.csv",
-    output:
-        **figure_files("cost"),
-    log:
-        "<results>/logs/figures/cost.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=subpath(output.svg, strip_suffix=".svg"),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability plot-cost"
-        " --table {input.table}"
-        " --figure {params.figure}"
-        " --options {params.options:q}"
-        " > {log} 2>&1"
-
-
-rule show_tables:
-    input:
-        [f"<results>/tables/{table}.csv" for table in targets.TABLES],
-    output:
-        [table_page(table) for table in targets.TABLES],
-    log:
-        "<results>/logs/show_tables.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        code=fingerprint.table_pages_fingerprint(),
-    shell:
-        "python -m transferability show-tables"
-        " --tables {input}"
-        " --pages {output}"
-        " > {log} 2>&1"
+    rule:
+        name:
+            f"show_{table}"
+        input:
+            f"results/{{study}}/tables/{table}.csv",
+        output:
+            report(
+                f"results/{{study}}/tables/{table}.html",
+                caption=f"../report/{table}_table.rst",
+                category=partial(shelf, "Tables"),
+                labels={"table": table, "sortable": "yes"},
+            ),
+        log:
+            f"results/{{study}}/logs/tables/{table}.log",
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            code=fingerprint.table_pages_fingerprint(),
+        shell:
+            "python -m transferability show-tables"
+            " --tables {input}"
+            " --pages {output}"
+            " > {log} 2>&1"

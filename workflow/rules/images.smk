@@ -1,13 +1,14 @@
-# Images and their parting into halves.
+# Images, and the split of their classes into halves.
 #   in:  the study's sections dataset and splits
 #   out: images/<dataset>/…  results/<study>/splits/<split>.csv
 #   1. prepare_images draws or reads the images, once for all splits, seeds and studies
-#   2. split_classes parts their classes into A and B
+#   2. split_classes splits their classes into A and B
 
-
-# Not worth a cluster's job; so the analysis and the figures.
-localrules:
-    split_classes,
+STORE_ARRAYS = [
+    f"<store>/{part}.{kind}.npy"
+    for part in ("train", "validation")
+    for kind in ("images", "labels")
+]
 
 
 rule prepare_images:
@@ -24,7 +25,7 @@ rule prepare_images:
     threads: 8
     # Not a parameter, since it changes nothing in the images.
     resources:
-        download=DOWNLOAD,
+        download="yes" if STUDY["dataset"].get("download") else "no",
     params:
         settings=as_json(images.stored(STUDY["dataset"])),
         folder=subpath(output.manifest, parent=True),
@@ -48,6 +49,8 @@ rule split_classes:
         "<results>/splits/{split}.csv",
     log:
         "<results>/logs/splits/{split}.log",
+    # Not worth a cluster's job; nor are the analysis and the figures.
+    localrule: True
     conda:
         "../../envs/training.yaml"
     params:

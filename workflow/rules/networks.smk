@@ -1,13 +1,8 @@
 # Training.
-#   in:  images/<dataset>/…  results/<study>/splits/<split>.csv
+#   in:  results/<study>/study.yaml  images/<dataset>/…  results/<study>/splits/<split>.csv
 #   out: results/<study>/networks/<split>/seed<seed>/<network>/…
 #   1. train_base trains baseA, baseB, base2B, … from new layers
 #   2. train_treatment trains B3B, A3B+, R5B, …, which begin with layers of a base, or random ones
-
-# Asked for by name, so that a study that comes to want them trains what has none yet.
-KEPT_WEIGHTS = (
-    of_every_network("weights.safetensors") if STUDY["keep_weights"] == "all" else []
-)
 
 
 rule train_base:
@@ -42,7 +37,9 @@ rule train_base:
     params:
         architecture=as_json(STUDY["architecture"]),
         recipe=recipe,
-        code=TRAINING_CODE,
+        code=fingerprint.training_fingerprint(
+            STUDY["architecture"]["name"], STUDY["architecture"].get("build")
+        ),
     # exec, since SLURM signals every process of a job, and a shell that waits for the training would
     # end before it has saved; SLURM then kills what is left of the job.
     shell:

@@ -4,21 +4,15 @@
 #   1. write_study writes the study as it is run, every default filled in
 #   2. write_methods tells how the study was made, for the Methods section of a paper
 
-RECORDS = [f"<results>/{file}" for file in (targets.STUDY, targets.METHODS)]
-
-
-localrules:
-    write_study,
-    write_methods,
-
 
 rule write_study:
     output:
         "<results>/study.yaml",
     log:
         "<results>/logs/write_study.log",
-    # Before all others, since `status` learns from it which these are.
+    # Before all others, which read it.
     priority: 20
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -41,6 +35,7 @@ rule write_methods:
         "<results>/METHODS.md",
     log:
         "<results>/logs/write_methods.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:

@@ -1,6 +1,5 @@
 """The commands for analysis: from networks to tables."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from transferability.cli.flags import add, flag, flags
@@ -12,44 +11,24 @@ def register(subparsers) -> None:
 
 
 @flags(
-    flag("--study", "name of the study", str),
-    flag("--results", "folder of the study, results/<study>"),
-    flag("--splits", "names of the splits", str, nargs="+"),
-    flag("--seeds", "the seeds", int, nargs="+"),
-    flag("--networks", "names of the networks of each split and seed", str, nargs="+"),
-    flag(
-        "--omitted",
-        "networks that the study leaves out, e.g. random0/seed0/A3B",
-        str,
-        nargs="*",
-        default=[],
-    ),
-    flag(
-        "--score",
-        "which evaluations count",
-        str,
-        choices=["final", "mean_of_10_best"],
-        default="final",
-    ),
+    flag("--study", "results/<study>/study.yaml; its networks lie beside it"),
     flag("--table", "tables/networks.csv to write"),
     flag("--evaluations", "tables/evaluations.csv to write"),
 )
-def collect_networks(
-    study: str,
-    results: Path,
-    splits: Sequence[str],
-    seeds: Sequence[int],
-    networks: Sequence[str],
-    omitted: Sequence[str],
-    score: str,
-    table: Path,
-    evaluations: Path,
-) -> None:
+def collect_networks(study: Path, table: Path, evaluations: Path) -> None:
     """Gather the metrics and histories of a study's networks in two tables."""
     from transferability.analysis import collect
+    from transferability.study import config
 
+    settings = config.resolved(study)
     collected = collect.collect(
-        study, results / "networks", splits, seeds, networks, score, omitted
+        settings["study"],
+        study.parent / "networks",
+        settings.split_names,
+        settings["seeds"],
+        settings.network_names,
+        settings["score"],
+        [f"{split}/seed{seed}/{name}" for split, seed, name in settings.omitted],
     )
     for content, path in zip(collected, (table, evaluations), strict=True):
         write_table(content, path)

@@ -148,19 +148,8 @@ def _redraw(results: Path, to: Path) -> None:
     from transferability.study import config, targets
 
     study = config.resolved(results / targets.STUDY)
-    trained, omitted = study.trained, study.omitted
     table = {name: to / "tables" / f"{name}.csv" for name in targets.TABLES}
-    analysis.collect_networks(
-        study=study["study"],
-        results=results,
-        splits=study.split_names,
-        seeds=study["seeds"],
-        networks=study.network_names,
-        omitted=[f"{split}/seed{seed}/{name}" for split, seed, name in omitted],
-        score=study["score"],
-        table=table["networks"],
-        evaluations=table["evaluations"],
-    )
+    analysis.collect_networks(results / targets.STUDY, table["networks"], table["evaluations"])
     analysis.estimate_effects(
         table=table["networks"],
         results=results,
@@ -175,7 +164,7 @@ def _redraw(results: Path, to: Path) -> None:
     )
     weights = [
         NetworkFolder(results / "networks" / split / f"seed{seed}" / base).weights
-        for split, seed, base in targets.drawn_bases(trained)
+        for split, seed, base in targets.drawn_bases(study.trained)
     ]
     inputs = {
         "table": table["networks"],

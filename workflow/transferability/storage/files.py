@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -80,17 +79,6 @@ def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Sequenc
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-
-
-def date_back(folder: Path) -> None:
-    """Set time stamps in the future, which a clock that was set back leaves on the files below a
-    folder, to now. Snakemake takes what is made of such files for outdated, and deletes it."""
-    now = time.time()
-    for path in folder.rglob("*"):
-        # Others may own them, or delete them meanwhile.
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime > now:
-                os.utime(path, (now, now))
 
 
 def sha256(path: Path) -> str:

@@ -1,62 +1,37 @@
-"""Which runs of the workflow live, so that the lock of one that was killed holds up no other.
+"""One run of a study at a time in a folder.
 
-Snakemake locks its folder by files that stay when it is killed. Here each run has a file of its own
-and holds a lock on it, which the system frees with the process, however that ends.
+Snakemake's own lock of a folder stays when its process is killed, so the profiles turn it off, and
+the same command goes on after a kill. This lock is the system's, which frees it with the process.
+Where a file system does not share it with other machines, a run there is not seen; then the lease
+of each network's folder still keeps two trainings apart.
 """
 
-import atexit
-import fcntl
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from transferability.storage import job
 
 
-def begin(folder: Path) -> IO[str]:
-    """Tell others that this process runs, as long as the file that is returned stays open."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{job.place()['host']}-{os.getpid()}.json"
-    file = path.open("w", encoding="utf-8")
-    # Without locks, as on some file systems, others will not be sure.
-    with suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    json.dump({**job.place(), "machine": job.machine(), "since": job.now()}, file)
-    file.flush()
-    atexit.register(path.unlink, missing_ok=True)
-    return file
+class AnotherRun(RuntimeError):
+    """Another run of the study lives; the message says where."""
 
 
-def others(folder: Path, own: IO[str]) -> list[str]:
-    """The other runs, but for those that are known to have ended, each as a person would look for
-    it. The files of those that have ended are removed."""
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        if path == Path(own.name):
-            continue
-        run, has_ended = _looked_at(path)
-        if not has_ended:
-            found.append(f"process {run['process']} on {run['host']} (since {run['since']})")
-            continue
-        with suppress(OSError):
-            path.unlink()
-    return found
+def begin(folder: Path, study: str) -> FileLock:
+    """Hold the study's lock in `folder`, as long as what is returned is kept.
 
-
-def _looked_at(path: Path) -> tuple[dict, bool]:
-    """What a file says of its run, and whether that is known to have ended."""
-    run = {"process": "unknown", "host": path.stem, "since": "a time unknown", "machine": None}
+    Raises AnotherRun if a live process holds it.
+    """
+    about = folder / f"{study}.run.json"
+    lock = FileLock(folder / f"{study}.lock", blocking=False)
     try:
-        with path.open(encoding="utf-8") as file:
-            # Of one that was killed before it had said who it is, the lock alone tells.
-            with suppress(ValueError):
-                run = json.load(file)
-            # Free, it says nothing of another machine, on which locks may be seen by none but it.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return run, True
-    except OSError:
-        return run, False
-    return run, run["machine"] in (job.machine(), None)
+        lock.acquire()
+    except Timeout:
+        run = json.loads(about.read_text(encoding="utf-8"))
+        raise AnotherRun(
+            f"Another run is at work in {Path.cwd()}: process {run['process']} on {run['host']} "
+            f"(since {run['since']}). Wait for its end, or end it, and type the same again."
+        ) from None
+    about.write_text(json.dumps({**job.place(), "since": job.now()}), encoding="utf-8")
+    return lock

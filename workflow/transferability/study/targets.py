@@ -16,6 +16,8 @@ from transferability.study.networks import ALL_IMAGES, base_name, parse_name
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS = "validation.labels.npy"
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
+PUBLISHED_TABLES = ("networks", "differences", "effects", "boost")
+PUBLISHED_FIGURES = ("transfer", "effects", "boost", "dissimilar")
 EXPLORED_FIGURES = ("transfer", "effects")
 """Figures that are pages, too."""
 
@@ -58,6 +60,24 @@ def figure_files(study: Study) -> list[str]:
         for suffix in figure_formats(study)
     ]
     return files + [f"figures/{figure}.html" for figure in EXPLORED_FIGURES]
+
+
+def files(study: Study) -> list[str]:
+    """All that a study makes of its networks, below its results."""
+    records = [STUDY, METHODS, FINDINGS]
+    return table_files() + page_files() + figure_files(study) + records
+
+
+def published_files(study: Study) -> list[str]:
+    """What is made of the published networks, below their results; figures look as the study's."""
+    tables = [f"tables/{t}.{suffix}" for t in PUBLISHED_TABLES for suffix in ("csv", "html")]
+    shown = [
+        f"figures/{figure}.{suffix}"
+        for figure in PUBLISHED_FIGURES
+        for suffix in figure_formats(study)
+    ]
+    pages = [f"figures/{figure}.html" for figure in EXPLORED_FIGURES]
+    return [*tables, *shown, *pages, FINDINGS]
 
 
 def drawn_bases(trained: Sequence[Network]) -> list[Network]:

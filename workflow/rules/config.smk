@@ -1,0 +1,47 @@
+# The study, checked and complete. No rule reads config itself.
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
+
+# A study given on the command line stands alone: Snakemake would merge it into config.yaml.
+if workflow.configfiles:
+    # Two studies that name no study must not share a folder.
+    config.setdefault("study", Path(workflow.configfiles[-1]).stem)
+else:
+
+    configfile: "config.yaml"
+
+
+def typed(value):
+    """Numbers and lists again, where --config has made texts of them."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+update_config(config, typed(workflow.config_settings.config))
+try:
+    STUDY = study_config.complete(config)
+except design.StudyError as error:
+    files = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
+# For the report, which shows it.
+config.update(STUDY)
+
+RESULTS = f"results/{STUDY['study']}"
+STORE = targets.store(STUDY)
+
+
+pathvars:
+    store=STORE,
+    results=RESULTS,
+    base="<results>/networks/{split}/seed{seed}/{network,base[^/]+}",
+    treatment="<results>/networks/{split}/seed{seed}/{network,[ABR][0-9][^/]+}",
+
+
+wildcard_constraints:
+    study=f"{STUDY['study']}|{schema.PUBLISHED}",
+    split="random[0-9]+|dissimilar|natman",
+    seed="[0-9]+",
