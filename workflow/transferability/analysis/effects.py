@@ -8,15 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from transferability.analysis.intervals import (
-    NO_INTERVAL,
-    OVER_IMAGES,
-    UNPAIRED,
-    Correct,
-    Images,
-    mean_over_replicates,
-    unpaired,
-)
+from transferability.analysis import intervals
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +175,7 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
     return pd.Series(np.repeat([1, -1], len(pairs)) / len(pairs), index=rows)
 
 
-def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataFrame:
+def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
     Columns: study, split_kind, target, target_size, effect, n, estimator (paired), mean, low,
@@ -213,11 +205,11 @@ def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataF
         return pd.DataFrame(columns=EFFECTS_COLUMNS)
     by = [*GROUP, "effect", "n"]
     groups = pairs.groupby(by)
-    effects = mean_over_replicates(pairs, by, "difference").set_index(by)
+    effects = intervals.mean_over_replicates(pairs, by, "difference").set_index(by)
     effects["target"] = groups["target"].agg(joined)
     effects["differences"] = groups.size()
     effects["missing"] = everything.groupby(by).size()[effects.index] - effects["differences"]
-    images = Images(table, correct) if correct else None
+    images = intervals.Images(table, correct) if correct else None
     for key in effects.index[effects["replicates"] == 1]:
         interval = _of_one_replicate(groups.get_group(key), table, images)
         effects.loc[key, ["low", "high", "interval"]] = interval
@@ -232,14 +224,14 @@ def estimate(networks: pd.DataFrame, correct: Correct | None = None) -> pd.DataF
 
 
 def _of_one_replicate(
-    pairs: pd.DataFrame, table: pd.DataFrame, images: Images | None
+    pairs: pd.DataFrame, table: pd.DataFrame, images: intervals.Images | None
 ) -> tuple[float, float, str]:
     """Low, high and kind of the interval over validation images of the mean of these pairs."""
     if images:
         low, high = images.interval(pair_weights(pairs), pairs["difference"].mean())
-        return low, high, OVER_IMAGES
+        return low, high, intervals.OVER_IMAGES
     if len(pairs) == 1 and "validation_images" in table:
         both = table.loc[[*pairs["row"], *pairs["row_control"]]]
         if both["validation_images"].notna().all():
-            return *unpaired(both["top1"], both["validation_images"]), UNPAIRED
-    return np.nan, np.nan, NO_INTERVAL
+            return *intervals.unpaired(both["top1"], both["validation_images"]), intervals.UNPAIRED
+    return np.nan, np.nan, intervals.NO_INTERVAL

@@ -34,22 +34,7 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
     """
     if to.suffix not in (".safetensors", ".pt"):
         raise ValueError(f"--to: {to} has no known suffix; expected .safetensors or .pt")
-    weights = NetworkFolder(folder).weights
-    if not weights.exists():
-        raise ValueError(
-            f"{weights}: is missing; those of bases are kept, and with keep_weights: all in the "
-            "study those of all networks"
-        )
-    tensors, identity, _ = checkpoint.load(weights)
-    if identity["images_sha256"] != store.digest:
-        raise ValueError(
-            f"{weights}: is of other images than those in {store.folder}; name the folder of its "
-            "images with --images"
-        )
-    if identity["split_sha256"] != hashlib.sha256(split.read_bytes()).hexdigest():
-        raise ValueError(
-            f"{weights}: is of another split than {split} is now; let snakemake train it again"
-        )
+    tensors, identity = _load(NetworkFolder(folder).weights, split, store)
     learned = data.image_set(
         store.train_images,
         store.train_labels,
@@ -95,6 +80,26 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
             safetensors.torch.save_file(tensors, temporary, metadata)
             files.share(temporary)
     return description, written
+
+
+def _load(weights: Path, split: Path, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
+    """The weights and the identity of a network, which has to be of this split and these images."""
+    if not weights.exists():
+        raise ValueError(
+            f"{weights}: is missing; those of bases are kept, and with keep_weights: all in the "
+            "study those of all networks"
+        )
+    tensors, identity, _ = checkpoint.load(weights)
+    if identity["images_sha256"] != store.digest:
+        raise ValueError(
+            f"{weights}: is of other images than those in {store.folder}; name the folder of its "
+            "images with --images"
+        )
+    if identity["split_sha256"] != hashlib.sha256(split.read_bytes()).hexdigest():
+        raise ValueError(
+            f"{weights}: is of another split than {split} is now; let snakemake train it again"
+        )
+    return tensors, identity
 
 
 def _named(

@@ -55,7 +55,11 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
         on_archive = [Verdict("archive", ["every byte"], archive.faults(results))]
     places = {files.sha256(file): file.parent for file in run.glob(f"images/*/{MANIFEST}")}
     stores: dict[str, tuple[Verdict, np.ndarray | None]] = {}
-    wanted, on_networks = _wanted(results / STUDY), []
+    wanted, on_study, on_networks = {}, [], []
+    try:
+        wanted = _wanted(results / STUDY)
+    except config.StudyError as error:
+        on_study = [Verdict("study", [STUDY], [" ".join(str(error).split())])]
     for folder in folders:
         name = folder.path.relative_to(results / "networks").as_posix()
         if not folder.metrics.exists():
@@ -73,7 +77,8 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
             _, labels = stores[digest]
         network = _Network(results, folder, metrics, wanted.get(name, {}), labels)
         on_networks.append(network.verdict(name))
-    return [*on_archive, *(verdict for verdict, _ in stores.values()), *on_networks]
+    on_stores = [verdict for verdict, _ in stores.values()]
+    return [*on_archive, *on_study, *on_stores, *on_networks]
 
 
 def is_archive(results: Path) -> bool:
