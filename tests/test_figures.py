@@ -123,7 +123,9 @@ def test_dissimilar_draws_lines_side_by_side():
 def test_the_line_below_says_what_a_and_b_stand_for():
     stands = "B stands for the target half"
     for study in ("both targets", "dissimilar"):
-        assert f"On random splits {stands}." in words(figures.dissimilar(*tables(study)))
+        assert f"On random splits {stands}, A for the other." in words(
+            figures.dissimilar(*tables(study))
+        )
         for name in ("transfer", "effects"):
             assert f"{stands}, A for the other." in words(draw(name, *tables(study)))
     for name in ("transfer", "effects", "dissimilar"):
@@ -279,7 +281,7 @@ def test_the_published_networks_show_over_which_halves_each_line_is():
     )
     said = words(figures.dissimilar(table, effects))
     assert "R$n$, all classes (1 replicate)" in said
-    assert "On random splits B stands for the target half. The natman split: A natural" in said
+    assert "On random splits B stands for the target half, A for the other. The natman" in said
     assert "unpaired over validation images" in said
     assert "no training times" in words(figures.cost(table))
 

@@ -16,49 +16,36 @@ from transferability.analysis.intervals import (
     UNPAIRED,
 )
 from transferability.analysis.vocabulary import layer_ranges
+from transferability.figures import style
 from transferability.figures.panels import (
     Panel,
     half_words,
     interval_words,
     panels_of,
 )
-from transferability.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    LIGHT,
-    LOOKS,
-    PURPLE,
-    VERMILION,
-    WIDTH,
-    Look,
-    empty,
-    legend,
-    new_figure,
-    note,
-    scaled,
-    styled,
-)
 
-TREATED, CONTROL = LOOKS["transfer", True].label, LOOKS["selffer", True].label
+TREATED, CONTROL = style.LOOKS["transfer", True].label, style.LOOKS["selffer", True].label
 ESTIMATORS = {
-    "paired": Look("paired", f"each {TREATED} less its own control", BLUE, "o"),
-    "pooled": Look(
+    "paired": style.Look("paired", f"each {TREATED} less its own control", style.BLUE, "o"),
+    "pooled": style.Look(
         "pooled",
         f"mean of all {TREATED} less mean of all controls, as in the paper",
-        VERMILION,
+        style.VERMILION,
         "s",
         filled=False,
     ),
-    "through_base": Look(
+    "through_base": style.Look(
         "through base",
         f"each less its own base, then mean of {TREATED} less mean of controls",
-        GREEN,
+        style.GREEN,
         "^",
     ),
-    "linear_model": Look(
-        "linear model", "least squares, an effect of each target half", PURPLE, "D", filled=False
+    "linear_model": style.Look(
+        "linear model",
+        "least squares, an effect of each target half",
+        style.PURPLE,
+        "D",
+        filled=False,
     ),
 }
 COMPARISONS = {
@@ -111,16 +98,16 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return ends.min() - margin, ends.max() + margin
 
 
-def _write(axes: Axes, y: float, points: float, text: str, **style: object) -> None:
+def _write(axes: Axes, y: float, points: float, text: str, **settings: object) -> None:
     axes.annotate(
         text,
         (points > 0, y),
-        (scaled(points), 0),
+        (style.scaled(points), 0),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         va="center",
         annotation_clip=False,
-        **{"fontsize": "small", **style},
+        **{"fontsize": "small", **settings},
     )
 
 
@@ -147,15 +134,15 @@ def _draw_estimates(axes: Axes, rows: pd.DataFrame, limits: tuple[float, float])
             100 * of_estimator[end].clip(*np.divide(limits, 100)) for end in ("low", "high")
         )
         reach = np.clip([mean - low, high - mean], 0, None)
-        style = look.style | {"linestyle": "none", "label": look.label}
-        axes.errorbar(mean, y, xerr=reach, elinewidth=scaled(1.2), **style)
+        marks = look.style | {"linestyle": "none", "label": look.label}
+        axes.errorbar(mean, y, xerr=reach, elinewidth=style.scaled(1.2), **marks)
         for limit, marker, leaving in (
             (limits[0], "<", 100 * of_estimator["low"] < limits[0]),
             (limits[1], ">", 100 * of_estimator["high"] > limits[1]),
         ):
             # An empty line that is not clipped would shrink the axes.
             if leaving.any():
-                arrows = {"marker": marker, "ls": "none", "ms": scaled(4), "clip_on": False}
+                arrows = {"marker": marker, "ls": "none", "ms": style.scaled(4), "clip_on": False}
                 at = [limit] * leaving.sum()
                 axes.plot(at, y[leaving], color=look.colour, label="arrow", **arrows)
                 are_cut = True
@@ -170,13 +157,13 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
         title = COMPARISONS[comparison] + pairs
         _write(axes, of_comparison["y"].min() - 1.1, LAYERS, title, weight="bold")
         ends = [of_comparison["y"].min() - 0.6, of_comparison["y"].max() + 0.6]
-        axes.plot([0, 0], ends, color=INK, lw=scaled(0.8), ls=":")
+        axes.plot([0, 0], ends, color=style.INK, lw=style.scaled(0.8), ls=":")
         for _, group in of_comparison.groupby("first"):
             # A study may have only certain n of a range. A long list goes on beside the next lines.
             numbers = ", ".join(layer_ranges(map(int, str(group["n"].iloc[0]).split())))
             for place, text in enumerate(textwrap.wrap(f"$n$ = {numbers}", 15)):
                 _write(axes, group["y"].iloc[0] + place, LAYERS, text)
-    axes.hlines(rows["y"], *limits, color=LIGHT, lw=scaled(0.6), zorder=0)
+    axes.hlines(rows["y"], *limits, color=style.LIGHT, lw=style.scaled(0.6), zorder=0)
     are_cut = _draw_estimates(axes, rows, limits)
     counts = ["networks", "controls", *(["missing"] if rows["missing"].any() else [])]
     no_score = "controls/\nno score" if "missing" in counts else "\ncontrols"
@@ -190,7 +177,7 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
         (INTERVAL, "kind of\ninterval", rows["interval"].map(INTERVALS)),
     ):
         if header:
-            _write(axes, top, points, header, color=GREY)
+            _write(axes, top, points, header, color=style.GREY)
         for y, text in zip(rows["y"], texts, strict=True):
             _write(axes, y, points, text)
     _write(axes, top, LAYERS, panel.place, weight="bold")
@@ -202,7 +189,7 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
     return are_cut
 
 
-@styled(at_least=WIDTH)
+@style.styled(at_least=style.WIDTH)
 def boost(boost_table: pd.DataFrame) -> Figure:
     """What transfer with fine-tuning gains, by each estimator (percentage points).
 
@@ -213,31 +200,31 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     Source: Yosinski et al. 2014, Table 1.
     """
     if boost_table.empty:
-        return empty(
+        return style.empty(
             f"This study has no fine-tuned transfer networks ({TREATED}) with a score beside a "
             "control."
         )
     panels = panels_of(boost_table)
     looks = [look for name, look in ESTIMATORS.items() if (boost_table["estimator"] == name).any()]
     heights = [AROUND + LINE * _placed(panel.rows)["y"].max() for panel in panels]
-    figure = new_figure(1.0 + 0.17 * len(looks) + sum(heights))
+    figure = style.new_figure(1.0 + 0.17 * len(looks) + sum(heights))
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
     are_cut = False
     for axes, panel in zip(grid, panels, strict=True):
         # Places of one target size share their limits, so that they can be compared.
         alike = boost_table[boost_table["target_size"].astype(str) == panel.target_size]
         are_cut |= _draw_panel(axes, panel, _limits(alike))
-    legend(
+    style.legend(
         figure,
         [look.sample(f"{look.label}: {look.meaning}") for look in looks],
-        column=WIDTH,
+        column=style.WIDTH,
         title=f"What transfer with fine-tuning ({TREATED}) gains, on average over layers",
         title_fontsize="medium",
         alignment="left",
     )
     unlike = sorted({target for target in boost_table["target"] if " vs " in target})
     has_selffer = (boost_table["comparison"] == "selffer").any()
-    note(
+    style.note(
         figure,
         interval_words(boost_table["interval"]),
         "Arrows: an interval goes on; its numbers stand beside it." if are_cut else "",

@@ -7,34 +7,22 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from transferability.analysis.effects import size_order
 from transferability.analysis.intervals import mean_over_replicates
+from transferability.figures import style
 from transferability.figures.panels import (
     T_INTERVALS,
     draw_means,
+    draw_single,
     score_words,
     trained,
     zero_line,
 )
-from transferability.figures.style import (
-    BLUE,
-    DASHED,
-    LOOKS,
-    ORANGE,
-    PURPLE,
-    WIDTH,
-    Look,
-    empty,
-    layer_axis,
-    legend,
-    new_figure,
-    note,
-    scaled,
-    styled,
-)
 
-FROZEN = Look("frozen", "BnB, AnB, RnB", BLUE, "o", offset=-0.06)
-FINE_TUNED = Look("fine-tuned", "BnB+, AnB+", ORANGE, "^", False, DASHED, 0.06)
-NOTHING_COPIED = Look("B0B", "nothing copied or frozen", PURPLE, "s", False, "none", -0.14)
-BASE, LONG_BASE = LOOKS["base", False], LOOKS["long_base", False]
+FROZEN = style.Look("frozen", "BnB, AnB, RnB", style.BLUE, "o", offset=-0.06)
+FINE_TUNED = style.Look("fine-tuned", "BnB+, AnB+", style.ORANGE, "^", False, style.DASHED, 0.06)
+NOTHING_COPIED = style.Look(
+    "B0B", "nothing copied or frozen", style.PURPLE, "s", False, "none", -0.14
+)
+BASE, LONG_BASE = style.LOOKS["base", False], style.LOOKS["long_base", False]
 SCALES = ((3 * 3600, 3600, "hours"), (600, 60, "minutes"), (0, 1, "seconds"))
 
 
@@ -45,7 +33,7 @@ def _scaled(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return rows.assign(time=rows["seconds"] / seconds), unit
 
 
-def _groups(rows: pd.DataFrame) -> dict[Look, pd.Series]:
+def _groups(rows: pd.DataFrame) -> dict[style.Look, pd.Series]:
     """Which rows are drawn in which look."""
     treated, fine_tuned = ~rows["kind"].isin(["base", "long_base"]), rows["fine_tuned"]
     return {
@@ -58,20 +46,19 @@ def _groups(rows: pd.DataFrame) -> dict[Look, pd.Series]:
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, value: str) -> None:
-    small = {"linestyle": "none", "markersize": scaled(2.5), "markeredgewidth": scaled(0.5)}
     for look, of_look in _groups(rows).items():
         measured = rows[of_look].dropna(subset=value)
         if measured.empty:
             continue
-        axes.plot(measured["n"] + look.offset, measured[value], alpha=0.5, **look.style | small)
+        draw_single(axes, measured["n"] + look.offset, measured[value], look)
         mean = mean_over_replicates(measured, ["n"], value)
         draw_means(axes, mean, look, scale=1)
         if look is BASE:
             zero_line(axes, mean["mean"].iloc[0])
-    layer_axis(axes, rows["n"])
+    style.layer_axis(axes, rows["n"])
 
 
-@styled(at_least=WIDTH)
+@style.styled(at_least=style.WIDTH)
 def cost(networks: pd.DataFrame) -> Figure:
     """Training time and images a second of each network against n, frozen against fine-tuned.
 
@@ -80,10 +67,10 @@ def cost(networks: pd.DataFrame) -> Figure:
     """
     table = trained(networks)
     if table.empty or table["seconds"].isna().all():
-        return empty("The table of networks holds no training times.")
+        return style.empty("The table of networks holds no training times.")
     sizes = table["target_size"].drop_duplicates()
     sizes = sizes.iloc[size_order(sizes).argsort()]
-    figure = new_figure(0.9 + 2.2 * len(sizes))
+    figure = style.new_figure(0.9 + 2.2 * len(sizes))
     grid = figure.subplots(len(sizes), 2, squeeze=False)
     for (left, right), size in zip(grid, sizes, strict=True):
         rows, unit = _scaled(table[table["target_size"] == size])
@@ -99,9 +86,9 @@ def cost(networks: pd.DataFrame) -> Figure:
         for axes in (left, right):
             axes.set_title("" if size == "all" else f"{size} images a class")
     looks = [look for look, rows in _groups(table).items() if rows.any()]
-    legend(figure, [look.sample() for look in looks], column=1.2)
+    style.legend(figure, [look.sample() for look in looks], column=1.2)
     replicates = len(table[["split", "seed"]].drop_duplicates())
-    note(
+    style.note(
         figure,
         "Small markers: networks; large markers: means.",
         f"{replicates} replicates; bars: 95 % {T_INTERVALS}."

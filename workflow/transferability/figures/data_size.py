@@ -7,6 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 
 from transferability.analysis.effects import EXCHANGEABLE, size_order
+from transferability.figures import style
 from transferability.figures.effects import NO_EFFECTS
 from transferability.figures.panels import (
     Panel,
@@ -17,18 +18,6 @@ from transferability.figures.panels import (
     reach,
     uneven_words,
     zero_line,
-)
-from transferability.figures.style import (
-    LIGHT,
-    WIDTH,
-    Look,
-    empty,
-    layer_palette,
-    legend,
-    new_figure,
-    note,
-    scaled,
-    styled,
 )
 from transferability.study.networks import ALL_IMAGES
 
@@ -78,10 +67,10 @@ def _labels(sizes: pd.Series, span: float) -> list[str]:
     return [size if size in chosen else "" for size in sizes.index]
 
 
-def _looks(layers: list[int]) -> dict[int, Look]:
+def _looks(layers: list[int]) -> dict[int, style.Look]:
     """How each n is drawn: the deeper, the darker; its marker tells it from its neighbours."""
     return {
-        n: Look(
+        n: style.Look(
             label=f"$n$ = {n}",
             meaning="",
             colour=colour,
@@ -89,7 +78,7 @@ def _looks(layers: list[int]) -> dict[int, Look]:
             filled=place // len(MARKERS) % 2 == 0,
             offset=(place + 0.5) / len(layers) - 0.5,
         )
-        for place, (n, colour) in enumerate(layer_palette(layers).items())
+        for place, (n, colour) in enumerate(style.layer_palette(layers).items())
     }
 
 
@@ -101,23 +90,25 @@ def _draw_noise(axes: Axes, rows: pd.DataFrame, sizes: pd.Series) -> None:
         width = width.reindex(sizes.index).to_numpy()
         at = sizes.to_numpy()
         edges = 10 ** np.array([at[0] - BEYOND, *(at[1:] + at[:-1]) / 2, at[-1] + BEYOND])
-        band = {"fill": True, "color": LIGHT, "zorder": 0, "label": "training noise"}
+        band = {"fill": True, "color": style.LIGHT, "zorder": 0, "label": "training noise"}
         axes.stairs(width, edges, baseline=-width, **band)
 
 
-def _draw_layer(axes: Axes, rows: pd.DataFrame, look: Look, sizes: pd.Series) -> None:
+def _draw_layer(axes: Axes, rows: pd.DataFrame, look: style.Look, sizes: pd.Series) -> None:
     """One effect of one n against size, with its intervals as bars, in percentage points."""
     rows = rows.sort_values("target_size", key=size_order)
     spread = SPREAD * min([*np.diff(sizes), TO_ALL])
     x = 10 ** (rows["target_size"].map(sizes) + spread * look.offset)
     mean = 100 * rows["mean"]
-    marks = look.style | {"linestyle": "none", "ms": scaled(3.5), "mew": scaled(0.8)}
-    axes.errorbar(x, mean, 100 * reach(rows), label=look.label, elinewidth=scaled(0.8), **marks)
+    marks = look.style | {"linestyle": "none", "ms": style.scaled(3.5), "mew": style.scaled(0.8)}
+    axes.errorbar(
+        x, mean, 100 * reach(rows), label=look.label, elinewidth=style.scaled(0.8), **marks
+    )
     numbered = rows["target_size"] != ALL_IMAGES
-    axes.plot(x[numbered], mean[numbered], color=look.colour, lw=scaled(1))
+    axes.plot(x[numbered], mean[numbered], color=look.colour, lw=style.scaled(1))
     if not numbered.all():
         # Where `all` stands is no number, so the line's slope up to there means nothing.
-        dots = {"color": look.colour, "lw": scaled(0.7), "ls": (0, (1, 1.5))}
+        dots = {"color": look.colour, "lw": style.scaled(0.7), "ls": (0, (1, 1.5))}
         axes.plot(x.iloc[-2:], mean.iloc[-2:], zorder=1, **dots)
 
 
@@ -136,7 +127,7 @@ def _size_axis(axes: Axes, sizes: pd.Series) -> None:
 def _draw_place(
     part: SubFigure,
     place: Panel,
-    looks: dict[int, Look],
+    looks: dict[int, style.Look],
     sizes: pd.Series,
     above: np.ndarray | None,
 ) -> np.ndarray:
@@ -162,19 +153,16 @@ def _draw_place(
 
 def _average_words(place: Panel) -> str:
     """What the means of a place are over, where they differ in it: by size if sizes alone do."""
-    names = {NOISE: "B0B − baseB", **FORMULAS}
     rows = place.rows
     over = rows.groupby(["target_size", "n"])[["target", "replicates", "differences", "missing"]]
-    by, names = (
-        ("effect", names)
-        if (over.nunique() > 1).any(axis=None)
-        else ("target_size", {size: f"at {size}" for size in _sizes(rows).index})
+    by_effect = (over.nunique() > 1).any(axis=None)
+    names = rows["effect"].map({NOISE: "B0B − baseB", **FORMULAS})
+    return uneven_words(
+        place, rows.assign(line=names if by_effect else "at " + rows["target_size"])
     )
-    groups = dict(iter(rows.groupby(by)))
-    return uneven_words(place, {name: groups[key] for key, name in names.items() if key in groups})
 
 
-@styled(at_least=WIDTH)
+@style.styled(at_least=style.WIDTH)
 def data_size(effects_table: pd.DataFrame) -> Figure:
     """Six effects (percentage points) against the images a class of the target half, on a log axis.
 
@@ -187,13 +175,15 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     table = effects_table[effects_table["effect"].isin([*FORMULAS, NOISE])]
     shown = table[table["effect"].isin(list(FORMULAS))]
     if shown.empty:
-        return empty(NO_EFFECTS)
+        return style.empty(NO_EFFECTS)
     if shown["target_size"].nunique() == 1:
-        return empty("This study has one size of the target half; target_sizes takes several.")
+        return style.empty(
+            "This study has one size of the target half; target_sizes takes several."
+        )
     places, sizes = panels_of(table, by_size=False), _sizes(table)
     looks = _looks(sorted(shown["n"].unique()))
     heights = [len(PANELS) * (SMALL if number else TALL) + NAME for number in range(len(places))]
-    figure = new_figure(0.8 + sum(heights))
+    figure = style.new_figure(0.8 + sum(heights))
     parts = figure.subfigures(len(places), 1, squeeze=False, height_ratios=heights).ravel()
     leader = None
     for part, place in zip(parts, places, strict=True):
@@ -203,9 +193,9 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
             leader = grid
     handles = [look.sample() for look in looks.values()]
     if (table["effect"] == NOISE).any():
-        handles.append(Patch(color=LIGHT, label="± |B0B − baseB|, training noise"))
-    legend(figure, handles, column=0.75, columnspacing=1.0)
-    note(
+        handles.append(Patch(color=style.LIGHT, label="± |B0B − baseB|, training noise"))
+    style.legend(figure, handles, column=0.75, columnspacing=1.0)
+    style.note(
         figure,
         interval_words(shown["interval"]),
         "all: every image of a class, not at its number; dotted lines have no slope to read."

@@ -5,36 +5,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.analysis.effects import EXCHANGEABLE
+from transferability.figures import style
 from transferability.figures.panels import (
-    HALVES,
     Panel,
     counted,
     draw_means,
+    half_words,
     interval_words,
     means,
-    network_lines,
+    network_means,
     panels_of,
     score_words,
     trained,
     uneven_words,
     zero_line,
-)
-from transferability.figures.style import (
-    DASHED,
-    GREEN,
-    LOOKS,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    WIDTH,
-    Look,
-    empty,
-    layer_axis,
-    legend,
-    new_figure,
-    note,
-    styled,
 )
 from transferability.figures.transfer import draw_networks, marker_words
 
@@ -43,34 +27,34 @@ TREATMENTS = {"transfer": TRANSFER, "random": RANDOM}
 SHOWN = [("base", False), TRANSFER, RANDOM]
 # Each treatment's look on random splits, and on other splits by target.
 COLOURS = {
-    (TRANSFER, ""): (VERMILION, "^"),
-    (TRANSFER, "B"): (PURPLE, "v"),
-    (TRANSFER, "A"): (ORANGE, "<"),
-    (RANDOM, ""): (GREEN, "s"),
-    (RANDOM, "B"): (SKY, "P"),
+    (TRANSFER, ""): (style.VERMILION, "^"),
+    (TRANSFER, "B"): (style.PURPLE, "v"),
+    (TRANSFER, "A"): (style.ORANGE, "<"),
+    (RANDOM, ""): (style.GREEN, "s"),
+    (RANDOM, "B"): (style.SKY, "P"),
     (RANDOM, "A"): ("#56636b", "X"),
 }
 # Layers over which lines of one n stand side by side, and at most those between two of them.
 SPREAD, APART = 0.8, 0.15
 
 
-def _look(treatment: tuple[str, bool], panel: Panel) -> Look:
+def _look(treatment: tuple[str, bool], panel: Panel) -> style.Look:
     # A table may hold targets that are no half, such as all classes of a dataset.
     half = panel.pool if panel.pool in ("A", "B", "") else None
     colour, marker = COLOURS[treatment, half or ""]
     source = "R" if treatment == RANDOM else "B" if panel.pool == "A" else "A"
     name = f"{source}$n$" if half is None else f"{source}$n${half or 'B'}"
-    look = LOOKS[treatment]
+    look = style.LOOKS[treatment]
     return look._replace(
         label=f"{name}, {panel.splits}",
         colour=colour,
         marker=marker,
-        dashes=DASHED if panel.pool == "A" else look.dashes,
+        dashes=style.DASHED if panel.pool == "A" else look.dashes,
         offset=0.0,
     )
 
 
-def _beside(look: Look, place: int, count: int) -> Look:
+def _beside(look: style.Look, place: int, count: int) -> style.Look:
     """The look of one of so many lines, moved so that they stand side by side."""
     return look._replace(offset=min(APART, SPREAD / count) * (place - (count - 1) / 2))
 
@@ -91,7 +75,7 @@ def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], tit
                     level = 100 * means(rows, "top1")["mean"].iloc[0]
                     zero_line(axes, level, look.colour)
     layers = [panel.rows.loc[panel.rows["kind"] == treatment[0], "n"] for panel in panels]
-    layer_axis(axes, pd.concat(layers))
+    style.layer_axis(axes, pd.concat(layers))
     axes.set_title(title)
     axes.set_ylabel("top-1 accuracy (%)")
 
@@ -103,11 +87,11 @@ def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     floor = _floor(lines)
     for place, (look, rows) in enumerate(lines):
         if floor is not None:
-            # Those that stand beside a visible one stay, so that a line leaves the panel.
-            seen = 100 * rows["mean"] > 0.95 * floor
-            rows = rows[seen | seen.shift(1, fill_value=False) | seen.shift(-1, fill_value=False)]
+            # A line ends where it leaves the panel.
+            below = 100 * rows["mean"] < floor
+            rows = rows[~below.shift(fill_value=False).cummax()]
         draw_means(axes, rows, _beside(look, place, len(lines)))
-    layer_axis(axes, pd.concat([rows["n"] for _, rows in lines]))
+    style.layer_axis(axes, pd.concat([rows["n"] for _, rows in lines]))
     axes.set_title("relative to their base")
     axes.set_ylabel("top-1 relative to the base\n(percentage points)")
     if floor is not None:
@@ -115,7 +99,7 @@ def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     return floor is not None
 
 
-def _floor(lines: list[tuple[Look, pd.DataFrame]]) -> float | None:
+def _floor(lines: list[tuple[style.Look, pd.DataFrame]]) -> float | None:
     """Where the last panel ends below, if random features run further down: at chance level they
     would press all transfer into one line."""
     lows = {"transfer": [0.0], "random": []}
@@ -125,7 +109,7 @@ def _floor(lines: list[tuple[Look, pd.DataFrame]]) -> float | None:
     return floor if lows["random"] and min(lows["random"]) < floor < max(lows["random"]) else None
 
 
-def _lines(panels: list[Panel]) -> list[tuple[Look, pd.DataFrame]]:
+def _lines(panels: list[Panel]) -> list[tuple[style.Look, pd.DataFrame]]:
     """The lines of the last panel, and the effects that each shows."""
     return [
         (_look(treatment, panel), panel.rows[panel.rows["effect"] == effect].sort_values("n"))
@@ -139,16 +123,7 @@ def _has(panel: Panel, kind: str) -> bool:
     return bool(((panel.rows["kind"] == kind) & ~panel.rows["fine_tuned"]).any())
 
 
-def _half_words(panels: list[Panel]) -> str:
-    """What A and B stand for in a legend that names each kind of split."""
-    targets = {panel.split_kind: set(panel.rows["target"]) for panel in panels}
-    words = [f"The {kind} split: {halves}." for kind, halves in HALVES.items() if kind in targets]
-    if targets.get(EXCHANGEABLE, set()) & {"A", "A+B"}:
-        words.insert(0, "On random splits B stands for the target half.")
-    return " ".join(words)
-
-
-@styled(at_least=WIDTH)
+@style.styled(at_least=style.WIDTH)
 def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     """Up to three panels, from the table of networks and from effects.csv: top-1 (%) of AnB and
     BnA on a split of dissimilar halves; top-1 of RnB; and transfer and random features relative
@@ -161,12 +136,12 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     panels, effect_panels = panels_of(trained(networks)), panels_of(relative)
     sizes = list(dict.fromkeys(panel.target_size for panel in effect_panels))
     if not sizes:
-        return empty("This study has no transfer or random networks beside their base.")
+        return style.empty("This study has no transfer or random networks beside their base.")
     halves = [p for p in panels if p.split_kind != EXCHANGEABLE and _has(p, "transfer")]
     random = [panel for panel in panels if _has(panel, "random")]
     columns = [("dissimilar halves", halves, TRANSFER), ("random features", random, RANDOM)]
     columns = [column for column in columns if column[1]]
-    figure = new_figure(1.3 + 2.3 * len(sizes))
+    figure = style.new_figure(1.3 + 2.3 * len(sizes))
     # The last panel has the most lines.
     ratios = [*(1.0 for _ in columns), 1.3]
     grid = figure.subplots(len(sizes), len(ratios), squeeze=False, width_ratios=ratios)
@@ -184,14 +159,14 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
         look.label: look.sample(f"{look.label} ({counted(rows['replicates'], 'replicate')})")
         for look, rows in _lines(effect_panels)
     }
-    legend(figure, list(samples.values()))
+    style.legend(figure, list(samples.values()))
     drawn = halves + random
-    note(
+    style.note(
         figure,
         f"Open markers at n = 0: bases. {marker_words(drawn)}" if drawn else "",
-        _half_words(effect_panels),
+        half_words(effect_panels, everywhere=False),
         interval_words(relative["interval"], "Relative to the base"),
-        *(uneven_words(panel, network_lines(panel, SHOWN)) for panel in panels),
+        *(uneven_words(panel, network_means(panel, SHOWN)) for panel in panels),
         "Random features leave the last panel below." if leaves else "",
         score_words(networks),
     )

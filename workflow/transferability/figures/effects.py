@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from transferability.analysis.effects import EXCHANGEABLE
+from transferability.figures import style
 from transferability.figures.panels import (
     Panel,
     draw_means,
@@ -22,22 +23,10 @@ from transferability.figures.panels import (
     uneven_words,
     zero_line,
 )
-from transferability.figures.style import (
-    LIGHT,
-    LOOKS,
-    PAPER,
-    Look,
-    empty,
-    layer_axis,
-    legend,
-    note,
-    scaled,
-    styled,
-)
 
 # The areas between lines show best where the lines stand close to their n.
 LINES = {
-    effect: LOOKS[treatment]._replace(offset=LOOKS[treatment].offset / 2)
+    effect: style.LOOKS[treatment]._replace(offset=style.LOOKS[treatment].offset / 2)
     for effect, treatment in (
         ("coadaptation", ("selffer", False)),
         ("self_boost", ("selffer", True)),
@@ -45,7 +34,7 @@ LINES = {
         ("boost", ("transfer", True)),
     )
 }
-LONG_BASE = LOOKS["long_base", False]
+LONG_BASE = style.LOOKS["long_base", False]
 # What else is averaged, and how it is named.
 BESIDE = {"long_base": LONG_BASE.label, "retraining": "B0B"}
 NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
@@ -60,7 +49,11 @@ class Area(NamedTuple):
     @property
     def less(self) -> str:
         """The label of the lower line."""
-        return LOOKS["base", False].label if self.control == "base" else LINES[self.control].label
+        return (
+            style.LOOKS["base", False].label
+            if self.control == "base"
+            else LINES[self.control].label
+        )
 
 
 AREAS = {
@@ -108,7 +101,7 @@ def published_panels(reference: pd.DataFrame | None) -> list[Panel]:
     return panels_of(reference[full & reference["effect"].isin(list(LINES))])
 
 
-def published_lines(panel: Panel, published: list[Panel]) -> list[tuple[Look, pd.DataFrame]]:
+def published_lines(panel: Panel, published: list[Panel]) -> list[tuple[style.Look, pd.DataFrame]]:
     """What stands behind one panel, up to its last n: random splits behind random splits, all other
     published halves behind others; pale, and dotted for target A."""
     lines = []
@@ -123,9 +116,9 @@ def published_lines(panel: Panel, published: list[Panel]) -> list[tuple[Look, pd
     return lines
 
 
-def pale(look: Look, dotted: bool = False) -> Look:
+def pale(look: style.Look, dotted: bool = False) -> style.Look:
     """How a published line is drawn."""
-    ink, paper = np.array(to_rgb(look.colour)), np.array(to_rgb(PAPER))
+    ink, paper = np.array(to_rgb(look.colour)), np.array(to_rgb(style.PAPER))
     colour = tuple(STRENGTH * ink + (1 - STRENGTH) * paper)
     dashes = (0, (1, 1.5)) if dotted else look.dashes
     return look._replace(label="thin, pale: 2014", colour=colour, marker="", dashes=dashes)
@@ -136,9 +129,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     width = noise_width(rows)
     if len(width):
         width = width.max()
-        axes.axhspan(-width, width, color=LIGHT, zorder=0, lw=0, label="training noise")
+        axes.axhspan(-width, width, color=style.LIGHT, zorder=0, lw=0, label="training noise")
     zero_line(axes)
-    axes.plot(0, 0, **LOOKS["base", False].style)
+    axes.plot(0, 0, **style.LOOKS["base", False].style)
     draw_means(axes, rows[rows["effect"] == "long_base"], LONG_BASE)
     for effect, look in LINES.items():
         of_effect = rows[rows["effect"] == effect]
@@ -149,7 +142,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         axes.fill_between(
             between.index, between["lower"], between["upper"], label=f"area {effect}", **shade
         )
-    layer_axis(axes, rows["n"])
+    style.layer_axis(axes, rows["n"])
     axes.set_title(panel.title)
 
 
@@ -165,8 +158,8 @@ def _draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel
         heights = []
         for look, rows in published_lines(panel, published):
             heights += list(100 * rows["mean"])
-            style = look.style | {"label": "published", "lw": scaled(THIN), "zorder": BEHIND}
-            axes.plot(rows["n"], 100 * rows["mean"], **style)
+            thin = look.style | {"label": "published", "lw": style.scaled(THIN), "zorder": BEHIND}
+            axes.plot(rows["n"], 100 * rows["mean"], **thin)
         if not heights:
             continue
         # So that a line does not run along the edge.
@@ -200,10 +193,7 @@ def average_words(panels: list[Panel]) -> str:
     """Sentences on what lines average, where they differ in it."""
     names = {effect: look.label for effect, look in LINES.items()} | BESIDE
     words = [
-        uneven_words(
-            panel,
-            {names[effect]: rows for effect, rows in panel.rows.groupby("effect", sort=False)},
-        )
+        uneven_words(panel, panel.rows.assign(line=panel.rows["effect"].map(names)))
         for panel in panels
     ]
     if any(words):
@@ -212,20 +202,20 @@ def average_words(panels: list[Panel]) -> str:
 
 
 def _handles(panels: list[Panel], published: list[Panel]) -> list[Line2D | Patch | tuple]:
-    handles = [LOOKS["base", False].sample()]
+    handles = [style.LOOKS["base", False].sample()]
     present = {effect for panel in panels for effect in panel.rows["effect"]}
     if "long_base" in present:
         handles.append(LONG_BASE.sample(f"{LONG_BASE.label} − baseB"))
     if "retraining" in present:
-        handles.append(Patch(color=LIGHT, label="± |B0B − baseB|, training noise"))
+        handles.append(Patch(color=style.LIGHT, label="± |B0B − baseB|, training noise"))
     if any(published_lines(panel, published) for panel in panels):
         thin = pale(LINES["transfer"]).sample()
-        thin.set_linewidth(scaled(THIN))
+        thin.set_linewidth(style.scaled(THIN))
         handles.append(thin)
     return handles + [LINES[effect].sample(label) for effect, label in line_labels(panels).items()]
 
 
-@styled
+@style.styled
 def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
     """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
 
@@ -239,7 +229,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     """
     table = effects_table[effects_table["effect"].isin([*LINES, *BESIDE])]
     if not table["effect"].isin(list(LINES)).any():
-        return empty(NO_EFFECTS)
+        return style.empty(NO_EFFECTS)
     panels, published = panels_of(table), published_panels(reference)
     figure, grid = panel_grid(panels, tall=3.4, small=2.3, top=1.0)
     for axes, panel in zip(grid, panels, strict=True):
@@ -247,8 +237,8 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel("top-1 relative to the base\n(percentage points)")
     are_cut = _draw_published(grid, panels, published)
-    legend(figure, _handles(panels, published), column=3.4)
-    note(
+    style.legend(figure, _handles(panels, published), column=3.3)
+    style.note(
         figure,
         interval_words(table["interval"]),
         average_words(panels),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from transferability.figures.style import WIDTH, empty, new_figure, note, room, styled
+from transferability.figures import style
 
 BLOCKS_PER_ROW = 4
 
@@ -32,7 +32,7 @@ def mosaic(filters: np.ndarray) -> np.ndarray:
     return picture
 
 
-@styled(at_least=WIDTH)
+@style.styled(at_least=style.WIDTH)
 def filters(bases: dict[str, np.ndarray]) -> Figure:
     """The first-layer filters of each base, a block of colour pictures each, titled by its key.
 
@@ -40,7 +40,9 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
     have another shape.
     """
     if not bases:
-        return empty("No base of this study has a convolution that sees the images' three colours.")
+        return style.empty(
+            "No base of this study has a convolution that sees the images' three colours."
+        )
     for name, weights in bases.items():
         if weights.ndim != 4 or weights.shape[1] != 3:
             raise ValueError(
@@ -49,13 +51,13 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
             )
     columns = min(BLOCKS_PER_ROW, len(bases))
     rows = math.ceil(len(bases) / columns)
-    block = min(room() / columns, 2.6)
-    figure = new_figure(0.4 + (block + 0.25) * rows)
+    block = min(style.room() / columns, 2.6)
+    figure = style.new_figure(0.4 + (block + 0.25) * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, weights) in zip(grid, bases.items(), strict=False):
         axes.imshow(mosaic(np.asarray(weights, dtype=float)), interpolation="nearest")
         axes.set_title(name, loc="center")
     for axes in grid:
         axes.set_axis_off()
-    note(figure, "Each filter is stretched to its own lowest and highest value.")
+    style.note(figure, "Each filter is stretched to its own lowest and highest value.")
     return figure

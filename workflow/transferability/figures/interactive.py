@@ -11,6 +11,7 @@ import vl_convert
 from matplotlib.colors import to_hex
 
 from transferability.analysis.intervals import NO_INTERVAL
+from transferability.figures import style
 from transferability.figures.effects import (
     AREAS,
     BESIDE,
@@ -29,7 +30,7 @@ from transferability.figures.panels import (
     Panel,
     half_words,
     means,
-    network_lines,
+    network_means,
     noise_width,
     panels_of,
     score_words,
@@ -37,7 +38,6 @@ from transferability.figures.panels import (
     uneven_words,
     with_wilson,
 )
-from transferability.figures.style import GREY, INK, LIGHT, LOOKS, PAPER, Look, in_use, styled
 from transferability.figures.transfer import NO_NETWORKS, SHOWN
 
 # Pixels.
@@ -81,7 +81,7 @@ vegaEmbed("#figure", spec, {{actions: false, renderer: "svg", tooltip: {{theme: 
 </script>"""
 
 
-@styled
+@style.styled
 def transfer(networks: pd.DataFrame) -> str:
     """The page of `figures.transfer`: its means, each with the networks that it is of.
 
@@ -93,19 +93,19 @@ def transfer(networks: pd.DataFrame) -> str:
         return _page(NO_NETWORKS)
     panels = panels_of(table)
     marks = pd.concat([_networks(panel) for panel in panels], ignore_index=True)
-    bases = marks[marks["treatment"] == _plain(LOOKS["base", False].label)]
+    bases = marks[marks["treatment"] == _plain(style.LOOKS["base", False].label)]
     levels = bases.groupby("panel", sort=False)["value"].mean().reset_index()
     present = set(zip(table["kind"], table["fine_tuned"], strict=True))
     title, told = "top-1 accuracy (%)", {"network": "network", "text": "top-1 (%)"}
     chart = _chart(
-        marks, [LOOKS[shown] for shown in SHOWN if shown in present], levels, told, title
+        marks, [style.LOOKS[shown] for shown in SHOWN if shown in present], levels, told, title
     )
-    uneven = (uneven_words(panel, network_lines(panel, SHOWN)) for panel in panels)
+    uneven = (uneven_words(panel, network_means(panel, SHOWN)) for panel in panels)
     words = ["Dotted: baseB.", *uneven, score_words(networks), half_words(panels)]
     return _page(title, words, chart)
 
 
-@styled
+@style.styled
 def effects(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
     """The page of `figures.effects`, with all that it shows: the treatments relative to their base,
     in percentage points, with the intervals of effects.csv, base2B, the areas between the lines,
@@ -157,7 +157,7 @@ def _networks(panel: Panel) -> pd.DataFrame:
     else:
         names = rows.groupby(by)["network"].agg(lambda names: ", ".join(sorted(set(names))))
         marks = means(rows, "top1").merge(names.reset_index(), on=by)
-    looks = [LOOKS[key] for key in zip(marks["kind"], marks["fine_tuned"], strict=True)]
+    looks = [style.LOOKS[key] for key in zip(marks["kind"], marks["fine_tuned"], strict=True)]
     return _marks(marks, panel, looks)
 
 
@@ -172,7 +172,7 @@ def _differences(panel: Panel) -> pd.DataFrame:
     return _marks(rows.assign(network=names), panel, own).assign(effect=rows["effect"].tolist())
 
 
-def _marks(rows: pd.DataFrame, panel: Panel, looks: list[Look]) -> pd.DataFrame:
+def _marks(rows: pd.DataFrame, panel: Panel, looks: list[style.Look]) -> pd.DataFrame:
     """The marks of a panel, in percent, from rows with mean, low, high, interval, replicates, n and
     network, the name that a pointer tells; a look for each."""
     values = 100 * rows[["mean", "low", "high"]].reset_index(drop=True)
@@ -183,7 +183,7 @@ def _marks(rows: pd.DataFrame, panel: Panel, looks: list[Look]) -> pd.DataFrame:
     return values.rename(columns={"mean": "value"}).assign(
         panel=panel.place,
         treatment=[_plain(look.label) for look in looks],
-        network=[in_use().in_words(name) for name in rows["network"]],
+        network=[style.in_use().in_words(name) for name in rows["network"]],
         n=rows["n"].to_numpy(),
         at=[n + look.offset for n, look in zip(rows["n"], looks, strict=True)],
         text=[f"{value:.1f}".replace("-", "−") for value in values["mean"]],
@@ -201,7 +201,7 @@ def _noise(panels: list[Panel]) -> list[alt.Chart]:
     if not bands:
         return []
     band = alt.Chart(pd.DataFrame(bands)).transform_filter(HERE)
-    return [band.mark_rect(color=to_hex(LIGHT)).encode(y="low:Q", y2="high:Q")]
+    return [band.mark_rect(color=to_hex(style.LIGHT)).encode(y="low:Q", y2="high:Q")]
 
 
 def _areas(panels: list[Panel]) -> pd.DataFrame:
@@ -263,7 +263,7 @@ def _while_both_are_on(rows: pd.DataFrame) -> alt.Chart:
 
 def _chart(
     marks: pd.DataFrame,
-    looks: list[Look],
+    looks: list[style.Look],
     levels: pd.DataFrame,
     told: dict[str, str],
     title: str,
@@ -312,18 +312,18 @@ def _chart(
     points = data.mark_point(size=70, opacity=1)
     layers = [
         *behind,
-        level.mark_rule(color=to_hex(INK), strokeDash=[2, 2]).encode(y=y),
+        level.mark_rule(color=to_hex(style.INK), strokeDash=[2, 2]).encode(y=y),
         data.mark_line().encode(y=alt.Y("mean(value):Q"), strokeDash=DASHED),
         data.mark_rule().encode(y="low:Q", y2="high:Q"),
         points.encode(y=y, shape=shape, fill=fill, tooltip=tooltip).add_params(on, panel),
     ]
-    size, ink = round(PIXELS_PER_POINT * in_use().points), to_hex(INK)
+    size, ink = round(PIXELS_PER_POINT * style.in_use().points), to_hex(style.INK)
     letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
     chart = alt.layer(*layers).properties(width="container", height=HEIGHT)
     return chart.configure(
-        background=to_hex(PAPER),
+        background=to_hex(style.PAPER),
         font="sans-serif",
-        axis={**letters, "domainColor": to_hex(GREY), "gridColor": to_hex(LIGHT)},
+        axis={**letters, "domainColor": to_hex(style.GREY), "gridColor": to_hex(style.LIGHT)},
         legend={**letters, "titleFontWeight": "normal", "symbolSize": 90, "labelLimit": 0},
         view={"stroke": None},
     )
@@ -331,22 +331,22 @@ def _chart(
 
 def _page(title: str, words: Iterable[str] = (), chart: alt.LayerChart | None = None) -> str:
     """The page of a chart, with sentences below it; without one, of what the study lacks."""
-    theme, scripts = in_use().theme, ""
+    theme, scripts = style.in_use().theme, ""
     if chart is not None:
         # A text must not end the script that it stands in.
         spec = json.dumps(chart.to_dict(), ensure_ascii=False).replace("</", "<\\/")
         scripts = SCRIPTS.format(bundle=vl_convert.javascript_bundle(), spec=spec, theme=theme)
     below = html.escape(_plain(" ".join(filter(None, words)) or title))
-    colours = {"paper": to_hex(PAPER), "ink": to_hex(INK)}
+    colours = {"paper": to_hex(style.PAPER), "ink": to_hex(style.INK)}
     return PAGE.format(title=title, words=below, scripts=scripts, theme=theme, **colours)
 
 
 def _plain(label: str) -> str:
     """A label without the italics that only matplotlib sets, in the study's words."""
-    return in_use().in_words(label.replace("$n$", "n"))
+    return style.in_use().in_words(label.replace("$n$", "n"))
 
 
-def _dash(look: Look) -> list[float]:
+def _dash(look: style.Look) -> list[float]:
     """Vega's pixels on and off for matplotlib's dashes."""
     if isinstance(look.dashes, str):
         return DASHES[look.dashes]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from transferability.figures import style
 from transferability.figures.panels import (
     T_INTERVALS,
     means,
@@ -13,18 +14,6 @@ from transferability.figures.panels import (
     score_words,
     trained,
     with_wilson,
-)
-from transferability.figures.style import (
-    INK,
-    LOOKS,
-    WIDTH,
-    empty,
-    layer_palette,
-    legend,
-    new_figure,
-    note,
-    scaled,
-    styled,
 )
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
@@ -34,7 +23,7 @@ KEY = ["split", "seed", "network"]
 
 def _draw(axes: Axes, mean: pd.DataFrame, colour: str, dashes="-") -> None:
     """The mean over replicates against time, with its t interval as a band."""
-    axes.plot(mean["time"], mean["mean"], color=colour, linestyle=dashes, lw=scaled(1))
+    axes.plot(mean["time"], mean["mean"], color=colour, linestyle=dashes, lw=style.scaled(1))
     axes.fill_between(mean["time"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
 
 
@@ -49,9 +38,9 @@ def _draw_row(
     mean = means(rows, metric, also=("time",))
     base = mean[mean["kind"] == "base"]
     for kind, (_, dashes) in BASES.items():
-        _draw(line[0], mean[mean["kind"] == kind], INK, dashes)
+        _draw(line[0], mean[mean["kind"] == kind], style.INK, dashes)
     for axes, (kind, fine_tuned) in zip(line[1:], treatments, strict=True):
-        _draw(axes, base, INK)
+        _draw(axes, base, style.INK)
         of_treatment = mean[(mean["kind"] == kind) & (mean["fine_tuned"] == fine_tuned)]
         for n, of_layer in of_treatment.groupby("n"):
             _draw(axes, of_layer, colours[n])
@@ -76,7 +65,7 @@ def _interval_words(replicates: int, networks: pd.DataFrame) -> str:
     )
 
 
-@styled(at_least=WIDTH)
+@style.styled(at_least=style.WIDTH)
 def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure:
     """Validation top-1 (%) and training loss against epochs or iterations, for each treatment; n in
     colour.
@@ -88,7 +77,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     """
     table = trained(networks)
     if table.empty or evaluations.empty:
-        return empty("This study has no evaluations of trained networks.")
+        return style.empty("This study has no evaluations of trained networks.")
     # Where iterations were counted, halves of different size are evaluated at different shares of
     # an epoch, which no mean could be over.
     time = "epoch" if (evaluations["epoch"] % 1 == 0).all() else "iteration"
@@ -98,31 +87,31 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     curves = table.drop(columns=list(METRICS)).merge(evaluated, on=KEY)
     panels = panels_of(curves)
     present = set(zip(curves["kind"], curves["fine_tuned"], strict=True))
-    treatments = [look for look in LOOKS if look in present and look[0] not in BASES]
-    colours = layer_palette(sorted(curves.loc[~curves["kind"].isin(BASES), "n"].unique()))
+    treatments = [look for look in style.LOOKS if look in present and look[0] not in BASES]
+    colours = style.layer_palette(sorted(curves.loc[~curves["kind"].isin(BASES), "n"].unique()))
     places = [(panel, metric) for panel in panels for metric in METRICS]
-    figure = new_figure(0.9 + 1.45 * len(places))
+    figure = style.new_figure(0.9 + 1.45 * len(places))
     grid = figure.subplots(len(places), 1 + len(treatments), squeeze=False, sharex="col")
     for line, (panel, metric) in zip(grid, places, strict=True):
         _draw_row(list(line), panel.rows, metric, treatments, colours)
         label = METRICS[metric]
         line[0].set_ylabel(label if len(panels) == 1 else f"{panel.place}\n{label}")
-    titles = ["bases", *(LOOKS[treatment].label for treatment in treatments)]
+    titles = ["bases", *(style.LOOKS[treatment].label for treatment in treatments)]
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title)
     for axes in grid[-1]:
         axes.set_xlabel(time)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     handles = [
-        Line2D([], [], color=INK, linestyle=dashes, label=label)
+        Line2D([], [], color=style.INK, linestyle=dashes, label=label)
         for kind, (label, dashes) in BASES.items()
         if (curves["kind"] == kind).any()
     ]
     handles += [Line2D([], [], color=colour, label=f"$n$ = {n}") for n, colour in colours.items()]
-    legend(figure, handles, column=0.7, columnspacing=1.0)
+    style.legend(figure, handles, column=0.7, columnspacing=1.0)
     counts = "; ".join(f"{panel.place}: {panel.replicate_words}" for panel in panels)
-    random = LOOKS["random", False].label
-    note(
+    random = style.LOOKS["random", False].label
+    style.note(
         figure,
         f"{counts}.",
         f"{random} has vertical axes of its own." if ("random", False) in treatments else "",

@@ -1,7 +1,7 @@
 """What goes into one panel and where it stands: networks that may be averaged, their means and
 intervals; and the sentences of the note on them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -119,29 +119,22 @@ def panel_grid(
     sizes have a row each. Random splits have a y axis of their own, since other places can lie far
     below; those of one size share theirs.
     """
-    sizes = list(dict.fromkeys(panel.target_size for panel in panels))
-    several_places = len({(panel.split_kind, panel.pool) for panel in panels}) > 1
-    above = several_places and len(sizes) == 1 and panels[0].split_kind == EXCHANGEABLE
-    columns = max(1, int(room() / NARROW))
-    others = list(range(above, len(panels)))
-    groups = [others]
-    if several_places and len(sizes) > 1:
-        groups = [[i for i in others if panels[i].target_size == size] for size in sizes]
-    rows = [[0]] if above else []
-    rows += [g[start : start + columns] for g in groups for start in range(0, len(g), columns)]
-    widest = max(map(len, rows))
-    mosaic = [
-        [row[0]] * widest if above and row == rows[0] else [*row, *["."] * (widest - len(row))]
-        for row in rows
-    ]
-    heights = [small] * len(rows)
+    one_size = len({panel.target_size for panel in panels}) == 1
+    places = len({(panel.split_kind, panel.pool) for panel in panels})
+    above = one_size and places > 1 and panels[0].split_kind == EXCHANGEABLE
+    others = range(above, len(panels))
+    columns = min(int(room() / NARROW) or 1, len(others) if one_size or places == 1 else places)
+    rows = [[*others[start : start + columns]] for start in range(0, len(others), columns)]
+    mosaic = [[0] * columns] if above else []
+    mosaic += [[*row, *["."] * (columns - len(row))] for row in rows]
+    heights = [small] * len(mosaic)
     if above or len(panels) == 1:
         heights[0] = tall
     figure = new_figure(top + sum(heights))
     axes = figure.subplot_mosaic(mosaic, height_ratios=heights)
     leaders: dict[str, Axes] = {}
     for place in others:
-        if several_places and panels[place].split_kind != EXCHANGEABLE:
+        if places > 1 and panels[place].split_kind != EXCHANGEABLE:
             leader = leaders.setdefault(panels[place].target_size, axes[place])
             if axes[place] is not leader:
                 axes[place].sharey(leader)
@@ -183,6 +176,12 @@ def draw_means(
     )
 
 
+def draw_single(axes: Axes, x: pd.Series, y: pd.Series, look: Look) -> None:
+    """Small pale markers of single networks."""
+    small = {"linestyle": "none", "markersize": scaled(2.5), "markeredgewidth": scaled(0.5)}
+    axes.plot(x, y, alpha=0.45, **look.style | small)
+
+
 def zero_line(axes: Axes, level: float = 0.0, colour: str = INK) -> None:
     """The dotted line of the base."""
     axes.axhline(level, color=colour, lw=scaled(0.8), ls=":")
@@ -220,47 +219,46 @@ def score_words(networks: pd.DataFrame) -> str:
     return f"{without:,} of {len(networks):,} networks listed {has} no score." if without else ""
 
 
-def half_words(panels: list[Panel]) -> str:
-    """Sentences that say what A and B stand for in a legend that serves every panel."""
-    words = []
-    if any(panel.rows["target"].isin(["A", "A+B"]).any() for panel in panels):
-        words.append("B stands for the target half, A for the other.")
-    kinds = {panel.split_kind for panel in panels}
-    words += [f"The {kind} split: {halves}." for kind, halves in HALVES.items() if kind in kinds]
+def half_words(panels: list[Panel], everywhere: bool = True) -> str:
+    """Sentences that say what A and B stand for in a legend that serves every panel or, unless
+    `everywhere`, those of random splits alone."""
+    targets: dict[str, set[str]] = {}
+    for panel in panels:
+        targets.setdefault(panel.split_kind, set()).update(panel.rows["target"])
+    words = [f"The {kind} split: {halves}." for kind, halves in HALVES.items() if kind in targets]
+    legend_serves = targets.values() if everywhere else [targets.get(EXCHANGEABLE, set())]
+    if any({"A", "A+B"} & of_kind for of_kind in legend_serves):
+        where = "" if everywhere else "On random splits "
+        words.insert(0, f"{where}B stands for the target half, A for the other.")
     return " ".join(words)
 
 
-def network_lines(panel: Panel, shown: Iterable[tuple[str, bool]]) -> dict[str, pd.DataFrame]:
-    """What the mean of each treatment and n of a panel of networks is over, by line."""
-    lines = {}
-    for treatment, rows in panel.rows.groupby(TREATMENT):
-        if treatment in shown:
-            groups = rows.groupby("n")
-            lines[LOOKS[treatment].label] = pd.DataFrame(
-                {
-                    "target": groups["target"].agg(joined),
-                    "replicates": replicates_in(rows, ["n"]),
-                    "networks": groups.size(),
-                }
-            )
-    return lines
+def network_means(panel: Panel, shown: Iterable[tuple[str, bool]]) -> pd.DataFrame:
+    """What the mean of each treatment and n of a panel of networks is over, with its `line`."""
+    groups = panel.rows.groupby([*TREATMENT, "n"])
+    over = groups.agg(target=("target", joined), networks=("network", "size"))
+    over["replicates"] = replicates_in(panel.rows, [*TREATMENT, "n"])
+    over = over.reset_index()
+    treatments = zip(over["kind"], over["fine_tuned"], strict=True)
+    return over.assign(
+        line=[LOOKS[treatment].label if treatment in shown else None for treatment in treatments]
+    )
 
 
-def uneven_words(panel: Panel, lines: Mapping[str, pd.DataFrame]) -> str:
+def uneven_words(panel: Panel, means_over: pd.DataFrame) -> str:
     """What each line of a panel is a mean over, where its means differ in it; else nothing.
 
-    A line has a row for each mean, with target, replicates, and networks or differences and
-    missing.
+    A row for each mean, with its line, or None, its target, replicates, and networks or differences
+    and missing.
     """
-    every = pd.concat(lines.values()) if lines else pd.DataFrame()
-    over = every.columns.intersection(["target", "replicates", "networks", "differences"])
-    missing = "missing" in every and every["missing"].any()
-    if len(lines) < 2 or not ((every[over].nunique() > 1).any() or missing):
+    over = means_over.dropna(subset="line")
+    noun = "network" if "networks" in over else "difference"
+    differ = (over[["target", "replicates", f"{noun}s"]].nunique() > 1).any()
+    if over["line"].nunique() < 2 or not (differ or ("missing" in over and over["missing"].any())):
         return ""
     words = []
-    for label, rows in lines.items():
-        noun = "network" if "networks" in rows else "difference"
+    for line, rows in over.groupby("line", sort=False):
         targets = " or ".join(sorted(set(rows["target"])))
         counts = f"{counted(rows['replicates'], 'replicate')}, {counted(rows[f'{noun}s'], noun)}"
-        words.append(f"{label}: target {targets}, {counts}")
+        words.append(f"{line}: target {targets}, {counts}")
     return f"On the {panel.place}, lines differ in what they average: {'; '.join(words)}."

@@ -58,26 +58,8 @@ STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "transferability",
 }
-SIZES = {
-    "font.size": LETTERS,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "axes.linewidth": 0.7,
-    "axes.labelpad": 4,
-    "axes.titlepad": 6,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
-    "xtick.major.pad": 3.5,
-    "ytick.major.pad": 3.5,
-    "legend.fontsize": 7.5,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 5,
-    "lines.markeredgewidth": 1,
-}
+# Seaborn's sizes of letters, lines and ticks, for letters of LETTERS points.
+SIZES = sns.plotting_context("paper", font_scale=LETTERS / 9.6) | {"font.size": LETTERS}
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transferability.figures import style
 from transferability.figures.panels import (
     T_INTERVALS,
     Panel,
     counted,
     draw_means,
+    draw_single,
     half_words,
     means,
-    network_lines,
+    network_means,
     panel_grid,
     panels_of,
     score_words,
@@ -20,25 +22,15 @@ from transferability.figures.panels import (
     with_wilson,
     zero_line,
 )
-from transferability.figures.style import (
-    LOOKS,
-    Look,
-    empty,
-    layer_axis,
-    legend,
-    note,
-    scaled,
-    styled,
-)
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
-SHOWN = [treatment for treatment in LOOKS if treatment[0] != "random"]
+SHOWN = [treatment for treatment in style.LOOKS if treatment[0] != "random"]
 NO_NETWORKS = "This study has no selffer or transfer networks with a score."
 # Layers between the networks of one n.
 JITTER = 0.03
 
 
-def draw_networks(axes: Axes, rows: pd.DataFrame, look: Look, replicates: int) -> None:
+def draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look, replicates: int) -> None:
     """The markers of the networks of one treatment, and the line through their means, in %.
 
     With one replicate each marker has its Wilson interval; with several, each mean its t interval.
@@ -52,8 +44,7 @@ def draw_networks(axes: Axes, rows: pd.DataFrame, look: Look, replicates: int) -
         draw_means(axes, mean.assign(low=mean["mean"], high=mean["mean"]), look, marker="none")
         draw_means(axes, with_wilson(beside), look, linestyle="none", label="networks")
         return
-    small = {"markersize": scaled(2.5), "markeredgewidth": scaled(0.5), "linestyle": "none"}
-    axes.plot(beside["n"] + look.offset, 100 * rows["top1"], alpha=0.45, **{**look.style, **small})
+    draw_single(axes, beside["n"] + look.offset, 100 * rows["top1"], look)
     draw_means(axes, mean, look)
 
 
@@ -62,11 +53,11 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     for treatment in SHOWN:
         of_treatment = (rows["kind"] == treatment[0]) & (rows["fine_tuned"] == treatment[1])
         if of_treatment.any():
-            draw_networks(axes, rows[of_treatment], LOOKS[treatment], panel.replicates[1])
+            draw_networks(axes, rows[of_treatment], style.LOOKS[treatment], panel.replicates[1])
     base = means(rows[rows["kind"] == "base"], "top1")
     if len(base):
         zero_line(axes, 100 * base["mean"].iloc[0])
-    layer_axis(axes, rows["n"])
+    style.layer_axis(axes, rows["n"])
     axes.set_title(panel.title)
 
 
@@ -91,7 +82,7 @@ def marker_words(panels: list[Panel]) -> str:
     return " ".join(words)
 
 
-@styled
+@style.styled
 def transfer(networks: pd.DataFrame) -> Figure:
     """Top-1 (%) of bases, BnB, BnB+, AnB and AnB+ against n, from the table of networks.
 
@@ -101,7 +92,7 @@ def transfer(networks: pd.DataFrame) -> Figure:
     """
     table = trained(networks, {kind for kind, _ in SHOWN})
     if table.empty:
-        return empty(NO_NETWORKS)
+        return style.empty(NO_NETWORKS)
     panels = panels_of(table)
     figure, grid = panel_grid(panels, tall=3.2, small=2.3, top=0.8)
     for axes, panel in zip(grid, panels, strict=True):
@@ -109,12 +100,12 @@ def transfer(networks: pd.DataFrame) -> Figure:
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel("top-1 accuracy (%)")
     present = set(zip(table["kind"], table["fine_tuned"], strict=True))
-    looks = [look for treatment, look in LOOKS.items() if treatment in present]
-    legend(figure, [look.sample(f"{look.label}  {look.meaning}") for look in looks])
-    note(
+    looks = [look for treatment, look in style.LOOKS.items() if treatment in present]
+    style.legend(figure, [look.sample(f"{look.label}  {look.meaning}") for look in looks])
+    style.note(
         figure,
         marker_words(panels),
-        *(uneven_words(panel, network_lines(panel, SHOWN)) for panel in panels),
+        *(uneven_words(panel, network_means(panel, SHOWN)) for panel in panels),
         half_words(panels),
         score_words(networks),
     )
