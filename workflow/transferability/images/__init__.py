@@ -1,10 +1,10 @@
-"""Where images come from: one module per source, all behind the same two functions.
+"""Where images come from: one module per source, all with the same two functions.
 
-A source is a module in this folder with `info(settings) -> DatasetInfo` and
-`read(settings, workers)`, which gives a `store.Collection`, or a `reading.Album` where images are
-files of which any may be bad. It is found by its file name: adding a source edits no file that
-other sources depend on. `settings` is the `dataset` section of a study, complete and
-checked against the schema, which has the defaults and bounds; a source checks what it cannot say.
+A source is a module in this folder with `info(settings) -> DatasetInfo`, in which the standard
+library alone is imported, and `read(settings) -> build.ImageSource`. It is found by its file name:
+adding a source edits no file that other sources depend on. `settings` is the `dataset` section of a
+study, complete and checked against the schema, which has the defaults and bounds; a source checks
+what the schema cannot say.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ class DatasetInfo:
     """What is known about a dataset before a single image is read."""
 
     classes: int | None
-    """How many classes the store will hold; None where only reading tells."""
+    """How many classes the store will hold; None where it is not known before."""
     groups: dict[str, int]
-    """Those that a dissimilar split can choose from, and how many classes each has at least."""
+    """The groups that a dissimilar split can choose from, each with its least number of classes."""
     images_per_class: int | None
-    """Training images of the smallest class; None where only reading tells."""
+    """Training images of the smallest class; None where it is not known before."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class Size:
 STORES = Path("images")
 """Where the workflow keeps the stores, as seen from the folder of the run."""
 
-
-# What changes how a store is made, or how its classes are parted, but nothing in it.
+# What changes how a store is made, or how its classes are split, but nothing in it.
 NOT_STORED = frozenset({"download", "groups"})
 
 
@@ -66,7 +65,7 @@ def source_module(name: str) -> ModuleType:
 
 
 def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the settings that decide what a store holds."""
+    """The settings that decide what a store holds."""
     return {key: value for key, value in settings.items() if key not in NOT_STORED}
 
 
@@ -79,7 +78,7 @@ def store_name(settings: Mapping[str, Any]) -> str:
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What the source knows beforehand; standard library only, so that a DAG is built fast.
+    """What the source knows beforehand, without reading an image.
 
     Raises ValueError, naming `dataset.<key>`, for settings that the source cannot meet.
     """
@@ -93,12 +92,12 @@ def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
     """
     manifest = stores / store_name(settings) / "manifest.json"
     if manifest.is_file():
-        held = json.loads(manifest.read_text(encoding="utf-8"))
-        return Size(held["classes"], held["train"], held["validation"])
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        return Size(*(content[key] for key in ("classes", "train", "validation")))
     expected = getattr(source_module(settings["source"]), "expected", None)
     if expected is None:
         raise ValueError(
-            f"dataset: how many images there are, only reading them tells, and {manifest.parent} "
-            "is not there yet; make it by snakemake --until prepare_images"
+            f"dataset: the number of images is not known before they are read, and "
+            f"{manifest.parent} is not there yet; make it by snakemake --until prepare_images"
         )
     return expected(settings)
