@@ -28,8 +28,8 @@ from transferability.records import plan, trial
 from transferability.study import config
 from transferability.training import data, preprocessing
 from transferability.training import device as devices
+from transferability.training.augmentation import Augmentation
 from transferability.training.data import ImageSet, Resident
-from transferability.training.preprocessing import ImageEntry
 from transferability.training.rng import Stream
 
 SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}
@@ -73,17 +73,18 @@ def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float
     stored = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
     labels = torch.zeros(count, dtype=torch.int64, device=device)
     found = ImageSet(Resident(stored), labels, np.arange(count), np.arange(1))
-    channels = preprocessing.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0)).to(device)
-    entry = ImageEntry(channels, recipe, (size, size))
+    recipe = {**recipe, "normalise": "channels"}
+    statistics = {"mean": torch.full((3,), 127.5), "std": torch.full((3,), 74.0)}
+    preprocess = preprocessing.Preprocessing(recipe, (size, size), statistics, device)
     stream = Stream("treatment", "random0", 0, "B")
-    drawn = entry.drawn(count, stream, 0, device)
+    augment = Augmentation(recipe, (size, size), count, stream, 0, device)
     steps = count // recipe["batch_size"]
     moved = 0
 
     def epoch() -> None:
         nonlocal moved
-        for batch, _, here in data.shuffled(found, recipe["batch_size"], stream, 0):
-            pixels = drawn(batch, here)
+        for batch, _, first in data.shuffled(found, recipe["batch_size"], stream, 0):
+            pixels = preprocess(batch, augment, first)
         moved = steps * (recipe["batch_size"] * 3 * size**2 + pixels.nbytes)
 
     repeats = max(1, round(seconds / best_seconds(epoch, device, 1)))

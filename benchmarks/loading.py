@@ -26,7 +26,7 @@ from torchvision.datasets import ImageFolder
 
 from transferability.images.store import Store, open_store
 from transferability.training import data, preprocessing
-from transferability.training.preprocessing import ImageEntry
+from transferability.training.augmentation import Augmentation
 from transferability.training.rng import Stream
 
 GOAL = 10.0
@@ -35,18 +35,19 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def epoch_from_store(store: Store, recipe: dict, room: int) -> Callable[[], None]:
-    """An epoch of the training images as `training.train_until` takes it; `room` in bytes decides
-    whether they lie in memory."""
+    """An epoch of the training images as a training takes it; `room` in bytes decides whether they
+    lie in memory."""
     device, stream = torch.device("cpu"), Stream("base", "random0", 0, "B")
     classes = range(len(store.classes))
     images = data.image_set(store.train_images, store.train_labels, classes, device, room)
-    normalise = preprocessing.normalisation("channels", store, images.indices)
-    entry = ImageEntry(normalise, recipe, store.train_images.shape[1:3])
+    stored, recipe = store.train_images.shape[1:3], {**recipe, "normalise": "channels"}
+    statistics = preprocessing.statistics("channels", store, images.indices)
+    preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
 
     def epoch() -> None:
-        seen = entry.drawn(len(images), stream, 0, device)
-        for some, _, here in data.shuffled(images, BATCH, stream, 0):
-            seen(some, here)
+        augment = Augmentation(recipe, stored, len(images), stream, 0, device)
+        for batch, _, first in data.shuffled(images, BATCH, stream, 0):
+            preprocess(batch, augment, first)
 
     return epoch
 

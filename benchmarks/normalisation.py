@@ -76,7 +76,7 @@ def main() -> None:
         parts = {
             "values": partial(normalise, features, None),
             "values and gradients": partial(normalise, features, gradient),
-            "a step of CaffeNet": partial(loop.train_until, deadline=0.0),
+            "a step of CaffeNet": partial(loop.train_one_epoch, deadline=0.0),
         }
         for part, work in parts.items():
             actions = {name: partial(work, run) for name, run in runs.items()}

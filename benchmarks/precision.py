@@ -28,7 +28,7 @@ from transferability.training.trainer import Trainer
 
 def learn(run: Trainer, epochs: int) -> None:
     for _ in range(epochs):
-        loop.train_until(run, float("inf"))
+        loop.train_one_epoch(run)
 
 
 def evaluate(run: Trainer, times: int) -> None:

@@ -139,7 +139,10 @@ class Laboratory:
     ) -> list[str]:
         """What follows `python -m transferability` to train a network; `architecture` and `recipe`
         name what differs."""
-        study = self.study({**ARCHITECTURE, **(architecture or {})}, {**RECIPE, **recipe})
+        architecture = architecture or {}
+        if "name" not in architecture:
+            architecture = {**ARCHITECTURE, **architecture}
+        study = self.study(architecture, {**RECIPE, **recipe})
         return [
             *("train", "--study", str(study), "--split", self.split.stem, "--seed", "0"),
             *("--network", name, "--images", str(self.images), "--to", str(folder)),

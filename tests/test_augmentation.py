@@ -6,6 +6,7 @@ from torchvision.transforms.v2 import functional as torchvision
 
 from transferability.training import augmentation, device
 from transferability.training.augmentation import Augmentation
+from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
 
 CPU = torch.device("cpu")
@@ -37,14 +38,9 @@ def drawn(
     return Augmentation(recipe, (SIZE, SIZE), COUNT, stream, number, CPU)
 
 
-def recoloured(made: Augmentation, images: torch.Tensor, here: slice) -> torch.Tensor:
-    colours = made.colours(here)
-    return colours(images) if colours else images
-
-
 def augmented(augment: list[str], *arguments: object, **named: object) -> torch.Tensor:
-    made, all_of_them = drawn(augment, *arguments, **named), slice(0, COUNT)
-    return recoloured(made, made.view(all_of_them)(PLACED), all_of_them)
+    made = drawn(augment, *arguments, **named)
+    return made.recolour(made.crop(PLACED, 0), 0)
 
 
 def random_images(count: int, size: int) -> torch.Tensor:
@@ -77,14 +73,15 @@ def test_a_crop_takes_any_part_of_its_size():
     "augment", [["crop"], ["crop", "horizontal_flip"], ["random_resized_crop"]]
 )
 def test_one_image_that_stands_for_all_is_seen_as_its_copies_are(augment):
-    view = drawn(augment).view(slice(0, COUNT))
-    assert torch.equal(view(PLACES.expand(COUNT, SIZE, SIZE, 3)), view(PLACED))
+    made = drawn(augment)
+    alone = PLACES.expand(COUNT, SIZE, SIZE, 3)
+    assert torch.equal(made.crop(alone, 0), made.crop(PLACED, 0))
 
 
 @pytest.mark.parametrize(("crop", "corner"), [(13, 1), (12, 2), (16, 0)])
 def test_without_augmentation_the_middle_is_seen(crop, corner):
     middle = PLACES[corner : corner + crop, corner : corner + crop]
-    plain = augmentation.plain((SIZE, SIZE), (crop, crop))(PLACED)
+    plain = augmentation.CentreCrop({"crop": crop}, (SIZE, SIZE)).crop(PLACED, 0)
     assert torch.equal(plain, middle.expand(COUNT, crop, crop, 3))
     mirrored = augmented(["horizontal_flip"], crop=crop)
     assert all(torch.equal(image.amin((0, 1))[:2], middle[0, 0, :2]) for image in mirrored)
@@ -111,7 +108,7 @@ def test_with_colours_added_crops_stay_what_they_were_and_colours_too():
     crops = augmented(["crop"], crop=12)
     alone = drawn(["colour_jitter"])
     both = augmented(["crop", "colour_jitter"], crop=12)
-    assert torch.equal(both, recoloured(alone, crops, slice(0, COUNT)))
+    assert torch.equal(both, alone.recolour(crops, 0))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,7 +124,7 @@ def test_augmentation_does_not_depend_on_the_batch_size(kind):
     whole, made = augmented([kind]), drawn([kind])
     for start in range(0, COUNT, 150):
         here = slice(start, min(start + 150, COUNT))
-        batch = recoloured(made, made.view(here)(PLACED[here]), here)
+        batch = made.recolour(made.crop(PLACED[here], start), start)
         torch.testing.assert_close(batch, whole[here])
 
 
@@ -165,7 +162,9 @@ def test_a_box_is_resized_as_torchvision_does_it(box, size):
     images = random_images(2, 40)
     boxes = torch.tensor([box, box])
     mirrored = torch.tensor([False, True])
-    found = augmentation.resampled(boxes, mirrored, (40, 40), (size, size))(images)
+    made = drawn(["random_resized_crop"])
+    made.boxes, made.flipped, made.seen = boxes, mirrored, (size, size)
+    found = made.crop(images, 0)
     expected = torchvision.resized_crop(
         images.permute(0, 3, 1, 2), *box, [size, size], antialias=True
     ).permute(0, 2, 3, 1)
@@ -180,29 +179,26 @@ def test_a_box_is_resized_as_torchvision_does_it(box, size):
 )
 def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
     images, recipe = random_images(20, 64), {"augment": kinds, "crop": 56}
-    made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
     seen = []
     for large in (0, 10**6):
         monkeypatch.setattr(device, "LARGE", large)
-        view = made.view(slice(0, 20))
-        assert isinstance(view, augmentation.Boxes) == (large == 0)
-        seen.append(view(images).int())
+        made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
+        assert made.one_by_one == (large == 0)
+        seen.append(made.crop(images, 0).int())
     assert (seen[0] - seen[1]).abs().max() <= ("random_resized_crop" in kinds)
 
 
 @pytest.mark.parametrize("kind", ["crop", "random_resized_crop"])
 def test_what_is_seen_does_not_depend_on_the_number_of_threads(kind):
-    images, made = (
-        random_images(20, 64),
-        Augmentation(
-            {"augment": [kind, "horizontal_flip"], "crop": 56}, (64, 64), 20, STREAM, 0, CPU
-        ),
-    )
+    images = random_images(20, 64)
+    recipe = {"augment": [kind, "horizontal_flip"], "crop": 56, "normalise": "none"}
+    made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
+    preprocess = Preprocessing(recipe, (64, 64), {}, CPU)
     before, seen = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            seen.append(made.view(slice(0, 20))(images))
+            seen.append(preprocess(images, made))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)

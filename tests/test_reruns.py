@@ -129,7 +129,7 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
             set(),
             id="form",
         ),
-        pytest.param("training/loop.py", "# Seeded anew", "# Seeded afresh", set(), id="a comment"),
+        pytest.param("training/loop.py", "# Seeded again", "# Seeded anew", set(), id="a comment"),
         pytest.param(
             "training/loop.py", '"""Train one', '"""Train a single', set(), id="a docstring"
         ),

@@ -1,6 +1,6 @@
 """Training: what is frozen, what is shared."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,34 +41,30 @@ class Recorder:
         self.initial: dict[str, torch.Tensor] = {}
         self.order: list[np.ndarray] = []
         self.images: list[bytes] = []
-        train_until, shuffled = loop.train_until, data.shuffled
-        coming_augmentation = Trainer.coming_augmentation
+        train_one_epoch, shuffled = loop.train_one_epoch, data.shuffled
+        inputs = Trainer.inputs
 
         def recording_start(run: Trainer, deadline: float) -> None:
             if run.step == 0:
                 self.initial = {k: t.clone() for k, t in run.network.state_dict().items()}
                 self.order, self.images = [], []
-            train_until(run, deadline)
+            train_one_epoch(run, deadline)
 
         def recording_order(images: ImageSet, *arguments: object) -> Iterator:
             numbered = replace(images, labels=torch.arange(len(images)))
-            for batch, numbers, here in shuffled(numbered, *arguments):
+            for batch, numbers, first in shuffled(numbered, *arguments):
                 self.order.append(images.indices[numbers.numpy()])
-                yield batch, images.labels[numbers], here
+                yield batch, images.labels[numbers], first
 
-        def recording_augmentation(run: Trainer) -> Callable:
-            seen = coming_augmentation(run)
-
-            def recording(images: torch.Tensor, here: slice) -> torch.Tensor:
-                pixels = seen(images, here)
+        def recording_inputs(run: Trainer, *arguments: object) -> torch.Tensor:
+            pixels = inputs(run, *arguments)
+            if run.layers.training:
                 self.images.append(pixels.float().numpy().tobytes())
-                return pixels
+            return pixels
 
-            return recording
-
-        monkeypatch.setattr(loop, "train_until", recording_start)
+        monkeypatch.setattr(loop, "train_one_epoch", recording_start)
         monkeypatch.setattr(data, "shuffled", recording_order)
-        monkeypatch.setattr(Trainer, "coming_augmentation", recording_augmentation)
+        monkeypatch.setattr(Trainer, "inputs", recording_inputs)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Not enough memory: on a device, fewer images at once and the same batch; else a clear end."""
+"""Not enough memory: the training ends, and says what was tried and which key to lower."""
 
 import importlib
 import json
@@ -20,21 +20,18 @@ from transferability.training import trainer
 from transferability.training.trainer import TrainingError
 
 # Its second layer says that the device's memory is full when it gets more images than there is room
-# for, as torch says it; with batch normalisation and dropout, which must not notice.
+# for, as torch says it; with batch normalisation and dropout.
 MODULE = """
 import torch
 from torch import nn
 
-room = {"training": 1000, "evaluation": 1000, "calls": 0, "once": None}
+room = {"training": 1000, "evaluation": 1000}
 
 
 class Second(nn.Sequential):
     def forward(self, images):
-        room["calls"] += 1
         if len(images) > room["training" if self[0].training else "evaluation"]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        if room["calls"] == room["once"]:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
         return super().forward(images)
 
 
@@ -72,81 +69,49 @@ def results(folder: NetworkFolder) -> tuple:
     return metrics["micro_batch"], lines, np.load(folder.predictions).tolist()
 
 
-@pytest.mark.parametrize(
-    ("room", "micro_batch", "becomes"),
-    [
-        ({"training": 16}, None, 16),
-        ({"training": 9}, None, 8),
-        ({"training": 2}, 8, 2),
-        # The first of two parts has changed the statistics when the second one fails.
-        ({"once": 2}, 16, 8),
-    ],
-)
-def test_what_does_not_fit_goes_through_in_parts_as_if_it_always_had(
-    laboratory, crowded, tmp_path, caplog, room, micro_batch, becomes
+@pytest.mark.parametrize("full_in", ["training", "evaluation"])
+@pytest.mark.parametrize(("micro_batch", "tried"), [(None, 32), (12, 12)])
+def test_a_full_device_ends_the_training_with_what_was_tried_and_the_key(
+    laboratory, crowded, tmp_path, caplog, full_in, micro_batch, tried
 ):
-    crowded.room.update(room)
-    with caplog.at_level(logging.WARNING):
-        found = train(laboratory, tmp_path / "crowded", micro_batch=micro_batch)
-    crowded.room.update(training=1000, once=None)
-    expected = train(laboratory, tmp_path / "roomy", micro_batch=becomes)
-    assert results(found) == results(expected)
-    assert results(found)[0] == becomes
-    assert same(*(checkpoint.load(folder.weights)[0] for folder in (found, expected)))
-    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert f"iteration 1 on, {becomes} images at once" in said[-1]
-    assert "recipe.batch_size = 32" in said[-1]
-
-
-def test_an_evaluation_that_does_not_fit_finds_the_same(laboratory, crowded, tmp_path):
-    expected = train(laboratory, tmp_path / "roomy", epochs=1)
-    crowded.room.update(evaluation=9)
-    found = train(laboratory, tmp_path / "crowded", epochs=1)
-    assert results(found)[0] == 8
-    assert np.array_equal(*(np.load(folder.predictions) for folder in (found, expected)))
-    assert same(*(checkpoint.load(folder.weights)[0] for folder in (found, expected)))
-
-
-def test_features_of_frozen_layers_are_computed_in_parts(laboratory, crowded, tmp_path):
-    base = train(laboratory, tmp_path / "baseA", "baseA").weights
-    crowded.room.update(evaluation=8)
-    found = train(laboratory, tmp_path / "crowded", "A2B", base)
-    crowded.room.update(evaluation=1000)
-    expected = train(laboratory, tmp_path / "roomy", "A2B", base, micro_batch=8)
-    assert results(found) == results(expected)
-
-
-def test_a_resumed_training_goes_on_with_as_many(laboratory, crowded, tmp_path, monkeypatch):
-    class Killed(BaseException):
-        pass
-
-    save = NetworkFolder.save_resume
-
-    def save_and_die(self, tensors, identity, state):
-        save(self, tensors, identity, state)
-        raise Killed
-
-    crowded.room.update(training=8)
-    with monkeypatch.context() as patch:
-        patch.setattr(NetworkFolder, "save_resume", save_and_die)
-        with pytest.raises(Killed):
-            train(laboratory, tmp_path / "killed")
-    crowded.room.update(training=1000)
-    found = train(laboratory, tmp_path / "killed")
-    expected = train(laboratory, tmp_path / "roomy", micro_batch=8)
-    assert results(found) == results(expected)
-    assert found.read_metrics()["resumed_at_iterations"] == [20]
-
-
-def test_where_not_one_image_fits_the_training_ends(laboratory, crowded, tmp_path, caplog):
-    crowded.room.update(training=0)
-    words = laboratory.command("baseB", tmp_path / "baseB", architecture=OWN)
+    crowded.room[full_in] = 8
+    folder = tmp_path / "baseB"
+    words = laboratory.command("baseB", folder, architecture=OWN, micro_batch=micro_batch)
     with caplog.at_level(logging.ERROR):
         assert main(words) == 1
     (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
-    for told in ("baseB (random0, seed 0)", "one image at a time", "image_size", "2.00 GiB"):
+    for told in (
+        *("baseB (random0, seed 0)", f"{tried} images at once", "image_size", "2.00 GiB"),
+        f"recipe.micro_batch below {tried}",
+    ):
         assert told in record.getMessage()
-    assert written(tmp_path / "baseB") == []
+    assert written(folder) == []
+
+
+def test_a_micro_batch_that_fits_is_all_that_it_takes(laboratory, crowded, tmp_path):
+    crowded.room.update(training=8, evaluation=8)
+    found = train(laboratory, tmp_path / "crowded", micro_batch=8)
+    crowded.room.update(training=1000, evaluation=1000)
+    expected = train(laboratory, tmp_path / "roomy", micro_batch=8)
+    assert results(found) == results(expected)
+    assert same(*(checkpoint.load(folder.weights)[0] for folder in (found, expected)))
+
+
+def test_features_of_frozen_layers_are_computed_in_micro_batches(laboratory, crowded, tmp_path):
+    base = train(laboratory, tmp_path / "baseA", "baseA").weights
+    crowded.room.update(training=8, evaluation=8)
+    assert results(train(laboratory, tmp_path / "crowded", "A2B", base, micro_batch=8))[0] == 8
+
+
+def test_where_not_one_image_fits_no_smaller_micro_batch_is_asked_for(
+    laboratory, crowded, tmp_path, caplog
+):
+    crowded.room["training"] = 0
+    words = laboratory.command("baseB", tmp_path / "baseB", architecture=OWN, micro_batch=1)
+    with caplog.at_level(logging.ERROR):
+        assert main(words) == 1
+    assert "micro_batch" not in caplog.text
+    assert "image_size" in caplog.text
 
 
 def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_path):
@@ -175,7 +140,7 @@ def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_
 def test_so_it_is_where_numpy_asks_for_it(laboratory):
     with (
         pytest.raises(TrainingError, match=r"this job used [\d,]+ bytes.*recipe\.micro_batch"),
-        trainer.explained(laboratory.task("baseB")),
+        trainer.out_of_memory_explained(laboratory.task("baseB")),
     ):
         np.zeros(2**50)
 
@@ -183,7 +148,7 @@ def test_so_it_is_where_numpy_asks_for_it(laboratory):
 def test_other_errors_stay_as_they_are(laboratory):
     with (
         pytest.raises(RuntimeError, match="shapes"),
-        trainer.explained(laboratory.task("B0B")),
+        trainer.out_of_memory_explained(laboratory.task("B0B")),
     ):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

@@ -71,7 +71,7 @@ def train(
         torch.set_num_threads(threads)
         folder = NetworkFolder(folder.path, writer.check)
         with (
-            trainer.explained(task),
+            trainer.out_of_memory_explained(task),
             device.repeatable(recipe["deterministic"]),
             device.least_used(device.choose_device(recipe["device"])),
         ):

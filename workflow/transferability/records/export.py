@@ -48,7 +48,7 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
     pixels, written = recipe["crop"] or stored, [to]
     normalise = {"kind": recipe["normalise"], "pixels": "RGB, 0 to 255"}
     if recipe["normalise"] == "channels":
-        statistics = preprocessing.channels(store, learned.indices)
+        statistics = preprocessing.statistics("channels", store, learned.indices)
         # As in training, where the std of a single colour is zero.
         normalise |= {
             "mean": statistics["mean"].tolist(),
@@ -57,7 +57,8 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
     elif recipe["normalise"] == "mean_image":
         written.append(to.with_suffix(".mean_image.npy"))
         with files.atomic_write(written[-1]) as temporary:
-            np.save(temporary, preprocessing.mean_image(store, learned.indices)["mean"].numpy())
+            statistics = preprocessing.statistics("mean_image", store, learned.indices)
+            np.save(temporary, statistics["mean"].numpy())
     tensors, build = _named(identity["architecture"], pixels, len(learned.classes), tensors)
     description = {
         **{key: identity[key] for key in ("network", "split", "seed", "architecture")},

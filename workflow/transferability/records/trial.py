@@ -9,9 +9,9 @@ import torch
 
 from transferability.study.networks import TrainingSpec
 from transferability.training import device as devices
-from transferability.training import loop, preprocessing, transplant
+from transferability.training import loop, transplant
 from transferability.training.data import ImageSet, Resident
-from transferability.training.preprocessing import ImageEntry
+from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
 from transferability.training.trainer import Trainer
 
@@ -42,11 +42,11 @@ def _speed(checked: dict, classes: int, frozen: int, seconds: float) -> Speed:
     count = len(run.learned)
     made = 2 * count / run.seconds if run.layers is not run.network else None
     # The first step makes what the others find.
-    loop.train_until(run, 0.0)
+    loop.train_one_epoch(run, 0.0)
     images, before = run.images_seen, run.seconds
     end = time.monotonic() + seconds
     while run.images_seen == images or time.monotonic() < end:
-        loop.train_until(run, end)
+        loop.train_one_epoch(run, end)
     start = time.perf_counter()
     loop.evaluate(run)
     evaluated = count / (time.perf_counter() - start)
@@ -68,20 +68,17 @@ def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
     network = transplant.initialised(task.architecture, pixels, classes, stream)
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[:frozen])
-    normalise = _normalisation(recipe["normalise"], stored).to(device)
-    run = Trainer(network, task, ImageEntry(normalise, recipe, stored), precision, stream)
+    preprocess = Preprocessing(recipe, stored, _statistics(recipe["normalise"], stored), device)
+    run = Trainer(network, task, preprocess, precision, stream)
     noise = _noise(run, checked, classes)
     run.take(noise, noise)
     return run
 
 
-def _normalisation(kind: str, stored: tuple[int, int]) -> preprocessing.Normalisation:
-    """The module that recipe.normalise names, with statistics such as noise has."""
-    if kind == "channels":
-        return preprocessing.Channels(torch.full((3,), 127.5), torch.full((3,), 74.0))
-    if kind == "mean_image":
-        return preprocessing.MeanImage(torch.full((*stored, 3), 127.5))
-    return preprocessing.Unchanged()
+def _statistics(normalise: str, stored: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """Those that `recipe.normalise` needs, as noise has them."""
+    mean = torch.full((*stored, 3) if normalise == "mean_image" else (3,), 127.5)
+    return {"mean": mean, "std": torch.full((3,), 74.0)}
 
 
 def _noise(run: Trainer, checked: dict, classes: int) -> ImageSet:

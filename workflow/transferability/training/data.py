@@ -1,7 +1,7 @@
-"""The images of one half: which they are, where they lie, how they come to the device.
+"""The images of one half: which they are, where they lie, and in which order they come.
 
-They lie whole on the device if they fit there; otherwise they stay in the store, and a few threads
-read ahead, so that memory does not grow with the dataset. Both give the same bits.
+They lie on the device if they fit there. Otherwise they stay in the store and a few threads read
+ahead, so that memory does not grow with the dataset. Both give the same bits.
 """
 
 from collections import deque
@@ -36,22 +36,10 @@ class Resident:
         if order is None:
             yield from self.tensor.split(batch_size)
             return
-        for chosen in order.to(self.tensor.device).split(batch_size):
-            yield self._gathered(chosen)
-
-    def _gathered(self, chosen: torch.Tensor) -> torch.Tensor:
-        if self.tensor.device.type != "cpu" or self.tensor.dtype != torch.uint8:
-            return self.tensor.index_select(0, chosen)
-        batch = _empty((len(chosen), *self.tensor.shape[1:]), pinned=False)
-        if not devices.one_by_one(self.tensor.device, batch.shape[1:3]):
-            return torch.index_select(self.tensor, 0, chosen, out=batch)
-
-        def gather(numbers: range) -> None:
-            some = slice(numbers.start, numbers.stop)
-            torch.index_select(self.tensor, 0, chosen[some], out=batch[some])
-
-        devices.share(gather, len(chosen))
-        return batch
+        shape, dtype, device = self.tensor.shape[1:], self.tensor.dtype, self.tensor.device
+        for chosen in order.to(device).split(batch_size):
+            batch = devices.empty((len(chosen), *shape), dtype, device)
+            yield torch.index_select(self.tensor, 0, chosen, out=batch)
 
 
 @dataclass(frozen=True)
@@ -65,9 +53,8 @@ class Mapped:
     def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
         """As `Resident.batches` gives them."""
         indices = self.indices if order is None else self.indices[order.numpy()]
-        starts = range(0, len(indices), batch_size)
-        batches = (indices[start : start + batch_size] for start in starts)
-        return _copied_to(self.device, read_ahead(self.array, batches, self.device.type == "cuda"))
+        batches = read_ahead(self.array, indices, batch_size, self.device.type == "cuda")
+        return _copied_to(self.device, batches)
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ class ImageSet:
 
     @property
     def resident_bytes(self) -> int:
-        """What they take of the device's memory."""
+        """The bytes that they take of the device's memory."""
         return self.images.tensor.nbytes if isinstance(self.images, Resident) else 0
 
 
@@ -104,14 +91,15 @@ def image_set(
     """The images of some classes of a store (`images` uint8 N×H×W×3, `labels` int32 N), on the
     device if they fit into `room` bytes.
 
-    With `images_per_class` a class is represented by so many, drawn from the stream; fewer are
-    always among more.
+    With `images_per_class`, so many images of each class, drawn from the stream; a smaller number
+    takes a part of those that a larger one takes. Raises ValueError if a class has fewer.
     """
     classes = np.sort(np.asarray(classes))
     indices = np.flatnonzero(np.isin(labels, classes))
     if images_per_class is not None:
-        indices = _represented(indices, labels, classes, images_per_class, stream)
-    fits = image_bytes(images) * len(indices) <= room
+        order = torch.randperm(len(indices), generator=stream.generator("images"))
+        indices = _first_of_each_class(indices[order], labels, classes, images_per_class)
+    fits = _image_bytes(images) * len(indices) <= room
     return ImageSet(
         images=resident(images, indices, device) if fits else Mapped(images, indices, device),
         labels=torch.from_numpy(np.searchsorted(classes, labels[indices])).to(device),
@@ -120,30 +108,49 @@ def image_set(
     )
 
 
-def _represented(
-    indices: np.ndarray,
-    labels: np.ndarray,
-    classes: np.ndarray,
-    images_per_class: int,
-    stream: Stream,
+def _first_of_each_class(
+    indices: np.ndarray, labels: np.ndarray, classes: np.ndarray, count: int
 ) -> np.ndarray:
-    """Of the images at `indices`, so many of each class, drawn from the stream."""
-    shuffled = indices[torch.randperm(len(indices), generator=stream.generator("images"))]
-    # A stable sort by class keeps the drawn order within each class.
-    shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    firsts = np.searchsorted(labels[shuffled], classes)
-    chosen = [shuffled[first : first + images_per_class] for first in firsts]
-    for label, some in zip(classes, chosen, strict=True):
-        if np.count_nonzero(labels[some] == label) < images_per_class:
-            raise ValueError(
-                f"target_sizes: class {label} has fewer than {images_per_class} training images"
-            )
+    """The first `count` of each class among the images at `indices`, sorted."""
+    chosen = []
+    for label in classes:
+        of_class = indices[labels[indices] == label]
+        if len(of_class) < count:
+            raise ValueError(f"target_sizes: class {label} has fewer than {count} training images")
+        chosen.append(of_class[:count])
     return np.sort(np.concatenate(chosen))
 
 
-def image_bytes(images: np.ndarray) -> int:
-    """The size of one image of a store."""
-    return images.itemsize * int(np.prod(images.shape[1:]))
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps in an epoch: full batches only, but at least one."""
+    return max(1, images // batch_size)
+
+
+def shuffled(
+    images: ImageSet, batch_size: int, stream: Stream, epoch: int, first_step: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
+    """One epoch of training in the stream's order, from a step on: of each step the images, the
+    labels, and the place of the first image in the epoch's order.
+
+    Images that do not fill a last batch are left out, others in each epoch.
+    """
+    order = torch.randperm(len(images), generator=stream.generator("order", epoch))
+    first = first_step * batch_size
+    order = order[first : steps_per_epoch(len(images), batch_size) * batch_size]
+    labels = images.labels[order.to(images.labels.device)].split(batch_size)
+    for batch, its_labels in zip(images.images.batches(batch_size, order), labels, strict=True):
+        yield batch, its_labels, first
+        first += len(batch)
+
+
+def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
+    """The images in store order, a batch at a time; the last may be smaller.
+
+    Raises Interrupted before the next batch if a signal has come.
+    """
+    for batch in images.images.batches(batch_size):
+        signals.check()
+        yield batch
 
 
 def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> Resident:
@@ -161,34 +168,40 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
 
     Raises Interrupted before the next block if a signal has come.
     """
-    length = max(1, BLOCK_BYTES // image_bytes(images))
-    starts = range(0, len(indices), length)
-    for block in read_ahead(images, (indices[start : start + length] for start in starts)):
+    for block in read_ahead(images, indices, max(1, BLOCK_BYTES // _image_bytes(images))):
         signals.check()
         yield block
         devices.give_back_pages(images)
     devices.forget_free()
 
 
+def _image_bytes(images: np.ndarray) -> int:
+    return images.itemsize * int(np.prod(images.shape[1:]))
+
+
 def read_ahead(
-    images: np.ndarray, batches: Iterable[np.ndarray], pinned: bool = False
+    images: np.ndarray, indices: np.ndarray, batch_size: int, pinned: bool = False
 ) -> Iterator[torch.Tensor]:
-    """Batches of images (b×H×W×3 uint8, on the CPU) by their indices, read while others are in
+    """The images at `indices` in batches (b×H×W×3 uint8, on the CPU), read while others are in
     use; pinned ones are copied to CUDA without holding up the processor."""
-    # A plain array: to look for what a memory map has beside one takes time at each read.
+    # A plain array: a memory map looks for more at each read, which takes time.
     images = np.asarray(images)
 
-    def read(indices: np.ndarray, batch: torch.Tensor) -> torch.Tensor:
+    def read(chosen: np.ndarray) -> torch.Tensor:
+        shape = (len(chosen), *images.shape[1:])
+        if pinned:
+            batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        else:
+            batch = devices.empty(shape, torch.uint8)
         # Out of bounds is not possible here; to look for it would take another copy.
-        np.take(images, indices, axis=0, out=batch.numpy(), mode="clip")
+        np.take(images, chosen, axis=0, out=batch.numpy(), mode="clip")
         return batch
 
     readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
     try:
         ahead: deque = deque()
-        for indices in batches:
-            batch = _empty((len(indices), *images.shape[1:]), pinned)
-            ahead.append(readers.submit(read, indices, batch))
+        for start in range(0, len(indices), batch_size):
+            ahead.append(readers.submit(read, indices[start : start + batch_size]))
             if len(ahead) > READERS:
                 yield ahead.popleft().result()
         while ahead:
@@ -197,14 +210,7 @@ def read_ahead(
         readers.shutdown(cancel_futures=True)
 
 
-def _empty(shape: tuple[int, ...], pinned: bool) -> torch.Tensor:
-    """Memory for a batch."""
-    if pinned:
-        return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-    return devices.empty(shape, torch.uint8)
-
-
-def _copied_to(device: torch.device, batches: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+def _copied_to(device: torch.device, batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """The batches on the device; on CUDA each is copied while the one before is in use.
 
     A pinned batch may be let go while it is still being copied: torch's allocator of pinned memory
@@ -232,35 +238,3 @@ def _arrived(batch: torch.Tensor, copied: torch.cuda.Event) -> torch.Tensor:
     # It was allocated on the stream of copies, which must not give it away while it is in use.
     batch.record_stream(stream)
     return batch
-
-
-def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
-    """The images in store order, a batch at a time; the last may be smaller.
-
-    Raises Interrupted before the next batch if a signal has come.
-    """
-    for batch in images.images.batches(batch_size):
-        signals.check()
-        yield batch
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in an epoch: whole batches only, but at least one."""
-    return max(1, images // batch_size)
-
-
-def shuffled(
-    images: ImageSet, batch_size: int, stream: Stream, epoch: int, first: int = 0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, slice]]:
-    """One epoch of training in the stream's order, from step `first` on: of each step the images,
-    the labels, and where they stand in the epoch's order.
-
-    Images that do not fill a last batch are left out, others each epoch.
-    """
-    order = torch.randperm(len(images), generator=stream.generator("order", epoch))
-    start = first * batch_size
-    order = order[start : steps_per_epoch(len(images), batch_size) * batch_size]
-    labels = images.labels[order.to(images.labels.device)].split(batch_size)
-    for some, batch in zip(labels, images.images.batches(batch_size, order), strict=True):
-        yield batch, some, slice(start, start + len(some))
-        start += len(some)

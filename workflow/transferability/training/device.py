@@ -202,8 +202,8 @@ FREE = 8
 """Pieces of memory that wait for their next use, at most: a few are in use in each step."""
 
 KEPT_PIECE = 2**25
-"""Bytes of the largest piece that the C library keeps for its next use; larger ones would leave
-holes that cost more memory than they save time."""
+"""Bytes of the largest piece that the C library keeps for its next use, which is also the most that
+glibc allows."""
 
 # As in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -212,9 +212,10 @@ _free: deque[np.ndarray] = deque(maxlen=FREE)
 
 
 def keep_freed() -> None:
-    """Let the C library keep what this process frees, where it is one that can be told to (glibc).
+    """Let the C library keep what this process frees, if it is glibc. Results are the same.
 
-    Results are the same, steps take less time.
+    By default it gives large pieces back to the system, which clears each page that it gives out,
+    and each step takes the same pieces again: that is a seventh of a small network's time.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
@@ -222,14 +223,19 @@ def keep_freed() -> None:
         library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-    """A tensor on the CPU with any values, in memory that earlier ones no longer use.
+def empty(
+    shape: Sequence[int], dtype: torch.dtype, device: torch.device | None = None
+) -> torch.Tensor:
+    """A tensor with any values; on the CPU, in memory that earlier ones no longer use.
 
-    numpy's memory: it asks the system for large pages; and torch asks for aligned pieces, which the
-    C library cannot put where others were, so that it comes to hold several times what is in use.
+    For a batch of large images the system takes as long to clear new pages as it takes to fill
+    them. The memory is numpy's, which asks for large pages; torch asks for aligned pieces, which
+    the C library cannot put where others were, so that it would hold several times what is in use.
     """
+    if device is not None and device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
     size = math.prod(shape) * dtype.itemsize
-    piece = _taken(size)
+    piece = _free_piece(size)
     if piece is None:
         piece = np.empty(size, np.uint8)
     # The tensor, and all that shares its memory, autograd's graph as well, holds this array.
@@ -238,22 +244,9 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(array).view(dtype).view(shape)
 
 
-def forget_free() -> None:
-    """Keep none of the pieces that wait, where the next ones will be of other sizes."""
-    _free.clear()
-
-
-def give_back_pages(array: np.ndarray) -> None:
-    """Let pages of a memory-mapped file, once they were read, be the system's alone; whoever reads
-    them again finds them there as long as it has room. Nothing for other arrays."""
-    mapped = isinstance(array.base, mmap.mmap) and not array.flags.writeable
-    if mapped and hasattr(mmap, "MADV_DONTNEED"):
-        array.base.madvise(mmap.MADV_DONTNEED)
-
-
-def _taken(size: int) -> np.ndarray | None:
+def _free_piece(size: int) -> np.ndarray | None:
     """A free piece of so many bytes, if there is one."""
-    # Other threads may take and give back in between, and none may get the same one.
+    # Other threads may take and give back in between, and no two may get the same one.
     for _ in range(len(_free)):
         try:
             piece = _free.popleft()
@@ -263,3 +256,16 @@ def _taken(size: int) -> np.ndarray | None:
             return piece
         _free.append(piece)
     return None
+
+
+def forget_free() -> None:
+    """Keep none of the pieces that wait, where the next ones will be of other sizes."""
+    _free.clear()
+
+
+def give_back_pages(array: np.ndarray) -> None:
+    """Let the system take back the pages of a memory-mapped file that were read; who reads them
+    again finds them there as long as it has room. Does nothing for other arrays."""
+    mapped = isinstance(array.base, mmap.mmap) and not array.flags.writeable
+    if mapped and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)

@@ -2,9 +2,9 @@
 
 import hashlib
 import logging
+import math
 import time
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,8 @@ from transferability.storage.network_folder import NetworkFolder
 from transferability.study.networks import TrainingSpec
 from transferability.training import data, preprocessing, transplant
 from transferability.training import device as devices
-from transferability.training.preprocessing import Drawn, ImageEntry
 from transferability.training.rng import Stream
-from transferability.training.trainer import Trainer
+from transferability.training.trainer import Trainer, with_prefix
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +85,7 @@ def train(
     # Where the parameters come from, stated once: resume, else transplant, else new.
     resumed = folder.load_resume(identity)
     if resumed is not None:
-        weights = {
-            name.removeprefix("network."): tensor
-            for name, tensor in resumed[0].items()
-            if name.startswith("network.")
-        }
-        network.load_state_dict(weights)
+        network.load_state_dict(with_prefix(resumed[0], "network."))
     elif task.base is not None:
         try:
             transplant.copy_layers(network, weights, task.n)
@@ -102,10 +96,9 @@ def train(
 
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
-    normalise = preprocessing.normalisation(recipe["normalise"], store, learned.indices)
-    run = Trainer(
-        network, task, ImageEntry(normalise.to(device), recipe, stored), precision, stream
-    )
+    statistics = preprocessing.statistics(recipe["normalise"], store, learned.indices)
+    preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
+    run = Trainer(network, task, preprocess, precision, stream)
     if resumed is not None:
         run.restore(*resumed)
         log.info("%s goes on after iteration %d", task.network, run.step)
@@ -113,14 +106,14 @@ def train(
     # Where these are features now, nothing holds the images any more.
     learned, validation = run.learned, run.validation
 
-    evaluation, saved = None, time.monotonic()
+    predicted, saved = None, time.monotonic()
     try:
         while run.evaluation_is_due or not run.is_done:
             if not run.evaluation_is_due:
-                train_until(run, saved + SECONDS_PER_SAVE)
+                train_one_epoch(run, saved + SECONDS_PER_SAVE)
             if run.evaluation_is_due:
-                evaluation = evaluate(run)
-                run.note(evaluation.numbers)
+                numbers, predicted = evaluate(run)
+                run.note(numbers)
                 folder.write_history(run.history)
                 log.info("%s %s", task.network, run.history[-1])
             if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
@@ -131,12 +124,12 @@ def train(
         log.info("%s is saved after iteration %d", task.network, run.step)
         raise
 
-    if evaluation is None:
+    if predicted is None:
         # It went on after its last step.
-        evaluation = evaluate(run)
+        _, predicted = evaluate(run)
     folder.write_history(run.history)
     predictions = np.full(len(store.validation_labels), -1, np.int32)
-    predictions[validation.indices] = validation.classes[evaluation.predictions]
+    predictions[validation.indices] = validation.classes[predicted]
     folder.write_predictions(predictions)
     # Weights of an earlier training, by another recipe, must not lie beside these results.
     folder.weights.unlink(missing_ok=True)
@@ -175,20 +168,33 @@ def load_data(
     return learned, validation
 
 
-def train_until(run: Trainer, deadline: float) -> None:
-    """Train to the next evaluation, the end of the epoch, or the first step that ends after the
-    deadline (of `time.monotonic`).
+def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
+    """Train to the end of the epoch, the next evaluation, or the first step that ends after the
+    deadline (of `time.monotonic`), whichever comes first.
 
     Raises TrainingError as soon as a loss is seen that is not finite, Interrupted after the step in
     which a signal came.
     """
     start = time.perf_counter()
     transplant.set_training(run.layers, run.frozen_layers)
-    seen, pause = run.coming_augmentation(), run.next_pause
-    for images, labels, here in run.coming_batches():
+    augment, pause = run.epoch_augmentation(), run.next_pause
+    for images, labels, first in run.coming_batches():
         if run.step % run.loss_steps == 0:
             run.total_loss = torch.zeros_like(run.total_loss)
-        run.with_what_fits(partial(compute_gradients, run, seen, images, labels, here))
+        # Seeded again in each step, dropout needs no state to go on after an interruption.
+        devices.seed(run.device, run.dropout_seed + run.step)
+        run.optimizer.zero_grad()
+        for part in micro_batches(len(labels), run.micro_batch):
+            inputs = run.inputs(images[part], augment, first + part.start)
+            with run.autocast():
+                logits = run.layers(inputs)
+            loss = F.cross_entropy(
+                logits.float(), labels[part], label_smoothing=run.recipe["label_smoothing"]
+            )
+            if run.micro_batch < len(labels):
+                loss = loss * ((part.stop - part.start) / len(labels))
+            loss.backward()
+            run.total_loss += loss.detach()
         run.optimizer.step(run.learning_rate(run.step))
         run.step += 1
         run.images_seen += len(labels)
@@ -201,90 +207,38 @@ def train_until(run: Trainer, deadline: float) -> None:
     signals.check()
 
 
-def compute_gradients(
-    run: Trainer, seen: Drawn, images: torch.Tensor, labels: torch.Tensor, here: slice
-) -> None:
-    """The gradients of a batch's mean loss, added up over micro-batches, left in the parameters;
-    the loss is added to the run's.
-
-    Raises torch.OutOfMemoryError, and the run is as it was before, if a micro-batch does not fit.
-    """
-    # What a part of the batch changes before another one fails.
-    before = [(t, t.clone()) for t in (run.total_loss, *run.buffers)]
-    # Seeded anew each step, dropout needs no state of its own to go on after an interruption.
-    devices.seed(run.device, run.dropout + run.step)
-    run.optimizer.zero_grad()
-    try:
-        for some in micro_batches(len(labels), run.images_at_once):
-            place = slice(here.start + some.start, here.start + some.stop)
-            pixels = seen(images[some], place)
-            with run.autocast():
-                logits = run.layers(pixels)
-            loss = F.cross_entropy(
-                logits.float(), labels[some], label_smoothing=run.recipe["label_smoothing"]
-            )
-            if run.images_at_once < len(labels):
-                loss = loss * ((some.stop - some.start) / len(labels))
-            loss.backward()
-            run.total_loss += loss.detach()
-    except torch.OutOfMemoryError:
-        run.optimizer.zero_grad()
-        for tensor, earlier in before:
-            tensor.copy_(earlier)
-        raise
-
-
 def micro_batches(images: int, at_once: int) -> list[slice]:
-    """So many images in parts of at most so many, as equal as can be: batch normalisation makes
-    nothing of a last one alone."""
+    """So many images in parts of at most `at_once`, of sizes as equal as possible: a last part of
+    one image would mean nothing to batch normalisation."""
     parts = -(-images // at_once)
     return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """`numbers`: top1, top5 (the 5 best guesses, or all if there are fewer classes) and loss over
-    the validation images; `predictions`: N int64, the best guess, counted within the half."""
-
-    numbers: dict
-    predictions: np.ndarray
-
-
-def evaluate(run: Trainer) -> Evaluation:
-    """Classify all validation images of the target half."""
-    return run.with_what_fits(partial(classify, run))
-
-
 @torch.inference_mode()
-def classify(run: Trainer) -> Evaluation:
-    """The evaluation, so many images at once as the run has come to.
+def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
+    """Classify all validation images of the target half.
 
-    Raises torch.OutOfMemoryError if they do not fit.
+    Returns top1, top5 (the 5 best guesses, or all if there are fewer classes) and the mean loss;
+    and the best guess for each image, N int64, counted within the half.
     """
     run.layers.eval()
-    labels, losses, best = run.validation.labels, [], []
-    batched = zip(
-        data.ordered(run.validation, run.images_at_once),
-        labels.split(run.images_at_once),
-        strict=True,
-    )
-    for images, right in batched:
-        pixels = run.entry.plain(images)
+    labels, losses, guesses = run.validation.labels, [], []
+    batches = data.ordered(run.validation, run.micro_batch)
+    for images, right in zip(batches, labels.split(run.micro_batch), strict=True):
+        inputs = run.inputs(images)
         with run.autocast():
-            logits = run.layers(pixels).float()
+            logits = run.layers(inputs).float()
         # All logits together would take memory that grows with the dataset.
         losses.append(F.cross_entropy(logits, right, reduction="none"))
-        best.append(logits.topk(min(5, logits.shape[1])).indices)
+        guesses.append(logits.topk(min(5, logits.shape[1])).indices)
     loss = torch.cat(losses).mean()
     # The last step before may have ruined the weights, and no training loss tells of it.
     run.check_finite(loss)
-    best = torch.cat(best)
+    best = torch.cat(guesses)
     hits = best == labels[:, None]
-    return Evaluation(
-        {
-            "top1": hits[:, 0].sum().item() / len(labels),
-            "top5": hits.any(1).sum().item() / len(labels),
-            "loss": loss.item(),
-        },
-        best[:, 0].cpu().numpy(),
-    )
+    numbers = {
+        "top1": hits[:, 0].sum().item() / len(labels),
+        "top5": hits.any(1).sum().item() / len(labels),
+        "loss": loss.item(),
+    }
+    return numbers, best[:, 0].cpu().numpy()

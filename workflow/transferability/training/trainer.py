@@ -1,31 +1,31 @@
 """A training under way: all that changes from step to step, and how it is kept and restored."""
 
-import logging
 import math
 import resource
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
 from transferability.study.networks import TrainingSpec
-from transferability.training import data, frozen_features, optim, preprocessing
-from transferability.training.data import ImageSet
+from transferability.training import data, frozen_features, optim
+from transferability.training import device as devices
+from transferability.training.augmentation import Augmentation
+from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
 
-log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "out of memory")
+"""Words of torch's errors where the memory of a processor, or of Apple's MPS, is not enough; it has
+no class of error for this."""
 
 
 class TrainingError(ArithmeticError):
-    """A training that cannot go on; the message names the network, the epoch and the cause."""
+    """A training that cannot go on; the message names the network and the cause."""
 
 
 class Trainer:
@@ -39,27 +39,21 @@ class Trainer:
         self,
         network: nn.Sequential,
         task: TrainingSpec,
-        image_entry: preprocessing.ImageEntry,
+        preprocess: Preprocessing,
         precision: str,
         stream: Stream,
     ):
         self.network, self.task, self.precision, self.stream = network, task, precision, stream
-        self.recipe = task.recipe
-        # What images are kept as, `entry` turns into what the first layer of `layers` takes.
-        self.entry: preprocessing.ImageEntry | preprocessing.FeatureEntry = image_entry
+        self.recipe, self.preprocess = task.recipe, preprocess
+        # The layers that images, or the features of frozen layers, go through in each step.
         self.layers, self.frozen_layers = network, task.frozen_layers
         self.device = next(network.parameters()).device
         self.parameters = OrderedDict(
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
-        # What a step changes besides: the statistics of batch normalisation.
-        self.buffers = list(network.buffers())
         self.optimizer = optim.Optimizer(self.parameters, self.recipe)
-        self.dropout = stream.number("dropout")
-        # Images that are on their way through the network together, at most.
-        self.images_at_once = min(
-            self.recipe["micro_batch"] or self.recipe["batch_size"], self.recipe["batch_size"]
-        )
+        self.dropout_seed = stream.number("dropout")
+        self.micro_batch = micro_batch(self.recipe)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         # The sum of the losses since the last multiple of `loss_steps`.
         self.total_loss = torch.zeros((), device=self.device)
@@ -68,24 +62,64 @@ class Trainer:
         # The gradient's norm when all was last seen to be finite, and after which step.
         self.seen_finite = ""
 
+    def take(self, learned: data.ImageSet, validation: data.ImageSet) -> None:
+        """Take the images, as features of the frozen layers where these are always the same, and
+        count the steps: in all, in an epoch, between evaluations, and those of which a training
+        loss is the mean."""
+        start = time.perf_counter()
+        fixed = frozen_features.unchanging_layers(
+            self.network[: self.frozen_layers], self.recipe["augment"]
+        )
+        if fixed:
+            frozen = self.network[:fixed].eval()
+            with torch.no_grad(), self.autocast():
+                features = frozen_features.compute(
+                    lambda images: frozen(self.inputs(images)),
+                    [learned, validation],
+                    self.micro_batch,
+                )
+            if features is not None:
+                learned, validation = features
+                self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
+            # It stands for the frozen layers' share of every epoch, and so is part of the training.
+            self.seconds += time.perf_counter() - start
+        self.learned, self.validation = learned, validation
+        recipe = self.recipe
+        self.steps_per_epoch = data.steps_per_epoch(len(learned), recipe["batch_size"])
+        if recipe["iterations"]:
+            self.steps, self.evaluation_steps = recipe["iterations"], recipe["evaluate_every"]
+            self.loss_steps = self.evaluation_steps
+        else:
+            self.steps = recipe["epochs"] * self.steps_per_epoch
+            self.evaluation_steps = recipe["evaluate_every"] * self.steps_per_epoch
+            self.loss_steps = self.steps_per_epoch
+
     def autocast(self) -> torch.autocast:
         return torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         )
 
-    def _count(self) -> None:
-        """How many steps there are: in all (`steps`), in an epoch, from one evaluation to the next,
-        and of which a training loss is the mean (those since an evaluation, or of an epoch)."""
-        recipe = self.recipe
-        per_epoch = data.steps_per_epoch(len(self.learned), recipe["batch_size"])
-        self.steps_per_epoch = per_epoch
-        if recipe["iterations"]:
-            self.steps, self.evaluation_steps = recipe["iterations"], recipe["evaluate_every"]
-            self.loss_steps = self.evaluation_steps
-        else:
-            self.steps = recipe["epochs"] * per_epoch
-            self.evaluation_steps = recipe["evaluate_every"] * per_epoch
-            self.loss_steps = per_epoch
+    def inputs(
+        self, images: torch.Tensor, augment: Augmentation | None = None, first: int = 0
+    ) -> torch.Tensor:
+        """What the first of `layers` takes: stored images augmented and normalised, or features
+        b×h×w×C as b×C×h×w; b×C as they are."""
+        if self.layers is self.network:
+            return self.preprocess(images, augment, first)
+        return devices.channels_first(images) if images.ndim == 4 else images
+
+    def epoch_augmentation(self) -> Augmentation | None:
+        """The augmentation in the epoch of the next step; None without any."""
+        if not self.recipe["augment"]:
+            return None
+        stored, epoch = self.preprocess.centre.stored, self.step // self.steps_per_epoch
+        return Augmentation(self.recipe, stored, len(self.learned), self.stream, epoch, self.device)
+
+    def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
+        """What is left of the epoch, as `data.shuffled` gives it."""
+        epoch, first_step = divmod(self.step, self.steps_per_epoch)
+        batch_size = self.recipe["batch_size"]
+        return data.shuffled(self.learned, batch_size, self.stream, epoch, first_step)
 
     @property
     def is_done(self) -> bool:
@@ -107,27 +141,12 @@ class Trainer:
         periods = (self.steps_per_epoch, self.evaluation_steps)
         return min(self.steps, *((self.step // period + 1) * period for period in periods))
 
-    def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, slice]]:
-        """What is left of the epoch, as `data.shuffled` gives it."""
-        epoch, first = divmod(self.step, self.steps_per_epoch)
-        return data.shuffled(self.learned, self.recipe["batch_size"], self.stream, epoch, first)
-
-    def coming_augmentation(self) -> preprocessing.Drawn:
-        """The way from images to the first layer in the epoch of the next step."""
-        epoch = self.step // self.steps_per_epoch
-        return self.entry.drawn(len(self.learned), self.stream, epoch, self.device)
-
     def learning_rate(self, step: int) -> float:
         return optim.learning_rate(self.recipe, step, self.steps)
 
-    @property
-    def train_loss(self) -> float:
-        """The mean loss, in nats, of the steps before `step` of which `loss_steps` speaks."""
-        return self.total_loss.item() / ((self.step - 1) % self.loss_steps + 1)
-
     def check_finite(self, loss: torch.Tensor) -> None:
         """Raise TrainingError if a loss, seen after the last step, or a weight that learns is not
-        finite: weights may be ruined by the very step whose loss still was."""
+        finite: a step can ruin weights although its loss was still finite."""
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
         norm = f"{get_total_norm(gradients).item():.4g}"
         learned = [*self.parameters.values(), *self.optimizer.tensors().values()]
@@ -144,67 +163,16 @@ class Trainer:
             f"recipe.learning_rate (now {self.recipe['learning_rate']:g}) or raise recipe.warmup"
         )
 
-    def with_what_fits(self, work: Callable[[], Result]) -> Result:
-        """The result of `work`, which is begun anew with half as many images at once whenever the
-        device has not enough memory. Raises TrainingError where one at a time does not fit."""
-        while True:
-            try:
-                return work()
-            except torch.OutOfMemoryError as error:
-                if self.images_at_once == 1:
-                    raise TrainingError(
-                        f"{self.task.network} ({self.task.split}, seed {self.task.seed}): there "
-                        f"is not enough memory on the device ({self.device}), even for one image "
-                        "at a time; lower dataset.image_size, take a smaller architecture, or let "
-                        f"nothing else run there ({error})"
-                    ) from error
-            # Here, since an error that is being handled holds the memory of what failed.
-            self.images_at_once //= 2
-            log.warning(
-                "%s: there is not enough memory on the device; from iteration %d on, %d images "
-                "at once, their gradients added up to those of recipe.batch_size = %d",
-                *(self.task.network, self.step + 1),
-                *(self.images_at_once, self.recipe["batch_size"]),
-            )
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    def take(self, learned: ImageSet, validation: ImageSet) -> None:
-        """Take the images, as features of the frozen layers where these are always the same."""
-        start = time.perf_counter()
-        self.learned, self.validation = learned, validation
-        self._count()
-        fixed = frozen_features.unchanging_layers(
-            self.network[: self.frozen_layers], self.recipe["augment"]
-        )
-        if fixed == 0:
-            return
-        frozen, plain = self.network[:fixed].eval(), self.entry.plain
-
-        def compute() -> list[ImageSet] | None:
-            return frozen_features.compute(
-                lambda images: frozen(plain(images)), [learned, validation], self.images_at_once
-            )
-
-        with torch.no_grad(), self.autocast():
-            features = self.with_what_fits(compute)
-        if features is not None:
-            self.learned, self.validation = features
-            self.entry = preprocessing.FeatureEntry()
-            self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
-            self.buffers = list(self.layers.buffers())
-        # It stands for the frozen layers' share of every epoch, and so is part of the training.
-        self.seconds += time.perf_counter() - start
-
     def note(self, evaluation: dict) -> None:
         """Add an evaluation, made after the last step, to the history."""
         epoch = self.step / self.steps_per_epoch
+        summed = (self.step - 1) % self.loss_steps + 1
         self.history.append(
             {
                 "epoch": int(epoch) if epoch.is_integer() else round(epoch, 4),
                 "iteration": self.step,
                 "learning_rate": self.learning_rate(self.step - 1),
-                "train_loss": self.train_loss,
+                "train_loss": self.total_loss.item() / summed,
                 **evaluation,
                 "images_seen": self.images_seen,
                 "seconds": round(self.seconds, 3),
@@ -222,7 +190,7 @@ class Trainer:
             "validation_images": len(self.validation),
             "train_images": len(self.learned),
             "classes": len(self.learned.classes),
-            "micro_batch": self.images_at_once,
+            "micro_batch": self.micro_batch,
             "resumed_at_iterations": self.resumed_at,
         }
 
@@ -233,58 +201,50 @@ class Trainer:
         return {**network, **optimizer, "total_loss": self.total_loss}
 
     def state(self) -> dict:
-        return {
-            "step": self.step,
-            "images_seen": self.images_seen,
-            "seconds": self.seconds,
-            "history": self.history,
-            "resumed_at": self.resumed_at,
-            "images_at_once": self.images_at_once,
-        }
+        """What else a training needs to go on."""
+        keys = ("step", "images_seen", "seconds", "history", "resumed_at")
+        return {key: getattr(self, key) for key in keys}
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
-        """Go on from what `tensors` and `state` once gave; the network has its own already."""
-        self.optimizer.restore(
-            {
-                name.removeprefix("optimizer."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("optimizer.")
-            }
-        )
+        """Go on from what `tensors` and `state` gave; the network has its tensors already."""
+        self.optimizer.restore(with_prefix(tensors, "optimizer."))
         self.total_loss = tensors["total_loss"].to(self.device)
-        self.step, self.images_seen = state["step"], state["images_seen"]
-        self.seconds, self.history = state["seconds"], state["history"]
-        self.resumed_at = [*state["resumed_at"], self.step]
-        self.images_at_once = state["images_at_once"]
+        vars(self).update(state)
+        self.resumed_at = [*self.resumed_at, self.step]
 
 
-IN_MESSAGES = ("DefaultCPUAllocator", "bad_alloc", "out of memory")
-"""What torch says where the memory of a processor, or of Apple's MPS, is not enough; it has no
-class of error for it."""
+def with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with the prefix, by the rest of their names."""
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+
+
+def micro_batch(recipe: dict) -> int:
+    """How many images go through the network together, at most."""
+    return min(recipe["micro_batch"] or recipe["batch_size"], recipe["batch_size"])
 
 
 @contextmanager
-def explained(task: TrainingSpec) -> Iterator[None]:
-    """Raise TrainingError, with how much was in use and which key to lower, in place of what torch
-    and numpy raise where there is not enough memory."""
+def out_of_memory_explained(task: TrainingSpec) -> Iterator[None]:
+    """Raise TrainingError in place of what torch and numpy raise where there is not enough memory:
+    it names how many images were tried, the memory that there was, and the keys to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        told = " ".join(str(error).split())
-        on_device = isinstance(error, torch.OutOfMemoryError)
-        if not (on_device or isinstance(error, MemoryError) or any(s in told for s in IN_MESSAGES)):
-            raise
-        used = "" if on_device else f", of which this job used {_peak_bytes():,} bytes at its peak"
-        at_once = task.recipe["micro_batch"] or task.recipe["batch_size"]
+        reason = " ".join(str(error).split())
+        # Of a device's memory torch's own message tells.
+        on_device, used = isinstance(error, torch.OutOfMemoryError), ""
+        if not on_device:
+            if not isinstance(error, MemoryError) and not any(s in reason for s in OUT_OF_MEMORY):
+                raise
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            # In kilobytes, but for Apple's systems.
+            peak = peak if sys.platform == "darwin" else 1024 * peak
+            used = f", of which this job used {peak:,} bytes at its peak"
+        tried = micro_batch(task.recipe)
         raise TrainingError(
-            f"{task.network} ({task.split}, seed {task.seed}): there is not enough memory{used}; "
-            f"set recipe.micro_batch below {at_once}, lower dataset.image_size or take a smaller "
-            f"architecture, or give the job more memory ({told})"
+            f"{task.network} ({task.split}, seed {task.seed}): there is not enough memory for "
+            f"{tried} images at once{used}; "
+            + (f"set recipe.micro_batch below {tried}, " if tried > 1 else "")
+            + "lower dataset.image_size, take a smaller architecture, or give the job more memory "
+            f"({reason})"
         ) from error
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process has had at one time, as the system measured it."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # In kilobytes, but for Apple's systems.
-    return peak if sys.platform == "darwin" else 1024 * peak
