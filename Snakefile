@@ -18,12 +18,16 @@ include: "workflow/rules/records.smk"
 report: "workflow/report/workflow.rst"
 
 
-# Held as long as this process lives; Snakemake's own lock would outlive one that is killed.
+# The lock is held as long as this process lives; Snakemake's own lock would outlive one that is killed.
 onstart:
     try:
         RUN = runs.begin(Path(".snakemake"), STUDY["study"])
     except runs.AnotherRun as error:
         raise WorkflowError(str(error)) from None
+    study = as_json(STUDY)
+    shell(
+        "python -m transferability write-study --study {study:q} --file {STUDY_FILE:q}"
+    )
 
 
 # What trainings have kept for a second run has served its purpose.

@@ -57,7 +57,7 @@ def test_a_study_asks_for_its_hours_until_a_base_tells_more(project):
 
 def test_another_expectation_trains_nothing(project):
     project.write_study(hours=5)
-    assert project.jobs() == {"write_study", "write_methods"}
+    assert project.jobs() == {"write_methods"}
 
 
 def test_a_partition_grants_no_more_than_the_profile_says(project):

@@ -10,7 +10,6 @@
 rule collect_networks:
     input:
         of_every_network("metrics.json"),
-        study=ancient("<results>/study.yaml"),
     output:
         table=report(
             "<results>/tables/networks.csv",
@@ -30,11 +29,12 @@ rule collect_networks:
     conda:
         "../../envs/analysis.yaml"
     params:
+        study=STUDY_FILE,
         networks=as_json([STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]),
         code=fingerprint.collection_fingerprint(),
     shell:
         "python -m transferability collect-networks"
-        " --study {input.study}"
+        " --study {params.study}"
         " --table {output.table}"
         " --evaluations {output.evaluations}"
         " > {log} 2>&1"

@@ -32,6 +32,9 @@ config.update(STUDY)
 
 RESULTS = f"results/{STUDY['study']}"
 STORE = targets.store(STUDY)
+# No input of a rule, which would be rerun whenever the study changes in anything: jobs have the
+# settings that decide what they do in their params. It is written as a run starts.
+STUDY_FILE = f"{RESULTS}/{targets.STUDY}"
 
 
 pathvars:

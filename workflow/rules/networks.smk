@@ -7,7 +7,6 @@
 
 rule train_base:
     input:
-        study=ancient("<results>/study.yaml"),
         # The manifest, which holds the arrays' checksums, stands for them: Snakemake compares small
         # files by content and large ones by time.
         manifest="<store>/manifest.json",
@@ -35,6 +34,7 @@ rule train_base:
     # The command reads the study; these say what of it decides the network, so that a study that
     # changes trains again only what is another network by it.
     params:
+        study=STUDY_FILE,
         architecture=as_json(STUDY["architecture"]),
         recipe=recipe,
         code=fingerprint.training_fingerprint(
@@ -44,7 +44,7 @@ rule train_base:
     # end before it has saved; SLURM then kills what is left of the job.
     shell:
         "exec python -m transferability train"
-        " --study {input.study}"
+        " --study {params.study}"
         " --split {wildcards.split}"
         " --seed {wildcards.seed}"
         " --network {wildcards.network}"
@@ -54,7 +54,6 @@ rule train_base:
 
 use rule train_base as train_treatment with:
     input:
-        study=rules.train_base.input.study,
         # In the same way, the base's metrics stand for its weights.
         manifest=rules.train_base.input.manifest,
         arrays=rules.train_base.input.arrays,

@@ -1,32 +1,10 @@
 # What a study leaves of itself, for people and for other programs.
 #   in:  the study  results/<study>/networks/…/metrics.json  tables/…
-#   out: results/<study>/study.yaml  METHODS.md
-#   1. write_study writes the study as it is run, every default filled in
-#   2. write_methods tells how the study was made, for the Methods section of a paper
-
-
-rule write_study:
-    output:
-        "<results>/study.yaml",
-    log:
-        "<results>/logs/write_study.log",
-    # Before all others, which read it.
-    priority: 20
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        study=as_json(STUDY),
-    shell:
-        "python -m transferability write-study"
-        " --study {params.study:q}"
-        " --file {output}"
-        " > {log} 2>&1"
+#   out: results/<study>/METHODS.md: how the study was made, for the Methods section of a paper
 
 
 rule write_methods:
     input:
-        study="<results>/study.yaml",
         metrics=of_every_network("metrics.json"),
         effects="<results>/tables/effects.csv",
         boost="<results>/tables/boost.csv",
@@ -39,11 +17,13 @@ rule write_methods:
     conda:
         "../../envs/analysis.yaml"
     params:
-        results=subpath(input.study, parent=True),
+        study=STUDY_FILE,
+        settings=as_json(STUDY),
+        results=subpath(output[0], parent=True),
         code=fingerprint.methods_fingerprint(),
     shell:
         "python -m transferability write-methods"
-        " --study {input.study}"
+        " --study {params.study}"
         " --results {params.results}"
         " --effects {input.effects}"
         " --boost {input.boost}"

@@ -83,7 +83,9 @@ def resolved(path: Path | str) -> Study:
     except StudyError:
         is_complete = False
     if not is_complete:
-        raise StudyError(f"{path}: is no complete study; delete it, and snakemake writes it again")
+        raise StudyError(
+            f"{path}: is no complete study; snakemake --forcerun write_methods writes it again"
+        )
     return Study(left)
 
 

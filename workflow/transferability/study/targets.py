@@ -64,7 +64,7 @@ def figure_files(study: Study) -> list[str]:
 
 def files(study: Study) -> list[str]:
     """All that a study makes of its networks, below its results."""
-    records = [STUDY, METHODS, FINDINGS]
+    records = [METHODS, FINDINGS]
     return table_files() + page_files() + figure_files(study) + records
 
 
