@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+import torchvision_table
 from torch import nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
@@ -77,7 +78,7 @@ def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_parameter_is_in_one_layer(name):
-    with torchvision_cuts.WithoutMemory():
+    with torchvision_table.WithoutMemory():
         model = torchvision_cuts.make(name, classes=7)
     parameters = sorted(map(id, model.parameters()))
     layers = torchvision_cuts.cut(model)
@@ -108,10 +109,10 @@ def test_layers_learn_in_bf16_and_channels_last(name):
 
 def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
     with warnings.catch_warnings(action="error"):
-        torchvision_cuts.write_table(tmp_path / "made.csv")
+        torchvision_table.write_table(tmp_path / "made.csv")
     made = (tmp_path / "made.csv").read_text(encoding="utf-8")
     assert torchvision.TABLE.read_text(encoding="utf-8") == made, (
-        "torchvision_layers.csv is out of step; make it again, as torchvision_cuts.py says"
+        "torchvision_layers.csv is out of step; make it with python tests/torchvision_table.py"
     )
     assert [row["model"] for row in csv.DictReader(made.splitlines())] == ALL
     assert len(ALL) == 80
@@ -120,7 +121,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_smallest_image_passes_through(name):
     smallest = architectures.info(settings(name)).smallest_image
-    with torchvision_cuts.WithoutMemory():
+    with torchvision_table.WithoutMemory():
         layers = torchvision_cuts.cut(torchvision_cuts.make(name, classes=7, image_size=smallest))
     network = composed(layers).to("meta").eval()
     assert network(torch.empty(2, 3, smallest, smallest, device="meta")).shape == (2, 7)

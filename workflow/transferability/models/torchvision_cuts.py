@@ -1,4 +1,4 @@
-"""How torchvision's classification models are cut into layers, and the table of these.
+"""How torchvision's classification models are cut into layers.
 
 A layer is counted as the paper counts: what has weights, with all that lies between it and the next
 one's. A block of a residual, dense, inception or transformer family is one layer, since a cut
@@ -6,17 +6,13 @@ inside it would separate a sum from its terms; the stem of a family is one, and 
 last linear map, with the normalisation that only it reads, is the last. A dropout belongs to the
 layer that reads the units. The layers one after the other are the model itself, bit for bit.
 
-resources/torchvision_layers.csv is made by `write_table(torchvision.TABLE)`, again when the pinned
-version of torchvision changes.
+resources/torchvision_layers.csv lists them; tests/torchvision_table.py makes it.
 """
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 from torchvision import models
 from torchvision.models.densenet import _DenseLayer
 from torchvision.models.maxvit import MaxVitBlock
@@ -202,44 +198,3 @@ def options(name: str, classes: int, image_size: int | None = None) -> dict:
     elif image_size is not None and name.startswith("maxvit_"):
         given |= {"input_size": (image_size, image_size)}
     return given
-
-
-class WithoutMemory(TorchFunctionMode):
-    """Under it, models are made without their weights; the meta device would refuse the arithmetic
-    by which some find their widths."""
-
-    def __torch_function__(self, function, types, arguments=(), options=None):
-        options = dict(options or {})
-        if function is torch.empty:
-            options["device"] = "meta"
-        return function(*arguments, **options)
-
-
-def write_table(path: Path) -> None:
-    """Write the table: for each classification model its layers, the smallest image that it can
-    take and of which number of pixels the size has to be a multiple."""
-    rows = []
-    for name in models.list_models(module=models):
-        with WithoutMemory():
-            model = make(name, classes=2)
-        smallest, multiple = _image_sizes(name, model)
-        layers = " ".join(layer for layer, _ in cut(model))
-        rows.append((name, smallest, multiple, layers))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("model", "smallest_image", "multiple_of", "layers"))
-        writer.writerows(rows)
-
-
-def _image_sizes(name: str, model: nn.Module) -> tuple[int, int]:
-    """The smallest image, and the number of pixels of which its size has to be a multiple."""
-    if isinstance(model, models.VisionTransformer):
-        return model.patch_size, model.patch_size
-    if isinstance(model, models.MaxVit):
-        # The stem and each block halve the image, and windows of 7 × 7 tile what is left.
-        size = 2 ** (1 + len(model.blocks)) * 7
-        return size, size
-    if isinstance(model, models.SwinTransformer):
-        # Published weights are for one size, the model itself for any of at least a patch.
-        return 4, 1
-    return models.get_model_weights(name).DEFAULT.meta["min_size"][0], 1

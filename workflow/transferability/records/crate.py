@@ -26,6 +26,7 @@ from transferability.records.archive import METADATA
 from transferability.storage import files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, targets
+from transferability.study.design import Study
 
 FORMATS = {
     ".jsonl": "application/jsonl",
@@ -102,7 +103,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _contents(results: Path, checked: dict, with_weights: bool) -> dict[str, Path]:
+def _contents(results: Path, checked: Study, with_weights: bool) -> dict[str, Path]:
     """The files of an archive by their names in it, sorted. Files outside of results/<study> have
     their path from the folder of the run.
 
@@ -139,7 +140,7 @@ def _contents(results: Path, checked: dict, with_weights: bool) -> dict[str, Pat
 
 
 def _metadata(
-    checked: dict, contents: dict[str, Path], authors: Sequence[str], license: str | None
+    checked: Study, contents: dict[str, Path], authors: Sequence[str], license: str | None
 ) -> dict:
     """The RO-Crate's JSON-LD: what each file is, the training that made them, and the software. Its
     only dates are those of the networks.
