@@ -19,7 +19,7 @@ from transferability import images, models
 from transferability.study import design
 from transferability.study.design import Study, StudyError
 from transferability.study.schema import StudyConfig, Word, json_schema
-from transferability.study.sections import FORM_TAGS
+from transferability.study.sections import KIND_TAG, OTHER_TAG
 
 MOST_VALUES = 100_000
 """In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
@@ -210,7 +210,7 @@ def _place(location: Sequence[str | int]) -> tuple[list[str | int], list[dict]]:
             is_tag = False
         elif part == "[key]":
             return path[:-1], [{"enum": get_args(Word)}]
-        elif part not in FORM_TAGS:
+        elif part not in (KIND_TAG, OTHER_TAG):
             path.append(part)
             forms = [form for parent in forms for form in _below(parent, part)]
             is_tag = path in (["dataset"], ["architecture"])

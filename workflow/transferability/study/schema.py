@@ -9,34 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from transferability.study.sections import (
-    NUMBER,
-    ONE,
-    SEVERAL,
-    AllOrNumber,
-    CaffeNet,
-    Custom,
-    Digits,
-    Folder,
-    FullSet,
-    Glyphs,
-    Half,
-    ImageNet,
-    Kind,
-    Name,
-    Natural,
-    OneOrMore,
-    PositiveNumber,
-    Recipe,
-    Section,
-    Set,
-    Small,
-    Torchvision,
-    TorchvisionModel,
-    number,
-)
+from transferability.study import sections
+from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "workflow" / "schemas" / "study.schema.yaml"
@@ -47,15 +23,9 @@ WRITE = "python -m transferability.study.schema"
 PUBLISHED = "yosinski2014"
 
 
-def _tag(key: str, default: str) -> Discriminator:
-    """The model of a section, which its key names."""
-
-    def named(section: object) -> str | None:
-        if isinstance(section, dict):
-            return str(section.get(key, default))
-        return getattr(section, key, None)
-
-    return Discriminator(named)
+Half = Literal["A", "B"]
+Kind = Literal["base", "long_base", "selffer", "transfer", "random"]
+AllOrNumber = sections.either(Literal["all"], sections.Positive)
 
 
 class Dissimilar(Section):
@@ -129,7 +99,7 @@ class Override(Section):
     """Another recipe for the networks that where matches; it names the keys that differ."""
 
     where: Where
-    recipe: Recipe
+    recipe: sections.Recipe
 
 
 Word = Literal[
@@ -146,14 +116,12 @@ class Figures(Section):
 
     formats: Set[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
     """Files of each figure; svg, which the report shows, is always among them."""
-    width: Annotated[
-        Annotated[Literal["page", "column", "slide"], Tag(ONE)]
-        | Annotated[number(ge=40, le=2000), Tag(NUMBER)],
-        Discriminator(lambda value: ONE if isinstance(value, str) else NUMBER),
-    ] = "page"
+    width: sections.either(Literal["page", "column", "slide"], sections.number(ge=40, le=2000)) = (
+        "page"
+    )
     """page (178 mm), column (88), slide (300), or millimetres. page is both columns of a paper,
     column one of them. A figure of several panels side by side that has no room is made smaller."""
-    font_size: number(ge=3, le=100) | None = None
+    font_size: sections.number(ge=3, le=100) | None = None
     """Of most letters, in points, null for 8, on a slide 14."""
     theme: Literal["light", "dark"] = "light"
     """Dark letters on a light ground, or light ones on a dark ground."""
@@ -167,14 +135,7 @@ class StudyConfig(Section):
 
     study: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "glyphs"
     """Its results lie in results/<study>. The name is of letters, digits, - and _."""
-    dataset: Annotated[
-        Annotated[Glyphs, Tag("glyphs")]
-        | Annotated[Digits, Tag("digits")]
-        | Annotated[Folder, Tag("folder")]
-        | Annotated[Torchvision, Tag("torchvision")]
-        | Annotated[ImageNet, Tag("imagenet")],
-        _tag("source", "glyphs"),
-    ] = Field(default_factory=Glyphs)
+    dataset: sections.Dataset = Field(default_factory=sections.Glyphs)
     """The images; source says where they come from, the other keys depend on it."""
     splits: Splits = Field(default_factory=Splits)
     """How the classes are split into halves A and B."""
@@ -182,10 +143,7 @@ class StudyConfig(Section):
     """Each split is trained once per seed; a (split, seed) is one replicate."""
     targets: FullSet[Half] = ["B"]
     """The halves on which treatments are trained."""
-    layers: Annotated[
-        Annotated[Literal["all"], Tag(ONE)] | Annotated[FullSet[Natural], Tag(SEVERAL)],
-        Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE),
-    ] = "all"
+    layers: sections.either(Literal["all"], FullSet[Natural]) = "all"
     """n, how many layers are copied; all for every one that the architecture has. n = 0 copies
     nothing and measures the noise of training."""
     treatments: FullSet[Literal["selffer", "selffer+", "transfer", "transfer+", "random"]] = [
@@ -201,17 +159,11 @@ class StudyConfig(Section):
     """Images a class in the target half, all or a number; with a number networks are named
     A3B+@100. Epochs stay as they are, so fewer images mean fewer steps; an override gives them more
     epochs."""
-    architecture: Annotated[
-        Annotated[Small, Tag("small")]
-        | Annotated[CaffeNet, Tag("caffenet")]
-        | Annotated[TorchvisionModel, Tag("torchvision")]
-        | Annotated[Custom, Tag("custom")],
-        _tag("name", "small"),
-    ] = Field(default_factory=Small)
+    architecture: sections.Architecture = Field(default_factory=sections.Small)
     """The network; name says which, the other keys depend on it. small and caffenet are the paper's
     shape at a small size and as it was; torchvision has many; custom is a function of yours. A text
     my_module:build stands for {name: custom, build: my_module:build}."""
-    recipe: Recipe = Field(default_factory=Recipe)
+    recipe: sections.Recipe = Field(default_factory=sections.Recipe)
     """How each network is trained."""
     overrides: list[Override] = Field(
         default=[], examples=[{"where": {"n": 3, "kind": "transfer"}, "recipe": {"epochs": 24}}]
@@ -229,7 +181,7 @@ class StudyConfig(Section):
     """Whose weights are kept; those of the bases always are."""
     reference: Literal["none", "yosinski2014"] = "none"
     """Published effects that the figure of effects shows faintly behind the study's own."""
-    hours: PositiveNumber = 1
+    hours: sections.PositiveNumber = 1
     """What a base takes at most, as far as you know. A cluster is asked for it until a base's own
     time is known; it changes nothing that is trained."""
     figures: Figures = Field(default_factory=Figures)

@@ -6,7 +6,7 @@ first sentence is the comment in config.yaml.
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-FORM_TAGS = ONE, SEVERAL, NUMBER = "<one>", "<several>", "<number>"
+KIND_TAG, OTHER_TAG = "<of that kind>", "<other>"
 """Which form of a value an error is about, as its location names it."""
 
 T = TypeVar("T")
@@ -35,6 +35,27 @@ def number(**bounds: float) -> Any:
     return Annotated[float, Field(**bounds), WrapValidator(as_written)]
 
 
+def either(of_kind: Any, other: Any, kind: type = str) -> Any:
+    """The type of a value with two forms: one for texts (or another kind), one for the rest."""
+    return Annotated[
+        Annotated[of_kind, Tag(KIND_TAG)] | Annotated[other, Tag(OTHER_TAG)],
+        Discriminator(lambda value: KIND_TAG if isinstance(value, kind) else OTHER_TAG),
+    ]
+
+
+def chosen_by(key: str, default: "type[Section]", *others: "type[Section]") -> Any:
+    """The type of a section whose key says which of these it is."""
+
+    def tag(section: object) -> str | None:
+        if isinstance(section, dict):
+            return str(section.get(key, default.model_fields[key].default))
+        return getattr(section, key, None)
+
+    names = {get_args(model.model_fields[key].annotation)[0]: model for model in (default, *others)}
+    tagged = [Annotated[model, Tag(name)] for name, model in names.items()]
+    return Annotated[Union[tuple(tagged)], Discriminator(tag)]  # noqa: UP007
+
+
 def _each_once(values: list) -> list:
     if any(value in values[:i] for i, value in enumerate(values)):
         raise ValueError(f"{json.dumps(values)} names a value twice; name each once")
@@ -44,23 +65,10 @@ def _each_once(values: list) -> list:
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
-Half = Literal["A", "B"]
-Kind = Literal["base", "long_base", "selffer", "transfer", "random"]
 PositiveNumber, Share, Fraction = number(gt=0), number(ge=0, lt=1), number(gt=0, lt=1)
-Set = Annotated[list[T], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
-FullSet = Annotated[
-    list[T],
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_each_once),
-]
-AllOrNumber = Annotated[
-    Annotated[Literal["all"], Tag(ONE)] | Annotated[Positive, Tag(NUMBER)],
-    Discriminator(lambda value: ONE if isinstance(value, str) else NUMBER),
-]
-OneOrMore = Annotated[
-    Annotated[T, Tag(ONE)] | Annotated[list[T], Field(min_length=1), Tag(SEVERAL)],
-    Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE),
-]
+Set = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)]
+FullSet = Annotated[Set[T], Field(min_length=1)]
+OneOrMore = either(Annotated[list[T], Field(min_length=1)], T, kind=list)
 ImageSize = Annotated[int, Field(ge=8, le=1024, description="Height and width in pixels.")]
 
 
@@ -158,6 +166,9 @@ class ImageNet(Photos):
     )
 
 
+Dataset = chosen_by("source", Glyphs, Digits, Folder, Torchvision, ImageNet)
+
+
 class Small(Section):
     """The paper's five convolutions and three fully connected layers at a small size."""
 
@@ -209,6 +220,9 @@ class Custom(Section):
     read does not."""
     arguments: dict[str, Any] = {}
     """Further arguments of build, by name."""
+
+
+Architecture = chosen_by("name", Small, CaffeNet, TorchvisionModel, Custom)
 
 
 class Recipe(Section):
