@@ -138,12 +138,6 @@ def test_so_many_symbols_as_are_asked_for(symbols: int):
     assert images.info(settings).groups == {"letters": 20 - symbols, "symbols": symbols}
 
 
-def test_the_numbers_of_letters_and_symbols_are_as_many_as_there_are():
-    groups = [glyph_drawings.group(character) for character in DISTINCT]
-    assert groups.count("symbols") == glyphs.MOST_SYMBOLS
-    assert groups.count("letters") == glyphs.MOST_LETTERS
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

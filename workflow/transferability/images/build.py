@@ -96,17 +96,15 @@ def write_store(
             part: _Array(unfinished, part, getattr(source, part), source.image_size, version)
             for part in store.PARTS
         }
-        blocks = max(array.blocks for array in arrays.values())
+        blocks = max(math.ceil(len(array.items) / array.block) for array in arrays.values())
         with _mapping(min(workers, blocks) if source.in_processes else 1) as run:
             bad = {part: array.fill(run) for part, array in arrays.items()}
-        left_out = None
-        if "on_bad_image" in settings:
-            left_out = {
-                part: [[str(arrays[part].items[index]), why] for index, why in bad[part].items()]
-                for part in arrays
-            }
-            count = sum(len(array.items) for array in arrays.values())
-            _report_bad(left_out, count, folder, settings["on_bad_image"])
+        left_out = {
+            part: [[str(array.items[index]), why] for index, why in bad[part].items()]
+            for part, array in arrays.items()
+        }
+        count = sum(len(array.items) for array in arrays.values())
+        _report_bad(left_out, count, folder, settings.get("on_bad_image", "error"))
         labels = {part: array.without(bad[part]) for part, array in arrays.items()}
         images = {part: array.file for part, array in arrays.items()}
         store.write(folder, source.classes, labels, images, settings, left_out)
@@ -133,10 +131,6 @@ class _Array:
             checksum = start.copy()
             checksum.update(json.dumps([item, *images.stamp(item)]).encode())
             self.wanted[index] = max(1, int.from_bytes(checksum.digest()))
-
-    @property
-    def blocks(self) -> int:
-        return math.ceil(len(self.items) / self.block)
 
     def fill(self, run: Callable[..., Iterator]) -> dict[int, str]:
         """Load the items that are not there yet; the number of each bad one, and why it is bad.

@@ -4,6 +4,8 @@ symbols that its typefaces have, without those that look like another one or are
 `tests/glyph_shapes.py` finds them by comparing drawings.
 """
 
+import unicodedata
+
 DISTINCT = (
     "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEGHJKLMNOPQRSTUVWXYZ[\\]^_`abdefghikmnpqrtuvy{|}~¢£¤¥¦§"
     "¨©ª«¬®¯±´µ¶¸º»¼½¾¿ÀÆÇÈÌÏÑÒ×ØÙÝÞßàäåæçèéìíîïðñó÷øùýþĄąĆćĎďēĘęĜĝĢĤĥĮĲĳĵĶķĸĹĺĻļľĿŀŁŅņŉŊŒœŔŕŖŗŚś"
@@ -21,4 +23,20 @@ DISTINCT = (
     "╨╩╫╬╯╲╳╸╽╾▀▃▅▆▉▊░▒▓▙▚▛▜▞▟□▣▤▥▦▧▨▫▭▮▯▰▱▲△▵▷▹►▻▽▿◀◁◃◄◅◆◇◈◉◊○◌◍◎◐◑◒◓◔◕◖◗◘◙◚◛◜◝◞◟◠◡◢◣◤◥◧◨◩◪◫◬◭◮◰"
     "◱◲◳◴◵◶◷◸◹◺◿☀☸☹☺☻☼☿♀♁♂♃♄♅♆♇♠♡♢♣♤♥♦♧♩♪♫♬♭♮♯➡⟅⟆⟠⟰⟱⟲⟳⟴⟼⤆⤇⤊⤋⥀⧫⨌⨎⩪⩫⬀⬁⬂⬃⬄⬆⬇⬈⬉⬊⬋⬎⬏⬐⬑⬒⬓⬔⬕⬖⬗⬘⬙⬚ⱠⱡⱨⱪⱫⱲⱷ"
     "ⴀⴁⴃⴄⴅⴆⴇⴈⴉⴋⴌⴏⴐⴒⴓⴕⴖⴗⴘⴙⴜⴝⴟⴡⴢⴣⴤⴥ⸘⸟⸢⸣⸤⸥⸮ꙐꙑꙔꙕꙖꙗ꜍꜎꜏꜐꜑ꜛꜨꜩꜫꜰꜴꜶꜷꜸꜹꜼꜽꝆꝇꝊꝎꞂꞐꞑꞪꟼꟽꟿﬀﬁﬃﬅﬆ�"
+)
+
+
+def name(character: str) -> str:
+    """The class name of a character, such as `U+0041 LATIN CAPITAL LETTER A`."""
+    return f"U+{ord(character):04X} {unicodedata.name(character)}"
+
+
+def group(character: str) -> str:
+    """`letters` for the Unicode categories L*, `symbols` for all others."""
+    return "letters" if unicodedata.category(character).startswith("L") else "symbols"
+
+
+LETTERS, SYMBOLS = (
+    [character for character in DISTINCT if group(character) == wanted]
+    for wanted in ("letters", "symbols")
 )

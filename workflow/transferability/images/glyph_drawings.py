@@ -3,7 +3,6 @@
 Lengths inside an image are in units of half its side: larger images show as much, only finer.
 """
 
-import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from transferability.images.glyph_characters import DISTINCT
+from transferability.images.glyph_characters import LETTERS, SYMBOLS
 
 # Bold Serif is for validation: both its letterforms and its weight occur in training, but never
 # together. DejaVu Sans Mono is left out because it lacks a quarter of the characters of these.
@@ -46,16 +45,6 @@ OVERSAMPLING = 2
 PIXELS_AT_ONCE = 1 << 18
 
 
-def name(character: str) -> str:
-    """The class name of a character, such as `U+0041 LATIN CAPITAL LETTER A`."""
-    return f"U+{ord(character):04X} {unicodedata.name(character)}"
-
-
-def group(character: str) -> str:
-    """`letters` for the Unicode categories L*, `symbols` for all others."""
-    return "letters" if unicodedata.category(character).startswith("L") else "symbols"
-
-
 def choose(classes: int, seed: int, symbols: int | None = None) -> list[str]:
     """A seeded sample of the distinct characters, by code point: so many symbols, or half of them
     where it is None, and letters.
@@ -63,13 +52,12 @@ def choose(classes: int, seed: int, symbols: int | None = None) -> list[str]:
     Where one group runs out the other fills its place. Fewer classes are a subset of more.
     """
     generator = np.random.default_rng([seed, 0])
-    shuffled: dict[str, list[str]] = {}
-    for wanted in ("letters", "symbols"):
-        members = [character for character in DISTINCT if group(character) == wanted]
-        shuffled[wanted] = [members[i] for i in generator.permutation(len(members))]
+    letters, others = (
+        [members[i] for i in generator.permutation(len(members))] for members in (LETTERS, SYMBOLS)
+    )
     wanted = classes // 2 if symbols is None else symbols
-    count = max(min(wanted, len(shuffled["symbols"])), classes - len(shuffled["letters"]))
-    return sorted(shuffled["letters"][: classes - count] + shuffled["symbols"][:count])
+    count = max(min(wanted, len(others)), classes - len(letters))
+    return sorted(letters[: classes - count] + others[:count])
 
 
 def draw(character: str, part: str, count: int, image_size: int, seed: int) -> np.ndarray:

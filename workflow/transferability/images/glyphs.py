@@ -10,13 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transferability.images import DatasetInfo, Size
+from transferability.images.glyph_characters import LETTERS, SYMBOLS, group, name
 
 if TYPE_CHECKING:
     from transferability.images.build import ImageSource
-
-MOST_SYMBOLS, MOST_LETTERS = 606, 847
-"""So many remain when near-identical shapes are left out: written here because a DAG is built
-without drawing them."""
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
@@ -25,15 +22,15 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     Raises ValueError, naming `dataset.symbols`, where there are not so many of a group.
     """
     classes, symbols = settings["classes"], settings["symbols"]
-    fewest, most = max(0, classes - MOST_LETTERS), min(classes, MOST_SYMBOLS)
+    fewest, most = max(0, classes - len(LETTERS)), min(classes, len(SYMBOLS))
     if symbols is not None and not fewest <= symbols <= most:
         raise ValueError(
             f"dataset.symbols: {symbols} of {classes} classes are not possible, since there are "
-            f"{MOST_LETTERS} letters and {MOST_SYMBOLS} symbols; choose {fewest} to {most}, or null"
+            f"{len(LETTERS)} letters and {len(SYMBOLS)} symbols; choose {fewest} to {most}, or null"
         )
     # At least: where a group runs out, the other has more.
     letters = classes // 2 if symbols is None else classes - symbols
-    symbols = min(classes // 2, MOST_SYMBOLS) if symbols is None else symbols
+    symbols = min(classes // 2, len(SYMBOLS)) if symbols is None else symbols
     return DatasetInfo(
         classes=classes,
         groups={"letters": letters, "symbols": symbols},
@@ -71,7 +68,7 @@ def read(settings: Mapping[str, Any]) -> "ImageSource":
         )
 
     return ImageSource(
-        classes=[(glyph_drawings.name(c), glyph_drawings.group(c)) for c in characters],
+        classes=[(name(c), group(c)) for c in characters],
         image_size=(size, size),
         train=items("train", settings["images_per_class"]),
         validation=items("validation", settings["validation_images_per_class"]),

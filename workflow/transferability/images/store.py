@@ -67,7 +67,7 @@ def write(
     labels: Mapping[str, np.ndarray],
     images: Mapping[str, Path],
     settings: Mapping[str, Any],
-    left_out: Mapping[str, list[list[str]]] | None,
+    left_out: Mapping[str, list[list[str]]],
 ) -> None:
     """Make a store of arrays that lie on the same disk, and which it takes over.
 
@@ -109,7 +109,7 @@ def write(
             for name in FILES
         },
     }
-    if left_out is not None:
+    if "on_bad_image" in settings:
         manifest["left_out"] = dict(left_out)
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
     files.write_text(folder / MANIFEST, text)
