@@ -149,11 +149,11 @@ def _networks(panel: Panel) -> pd.DataFrame:
     by = ["kind", "fine_tuned", "n"]
     rows = panel.rows
     if panel.replicates[1] == 1:
-        marks = with_wilson(rows).assign(replicates=1)
-        marks["interval"] = marks.get("validation_images", pd.Series(index=marks.index)).map(
-            lambda images: f"Wilson over {images:,.0f} validation images", na_action="ignore"
-        )
-        marks["interval"] = marks["interval"].fillna(NO_INTERVAL)
+        images = rows.get("validation_images", pd.Series(float("nan"), rows.index))
+        intervals = [
+            f"Wilson over {n:,.0f} validation images" if n > 0 else NO_INTERVAL for n in images
+        ]
+        marks = with_wilson(rows).assign(replicates=1, interval=intervals)
     else:
         names = rows.groupby(by)["network"].agg(lambda names: ", ".join(sorted(set(names))))
         marks = means(rows, "top1").merge(names.reset_index(), on=by)
@@ -231,17 +231,14 @@ def _area_layers(areas: pd.DataFrame) -> list[alt.Chart]:
 def _published(panels: list[Panel], published: list[Panel]) -> list[alt.Chart]:
     """The published lines of each panel, thin and pale."""
     lines = [
-        pd.DataFrame(
-            {
-                "panel": panel.place,
-                "line": place,
-                "n": rows["n"],
-                "value": 100 * rows["mean"],
-                "colour": to_hex(look.colour),
-                "dash": [_dash(look)] * len(rows),
-                "treatment": _plain(LINES[rows["effect"].iloc[0]].label),
-                "against": _plain(look.label),
-            }
+        rows[["n", "effect"]].assign(
+            panel=panel.place,
+            line=place,
+            value=100 * rows["mean"],
+            colour=to_hex(look.colour),
+            dash=[_dash(look)] * len(rows),
+            treatment=_plain(LINES[rows["effect"].iloc[0]].label),
+            against=_plain(look.label),
         )
         for panel in panels
         for place, (look, rows) in enumerate(published_lines(panel, published))
@@ -295,10 +292,10 @@ def _chart(
         empty=False,
         value=[{"treatment": name} for name in names],
     )
-    # One legend for all channels.
     legend = alt.Legend(title="click to switch off and on", orient="top", columns=LEGEND_COLUMNS)
 
     def channel(kind: type, values: Iterable[str]) -> object:
+        """What the one legend of all channels shows."""
         scale = alt.Scale(domain=names, range=list(values))
         return kind("treatment:N", scale=scale, legend=legend)
 
