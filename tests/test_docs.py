@@ -18,6 +18,7 @@ import made_photos
 import pytest
 import yaml
 from documents import PAGES, Piece
+from jsonschema import Draft202012Validator
 from project import FOREIGN, ROOT, TIMEOUT, TINY, Project
 
 from transferability.study import config as study_file
@@ -69,7 +70,7 @@ NOT_MADE = {"results/yosinski2014/"}
 # Commands that write nothing, so that two can run at once.
 LOOKS = re.compile(r" (-n|--dry-run|--help|layers|plan)\b")
 
-SCHEMA = yaml.safe_load(study_file.SCHEMA.read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/study.schema.yaml").read_text("utf-8"))
 SECTIONS = [SCHEMA, *SCHEMA["properties"].values(), *SCHEMA["$defs"].values()]
 BLOCKS = [block for page in PAGES for block in documents.blocks(page)]
 STUDIES = [block for block in BLOCKS if block.language == "yaml"]
@@ -204,7 +205,7 @@ def is_allowed(key: str, value: object) -> bool:
     """Whether a study may have this value at a key of that name, in whatever section."""
     leaves = [s["properties"][key] for s in SECTIONS if key in s.get("properties", {})]
     defined = {"$defs": SCHEMA["$defs"]}
-    return any(study_file.Validator({**defined, **leaf}).is_valid(value) for leaf in leaves)
+    return any(Draft202012Validator({**defined, **leaf}).is_valid(value) for leaf in leaves)
 
 
 @pytest.mark.parametrize(

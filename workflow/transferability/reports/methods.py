@@ -19,7 +19,7 @@ from transferability.analysis.intervals import CONFIDENCE, RESAMPLES
 from transferability.models import summary
 from transferability.reports.render import render
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import design
+from transferability.study.design import Study, as_groups, evaluations
 from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
 Metrics = dict[tuple[str, int, str], dict]
@@ -27,22 +27,22 @@ ANALYSIS = ("numpy", "pandas", "scipy", "statsmodels", "seaborn", "matplotlib")
 
 
 def text(
-    checked: dict, results: Path, effects: pd.DataFrame, boost: pd.DataFrame, citation: dict
+    study: Study, results: Path, effects: pd.DataFrame, boost: pd.DataFrame, citation: dict
 ) -> str:
     """The Methods section of a study, Markdown.
 
-    `checked` is the resolved study, `results` the folder results/<study>, `effects` and `boost`
+    `study` is the resolved study, `results` the folder results/<study>, `effects` and `boost`
     its tables, `citation` what CITATION.cff says. Raises ValueError naming the metrics that are
     missing or of no use.
     """
-    metrics = _metrics(checked, results)
+    metrics = _metrics(study, results)
     written = render(
         "METHODS.md.j2",
-        study=checked,
-        recipe=checked["recipe"],
+        study=study,
+        recipe=study["recipe"],
         citation=citation,
-        **_design(checked, metrics),
-        **_architecture(checked, metrics),
+        **_design(study, metrics),
+        **_architecture(study, metrics),
         **_estimates(effects, boost),
         **_computation(list(metrics.values())),
     )
@@ -50,10 +50,10 @@ def text(
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def _metrics(checked: dict, results: Path) -> Metrics:
+def _metrics(study: Study, results: Path) -> Metrics:
     """What each network of the study says of its training, by (split, seed, name)."""
     metrics: Metrics = {}
-    for network in checked.trained:
+    for network in study.trained:
         path = NetworkFolder(network_path(results / "networks", *network)).metrics
         try:
             metrics[network] = json.loads(path.read_text(encoding="utf-8"))
@@ -67,22 +67,20 @@ def _metrics(checked: dict, results: Path) -> Metrics:
     return metrics
 
 
-def _design(checked: dict, metrics: Metrics) -> dict:
+def _design(study: Study, metrics: Metrics) -> dict:
     """The splits, the halves, and the networks that were trained on them."""
     networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
     # A half's images are counted by the networks that were trained on all of them.
     complete = [found for _, network, found in networks if network.target_size == ALL_IMAGES]
-    splits = checked.split_names
-    dissimilar = checked["splits"]["dissimilar"]
+    splits = study.split_names
+    dissimilar = study["splits"]["dissimilar"]
     return {
         "splits": len(splits),
         # random0 and random1 are ways to split of one kind.
         "ways": {
             kind: [name for name in splits if _kind(name) == kind] for kind in map(_kind, splits)
         },
-        "groups": {half: design.as_groups(dissimilar[half]) for half in HALVES}
-        if dissimilar
-        else {},
+        "groups": {half: as_groups(dissimilar[half]) for half in HALVES} if dissimilar else {},
         "halves": len({(split, network.target) for split, network, _ in networks}),
         "half_classes": [found["classes"] for *_, found in networks],
         "half_train_images": [found["train_images"] for found in complete],
@@ -94,9 +92,9 @@ def _design(checked: dict, metrics: Metrics) -> dict:
             for _, network, _ in networks
         ),
         "trained": len(networks),
-        "omitted": len(checked.omitted),
-        "replicates": len(checked.replicates),
-        "evaluations": design.evaluations(checked["recipe"]),
+        "omitted": len(study.omitted),
+        "replicates": len(study.replicates),
+        "evaluations": evaluations(study["recipe"]),
     }
 
 
@@ -104,9 +102,9 @@ def _kind(split: str) -> str:
     return split.rstrip("0123456789")
 
 
-def _architecture(checked: dict, metrics: Metrics) -> dict:
+def _architecture(study: Study, metrics: Metrics) -> dict:
     """The size of the network, built for as many classes as the first that was trained."""
-    settings, pixels = checked["architecture"], checked.input_size
+    settings, pixels = study["architecture"], study.input_size
     classes = next(iter(metrics.values()))["classes"]
     built = models.module(settings["name"]).build(settings, pixels, classes)
     return {
