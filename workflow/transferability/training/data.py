@@ -187,12 +187,7 @@ def read_ahead(
     # A plain array: a memory map looks for more at each read, which takes time.
     images = np.asarray(images)
 
-    def read(chosen: np.ndarray) -> torch.Tensor:
-        shape = (len(chosen), *images.shape[1:])
-        if pinned:
-            batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        else:
-            batch = devices.empty(shape, torch.uint8)
+    def read(chosen: np.ndarray, batch: torch.Tensor) -> torch.Tensor:
         # Out of bounds is not possible here; to look for it would take another copy.
         np.take(images, chosen, axis=0, out=batch.numpy(), mode="clip")
         return batch
@@ -201,7 +196,14 @@ def read_ahead(
     try:
         ahead: deque = deque()
         for start in range(0, len(indices), batch_size):
-            ahead.append(readers.submit(read, indices[start : start + batch_size]))
+            chosen = indices[start : start + batch_size]
+            shape = (len(chosen), *images.shape[1:])
+            # Here, since memory that each reader asks for would be kept for each of them.
+            if pinned:
+                batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+            else:
+                batch = devices.empty(shape, torch.uint8)
+            ahead.append(readers.submit(read, chosen, batch))
             if len(ahead) > READERS:
                 yield ahead.popleft().result()
         while ahead:

@@ -18,12 +18,11 @@ import torch
 from transferability.training import gpus
 
 SHARE_FOR_IMAGES = 0.5
-"""Of the memory that is free on a GPU, what images or features may take; the network needs the
-rest."""
+"""The share of a GPU's free memory that images or features may take; the network needs the rest."""
 
 BYTES_FOR_IMAGES = 2**30
-"""The same in a processor's own memory. What is free there says little: other jobs share it, a
-batch system may grant this one far less, and the page cache holds mapped images in any case."""
+"""What they may take of a processor's memory. How much is free there says little: other jobs share
+it, a batch system may grant this one far less, and the page cache holds mapped images anyway."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -49,8 +48,7 @@ def choose_device(wanted: str) -> torch.device:
 
 @contextmanager
 def least_used(device: torch.device) -> Iterator[None]:
-    """Inside, where a machine has several GPUs, `cuda` is the one on which the fewest trainings of
-    this user run, and this one counts there."""
+    """Inside, `cuda` is the GPU on which the fewest trainings of this user run."""
     count = torch.cuda.device_count() if device.type == "cuda" else 0
     if count < 2:
         yield
@@ -61,9 +59,9 @@ def least_used(device: torch.device) -> Iterator[None]:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """bf16 or fp32; auto is bf16 where the device multiplies it in hardware of its own.
+    """bf16 or fp32; auto is bf16 where the device multiplies it in hardware.
 
-    On a CPU that means AMX or AVX512_BF16, which multiplies twice as many numbers at a time as
+    On a CPU that means AMX or AVX512_BF16, which multiply twice as many numbers at a time as
     AVX-512 does in fp32; without either, bf16 saves memory traffic but little time.
     """
     if wanted != "auto":
@@ -78,7 +76,7 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """The order of images and weights in memory that a device is fast in.
+    """The order of images and weights in memory that is fast on a device.
 
     Not on Apple's MPS, where gradients of channels-last tensors have been wrong (pytorch issues
     107214 and 175189).
@@ -87,8 +85,7 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 
 def channels_first(images: torch.Tensor) -> torch.Tensor:
-    """N×H×W×C → N×C×H×W, as layers take it; the memory stays in channels-last order where
-    `memory_format` says that this is fast and right."""
+    """N×H×W×C → N×C×H×W, as layers take it, in the device's `memory_format`."""
     images = images.permute(0, 3, 1, 2)
     return images.contiguous(memory_format=memory_format(images.device))
 
@@ -104,10 +101,10 @@ def room_for_images(device: torch.device) -> int:
 
 
 def seed(device: torch.device, number: int) -> None:
-    """Seed what dropout on the device draws from.
+    """Seed the generator from which dropout on the device draws.
 
-    The generator itself, since torch.manual_seed takes a hundred times as long where torch knows
-    CUDA and the machine has none, and this is called at each step.
+    torch.manual_seed takes a hundred times as long where torch knows CUDA and the machine has none,
+    and this is called at each step.
     """
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
@@ -126,10 +123,8 @@ def use_precision(precision: str) -> None:
 
 @contextmanager
 def repeatable(wanted: bool) -> Iterator[None]:
-    """Inside, if it is wanted, the same work gives the same bits on a GPU too.
-
-    Raises ValueError for an operation that cannot.
-    """
+    """Inside, if wanted, the same work gives the same bits on a GPU too. Raises ValueError for an
+    operation that cannot."""
     if not wanted:
         yield
         return
@@ -143,9 +138,9 @@ def repeatable(wanted: bool) -> Iterator[None]:
     except RuntimeError as error:
         if "deterministic" not in str(error):
             raise
-        told = str(error).partition(". ")[0]
+        reason = str(error).partition(". ")[0]
         raise ValueError(
-            f"recipe.deterministic: {told}; set it to false, or take an architecture without this"
+            f"recipe.deterministic: {reason}; set it to false, or take an architecture without this"
         ) from error
     finally:
         torch.use_deterministic_algorithms(False)
@@ -157,43 +152,42 @@ def describe(device: torch.device) -> str:
 
 
 LARGE = 48 * 48
-"""From so many pixels on, images on a CPU are worked on one by one. What Python needs for each
-outweighs what is saved where they are smaller."""
+"""From so many pixels on, images on a CPU are augmented one by one. For smaller ones, Python's time
+for each image outweighs what is saved."""
 
 TURN = 8
 """Images that a thread takes at a time."""
 
 
 def one_by_one(device: torch.device, pixels: tuple[int, int]) -> bool:
-    """Whether images of so many pixels (height, width) are worked on one by one."""
+    """Whether images of so many pixels (height, width) are augmented one by one."""
     return device.type == "cpu" and pixels[0] * pixels[1] >= LARGE
 
 
 def share(work: Callable[[range], None], count: int) -> None:
-    """Do the work for all numbers below `count`, a few at a time, in as many threads as torch may
+    """Do the work for all numbers below `count`, TURN at a time, in as many threads as torch may
     use."""
     turns = (range(first, min(first + TURN, count)) for first in range(0, count, TURN))
-    # To go through the results is to see the errors.
+    # Going through the results raises their errors.
     for _ in _pool(torch.get_num_threads()).map(work, turns):
         pass
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """So many threads, in each of which torch works alone: were each to share an image with threads
-    of its own, there would be as many as its square."""
+    """So many threads, in each of which torch uses no further threads."""
     pool = ThreadPoolExecutor(threads, "images", _work_alone)
-    # None can take two of these, so all start.
+    # No thread can take two of these, so all start.
     barrier = Barrier(threads)
     for started in [pool.submit(barrier.wait) for _ in range(threads)]:
         started.result()
-    # What was last set is also what any thread begins with that starts later.
+    # Threads that start later begin with the number that was last set.
     torch.set_num_threads(threads)
     return pool
 
 
 def _work_alone() -> None:
-    # A thread that first asks for the number takes over the one that was last set anywhere.
+    # The first call in a thread takes over the number that was last set in any thread.
     torch.get_num_threads()
     torch.set_num_threads(1)
 

@@ -29,12 +29,12 @@ def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str]) -> int:
 
 
 def _draws(part: nn.Module) -> bool:
-    """Whether a module, in the mode in which it is, gives other outputs for the same input."""
+    """Whether a module, in its present mode, draws random numbers."""
     if isinstance(part, nn.FractionalMaxPool2d | nn.FractionalMaxPool3d):
         return True
     if not part.training:
         return False
-    # torchvision's by its name: to import torchvision takes longer than most trainings here.
+    # torchvision's by its name: importing torchvision takes longer than most trainings here.
     if isinstance(part, Dropout) or type(part).__name__ == "StochasticDepth":
         return part.p > 0
     if isinstance(part, nn.MultiheadAttention | nn.RNNBase):
@@ -48,28 +48,18 @@ def compute(
     """The sets with the layers' features (N×H×W×C or N×…) in place of the images, on the device;
     None if they would not fit there."""
     device = sets[0].labels.device
-    one = _channels_last(layers(next(data.ordered(sets[0], 1))))
-    if one.nbytes * sum(len(images) for images in sets) > devices.room_for_images(device):
+    sample = _channels_last(layers(next(data.ordered(sets[0], 1))))
+    if sample.nbytes * sum(len(images) for images in sets) > devices.room_for_images(device):
         return None
-    return [
-        replace(images, images=Resident(_features(layers, images, one, batch_size)))
-        for images in sets
-    ]
-
-
-def _features(
-    layers: Callable[[torch.Tensor], torch.Tensor],
-    images: ImageSet,
-    one: torch.Tensor,
-    batch_size: int,
-) -> torch.Tensor:
-    # Filled in place: to join the batches' features would take twice their memory.
-    features = one.new_empty((len(images), *one.shape[1:]))
-    filled = 0
-    for batch in data.ordered(images, batch_size):
-        features[filled : filled + len(batch)] = _channels_last(layers(batch))
-        filled += len(batch)
-    return features
+    computed = []
+    for images in sets:
+        # Filled in place: to join the batches' features would take twice their memory.
+        features = sample.new_empty((len(images), *sample.shape[1:]))
+        batches = data.ordered(images, batch_size)
+        for part, batch in zip(features.split(batch_size), batches, strict=True):
+            part.copy_(_channels_last(layers(batch)))
+        computed.append(replace(images, images=Resident(features)))
+    return computed
 
 
 def _channels_last(features: torch.Tensor) -> torch.Tensor:

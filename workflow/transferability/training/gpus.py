@@ -21,8 +21,8 @@ def places() -> Path:
 
 @contextmanager
 def taken(gpus: Sequence[str], folder: Path) -> Iterator[int]:
-    """Take a place on one of these GPUs, named by what is theirs on this machine, such as a UUID,
-    and give it back in the end; the index of the GPU."""
+    """Take a place on one of these GPUs, each named by its UUID, and give it back in the end; the
+    index of the GPU."""
     folder.mkdir(mode=0o700, exist_ok=True)
     in_turn = ((place, index) for place in itertools.count() for index in range(len(gpus)))
     for place, index in in_turn:

@@ -24,7 +24,7 @@ from transferability.training.trainer import Trainer, with_prefix
 log = logging.getLogger(__name__)
 
 STEPS_PER_CHECK = 32
-"""Steps between two looks at the loss; each look waits for the device."""
+"""Steps between two checks that the loss is finite; each check waits for the device."""
 
 SECONDS_PER_SAVE = 600
 """A training is saved after each epoch, and in long epochs after so many seconds."""
@@ -41,12 +41,12 @@ def train(
 ) -> dict:
     """Train the network of a task and write its folder, all but metrics.json.
 
-    `images` is the store's folder, `split` the CSV file, `base` the weights to copy from or None;
-    `code` the fingerprint of the code. A training that was interrupted goes on where it last saved,
-    and ends with the same bits; one that is found finished is not done again. Returns the metrics:
-    accuracies in [0, 1], losses in nats. Raises TrainingError if the loss is no longer finite,
-    TransplantError, CheckpointError or StoreError if an input cannot be used, and Interrupted, once
-    it has saved, if a signal has come.
+    `images` is the store's folder, `split` the CSV file, `base` the weights to copy from or None,
+    `code` the fingerprint of the code. A training that was interrupted goes on from its last save
+    and ends with the same bits; a finished one is not repeated. Returns the metrics: accuracies in
+    [0, 1], losses in nats. Raises TrainingError if the loss is no longer finite; TransplantError,
+    CheckpointError or StoreError if an input cannot be used; Interrupted, after a save, if a signal
+    has come.
     """
     recipe = task.recipe
     device = devices.choose_device(recipe["device"])
@@ -82,17 +82,12 @@ def train(
     if finished is not None:
         return finished
 
-    # Where the parameters come from, stated once: resume, else transplant, else new.
+    # Where the parameters come from: resume, else transplant, else new.
     resumed = folder.load_resume(identity)
     if resumed is not None:
         network.load_state_dict(with_prefix(resumed[0], "network."))
     elif task.base is not None:
-        try:
-            transplant.copy_layers(network, weights, task.n)
-        except transplant.TransplantError as error:
-            raise transplant.TransplantError(
-                f"{base}: {error}; delete {base.parent} and run again"
-            ) from error
+        transplant.copy_layers(network, weights, task.n)
 
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
@@ -103,33 +98,11 @@ def train(
         run.restore(*resumed)
         log.info("%s goes on after iteration %d", task.network, run.step)
     run.take(learned, validation)
-    # Where these are features now, nothing holds the images any more.
-    learned, validation = run.learned, run.validation
-
-    predicted, saved = None, time.monotonic()
-    try:
-        while run.evaluation_is_due or not run.is_done:
-            if not run.evaluation_is_due:
-                train_one_epoch(run, saved + SECONDS_PER_SAVE)
-            if run.evaluation_is_due:
-                numbers, predicted = evaluate(run)
-                run.note(numbers)
-                folder.write_history(run.history)
-                log.info("%s %s", task.network, run.history[-1])
-            if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
-                folder.save_resume(run.tensors(), identity, run.state())
-                saved = time.monotonic()
-    except signals.Interrupted:
-        folder.save_resume(run.tensors(), identity, run.state())
-        log.info("%s is saved after iteration %d", task.network, run.step)
-        raise
-
-    if predicted is None:
-        # It went on after its last step.
-        _, predicted = evaluate(run)
-    folder.write_history(run.history)
+    # Where the run has features in place of the images, nothing else must hold these in memory.
+    del learned, validation
+    best = train_to_the_end(run, folder, identity)
     predictions = np.full(len(store.validation_labels), -1, np.int32)
-    predictions[validation.indices] = validation.classes[predicted]
+    predictions[run.validation.indices] = run.validation.classes[best]
     folder.write_predictions(predictions)
     # Weights of an earlier training, by another recipe, must not lie beside these results.
     folder.weights.unlink(missing_ok=True)
@@ -146,6 +119,30 @@ def train(
         "weights_sha256": digest,
         "identity": identity,
     }
+
+
+def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.ndarray:
+    """Train, evaluate and save in turn; the best guesses of the last evaluation."""
+    best, saved = None, time.monotonic()
+    try:
+        while run.evaluation_is_due or not run.is_done:
+            if not run.evaluation_is_due:
+                train_one_epoch(run, saved + SECONDS_PER_SAVE)
+            if run.evaluation_is_due:
+                numbers, best = evaluate(run)
+                run.note(numbers)
+                folder.write_history(run.history)
+                log.info("%s %s", run.task.network, run.history[-1])
+            if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
+                folder.save_resume(run.tensors(), identity, run.state())
+                saved = time.monotonic()
+    except signals.Interrupted:
+        folder.save_resume(run.tensors(), identity, run.state())
+        log.info("%s is saved after iteration %d", run.task.network, run.step)
+        raise
+    folder.write_history(run.history)
+    # Without one, the training went on after its last evaluation.
+    return evaluate(run)[1] if best is None else best
 
 
 def load_data(

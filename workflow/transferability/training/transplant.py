@@ -25,10 +25,9 @@ class TransplantError(ValueError):
 def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -> nn.Sequential:
     """A network of new layers, in fp32 on the CPU.
 
-    Each layer draws from numbers of its own, so that it starts from the same values in every
-    network of a stream, whatever happens to the layers below it. Where the architecture cannot
-    initialise a layer by itself, the network is built from numbers of the stream, and is the same
-    in all of them too.
+    Each layer has a generator of its own, so that it starts from the same values in every network
+    of a stream, whatever happens to the layers below it. Where the architecture cannot initialise a
+    layer alone, the network as a whole is built from one seed of the stream.
     """
     architecture = models.module(settings["name"])
     initialise = getattr(architecture, "initialise", None)
@@ -47,8 +46,8 @@ def load_base(
 ) -> tuple[dict[str, torch.Tensor], str | None]:
     """The weights that the task copies from, and their sha256; none if it copies none.
 
-    Raises ValueError if they are missing, not wanted, or of another network, split, seed or image
-    store than the task's base; CheckpointError if they are damaged, TransplantError, with the
+    Raises ValueError if they are missing, not needed, or of another network, split, seed or image
+    store than the task's base; CheckpointError if they are damaged; TransplantError, with the
     shapes, if they are of another architecture than `network`.
     """
     if path is None or task.base is None:
@@ -57,7 +56,7 @@ def load_base(
         wanted = f"the weights of {task.base}" if task.base else "no weights"
         given = f"got {path}" if path else "got none; give --base"
         raise ValueError(f"--base: network {task.network} copies {wanted}, and {given}")
-    remedy = f"delete {path.parent} and run again, and {task.base} is trained anew"
+    remedy = f"delete {path.parent} and run again, and {task.base} is trained again"
     try:
         weights, header, digest = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
@@ -74,7 +73,8 @@ def load_base(
             f"--base: network {task.network} copies {task.base} of its own study, and {path} "
             f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
         )
-    if header.get("architecture") != task.architecture:
+    found = misfits(network[: task.n], weights)
+    if found or header.get("architecture") != task.architecture:
         # The last layer is always new, and of another size where the other half has more classes.
         found = misfits(network[:-1], weights)
         raise TransplantError(
@@ -107,7 +107,7 @@ def misfits(layers: nn.Sequential, weights: Mapping[str, torch.Tensor]) -> list[
 
 
 def freeze(layers: nn.Sequential) -> None:
-    """No gradient for these layers, and so no weight decay and no momentum."""
+    """No gradient for these layers, and so no weight decay and no momentum either."""
     layers.requires_grad_(False)
 
 
