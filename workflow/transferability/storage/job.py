@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+NUMBERING = Path("/proc/self/ns/pid")
 
 
 def place() -> dict:
@@ -22,9 +23,10 @@ def place() -> dict:
 
 
 def machine() -> str:
-    """The same for all processes that run under one kernel since it started, and for no others."""
+    """The same for processes that know each other by their numbers: those of one kernel since it
+    started, and of one container."""
     if BOOT.exists():
-        return BOOT.read_text(encoding="ascii").strip()
+        return f"{BOOT.read_text(encoding='ascii').strip()} {NUMBERING.stat().st_ino}"
     return f"{socket.gethostname()} {uuid.getnode():012x}"
 
 

@@ -69,7 +69,7 @@ class Writer:
             _note(folder, {"ended": job.now(), "how": "gone", "token": taken["token"]})
         counted = {"restarts": self.restarts, "seconds_lost": self.seconds_lost}
         made = _time_stamp(folder / MARKER)
-        this = {"machine": _machine(), "work": work, "made": made, "token": self._lease.token}
+        this = {"machine": job.machine(), "work": work, "made": made, "token": self._lease.token}
         _note(folder, {"taken": job.now(), **job.place(), **counted, **this})
 
     def check(self) -> None:
@@ -135,7 +135,7 @@ def last_writer(folder: Path) -> tuple[dict, str] | None:
     if end or not (taken or marker.exists()):
         return (taken, end["how"]) if end else None
     is_alive = time.time() - _time_stamp(marker) < LEASE
-    if taken.get("machine") == _machine():
+    if taken.get("machine") == job.machine():
         is_alive = _is_process(taken["process"])
     return taken, "running" if is_alive else "gone"
 
@@ -216,12 +216,6 @@ def _time_stamp(path: Path) -> float:
             return os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _machine() -> str:
-    """The same for processes that know each other by their numbers: containers number their own."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{job.machine()} {namespace.stat().st_ino if namespace.exists() else 0}"
 
 
 def _is_process(number: int) -> bool:
