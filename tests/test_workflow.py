@@ -1,7 +1,11 @@
 """The workflow as a user meets it: a study, a command, what it says and what lies there then."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -88,6 +92,27 @@ def test_jobs_run_the_code_beside_the_snakefile(project):
     project.succeed("--forcerun", "plot_cost", "--until", "plot_cost")
     log = (project.results / "logs" / "figures" / "cost.log").read_text(encoding="utf-8")
     assert log.splitlines()[0] == str(project.folder / "workflow/transferability/__init__.py")
+
+
+def test_the_line_that_snakemake_prints_trains_the_same_bits(project):
+    network = project.network("baseB")
+    files = ("predictions.npy", "weights.safetensors")
+    before = [(network / name).read_bytes() for name in files]
+    shutil.rmtree(network)
+    target = "results/tiny/networks/random0/seed0/baseB/metrics.json"
+    output = project.succeed("--dry-run", "--printshellcmds", target)
+    (line,) = (command for command in commands(output) if " train " in command)
+    assert line.startswith(
+        "python -m transferability train --study results/tiny/study.yaml"
+        " --split random0 --seed 0 --network baseB "
+    )
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(project.folder / "workflow"),
+    }
+    subprocess.run(line, shell=True, cwd=project.folder, env=environment, check=True)
+    assert [(network / name).read_bytes() for name in files] == before
 
 
 def test_a_given_study_stands_alone(pristine):

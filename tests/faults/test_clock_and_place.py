@@ -2,10 +2,15 @@
 
 import os
 import random
+import subprocess
 import time
 
 import pytest
 from project import Project
+
+TARGET = "results/tiny/networks/random0/seed0/B2B/metrics.json"
+# As docs/what-can-go-wrong.md has it.
+DATE_BACK = "find images results workflow -newermt now -exec touch {} +"
 
 
 def times(project: Project, of) -> None:
@@ -32,3 +37,15 @@ def test_a_clock_that_went_wrong_by_years(project, years):
     moment = time.time() + years * 365 * 86400
     times(project, lambda: moment)
     assert project.jobs() == set()
+
+
+def test_what_is_trained_after_the_clock_was_set_back_is_kept(project):
+    """Its inputs are then of the future, which Snakemake refuses until they are dated back."""
+    times(project, lambda: time.time() + 86400)
+    project.write_study(layers=[0, 2, 3, 7])
+    status, output = project.run(TARGET)
+    assert status != 0
+    assert "clock skew" in output
+    subprocess.run(DATE_BACK, shell=True, cwd=project.folder, check=True)
+    project.succeed(TARGET)
+    assert project.jobs(TARGET) == set()
