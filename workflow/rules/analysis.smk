@@ -36,8 +36,7 @@ rule collect_networks:
         "python -m transferability collect-networks"
         " --study {params.study}"
         " --table {output.table}"
-        " --evaluations {output.evaluations}"
-        " > {log} 2>&1"
+        " --evaluations {output.evaluations} > {log} 2>&1"
 
 
 rule read_published:
@@ -64,15 +63,18 @@ rule read_published:
         " --study {params.study}"
         " --published {input.networks}"
         " --class-splits {input.class_splits}"
-        " --table {output}"
-        " > {log} 2>&1"
+        " --table {output} > {log} 2>&1"
 
 
 rule estimate_effects:
     input:
         table="results/{study}/tables/networks.csv",
-        labels=ancient(labels),
-        predictions=predictions,
+        # None where each effect has replicates enough.
+        labels=ancient(partial(study_only, targets.labels(STUDY))),
+        predictions=partial(
+            study_only,
+            targets.labels(STUDY) and of_every_network("predictions.npy"),
+        ),
     output:
         **{
             table: report(
@@ -98,8 +100,7 @@ rule estimate_effects:
         " --labels {input.labels}"
         " --differences {output.differences}"
         " --effects {output.effects}"
-        " --boost {output.boost}"
-        " > {log} 2>&1"
+        " --boost {output.boost} > {log} 2>&1"
 
 
 rule write_findings:
@@ -124,5 +125,4 @@ rule write_findings:
         "python -m transferability write-findings"
         " --effects {input.effects}"
         " --boost {input.boost}"
-        " --page {output}"
-        " > {log} 2>&1"
+        " --page {output} > {log} 2>&1"

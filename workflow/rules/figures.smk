@@ -9,7 +9,7 @@ INPUTS = {
     "transfer": {"table": "results/{study}/tables/networks.csv"},
     "effects": {
         "effects": "results/{study}/tables/effects.csv",
-        "reference": reference,
+        "reference": partial(study_only, targets.reference(STUDY)),
     },
     "boost": {"boost": "results/{study}/tables/boost.csv"},
     "dissimilar": {
@@ -75,8 +75,7 @@ for figure, inputs in INPUTS.items():
         shell:
             "python -m transferability {params.command} {params.inputs}"
             " --figure {params.figure}"
-            " --options {params.options:q}"
-            " > {log} 2>&1"
+            " --options {params.options:q} > {log} 2>&1"
 
 
 for table in targets.TABLES:
@@ -103,5 +102,4 @@ for table in targets.TABLES:
         shell:
             "python -m transferability show-tables"
             " --tables {input}"
-            " --pages {output}"
-            " > {log} 2>&1"
+            " --pages {output} > {log} 2>&1"

@@ -36,8 +36,7 @@ rule prepare_images:
         " --settings {params.settings:q}"
         " --folder {params.folder}"
         " --workers {threads}"
-        " --download {resources.download}"
-        " > {log} 2>&1"
+        " --download {resources.download} > {log} 2>&1"
 
 
 rule split_classes:
@@ -54,12 +53,11 @@ rule split_classes:
     conda:
         "../../envs/training.yaml"
     params:
-        drawn_by=split_flag,
+        drawn_by=split_flags,
         folder=subpath(input.manifest, parent=True),
         code=fingerprint.splits_fingerprint(),
     shell:
         "python -m transferability split-classes"
         " --images {params.folder}"
         " {params.drawn_by}"
-        " --split {output}"
-        " > {log} 2>&1"
+        " --split {output} > {log} 2>&1"

@@ -1,4 +1,4 @@
-# What rules ask of the study for one network, one split or one study's results.
+# What rules ask of the study for one network, one split, or one folder of results.
 
 # As seen from the folder of the run, so that a repository can move.
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
@@ -20,14 +20,8 @@ def recipe(wildcards):
 
 def minutes_to_train(wildcards, attempt):
     """What a cluster is asked for. A training that is cut short goes on in the next attempt."""
-    split, seed, network = wildcards.split, int(wildcards.seed), wildcards.network
-    base = f"{RESULTS}/networks/{split}/seed{seed}/{targets.measured_by(network)}"
-    try:
-        metrics = json.loads(Path(base, "metrics.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        metrics = None
-    chosen = STUDY.recipe_of(split, seed, network)
-    return attempt * targets.minutes(network, chosen, STUDY["hours"], metrics)
+    network = wildcards.split, int(wildcards.seed), wildcards.network
+    return attempt * targets.minutes_to_train(STUDY, Path(RESULTS), *network)
 
 
 def base_file(wildcards, file):
@@ -48,43 +42,16 @@ def base_weights(wildcards):
 
 
 def split_file(wildcards):
-    """The file that a split is drawn from, beside the store; none for most."""
-    if wildcards.split in STUDY["splits"]["published"]:
-        return f"{PUBLISHED_DATA}/class_splits.csv"
-    if wildcards.split == "dissimilar" and STUDY["dataset"].get("groups"):
-        return STUDY["dataset"]["groups"]
-    return []
+    return targets.drawn_from(STUDY, wildcards.split, PUBLISHED_DATA)[0]
 
 
-def split_flag(wildcards):
-    """How a split is drawn: by its number, by the groups of its halves, or as it was published."""
-    file = split_file(wildcards)
-    if wildcards.split in STUDY["splits"]["published"]:
-        return f"--published {shlex.quote(file)}"
-    if wildcards.split != "dissimilar":
-        return f"--random {wildcards.split.removeprefix('random')}"
-    halves = STUDY["splits"]["dissimilar"]
-    groups = {half: design.as_groups(halves[half]) for half in networks.HALVES}
-    grouped_by = f" --grouped-by {shlex.quote(file)}" if file else ""
-    return f"--groups {shlex.quote(as_json(groups))}{grouped_by}"
+def split_flags(wildcards):
+    return shlex.join(targets.drawn_from(STUDY, wildcards.split, PUBLISHED_DATA)[1])
 
 
-def labels(wildcards):
-    """None where each effect has replicates enough; predictions of 2014 were not published."""
-    if wildcards.study == schema.PUBLISHED:
-        return []
-    return targets.labels(STUDY) or []
-
-
-def predictions(wildcards):
-    return of_every_network("predictions.npy") if labels(wildcards) else []
-
-
-def reference(wildcards):
-    """The effects that stand behind a study's own, if any; none behind those of 2014."""
-    if wildcards.study == schema.PUBLISHED:
-        return []
-    return targets.reference(STUDY) or []
+def study_only(files, wildcards):
+    """What a study has, and the results that were published have not."""
+    return [] if wildcards.study == schema.PUBLISHED else files or []
 
 
 def as_flags(wildcards, input):

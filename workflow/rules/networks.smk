@@ -48,8 +48,7 @@ rule train_base:
         " --split {wildcards.split}"
         " --seed {wildcards.seed}"
         " --network {wildcards.network}"
-        " --threads {threads}"
-        " > {log} 2>&1"
+        " --threads {threads} > {log} 2>&1"
 
 
 use rule train_base as train_treatment with:

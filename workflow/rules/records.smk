@@ -28,5 +28,4 @@ rule write_methods:
         " --effects {input.effects}"
         " --boost {input.boost}"
         " --citation {input.citation}"
-        " --text {output}"
-        " > {log} 2>&1"
+        " --text {output} > {log} 2>&1"

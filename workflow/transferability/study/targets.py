@@ -5,13 +5,14 @@ The workflow reads here what to make, and so do the commands that archive a stud
 Free of heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transferability import images
-from transferability.study.design import Network, Study
-from transferability.study.networks import ALL_IMAGES, base_name, parse_name
+from transferability.study.design import Network, Study, as_groups
+from transferability.study.networks import ALL_IMAGES, HALVES, base_name, parse_name
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS = "validation.labels.npy"
@@ -141,3 +142,26 @@ def minutes(name: str, recipe: Mapping, hours: float, base: Mapping | None) -> i
     if recipe["iterations"]:
         seen = recipe["iterations"] * recipe["batch_size"]
     return math.ceil(START + MARGIN * seen / base["images_per_second"] / 60)
+
+
+def minutes_to_train(study: Study, results: Path, split: str, seed: int, name: str) -> int:
+    """Minutes to ask for to train one network of a study whose bases lie in `results`."""
+    base = results / "networks" / split / f"seed{seed}" / measured_by(name) / "metrics.json"
+    metrics = json.loads(base.read_text(encoding="utf-8")) if base.exists() else None
+    return minutes(name, study.recipe_of(split, seed, name), study["hours"], metrics)
+
+
+def drawn_from(study: Study, split: str, published: str) -> tuple[str | list, list[str]]:
+    """The file that a split is drawn from, beside the store (none for most), and the flags by which
+    it is drawn: its number, the groups of its halves, or the published splits, in the folder
+    `published`."""
+    splits = study["splits"]
+    if split in splits["published"]:
+        file = f"{published}/class_splits.csv"
+        return file, ["--published", file]
+    if split != "dissimilar":
+        return [], ["--random", split.removeprefix("random")]
+    groups = {half: as_groups(splits["dissimilar"][half]) for half in HALVES}
+    flags = ["--groups", json.dumps(groups, sort_keys=True, ensure_ascii=False)]
+    file = study["dataset"].get("groups")
+    return (file, [*flags, "--grouped-by", file]) if file else ([], flags)
