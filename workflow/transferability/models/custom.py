@@ -84,7 +84,8 @@ def _function(build: str) -> Callable:
     attribute = getattr(_module(name, build), function, None)
     if callable(attribute):
         return attribute
-    reason = f"it is a {type(attribute).__name__}" if attribute else "there is none of that name"
+    kind = type(attribute).__name__
+    reason = "there is none of that name" if attribute is None else f"it is a {kind}"
     raise ValueError(f"architecture.build: {build} is no function, {reason}; expected {EXPECTED}")
 
 
