@@ -22,6 +22,12 @@ COLUMNS = [
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 EVALUATIONS_OF_BEST_SCORE = 10
+ASPECTS = {
+    "device": "device",
+    "precision": "precision",
+    "identity.torch": "torch version",
+    "identity.code": "code",
+}
 # Beside the columns of a study's table.
 PUBLISHED_COLUMNS = ["directory", "iterations", "evaluations"]
 VALIDATION_IMAGES_PER_PUBLISHED_CLASS = 50
@@ -72,20 +78,14 @@ def _whole_counts(table: pd.DataFrame) -> pd.DataFrame:
 
 def _warn_of_mixtures(rows: list[dict]) -> None:
     """Warn where networks that are compared were not trained in the same way."""
-    for (split, seed), group in itertools.groupby(rows, lambda row: (row["split"], row["seed"])):
-        rows_of_group = list(group)
-        identities = [row.get("identity", {}) for row in rows_of_group]
-        aspects = {
-            "device": [row["device"] for row in rows_of_group],
-            "precision": [row["precision"] for row in rows_of_group],
-            "torch version": [identity.get("torch") for identity in identities],
-            "code": [identity.get("code") for identity in identities],
-        }
-        for aspect, values in aspects.items():
-            if len(set(values)) > 1:
+    trained = pd.json_normalize(rows, max_level=1).reindex(columns=["split", "seed", *ASPECTS])
+    for (split, seed), group in trained.groupby(["split", "seed"], sort=False):
+        for column, aspect in ASPECTS.items():
+            values = sorted(group[column].fillna("unknown").unique())
+            if len(values) > 1:
                 log.warning(
                     "%s seed %s: its networks differ in %s (%s), which effects then include",
-                    *(split, seed, aspect, ", ".join(sorted(set(map(str, values))))),
+                    *(split, seed, aspect, ", ".join(values)),
                 )
 
 
