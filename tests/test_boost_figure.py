@@ -44,8 +44,10 @@ def test_each_estimate_stands_at_its_gain_with_its_numbers_beside(published):
         np.testing.assert_allclose(sorted(estimates(axes, label)), sorted(100 * rows["mean"]))
         assert said.count(label) == len(rows)
     first = of(published, comparison="selffer", estimator="pooled", layers="1-7").iloc[0]
-    low, high = (f"{100 * first[end]:.1f}".replace("-", "−") for end in ("low", "high"))
-    at = said.index(f"+{100 * first['mean']:.1f} [{low}, {high}]")
+    mean, low, high = (
+        f"{100 * first[column]:.1f}".replace("-", "−") for column in ("mean", "low", "high")
+    )
+    at = said.index(f"{mean} [{low}, {high}]")
     counts = f"{first['networks']} / {first['controls']} / {first['missing']}"
     assert said[at + 1 : at + 5] == ["B vs A", counts, str(first["replicates"]), "t, splits"]
 
@@ -158,6 +160,6 @@ def test_it_says_what_the_study_lacks(treatments, lack):
 
 def test_a_gain_without_interval_is_a_number_alone():
     (axes,) = figures.boost(boost(networks())).axes
-    numbers = [text for text in texts(axes) if re.fullmatch(r"[+−]?\d+\.\d", text)]
+    numbers = [text for text in texts(axes) if re.fullmatch(r"−?\d+\.\d", text)]
     assert len(numbers) == 12
     assert "none" in texts(axes)

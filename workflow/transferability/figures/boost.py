@@ -15,13 +15,14 @@ from transferability.analysis.intervals import (
     OVER_SPLITS,
     UNPAIRED,
 )
-from transferability.analysis.vocabulary import layer_ranges
+from transferability.analysis.vocabulary import layer_ranges, measured
 from transferability.figures import style
 from transferability.figures.panels import (
     Panel,
     half_words,
     interval_words,
     panels_of,
+    reach,
 )
 
 TREATED, CONTROL = style.LOOKS["transfer", True].label, style.LOOKS["selffer", True].label
@@ -111,42 +112,23 @@ def _write(axes: Axes, y: float, points: float, text: str, **settings: object) -
     )
 
 
-def _signed(fraction: float) -> str:
-    text = f"{100 * fraction:+.1f}".replace("-", "−")
-    return "0.0" if text in ("+0.0", "−0.0") else text
-
-
-def _gain(row: pd.Series) -> str:
-    if pd.isna(row["low"]):
-        return _signed(row["mean"])
-    low, high = (_signed(row[end]).removeprefix("+") for end in ("low", "high"))
-    return f"{_signed(row['mean'])} [{low}, {high}]"
-
-
 def _draw_estimates(axes: Axes, rows: pd.DataFrame, limits: tuple[float, float]) -> bool:
     """Markers with their intervals, which end in an arrow where they leave the limits; True if any
     does."""
-    are_cut = False
+    ends = 100 * rows[["low", "high"]]
+    inside = ends.clip(*limits)
+    rows = rows.assign(mean=100 * rows["mean"], low=inside["low"], high=inside["high"])
     for estimator, of_estimator in rows.groupby("estimator", observed=True):
-        look, y = ESTIMATORS[estimator], of_estimator["y"]
-        mean = 100 * of_estimator["mean"]
-        low, high = (
-            100 * of_estimator[end].clip(*np.divide(limits, 100)) for end in ("low", "high")
-        )
-        reach = np.clip([mean - low, high - mean], 0, None)
+        look = ESTIMATORS[estimator]
         marks = look.style | {"linestyle": "none", "label": look.label}
-        axes.errorbar(mean, y, xerr=reach, elinewidth=style.scaled(1.2), **marks)
-        for limit, marker, leaving in (
-            (limits[0], "<", 100 * of_estimator["low"] < limits[0]),
-            (limits[1], ">", 100 * of_estimator["high"] > limits[1]),
-        ):
-            # An empty line that is not clipped would shrink the axes.
-            if leaving.any():
-                arrows = {"marker": marker, "ls": "none", "ms": style.scaled(4), "clip_on": False}
-                at = [limit] * leaving.sum()
-                axes.plot(at, y[leaving], color=look.colour, label="arrow", **arrows)
-                are_cut = True
-    return are_cut
+        bars = {"xerr": reach(of_estimator), "elinewidth": style.scaled(1.2)}
+        axes.errorbar(of_estimator["mean"], of_estimator["y"], **bars, **marks)
+    leaving = (ends != inside) & ends.notna()
+    for limit, marker, end in zip(limits, "<>", ends, strict=True):
+        for _, row in rows[leaving[end]].iterrows():
+            arrow = {"marker": marker, "ms": style.scaled(4), "clip_on": False, "label": "arrow"}
+            axes.plot(limit, row["y"], color=ESTIMATORS[row["estimator"]].colour, **arrow)
+    return leaving.any(axis=None)
 
 
 def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
@@ -170,7 +152,7 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
     top = rows["y"].min() - 2.4
     for points, header, texts in (
         (NAMES, "", rows["estimator"].map({name: look.label for name, look in ESTIMATORS.items()})),
-        (GAIN, "points\n[95 % interval]", rows.apply(_gain, axis=1)),
+        (GAIN, "points\n[95 % interval]", rows.apply(measured, axis=1)),
         (TARGET, "target\nhalf", rows["target"]),
         (COUNTS, f"{TREATED}/{no_score}", rows[counts].astype(str).agg(" / ".join, axis=1)),
         (REPLICATES, "repli-\ncates", rows["replicates"].astype(str)),

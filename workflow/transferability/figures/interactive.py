@@ -11,6 +11,7 @@ import vl_convert
 from matplotlib.colors import to_hex
 
 from transferability.analysis.intervals import NO_INTERVAL
+from transferability.analysis.vocabulary import bracket, points
 from transferability.figures import style
 from transferability.figures.effects import (
     AREAS,
@@ -40,6 +41,7 @@ from transferability.figures.panels import (
 )
 from transferability.figures.transfer import NO_NETWORKS, SHOWN
 
+DRAWN = {**LINES, "long_base": LONG_BASE}
 # Pixels.
 HEIGHT, LEGEND_COLUMNS, THIN = 420, 2, 1.4
 SHAPES = {"D": "diamond", "o": "circle", "^": "triangle-up", "": "stroke"}
@@ -96,9 +98,9 @@ def transfer(networks: pd.DataFrame) -> str:
     bases = marks[marks["treatment"] == _plain(style.LOOKS["base", False].label)]
     levels = bases.groupby("panel", sort=False)["value"].mean().reset_index()
     present = set(zip(table["kind"], table["fine_tuned"], strict=True))
-    title, told = "top-1 accuracy (%)", {"network": "network", "text": "top-1 (%)"}
+    title, tooltip = "top-1 accuracy (%)", {"network": "network", "text": "top-1 (%)"}
     chart = _chart(
-        marks, [style.LOOKS[shown] for shown in SHOWN if shown in present], levels, told, title
+        marks, [style.LOOKS[shown] for shown in SHOWN if shown in present], levels, tooltip, title
     )
     uneven = (uneven_words(panel, network_means(panel, SHOWN)) for panel in panels)
     words = ["Dotted: baseB.", *uneven, score_words(networks), half_words(panels)]
@@ -120,8 +122,7 @@ def effects(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
     panels, published = panels_of(table), published_panels(reference)
     marks = pd.concat([_differences(panel) for panel in panels], ignore_index=True)
     levels = marks[["panel"]].drop_duplicates().assign(value=0.0)
-    looks = {**LINES, "long_base": LONG_BASE}
-    legend = [look for effect, look in looks.items() if effect in set(table["effect"])]
+    legend = [look for effect, look in DRAWN.items() if effect in set(table["effect"])]
     if any(published_lines(panel, published) for panel in panels):
         legend.append(pale(LINES["transfer"])._replace(marker=""))
     areas = _areas(panels)
@@ -141,8 +142,8 @@ def effects(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
         published_words(panels, published),
     ]
     title = "top-1 relative to the base (points)"
-    told = {"effect": "effect", "network": "difference", "text": "mean (points)"}
-    return _page(title, words, _chart(marks, legend, levels, told, title, behind))
+    tooltip = {"effect": "effect", "network": "difference", "text": "mean (points)"}
+    return _page(title, words, _chart(marks, legend, levels, tooltip, title, behind))
 
 
 def _networks(panel: Panel) -> pd.DataFrame:
@@ -162,32 +163,25 @@ def _networks(panel: Panel) -> pd.DataFrame:
 
 
 def _differences(panel: Panel) -> pd.DataFrame:
-    looks = {**LINES, "long_base": LONG_BASE}
-    rows = panel.rows[panel.rows["effect"].isin(list(looks))]
-    own = [looks[effect] for effect in rows["effect"]]
-    names = [
-        f"{look.label.replace('$n$', str(n))} − baseB"
-        for look, n in zip(own, rows["n"], strict=True)
-    ]
-    return _marks(rows.assign(network=names), panel, own).assign(effect=rows["effect"].tolist())
+    rows = panel.rows[panel.rows["effect"].isin(list(DRAWN))].reset_index(drop=True)
+    looks = [DRAWN[effect] for effect in rows["effect"]]
+    labels = [look.label.replace("$n$", str(n)) for look, n in zip(looks, rows["n"], strict=True)]
+    marks = _marks(rows.assign(network=labels), panel, looks)
+    return marks.assign(effect=rows["effect"], network=marks["network"] + " − baseB")
 
 
 def _marks(rows: pd.DataFrame, panel: Panel, looks: list[style.Look]) -> pd.DataFrame:
     """The marks of a panel, in percent, from rows with mean, low, high, interval, replicates, n and
     network, the name that a pointer tells; a look for each."""
     values = 100 * rows[["mean", "low", "high"]].reset_index(drop=True)
-    spans = [
-        NO_INTERVAL if pd.isna(low) else f"[{low:.1f}, {high:.1f}]".replace("-", "−")
-        for low, high in zip(values["low"], values["high"], strict=True)
-    ]
     return values.rename(columns={"mean": "value"}).assign(
         panel=panel.place,
         treatment=[_plain(look.label) for look in looks],
         network=[style.in_use().in_words(name) for name in rows["network"]],
         n=rows["n"].to_numpy(),
         at=[n + look.offset for n, look in zip(rows["n"], looks, strict=True)],
-        text=[f"{value:.1f}".replace("-", "−") for value in values["mean"]],
-        span=spans,
+        text=[points(mean) for mean in rows["mean"]],
+        span=[bracket(*ends) or NO_INTERVAL for ends in rows[["low", "high"]].to_numpy()],
         interval=rows["interval"].to_numpy(),
         replicates=rows["replicates"].to_numpy(),
         dash=[_dash(look) for look in looks],
@@ -262,13 +256,13 @@ def _chart(
     marks: pd.DataFrame,
     looks: list[style.Look],
     levels: pd.DataFrame,
-    told: dict[str, str],
+    tooltip: dict[str, str],
     title: str,
     behind: Sequence[alt.Chart] = (),
 ) -> alt.LayerChart:
     """The chart of the rows of `_marks`: one panel at a time, one legend that switches.
 
-    `looks` are the legend's, `levels` the dotted lines, `told` the columns that a pointer tells
+    `looks` are the legend's, `levels` the dotted lines, `tooltip` the columns that a pointer shows
     first, with their titles, `title` that of the vertical axis, `behind` layers below the lines.
     """
     places = list(dict.fromkeys(marks["panel"]))
@@ -299,20 +293,20 @@ def _chart(
         scale = alt.Scale(domain=names, range=list(values))
         return kind("treatment:N", scale=scale, legend=legend)
 
-    told |= {"span": "95 % interval", "interval": "kind", "replicates": "replicates", "n": "n"}
-    tooltip = [alt.Tooltip(f"{column}:N", title=words) for column, words in told.items()]
+    tooltip |= {"span": "95 % interval", "interval": "kind", "replicates": "replicates", "n": "n"}
+    shown = [alt.Tooltip(f"{column}:N", title=words) for column, words in tooltip.items()]
     colour = channel(alt.Color, (to_hex(look.colour) for look in looks))
     shape = channel(alt.Shape, (SHAPES[look.marker] for look in looks))
     fill = channel(alt.Fill, (to_hex(look.face) for look in looks))
     data = alt.Chart(marks).transform_filter(HERE).transform_filter(on).encode(x=x, color=colour)
     level = alt.Chart(levels).transform_filter(HERE)
-    points = data.mark_point(size=70, opacity=1)
+    markers = data.mark_point(size=70, opacity=1)
     layers = [
         *behind,
         level.mark_rule(color=to_hex(style.INK), strokeDash=[2, 2]).encode(y=y),
         data.mark_line().encode(y=alt.Y("mean(value):Q"), strokeDash=DASHED),
         data.mark_rule().encode(y="low:Q", y2="high:Q"),
-        points.encode(y=y, shape=shape, fill=fill, tooltip=tooltip).add_params(on, panel),
+        markers.encode(y=y, shape=shape, fill=fill, tooltip=shown).add_params(on, panel),
     ]
     size, ink = round(PIXELS_PER_POINT * style.in_use().points), to_hex(style.INK)
     letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}

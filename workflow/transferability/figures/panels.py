@@ -96,16 +96,15 @@ def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
     )
     panels = []
     for (_, _, split_kind, pool), rows in keyed.groupby(["size", "late", "split_kind", "pool"]):
-        counts = rows.get("replicates", replicates_in(rows, [*TREATMENT, "n"]))
+        averaged = "replicates" in rows
+        counts = rows["replicates"] if averaged else replicates_in(rows, [*TREATMENT, "n"])
         size = str(rows["target_size"].iloc[0]) if by_size else "all"
         panels.append(Panel(split_kind, pool, size, rows, (int(counts.min()), int(counts.max()))))
     return panels
 
 
-def replicates_in(networks: pd.DataFrame, by: list[str]) -> pd.Series | None:
-    """How many replicates, (split, seed), each group of networks has; None for a table of means."""
-    if not {*by, *REPLICATE} <= set(networks.columns):
-        return None
+def replicates_in(networks: pd.DataFrame, by: list[str]) -> pd.Series:
+    """How many replicates, (split, seed), each group of networks has."""
     return networks.drop_duplicates([*by, *REPLICATE]).groupby(by).size()
 
 
