@@ -59,7 +59,10 @@ STYLE = {
     "svg.hashsalt": "transferability",
 }
 # Seaborn's sizes of letters, lines and ticks, for letters of LETTERS points.
-SIZES = sns.plotting_context("paper", font_scale=LETTERS / 9.6) | {"font.size": LETTERS}
+SIZES = sns.plotting_context("paper", font_scale=LETTERS / 9.6) | {
+    "font.size": LETTERS,
+    "lines.markeredgewidth": 1.0,
+}
 
 
 @dataclass(frozen=True)
