@@ -81,7 +81,7 @@ def _warn_of_mixtures(rows: list[dict]) -> None:
     trained = pd.json_normalize(rows, max_level=1).reindex(columns=["split", "seed", *ASPECTS])
     for (split, seed), group in trained.groupby(["split", "seed"], sort=False):
         for column, aspect in ASPECTS.items():
-            values = sorted(group[column].fillna("unknown").unique())
+            values = sorted(group[column].astype(object).fillna("unknown").unique())
             if len(values) > 1:
                 log.warning(
                     "%s seed %s: its networks differ in %s (%s), which effects then include",
