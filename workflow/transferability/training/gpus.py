@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def places() -> Path:
-    """The folder of the places, of each user and machine one."""
+    """The folder of the places; each user has one on each machine."""
     return Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
 
 

@@ -1,7 +1,7 @@
 """The optimizer and its learning rate.
 
-The arithmetic is torch's own, through its functions: to make one of its optimizers imports torch's
-compiler, which takes longer than to import torch.
+The arithmetic is that of torch's functions: making one of its optimizers imports torch's compiler,
+which takes longer than importing torch.
 """
 
 import math
@@ -20,11 +20,10 @@ class Optimizer:
     """SGD or AdamW over named parameters, as torch defines them.
 
     Weight decay acts on weights, and on biases and normalisation only if the recipe says so, since
-    there it restrains nothing that overfits; biases may have a learning rate of their own.
+    these do not overfit; recipe.bias_learning_rate multiplies the learning rate of biases.
 
-    `state` holds the tensors that it keeps for each parameter, by what they are and then by the
-    parameter's name; it is empty before the first step. A parameter without a gradient stays as it
-    is, and has no state.
+    `state` holds the tensors that it keeps, by their kind and then by the parameter's name; it is
+    empty before the first step. A parameter without a gradient does not change, and has no state.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Mapping):
@@ -77,7 +76,7 @@ class Optimizer:
 
     def _adamw(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
         means, squares, steps = (
-            self.state.setdefault(what, {}) for what in ("mean", "square", "step")
+            self.state.setdefault(kind, {}) for kind in ("mean", "square", "step")
         )
         for name, parameter in parameters.items():
             if name not in steps:
@@ -105,23 +104,23 @@ class Optimizer:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The state as one dictionary, with names such as `momentum.conv1.0.weight`."""
         return {
-            f"{what}.{name}": tensor
-            for what, kept in self.state.items()
+            f"{kind}.{name}": tensor
+            for kind, kept in self.state.items()
             for name, tensor in kept.items()
         }
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Go on from what `tensors` once gave, in the parameters' order in memory."""
+        """Go on from the state that `tensors` gave, in the parameters' order in memory."""
         self.state = {}
         parameters = {name: p for group in self.groups.values() for name, p in group.items()}
         for key, tensor in tensors.items():
-            what, name = key.split(".", 1)
+            kind, name = key.split(".", 1)
             parameter = parameters[name]
-            if what == "step":
+            if kind == "step":
                 kept = tensor.to(parameter.device if self.fused else "cpu")
             else:
                 kept = torch.empty_like(parameter).copy_(tensor)
-            self.state.setdefault(what, {})[name] = kept.detach()
+            self.state.setdefault(kind, {})[name] = kept.detach()
 
 
 def learning_rate(recipe: Mapping, step: int, steps: int) -> float:

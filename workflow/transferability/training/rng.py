@@ -22,8 +22,8 @@ class Stream:
     def number(self, *purpose: str | int) -> int:
         """A 63-bit seed for one purpose, such as ("layer", "conv1") or ("order", 3).
 
-        It depends on nothing but the stream and the purpose, so that an interrupted training can
-        draw what it would have drawn.
+        It depends on nothing but the stream and the purpose, so that a resumed training draws the
+        same numbers.
         """
         text = repr((self.name, self.split, self.seed, self.target, *purpose))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1

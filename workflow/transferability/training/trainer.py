@@ -81,7 +81,7 @@ class Trainer:
             if features is not None:
                 learned, validation = features
                 self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
-            # It stands for the frozen layers' share of every epoch, and so is part of the training.
+            # The features stand for the frozen layers' share of every epoch: it is training time.
             self.seconds += time.perf_counter() - start
         self.learned, self.validation = learned, validation
         recipe = self.recipe
@@ -231,7 +231,7 @@ def out_of_memory_explained(task: TrainingSpec) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        # Of a device's memory torch's own message tells.
+        # torch's own message tells how much memory a device had.
         on_device, used = isinstance(error, torch.OutOfMemoryError), ""
         if not on_device:
             if not isinstance(error, MemoryError) and not any(s in reason for s in OUT_OF_MEMORY):

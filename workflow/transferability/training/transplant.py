@@ -114,8 +114,8 @@ def freeze(layers: nn.Sequential) -> None:
 def set_training(network: nn.Sequential, frozen_layers: int) -> None:
     """Training mode for all but the frozen layers, whose batch-norm statistics stay as they are.
 
-    Dropout that stands in a frozen layer acts on what follows and stays active, as in the paper;
-    stochastic depth and the dropout inside an attention serve the layer's own learning and are off.
+    Dropout in a frozen layer acts on the layers that follow and stays active, as in the paper;
+    stochastic depth and the dropout inside an attention serve the frozen layer alone and are off.
     """
     network.train()
     for part in network[:frozen_layers].modules():
