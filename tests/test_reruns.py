@@ -119,7 +119,7 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
             "analysis/effects.py",
             "def estimate(",
             "SCALE = 2 * 3\n\n\ndef estimate(",
-            {"estimate_effects"} | TEXTS | FIGURES,
+            {"estimate_effects"} | TEXTS - {"show_networks", "show_evaluations"} | FIGURES,
             id="the estimation of effects",
         ),
         pytest.param(

@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from transferability.cli import analysis, reports
@@ -12,57 +12,43 @@ from transferability.cli.tables import read_table
 
 log = logging.getLogger(__name__)
 
-TABLE = flag("--table", "tables/networks.csv")
-EFFECTS = flag("--effects", "tables/effects.csv")
-FIGURE = flag(
-    "--figure", "the figure's file without suffix; .svg and the other formats are written"
-)
+FIGURE = flag("--figure", "the figure's file without suffix; .svg and other formats are written")
 OPTIONS = flag("--options", "the study's section figures, as JSON", section, default={})
+TABLES = {name: flag(f"--{name}", f"tables/{name}.csv") for name in ("effects", "boost")}
+TABLES["table"] = flag("--table", "tables/networks.csv")
+TABLES["evaluations"] = flag("--evaluations", "tables/evaluations.csv")
+TABLES["reference"] = flag(
+    "--reference",
+    "effects.csv of other networks, to stand behind these; left empty for none",
+    nargs="?",
+    default=None,
+)
+PLOTS = {
+    "transfer": (["table"], "Draw top-1 against n (figure 2 above)."),
+    "effects": (["effects", "reference"], "Draw the effects against n (figure 2 below)."),
+    "boost": (["boost"], "Draw the boost by each estimator (table 1)."),
+    "dissimilar": (["table", "effects"], "Draw dissimilar halves and random features (figure 3)."),
+    "data_size": (["effects"], "Draw the effects against the images a class of the target half."),
+    "learning_curves": (["table", "evaluations"], "Draw top-1 and training loss by epoch."),
+    "cost": (["table"], "Draw the seconds that each network took."),
+}
+"""The tables that each figure is drawn from, and what it shows; filters come from weights."""
 
 
 def register(subparsers) -> None:
-    add(subparsers, *PLOTS.values(), figures)
+    add(subparsers, *map(_plot, PLOTS), plot_filters, figures)
 
 
-@flags(TABLE, FIGURE, OPTIONS)
-def plot_transfer(table: Path, figure: Path, options: dict) -> None:
-    """Draw top-1 against n (figure 2 above)."""
-    _draw("transfer", figure, options, read_table(table))
+def _plot(name: str) -> Callable:
+    """The command that draws a figure from its tables."""
+    inputs, description = PLOTS[name]
 
+    @flags(*(TABLES[table] for table in inputs), FIGURE, OPTIONS)
+    def plot(figure: Path, options: dict, **tables: Path | None) -> None:
+        _draw(name, figure, options, *(tables[i] and read_table(tables[i]) for i in inputs))
 
-@flags(
-    EFFECTS,
-    flag(
-        "--reference",
-        "effects.csv of other networks, to stand behind these; left empty for none",
-        nargs="?",
-        default=None,
-    ),
-    FIGURE,
-    OPTIONS,
-)
-def plot_effects(effects: Path, reference: Path | None, figure: Path, options: dict) -> None:
-    """Draw the effects against n (figure 2 below)."""
-    behind = read_table(reference) if reference else None
-    _draw("effects", figure, options, read_table(effects), behind)
-
-
-@flags(flag("--boost", "tables/boost.csv"), FIGURE, OPTIONS)
-def plot_boost(boost: Path, figure: Path, options: dict) -> None:
-    """Draw the boost by each estimator (table 1)."""
-    _draw("boost", figure, options, read_table(boost))
-
-
-@flags(TABLE, EFFECTS, FIGURE, OPTIONS)
-def plot_dissimilar(table: Path, effects: Path, figure: Path, options: dict) -> None:
-    """Draw dissimilar halves and random features (figure 3)."""
-    _draw("dissimilar", figure, options, read_table(table), read_table(effects))
-
-
-@flags(EFFECTS, FIGURE, OPTIONS)
-def plot_data_size(effects: Path, figure: Path, options: dict) -> None:
-    """Draw the effects against the images a class of the target half."""
-    _draw("data_size", figure, options, read_table(effects))
+    plot.__name__, plot.__doc__ = f"plot_{name}", description
+    return plot
 
 
 @flags(flag("--weights", "weights.safetensors of the bases", nargs="*"), FIGURE, OPTIONS)
@@ -82,30 +68,6 @@ def plot_filters(weights: Sequence[Path], figure: Path, options: dict) -> None:
         if of_colours:
             filters[path.parent.name] = of_colours[0]
     _draw("filters", figure, options, filters)
-
-
-@flags(TABLE, flag("--evaluations", "tables/evaluations.csv"), FIGURE, OPTIONS)
-def plot_learning_curves(table: Path, evaluations: Path, figure: Path, options: dict) -> None:
-    """Draw top-1 and training loss against the epoch."""
-    _draw("learning_curves", figure, options, read_table(table), read_table(evaluations))
-
-
-@flags(TABLE, FIGURE, OPTIONS)
-def plot_cost(table: Path, figure: Path, options: dict) -> None:
-    """Draw the seconds that each network took."""
-    _draw("cost", figure, options, read_table(table))
-
-
-PLOTS = {
-    "transfer": plot_transfer,
-    "effects": plot_effects,
-    "boost": plot_boost,
-    "dissimilar": plot_dissimilar,
-    "data_size": plot_data_size,
-    "filters": plot_filters,
-    "learning_curves": plot_learning_curves,
-    "cost": plot_cost,
-}
 
 
 def _draw(name: str, figure: Path, options: dict, *inputs) -> None:
@@ -166,26 +128,20 @@ def _redraw(results: Path, to: Path) -> None:
         NetworkFolder(results / "networks" / split / f"seed{seed}" / base).weights
         for split, seed, base in targets.drawn_bases(study.trained)
     ]
-    inputs = {
+    tables = {
+        **{name: path for name, path in table.items() if name != "networks"},
         "table": table["networks"],
-        "evaluations": table["evaluations"],
-        "effects": table["effects"],
-        "boost": table["boost"],
         "reference": _from_run(results, targets.reference(study)),
-        "weights": weights,
-        "options": study["figures"],
     }
     for name in targets.figures(study):
         lacking = [path for path in weights if not path.exists()]
-        if name == "filters" and lacking:
+        if name != "filters":
+            inputs = {key: tables[key] for key in PLOTS[name][0]}
+            _plot(name)(figure=to / "figures" / name, options=study["figures"], **inputs)
+        elif lacking:
             log.warning("%s: is not there, so the figure of filters is left out", lacking[0])
-            continue
-        plot = PLOTS[name]
-        declared = [flag_name.removeprefix("--") for flag_name, _ in plot.flags]
-        plot(
-            figure=to / "figures" / name,
-            **{key: inputs[key] for key in declared if key != "figure"},
-        )
+        else:
+            plot_filters(weights, to / "figures" / name, study["figures"])
 
 
 def _from_run(results: Path, name: str | None) -> Path | None:
