@@ -20,7 +20,7 @@ INPUTS = {
     "filters": {
         "weights": [
             f"{RESULTS}/networks/{split}/seed{seed}/{base}/weights.safetensors"
-            for split, seed, base in targets.drawn_bases(STUDY.trained)
+            for split, seed, base in targets.drawn_bases(STUDY)
         ]
     },
     "learning_curves": {

@@ -122,11 +122,12 @@ def _redraw(results: Path, to: Path) -> None:
     )
     reports.write_findings(table["effects"], table["boost"], to / targets.FINDINGS)
     reports.show_tables(
-        [table[name] for name in targets.TABLES], [to / file for file in targets.page_files()]
+        [table[name] for name in targets.TABLES],
+        [to / f"tables/{name}.html" for name in targets.TABLES],
     )
     weights = [
         NetworkFolder(results / "networks" / split / f"seed{seed}" / base).weights
-        for split, seed, base in targets.drawn_bases(study.trained)
+        for split, seed, base in targets.drawn_bases(study)
     ]
     tables = {
         **{name: path for name, path in table.items() if name != "networks"},

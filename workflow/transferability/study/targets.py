@@ -43,52 +43,31 @@ def figure_formats(study: Study) -> list[str]:
     return sorted({"svg", *study["figures"]["formats"]})
 
 
-def table_files() -> list[str]:
-    """The tables, below the results of a study."""
-    return [f"tables/{table}.csv" for table in TABLES]
-
-
-def page_files() -> list[str]:
-    """The tables that are pages."""
-    return [f"tables/{table}.html" for table in TABLES]
-
-
-def figure_files(study: Study) -> list[str]:
-    """The files of a study's figures."""
-    files = [
-        f"figures/{figure}.{suffix}"
-        for figure in figures(study)
-        for suffix in figure_formats(study)
-    ]
-    return files + [f"figures/{figure}.html" for figure in EXPLORED_FIGURES]
-
-
 def files(study: Study) -> list[str]:
     """All that a study makes of its networks, below its results."""
-    records = [METHODS, FINDINGS]
-    return table_files() + page_files() + figure_files(study) + records
+    made = _shown(figures(study), TABLES, study)
+    return [*made, STUDY, METHODS, FINDINGS]
 
 
 def published_files(study: Study) -> list[str]:
     """What is made of the published networks, below their results; figures look as the study's."""
-    tables = [f"tables/{t}.{suffix}" for t in PUBLISHED_TABLES for suffix in ("csv", "html")]
-    shown = [
-        f"figures/{figure}.{suffix}"
-        for figure in PUBLISHED_FIGURES
-        for suffix in figure_formats(study)
-    ]
-    pages = [f"figures/{figure}.html" for figure in EXPLORED_FIGURES]
-    return [*tables, *shown, *pages, FINDINGS]
+    return [*_shown(PUBLISHED_FIGURES, PUBLISHED_TABLES, study), FINDINGS]
 
 
-def drawn_bases(trained: Sequence[Network]) -> list[Network]:
-    """Of the (split, seed, name) of a study those whose filters are drawn: the bases of the first
-    replicate."""
+def _shown(figures: Sequence[str], tables: Sequence[str], study: Study) -> list[str]:
+    """The files of figures and tables; each table is a page, too, as are figures to explore."""
+    formats = figure_formats(study)
     return [
-        (split, seed, name)
-        for split, seed, name in trained
-        if (split, seed) == trained[0][:2] and parse_name(name).kind == "base"
+        *(f"tables/{table}.{suffix}" for table in tables for suffix in ("csv", "html")),
+        *(f"figures/{figure}.{suffix}" for figure in figures for suffix in formats),
+        *(f"figures/{figure}.html" for figure in EXPLORED_FIGURES),
     ]
+
+
+def drawn_bases(study: Study) -> list[Network]:
+    """The networks whose filters are drawn: the bases of the first replicate."""
+    first = study.trained[0][:2]
+    return [n for n in study.trained if n[:2] == first and parse_name(n[2]).kind == "base"]
 
 
 def store(study: Study) -> str:
