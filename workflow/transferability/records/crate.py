@@ -110,7 +110,7 @@ def _contents(results: Path, checked: Study, with_weights: bool) -> dict[str, Pa
     Raises ValueError if any is missing.
     """
     run, trained = results.resolve().parent.parent, checked.trained
-    names = targets.files(checked)
+    names = [targets.STUDY, *targets.files(checked)]
     names += [f"splits/{split}.csv" for split in checked.split_names]
     chosen = [results / name for name in names]
     for network in trained:

@@ -1,7 +1,7 @@
 """From a study file to a checked study: defaults filled in, each mistake named before a job runs.
 
-The schema says which keys there are; what architecture and dataset make possible, they say
-themselves.
+The models in schema.py check each key; `design.check` checks what keys, dataset and architecture
+make of each other.
 """
 
 import copy
@@ -19,7 +19,6 @@ from transferability import images, models
 from transferability.study import design
 from transferability.study.design import Study, StudyError
 from transferability.study.schema import StudyConfig, Word, json_schema
-from transferability.study.sections import KIND_TAG, OTHER_TAG
 
 MOST_VALUES = 100_000
 """In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
@@ -65,10 +64,10 @@ def read(path: Path | str) -> Study:
 
 
 def resolved(path: Path | str) -> Study:
-    """The study that a run left beside its results: complete, its layers written out. Whether its
-    architecture can be so is not checked again, which may take the architecture's own code.
+    """The study that a run left beside its results: complete, its layers written out.
 
-    Raises StudyError if there is none.
+    Its architecture is not checked again, since that may run the user's code. Raises StudyError if
+    there is no such study.
     """
     try:
         left = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -162,7 +161,7 @@ def _describe(error: dict) -> str:
         return f"{parent}: the key {path[-1]!r} is missing; {parent} needs {needed}"
     if kind == "union_tag_invalid":
         name = "source" if path == ["dataset"] else "name"
-        known = [form["properties"][name]["const"] for form in forms]
+        known = [allowed for form in forms for allowed in _names(form)]
         return f"{key}.{name}: {_choose(error['input'][name], known)}"
     if kind == "literal_error" and len(forms) == 1:
         return f"{key}: {_choose(error['input'], forms[0].get('enum') or [forms[0]['const']])}"
@@ -198,31 +197,29 @@ def _forms(node: dict) -> list[dict]:
 
 def _place(location: Sequence[str | int]) -> tuple[list[str | int], list[dict]]:
     """The path of keys to the place of an error, and the forms that a value may have there."""
-    path, forms, is_tag = [], _forms(_schema()), False
+    path, forms = [], _forms(_schema())
     for part in location:
-        if is_tag:
-            # Which dataset or architecture it is.
-            forms = [
-                form
-                for form in forms
-                if any(value.get("const") == part for value in form["properties"].values())
-            ]
-            is_tag = False
-        elif part == "[key]":
+        if part == "[key]":
             return path[:-1], [{"enum": get_args(Word)}]
-        elif part not in (KIND_TAG, OTHER_TAG):
-            path.append(part)
-            forms = [form for parent in forms for form in _below(parent, part)]
-            is_tag = path in (["dataset"], ["architecture"])
+        if isinstance(part, str) and part.startswith("<"):
+            # No key: which form of a value the error is about, such as <glyphs> of the datasets.
+            forms = [form for form in forms if part.strip("<>") in _names(form)] or forms
+            continue
+        path.append(part)
+        below = [
+            form.get("items")
+            if isinstance(part, int)
+            else form.get("properties", {}).get(part) or form.get("additionalProperties")
+            for form in forms
+        ]
+        forms = [form for node in below if isinstance(node, dict) for form in _forms(node)]
     return path, forms
 
 
-def _below(form: dict, part: str | int) -> list[dict]:
-    if isinstance(part, int):
-        below = form.get("items")
-    else:
-        below = form.get("properties", {}).get(part) or form.get("additionalProperties")
-    return _forms(below) if isinstance(below, dict) else []
+def _names(section: dict) -> list[str]:
+    """The source of a dataset, the name of an architecture."""
+    keys = section.get("properties", {}).values()
+    return [key["const"] for key in keys if "const" in key]
 
 
 def _choose(value: object, allowed: Sequence[str]) -> str:
@@ -246,7 +243,7 @@ def _words(form: dict) -> str:
     keys = list(form.get("properties", {}))
     if keys and keys == form.get("required"):
         return f"a section with the keys {' and '.join(keys)}"
-    return "a section with keys of its own"
+    return "a section of keys and values"
 
 
 def _hint(value: object, forms: Sequence[dict]) -> str:

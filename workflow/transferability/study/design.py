@@ -135,9 +135,9 @@ def as_groups(groups: str | Sequence[str]) -> list[str]:
 
 
 def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
-    """Refuse what no single key shows: what architecture, dataset and keys make impossible.
+    """Refuse what no single key shows: what architecture, dataset and other keys make impossible.
 
-    What the dataset's info does not know, only reading the images tells, and the job that needs it
+    Where the dataset's info has None, only reading the images shows it, and the job that reads them
     checks it. Raises StudyError, which names the key and what it allows.
     """
     _check_layers(study, architecture.layer_names)

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 KIND_TAG, OTHER_TAG = "<of that kind>", "<other>"
-"""Which form of a value an error is about, as its location names it."""
+"""Forms of a value, as the location of an error names them: in <>, unlike keys."""
 
 T = TypeVar("T")
 
@@ -48,11 +48,11 @@ def chosen_by(key: str, default: "type[Section]", *others: "type[Section]") -> A
 
     def tag(section: object) -> str | None:
         if isinstance(section, dict):
-            return str(section.get(key, default.model_fields[key].default))
-        return getattr(section, key, None)
+            return f"<{section.get(key, default.model_fields[key].default)}>"
+        return f"<{getattr(section, key)}>" if isinstance(section, Section) else None
 
     names = {get_args(model.model_fields[key].annotation)[0]: model for model in (default, *others)}
-    tagged = [Annotated[model, Tag(name)] for name, model in names.items()]
+    tagged = [Annotated[model, Tag(f"<{name}>")] for name, model in names.items()]
     return Annotated[Union[tuple(tagged)], Discriminator(tag)]  # noqa: UP007
 
 

@@ -45,8 +45,7 @@ def figure_formats(study: Study) -> list[str]:
 
 def files(study: Study) -> list[str]:
     """All that a study makes of its networks, below its results."""
-    made = _shown(figures(study), TABLES, study)
-    return [*made, STUDY, METHODS, FINDINGS]
+    return [*_shown(figures(study), TABLES, study), METHODS, FINDINGS]
 
 
 def published_files(study: Study) -> list[str]:
