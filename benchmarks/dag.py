@@ -43,11 +43,7 @@ wildcard_constraints:
     seed="[0-9]+",
 
 rule all:
-    input: {tables}, {figures}, {pages}, "findings.html", "study.yaml", "METHODS.md"
-
-rule write_study:
-    output: "study.yaml"
-    shell: "touch {{output}}"
+    input: {tables}, {figures}, {pages}, "findings.html", "METHODS.md"
 
 rule prepare_images:
     output: "images/manifest.json", "images/classes.csv", ARRAYS
@@ -74,14 +70,9 @@ rule write_findings:
     shell: "touch {{output}}"
 
 rule write_methods:
-    input: "study.yaml", [network + "metrics.json" for network in EVERY],
+    input: [network + "metrics.json" for network in EVERY],
         "tables/effects.csv", "tables/boost.csv"
     output: "METHODS.md"
-    shell: "touch {{output}}"
-
-rule show_tables:
-    input: {tables}
-    output: {pages}
     shell: "touch {{output}}"
 """
 TRAINING = """
@@ -90,8 +81,8 @@ rule {name}:
     output: "{folder}/metrics.json", "{folder}/history.jsonl", "{folder}/predictions.npy", {weights}
     shell: "touch {{output}}"
 """
-FIGURE = """
-rule plot_{name}:
+SHOWN = """
+rule {name}:
     input: {inputs}
     output: {outputs}
     shell: "touch {{output}}"
@@ -145,7 +136,10 @@ def bare_workflow(checked: dict) -> str:
             name=name, base=files if base else [], folder=folder, weights=weights
         )
     for name, inputs in figures.items():
-        text += FIGURE.format(name=name, inputs=inputs, outputs=drawings[name])
+        text += SHOWN.format(name=f"plot_{name}", inputs=inputs, outputs=drawings[name])
+    for name, table in tables.items():
+        page = table.replace(".csv", ".html")
+        text += SHOWN.format(name=f"show_{name}", inputs=[table], outputs=[page])
     return text
 
 
