@@ -143,8 +143,8 @@ def open_store(folder: Path | str) -> Store:
             except ValueError as error:
                 raise _damaged(folder, name, f"is no array ({error})") from error
             if array.shape != shapes[kind] or array.dtype != dtype:
-                found = f"is {array.dtype} {array.shape}"
-                raise _damaged(folder, name, f"{found}, not {np.dtype(dtype)} {shapes[kind]}")
+                actual = f"is {array.dtype} {array.shape}"
+                raise _damaged(folder, name, f"{actual}, not {np.dtype(dtype)} {shapes[kind]}")
             arrays[f"{part}_{kind}"] = array
     with (folder / CLASSES).open(encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f))
@@ -159,9 +159,9 @@ def open_store(folder: Path | str) -> Store:
     )
 
 
-def _damaged(folder: Path, name: str, what: str) -> StoreError:
+def _damaged(folder: Path, name: str, problem: str) -> StoreError:
     return StoreError(
-        f"image store: {folder / name} {what}; delete the folder {folder} and run again"
+        f"image store: {folder / name} {problem}; delete the folder {folder} and run again"
     )
 
 

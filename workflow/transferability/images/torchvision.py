@@ -63,10 +63,10 @@ def read(settings: Mapping[str, Any]) -> "ImageSource":
 def _names() -> frozenset[str]:
     """What torchvision.datasets offers, read from its text, since importing it takes seconds;
     nothing where torchvision is not installed."""
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
         return frozenset()
-    text = Path(found.origin).parent.joinpath("datasets", "__init__.py").read_text("utf-8")
+    text = Path(spec.origin).parent.joinpath("datasets", "__init__.py").read_text("utf-8")
     for statement in ast.parse(text).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
             return frozenset(ast.literal_eval(statement.value))
