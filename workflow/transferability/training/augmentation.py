@@ -114,6 +114,9 @@ class Augmentation(CentreCrop):
         if (height, width) != self.seen:
             # As torchvision does it; bytes become whole values.
             image = image.permute(0, 3, 1, 2)
+            if image.is_floating_point():
+                # A mean image: channel by channel it takes three quarters of the time.
+                image = image.contiguous()
             image = F.interpolate(image, self.seen, mode="bilinear", antialias=True)
             image = image.permute(0, 2, 3, 1)
         return image.flip(2) if self.flipped[place] else image
