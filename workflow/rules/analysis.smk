@@ -11,18 +11,15 @@ rule collect_networks:
     input:
         of_every_network("metrics.json"),
     output:
-        table=report(
-            "<results>/tables/networks.csv",
-            caption="../report/networks_table.rst",
-            category="Tables",
-            labels={"table": "networks", "sortable": "no"},
-        ),
-        evaluations=report(
-            "<results>/tables/evaluations.csv",
-            caption="../report/evaluations_table.rst",
-            category="Tables",
-            labels={"table": "evaluations", "sortable": "no"},
-        ),
+        **{
+            table: report(
+                f"<results>/tables/{table}.csv",
+                caption=f"../report/{table}_table.rst",
+                category="Tables",
+                labels={"table": table, "sortable": "no"},
+            )
+            for table in ("networks", "evaluations")
+        },
     log:
         "<results>/logs/collect_networks.log",
     localrule: True
@@ -34,8 +31,7 @@ rule collect_networks:
         code=fingerprint.collection_fingerprint(),
     shell:
         "python -m transferability collect-networks"
-        " --study {params.study}"
-        " --table {output.table}"
+        " --study {params.study} --table {output.networks}"
         " --evaluations {output.evaluations} > {log} 2>&1"
 
 
@@ -60,15 +56,13 @@ rule read_published:
         code=fingerprint.published_fingerprint(),
     shell:
         "python -m transferability read-published"
-        " --study {params.study}"
-        " --published {input.networks}"
-        " --class-splits {input.class_splits}"
-        " --table {output} > {log} 2>&1"
+        " --study {params.study} --published {input.networks}"
+        " --class-splits {input.class_splits} --table {output} > {log} 2>&1"
 
 
 rule estimate_effects:
     input:
-        table="results/{study}/tables/networks.csv",
+        table="<tables>/networks.csv",
         # None where each effect has replicates enough.
         labels=ancient(partial(study_only, targets.labels(STUDY))),
         predictions=partial(
@@ -78,7 +72,7 @@ rule estimate_effects:
     output:
         **{
             table: report(
-                f"results/{{study}}/tables/{table}.csv",
+                f"<tables>/{table}.csv",
                 caption=f"../report/{table}_table.rst",
                 category=partial(shelf, "Tables"),
                 labels={"table": table, "sortable": "no"},
@@ -95,18 +89,15 @@ rule estimate_effects:
         code=fingerprint.effects_fingerprint(),
     shell:
         "python -m transferability estimate-effects"
-        " --table {input.table}"
-        " --results {params.results}"
-        " --labels {input.labels}"
-        " --differences {output.differences}"
-        " --effects {output.effects}"
+        " --table {input.table} --results {params.results} --labels {input.labels}"
+        " --differences {output.differences} --effects {output.effects}"
         " --boost {output.boost} > {log} 2>&1"
 
 
 rule write_findings:
     input:
-        effects="results/{study}/tables/effects.csv",
-        boost="results/{study}/tables/boost.csv",
+        effects="<tables>/effects.csv",
+        boost="<tables>/boost.csv",
     output:
         report(
             "results/{study}/findings.html",
@@ -123,6 +114,4 @@ rule write_findings:
         code=fingerprint.findings_fingerprint(),
     shell:
         "python -m transferability write-findings"
-        " --effects {input.effects}"
-        " --boost {input.boost}"
-        " --page {output} > {log} 2>&1"
+        " --effects {input.effects} --boost {input.boost} --page {output} > {log} 2>&1"

@@ -1,5 +1,4 @@
 # The study, checked and complete. No rule reads config itself.
-import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
@@ -12,16 +11,8 @@ else:
     configfile: "config.yaml"
 
 
-def typed(value):
-    """Numbers and lists again, where --config has made texts of them."""
-    if isinstance(value, dict):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
-
-
-update_config(config, typed(workflow.config_settings.config))
+# Numbers and lists again, where --config has made texts of them.
+update_config(config, study_config.typed(workflow.config_settings.config))
 try:
     STUDY = study_config.complete(config)
 except design.StudyError as error:
@@ -41,6 +32,7 @@ pathvars:
     store=STORE,
     results=RESULTS,
     base="<results>/networks/{split}/seed{seed}/{network,base[^/]+}",
+    tables="results/{study}/tables",
     treatment="<results>/networks/{split}/seed{seed}/{network,[ABR][0-9][^/]+}",
 
 

@@ -6,17 +6,14 @@
 
 # The inputs of each figure; each is a flag of its command.
 INPUTS = {
-    "transfer": {"table": "results/{study}/tables/networks.csv"},
+    "transfer": {"table": "<tables>/networks.csv"},
     "effects": {
-        "effects": "results/{study}/tables/effects.csv",
+        "effects": "<tables>/effects.csv",
         "reference": partial(study_only, targets.reference(STUDY)),
     },
-    "boost": {"boost": "results/{study}/tables/boost.csv"},
-    "dissimilar": {
-        "table": "results/{study}/tables/networks.csv",
-        "effects": "results/{study}/tables/effects.csv",
-    },
-    "data_size": {"effects": "results/{study}/tables/effects.csv"},
+    "boost": {"boost": "<tables>/boost.csv"},
+    "dissimilar": {"table": "<tables>/networks.csv", "effects": "<tables>/effects.csv"},
+    "data_size": {"effects": "<tables>/effects.csv"},
     "filters": {
         "weights": [
             f"{RESULTS}/networks/{split}/seed{seed}/{base}/weights.safetensors"
@@ -24,10 +21,10 @@ INPUTS = {
         ]
     },
     "learning_curves": {
-        "table": "results/{study}/tables/networks.csv",
-        "evaluations": "results/{study}/tables/evaluations.csv",
+        "table": "<tables>/networks.csv",
+        "evaluations": "<tables>/evaluations.csv",
     },
-    "cost": {"table": "results/{study}/tables/networks.csv"},
+    "cost": {"table": "<tables>/networks.csv"},
 }
 
 for figure, inputs in INPUTS.items():
@@ -74,8 +71,7 @@ for figure, inputs in INPUTS.items():
             code=fingerprint.figures_fingerprint(),
         shell:
             "python -m transferability {params.command} {params.inputs}"
-            " --figure {params.figure}"
-            " --options {params.options:q} > {log} 2>&1"
+            " --figure {params.figure} --options {params.options:q} > {log} 2>&1"
 
 
 for table in targets.TABLES:
@@ -84,10 +80,10 @@ for table in targets.TABLES:
         name:
             f"show_{table}"
         input:
-            f"results/{{study}}/tables/{table}.csv",
+            f"<tables>/{table}.csv",
         output:
             report(
-                f"results/{{study}}/tables/{table}.html",
+                f"<tables>/{table}.html",
                 caption=f"../report/{table}_table.rst",
                 category=partial(shelf, "Tables"),
                 labels={"table": table, "sortable": "yes"},
@@ -101,5 +97,4 @@ for table in targets.TABLES:
             code=fingerprint.table_pages_fingerprint(),
         shell:
             "python -m transferability show-tables"
-            " --tables {input}"
-            " --pages {output} > {log} 2>&1"
+            " --tables {input} --pages {output} > {log} 2>&1"

@@ -33,9 +33,7 @@ rule prepare_images:
     # exec, as in networks.smk.
     shell:
         "exec python -m transferability prepare-images"
-        " --settings {params.settings:q}"
-        " --folder {params.folder}"
-        " --workers {threads}"
+        " --settings {params.settings:q} --folder {params.folder} --workers {threads}"
         " --download {resources.download} > {log} 2>&1"
 
 

@@ -23,9 +23,6 @@ rule write_methods:
         code=fingerprint.methods_fingerprint(),
     shell:
         "python -m transferability write-methods"
-        " --study {params.study}"
-        " --results {params.results}"
-        " --effects {input.effects}"
-        " --boost {input.boost}"
-        " --citation {input.citation}"
+        " --study {params.study} --results {params.results} --effects {input.effects}"
+        " --boost {input.boost} --citation {input.citation}"
         " --text {output} > {log} 2>&1"

@@ -88,6 +88,15 @@ def resolved(path: Path | str) -> Study:
     return Study(left)
 
 
+def typed(value: object) -> object:
+    """Settings as YAML has them, from nested texts such as a command line gives."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
 def complete(config: dict | None) -> Study:
     """A study with every key filled in and checked, its layers written out, from one that names
     only what it changes.
