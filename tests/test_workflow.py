@@ -122,7 +122,9 @@ def test_a_given_study_stands_alone(pristine):
     (pristine.folder / "config.yaml").write_text(yaml.safe_dump(FOREIGN), encoding="utf-8")
     assert commands(pristine.succeed(*given, study="studies/digits.yaml")) == alone
     foreign = commands(pristine.succeed(*given, study=None))
-    assert any("results/foreign/networks/dissimilar/seed2" in command for command in foreign)
+    assert any(
+        "results/foreign/study.yaml --split dissimilar --seed 2" in command for command in foreign
+    )
 
 
 @pytest.mark.parametrize("study", ["study.yaml", None])
@@ -131,15 +133,12 @@ def test_a_given_study_stands_alone(pristine):
     [
         pytest.param(
             ["study=other", "layers=all"],
-            ["results/other/networks/random0/seed0/R6B/metrics.json "],
+            ["results/other/study.yaml --split random0 --seed 0 --network R6B "],
             id="plain values",
         ),
         pytest.param(
-            ["seeds=[5]", "recipe={epochs: 3}"],
-            [
-                " --seed 5 ",
-                '"decay_biases": false, "deterministic": false, "device": "auto", "epochs": 3,',
-            ],
+            ["seeds=[5]", "splits={random: 2}"],
+            [" --split random1 --seed 5 "],
             id="lists and sections",
         ),
     ],
