@@ -36,9 +36,8 @@ def test_a_study_stops_before_it_trains(project, name, damage):
     assert status != 0
     log = project.results / "logs" / "networks" / "random0" / "seed0" / "B2B.log"
     said = log.read_text(encoding="utf-8")
-    place = f"images/{folder.name}"
-    assert f"image store: {place}/{name} " in said, output
-    assert f"delete the folder {place} and run again" in said
+    assert f"image store: {folder}/{name} " in said, output
+    assert f"delete the folder {folder} and run again" in said
     assert laboratory.written(project.network("B2B")) == []
 
 
