@@ -21,7 +21,7 @@ report: "workflow/report/workflow.rst"
 # The lock is held as long as this process lives; Snakemake's own lock would outlive one that is killed.
 onstart:
     try:
-        RUN = runs.begin(Path(".snakemake"), STUDY["study"])
+        runs.begin(Path(".snakemake"), STUDY["study"])
     except runs.AnotherRun as error:
         raise WorkflowError(str(error)) from None
     study = as_json(STUDY)

@@ -13,13 +13,16 @@ from filelock import FileLock, Timeout
 
 from transferability.storage import job
 
+HELD: list[FileLock] = []
+"""A lock that nothing refers to any more is released."""
+
 
 class AnotherRun(RuntimeError):
     """Another run of the study lives; the message says where."""
 
 
 def begin(folder: Path, study: str) -> FileLock:
-    """Hold the study's lock in `folder`, as long as what is returned is kept.
+    """Hold the study's lock in `folder` until this process ends, or what is returned is released.
 
     Raises AnotherRun if a live process holds it.
     """
@@ -34,4 +37,5 @@ def begin(folder: Path, study: str) -> FileLock:
             f"(since {run['since']}). Wait for its end, or end it, and type the same again."
         ) from None
     about.write_text(json.dumps({**job.place(), "since": job.now()}), encoding="utf-8")
+    HELD.append(lock)
     return lock
