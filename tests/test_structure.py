@@ -1,0 +1,104 @@
+"""The library is built in packages that import from floors below theirs, and stays small."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+LIBRARY = ROOT / "workflow" / "transferability"
+# docs/contributing.md shows the same floors, the highest first.
+FLOORS = (
+    ("storage", "models"),
+    ("images",),
+    ("study",),
+    ("training", "analysis"),
+    ("figures", "reports", "records"),
+    ("cli",),
+    ("__main__",),
+)
+FLOOR = {package: number for number, packages in enumerate(FLOORS, 1) for package in packages}
+LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 500
+
+
+def modules() -> dict[str, Path]:
+    """Each module's file by its name below the library, e.g. `images.store`."""
+    found = {}
+    for file in sorted(LIBRARY.rglob("*.py")):
+        *parents, name = file.relative_to(LIBRARY).with_suffix("").parts
+        found[".".join(parents if name == "__init__" else [*parents, name])] = file
+    del found[""]
+    return found
+
+
+MODULES = modules()
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The library's modules that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import; write the whole name"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            below = name.removeprefix("transferability.")
+            # What is no module is a name inside one.
+            module = below if below in MODULES else below.rpartition(".")[0]
+            if module in MODULES:
+                yield module
+
+
+def test_the_top_of_the_library_holds_the_floors_and_nothing_else():
+    entries = {path.stem for path in LIBRARY.iterdir() if path.name != "__pycache__"}
+    assert entries == {*FLOOR, "__init__"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_package_imports_from_lower_floors_alone(module):
+    package = module.partition(".")[0]
+    for name in imports(MODULES[module]):
+        imported = name.partition(".")[0]
+        assert imported == package or FLOOR[imported] < FLOOR[package], (
+            f"{module} imports {name}, which is not on a lower floor"
+        )
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module: set(imports(file)) - {module} for module, file in MODULES.items()}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_file_is_longer_than_a_reader_follows(module):
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+def test_the_rules_are_short():
+    files = (ROOT / "workflow" / "rules").glob("*.smk")
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+    assert lines <= MOST_RULE_LINES
+
+
+def test_no_run_of_lines_stands_twice():
+    """Blank lines and imports do not count."""
+    seen: dict[tuple[str, ...], str] = {}
+    copies = []
+    for module, file in MODULES.items():
+        lines = [
+            (number, line.strip())
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+            if line.strip() and not line.startswith(("import ", "from "))
+        ]
+        for start in range(len(lines) - LONGEST_COPY):
+            run = tuple(line for _, line in lines[start : start + LONGEST_COPY + 1])
+            place = f"{module}, line {lines[start][0]}"
+            first = seen.setdefault(run, place)
+            if first != place:
+                copies.append(f"{first} = {place}")
+    assert copies == []
