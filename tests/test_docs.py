@@ -40,7 +40,7 @@ SHORTENED = {
     "uv run snakemake --cores all --configfile studies/digits.yaml": "-n",
     "uv run snakemake --cores all --directory elsewhere --configfile studies/digits.yaml": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
-    "uv run python -m transferability plan config.yaml": "--seconds 0.1",
+    "uv run transferability plan config.yaml": "--seconds 0.1",
     "uv run snakemake --cores all --configfile photos.yaml": (
         "--config 'recipe={epochs: 1}' -- results/photos/networks/dissimilar/seed0/A3B/metrics.json"
     ),
