@@ -30,9 +30,8 @@ rule collect_networks:
         networks=as_json([STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]),
         code=fingerprint.collection_fingerprint(),
     shell:
-        "python -m transferability collect-networks"
-        " --study {params.study} --table {output.networks}"
-        " --evaluations {output.evaluations} > {log} 2>&1"
+        "python -m transferability collect-networks --study {params.study}"
+        " --table {output.networks} --evaluations {output.evaluations} > {log} 2>&1"
 
 
 rule read_published:
@@ -60,15 +59,15 @@ rule read_published:
         " --class-splits {input.class_splits} --table {output} > {log} 2>&1"
 
 
+# None where each effect has replicates enough.
+LABELS = targets.labels(STUDY)
+
+
 rule estimate_effects:
     input:
         table="<tables>/networks.csv",
-        # None where each effect has replicates enough.
-        labels=ancient(partial(study_only, targets.labels(STUDY))),
-        predictions=partial(
-            study_only,
-            targets.labels(STUDY) and of_every_network("predictions.npy"),
-        ),
+        labels=ancient(partial(study_only, LABELS)),
+        predictions=partial(study_only, LABELS and of_every_network("predictions.npy")),
     output:
         **{
             table: report(
@@ -88,10 +87,9 @@ rule estimate_effects:
         results=subpath(input.table, ancestor=2),
         code=fingerprint.effects_fingerprint(),
     shell:
-        "python -m transferability estimate-effects"
-        " --table {input.table} --results {params.results} --labels {input.labels}"
-        " --differences {output.differences} --effects {output.effects}"
-        " --boost {output.boost} > {log} 2>&1"
+        "python -m transferability estimate-effects --table {input.table}"
+        " --results {params.results} --labels {input.labels} --boost {output.boost}"
+        " --differences {output.differences} --effects {output.effects} > {log} 2>&1"
 
 
 rule write_findings:

@@ -21,12 +21,7 @@ shell.prefix(
 from transferability import images
 from transferability.records import fingerprint, slurm_refusals
 from transferability.storage import runs
-from transferability.study import (
-    config as study_config,
-    design,
-    networks,
-    schema,
-    targets,
-)
+from transferability.study import config as study_config
+from transferability.study import design, networks, schema, targets
 
 as_json = partial(json.dumps, sort_keys=True, ensure_ascii=False)

@@ -15,10 +15,7 @@ INPUTS = {
     "dissimilar": {"table": "<tables>/networks.csv", "effects": "<tables>/effects.csv"},
     "data_size": {"effects": "<tables>/effects.csv"},
     "filters": {
-        "weights": [
-            f"{RESULTS}/networks/{split}/seed{seed}/{base}/weights.safetensors"
-            for split, seed, base in targets.drawn_bases(STUDY)
-        ]
+        "weights": of_every_network("weights.safetensors", targets.drawn_bases(STUDY))
     },
     "learning_curves": {
         "table": "<tables>/networks.csv",
@@ -40,24 +37,16 @@ for figure, inputs in INPUTS.items():
                 for suffix in targets.figure_formats(STUDY)
                 if suffix != "svg"
             ],
-            **(
-                {
-                    "page": report(
-                        f"results/{{study}}/figures/{figure}.html",
-                        caption=f"../report/{figure}.rst",
-                        category=partial(shelf, "Figures"),
-                        labels={"figure": figure, "interactive": "yes"},
-                    )
-                }
-                if figure in targets.EXPLORED_FIGURES
-                else {}
-            ),
-            svg=report(
-                f"results/{{study}}/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category=partial(shelf, "Figures"),
-                labels={"figure": figure.replace("_", " "), "interactive": "no"},
-            ),
+            **{
+                suffix: report(
+                    f"results/{{study}}/figures/{figure}.{suffix}",
+                    caption=f"../report/{figure}.rst",
+                    category=partial(shelf, "Figures"),
+                    labels={"figure": figure.replace("_", " "), "interactive": page},
+                )
+                for suffix, page in (("html", "yes"), ("svg", "no"))
+                if suffix == "svg" or figure in targets.EXPLORED_FIGURES
+            },
         log:
             f"results/{{study}}/logs/figures/{figure}.log",
         localrule: True

@@ -55,7 +55,5 @@ rule split_classes:
         folder=subpath(input.manifest, parent=True),
         code=fingerprint.splits_fingerprint(),
     shell:
-        "python -m transferability split-classes"
-        " --images {params.folder}"
-        " {params.drawn_by}"
-        " --split {output} > {log} 2>&1"
+        "python -m transferability split-classes --images {params.folder}"
+        " {params.drawn_by} --split {output} > {log} 2>&1"

@@ -4,11 +4,11 @@
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
 
 
-def of_every_network(file):
-    """That file of each network of the study."""
+def of_every_network(file, trained=STUDY.trained):
+    """That file of each network of the study, or of those given."""
     return [
         f"<results>/networks/{split}/seed{seed}/{network}/{file}"
-        for split, seed, network in STUDY.trained
+        for split, seed, network in trained
     ]
 
 

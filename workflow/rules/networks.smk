@@ -57,11 +57,7 @@ use rule train_base as train_treatment with:
         base_metrics=base_metrics,
         base_weights=ancient(base_weights),
     output:
-        **(
-            {"weights": "<treatment>/weights.safetensors"}
-            if STUDY["keep_weights"] == "all"
-            else {}
-        ),
+        ["<treatment>/weights.safetensors"] if STUDY["keep_weights"] == "all" else [],
         metrics="<treatment>/metrics.json",
         history="<treatment>/history.jsonl",
         predictions="<treatment>/predictions.npy",

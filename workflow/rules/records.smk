@@ -22,7 +22,6 @@ rule write_methods:
         results=subpath(output[0], parent=True),
         code=fingerprint.methods_fingerprint(),
     shell:
-        "python -m transferability write-methods"
-        " --study {params.study} --results {params.results} --effects {input.effects}"
-        " --boost {input.boost} --citation {input.citation}"
-        " --text {output} > {log} 2>&1"
+        "python -m transferability write-methods --study {params.study}"
+        " --results {params.results} --effects {input.effects} --boost {input.boost}"
+        " --citation {input.citation} --text {output} > {log} 2>&1"
