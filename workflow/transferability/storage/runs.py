@@ -28,14 +28,17 @@ def begin(folder: Path, study: str) -> FileLock:
     """
     about = folder / f"{study}.run.json"
     lock = FileLock(folder / f"{study}.lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        run = json.loads(about.read_text(encoding="utf-8"))
-        raise AnotherRun(
-            f"Another run is at work in {Path.cwd()}: process {run['process']} on {run['host']} "
-            f"(since {run['since']}). Wait for its end, or end it, and type the same again."
-        ) from None
-    about.write_text(json.dumps({**job.place(), "since": job.now()}), encoding="utf-8")
+    # One at a time, so that who finds the lock held finds there who holds it.
+    with FileLock(folder / f"{study}.begin.lock"):
+        try:
+            lock.acquire()
+        except Timeout:
+            run = json.loads(about.read_text(encoding="utf-8"))
+            raise AnotherRun(
+                f"Another run is at work in {Path.cwd()}: process {run['process']} on "
+                f"{run['host']} (since {run['since']}). Wait for its end, or end it, and type the "
+                "same again."
+            ) from None
+        about.write_text(json.dumps({**job.place(), "since": job.now()}), encoding="utf-8")
     HELD.append(lock)
     return lock
