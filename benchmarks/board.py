@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.records import board, status
+from transferability.study import targets
 
 STUDY = ROOT / "config.yaml"
 COLUMNS = 100
@@ -112,14 +113,13 @@ def main() -> None:
                 *("--directory", temporary),
             ]
         )
-        while not (results / status.STUDY_FILE).exists():
+        while not (results / targets.STUDY).exists():
             if snakemake.poll() is not None:
                 sys.exit("the study could not be started")
             time.sleep(0.1)
         watcher, reader = watched(results)
         if flags.picture is not None:
-            study = status.Watched(results)
-            while not shows_all(found := study.look()) and found.share < 1:
+            while not shows_all(found := status.look(results)) and found.share < 1:
                 time.sleep(0.2)
             draw(found, flags.picture)
         of_study = processor_seconds(snakemake)

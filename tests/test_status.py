@@ -12,7 +12,7 @@ from rich.console import Console
 
 from transferability.__main__ import main
 from transferability.records import board, status
-from transferability.records.status import DONE, FAILED, RUNNING, WAITING, Watched
+from transferability.records.status import DONE, FAILED, RUNNING, WAITING
 from transferability.storage import job, lease, signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
@@ -86,7 +86,7 @@ class Made:
             yield writer
 
     def look(self) -> status.StudyStatus:
-        return Watched(self.results).look()
+        return status.look(self.results)
 
     def of(self, name: str) -> status.Status:
         return next(network for network in self.look().networks if network.network == name)
@@ -192,31 +192,18 @@ def test_done_is_what_was_trained_as_the_study_wants_it(made):
 
 
 def test_what_is_to_come_takes_as_long_as_what_is_done(made):
-    watched = Watched(made.results)
     for name in ("baseA", "baseB"):
         made.finish(name, seconds=16.0)
     with made.writing("base2B"), made.writing("B0B"):
-        found = {network.network: network for network in watched.look().networks}
+        found = {network.network: network for network in made.look().networks}
         assert found["base2B"].seconds_left == pytest.approx(32, abs=1)
         assert found["B0B"].seconds_left == pytest.approx(16, abs=1)
         # The other four count iterations, of which none tells how long they take.
-        assert watched.look().seconds_left is None
+        assert made.look().seconds_left is None
         made.finish("B3B", seconds=50.0)
         # Two at a time.
-        assert watched.look().seconds_left == pytest.approx((32 + 16 + 3 * 50) / 2, abs=2)
-        assert watched.look().share == pytest.approx(3 / 8)
-
-
-def test_between_two_trainings_as_many_go_on_as_lately_did(made):
-    for name in NAMES[:4]:
-        made.finish(name, seconds=100.0)
-    for name in NAMES[4:6]:
-        made.finish(name, seconds=60.0)
-    with made.writing("A3B"):
-        # Four of 100 s, and two of 60 s, ended at the same time: 5.2 at once.
-        assert made.look().seconds_left == pytest.approx(60, abs=1)
-    with made.writing("A3B"), made.writing("A3B+"):
-        assert made.look().seconds_left == pytest.approx(60, abs=1)
+        assert made.look().seconds_left == pytest.approx((32 + 16 + 3 * 50) / 2, abs=2)
+        assert made.look().share == pytest.approx(3 / 8)
 
 
 def printed(capsys, *arguments: str) -> list[str]:
@@ -296,7 +283,7 @@ def test_a_terminal_shows_the_board(made, watch):
     for name in NAMES:
         made.finish(name)
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    board.show(Watched(made.results), watch, as_json=False, console=console)
+    board.show(made.results, watch, as_json=False, console=console)
     text = console.file.getvalue()
     assert "made: 8 of 8 networks done, 100 %" in text
     assert "random0/seed0/A3B+" in text

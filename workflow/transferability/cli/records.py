@@ -90,9 +90,8 @@ def status(results: Path, watch: bool, json: bool) -> None:
     from rich.console import Console
 
     from transferability.records import board
-    from transferability.records.status import Watched
 
-    board.show(Watched(results), watch, json, Console())
+    board.show(results, watch, json, Console())
 
 
 @flags(RESULTS_OR_ARCHIVE)

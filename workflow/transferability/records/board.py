@@ -3,8 +3,9 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,16 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from transferability.records.status import (
-    DONE,
-    FAILED,
-    RUNNING,
-    STATES,
-    WAITING,
-    Status,
-    StudyStatus,
-    Watched,
-)
+from transferability.records import status
+from transferability.records.status import DONE, FAILED, RUNNING, WAITING, Status, StudyStatus
 from transferability.study.networks import parse_name
 
 SECONDS_PER_LOOK = 2.0
@@ -32,74 +25,69 @@ STYLES = {RUNNING: "bold", DONE: "dim", FAILED: "bold reverse"}
 TEXTS, NUMBERS = ("network", "state", "trained"), ("top-1", "images/s", "time")
 
 
-def show(watched: Watched, watch: bool, as_json: bool, console: Console) -> None:
+def show(results: Path, watch: bool, as_json: bool, console: Console) -> None:
     """Print where a study stands; again and again if `watch`, until there is nothing to wait for or
     the user ends it."""
     shows_board = console.is_terminal and not as_json
     printed: dict[str, str] = {}
     screen = Live(console=console, auto_refresh=False) if shows_board else nullcontext()
     with suppress(KeyboardInterrupt), screen as live:
-        for status in _looks(watched, watch):
+        while True:
+            start = time.process_time()
+            study = status.look(results)
             if shows_board:
-                live.update(board(status), refresh=True)
+                live.update(board(study), refresh=True)
             elif as_json:
-                console.out(json.dumps(status.as_json()), highlight=False)
+                console.out(json.dumps(study.as_json()), highlight=False)
             else:
                 # Every network once, and again what is new of it.
-                lines = {network.path: line(network) for network in status.networks}
+                lines = {network.path: line(network) for network in study.networks}
                 news = [text for path, text in lines.items() if printed.get(path) != text]
-                for text in [*news, summary(status)] if news else []:
+                for text in [*news, summary(study)] if news else []:
                     console.out(text, highlight=False)
                 printed = lines
+            if not watch or not study.of(WAITING, RUNNING):
+                return
+            time.sleep(max(SECONDS_PER_LOOK, (time.process_time() - start) / SHARE_OF_TIME))
 
 
-def _looks(watched: Watched, watch: bool) -> Iterator[StudyStatus]:
-    while True:
-        start = time.process_time()
-        status = watched.look()
-        yield status
-        if not watch or not status.of(WAITING, RUNNING):
-            return
-        time.sleep(max(SECONDS_PER_LOOK, (time.process_time() - start) / SHARE_OF_TIME))
-
-
-def board(status: StudyStatus) -> Group:
+def board(study: StudyStatus) -> Group:
     """The study as a bar; networks that run, have failed or were done last; what waits."""
-    bar = ProgressBar(1.0, status.share, 96, style="grey70", complete_style="blue")
+    bar = ProgressBar(1.0, study.share, 96, style="grey70", complete_style="blue")
     bar.finished_style = "blue"
     networks = Table(box=None, padding=(0, 2, 0, 0), header_style="bold underline")
     for heading in (*TEXTS, *NUMBERS):
         justify = "right" if heading in NUMBERS else "left"
         networks.add_column(heading, justify=justify, no_wrap=True)
     for state, most in MOST_ROWS.items():
-        of_state = _latest(status.of(state))
+        of_state = _latest(study.of(state))
         for network in of_state[:most]:
             networks.add_row(network.path, Text(state, style=STYLES[state]), *_cells(network))
         if len(of_state) > most:
             networks.add_row(f"and {len(of_state) - most:,} more", state)
-    parts = [Text(summary(status), style="bold"), bar, Text()]
+    parts = [Text(summary(study), style="bold"), bar, Text()]
     if networks.row_count:
         parts += [networks, Text()]
-    for network in _latest(status.of(FAILED))[: MOST_ROWS[FAILED]]:
+    for network in _latest(study.of(FAILED))[: MOST_ROWS[FAILED]]:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
         parts.append(Text(f"  its log: {network.log}"))
-    if waiting := status.of(WAITING):
+    if waiting := study.of(WAITING):
         parts.append(Text(f"waiting: {_by_treatment(waiting)}"))
     return Group(*parts)
 
 
-def summary(status: StudyStatus) -> str:
+def summary(study: StudyStatus) -> str:
     """The study in a line."""
-    counts = status.counts
-    words = [f"{status.study}: {counts[DONE]:,} of {len(status.networks):,} networks done"]
-    words += [f"{counts[state]:,} {state}" for state in STATES[1:] if counts[state]]
-    words.append(f"{int(100 * status.share)} %")
+    counts = study.counts
+    words = [f"{study.study}: {counts[DONE]:,} of {len(study.networks):,} networks done"]
+    words += [f"{counts[state]:,} {state}" for state in (RUNNING, WAITING, FAILED) if counts[state]]
+    words.append(f"{int(100 * study.share)} %")
     left = "time to go not known yet"
     if not counts[RUNNING]:
         left = "nothing runs"
-    elif status.seconds_left is not None:
-        left = f"{duration(status.seconds_left)} to go"
-    return ", ".join([*words, left] if status.of(WAITING, RUNNING) else words)
+    elif study.seconds_left is not None:
+        left = f"{duration(study.seconds_left)} to go"
+    return ", ".join([*words, left] if study.of(WAITING, RUNNING) else words)
 
 
 def line(network: Status) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache, lru_cache
 from pathlib import Path
 
 import safetensors
@@ -20,6 +21,7 @@ import safetensors
 from transferability.storage import job, lease
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, targets
+from transferability.study.design import Study
 from transferability.study.networks import parse_name
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -27,8 +29,10 @@ STATES = (DONE, RUNNING, WAITING, FAILED)
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 LOG_TAIL = 4096
-RECENT = 20
-"""Networks by which `_lately_at_once` goes."""
+ENDS = {
+    "gone": "its process is gone without a word, as if it had been killed",
+    "failed": "it failed",
+}
 
 
 @dataclass(frozen=True)
@@ -95,85 +99,62 @@ class StudyStatus:
         return {**asdict(self), "counts": self.counts, "share": self.share}
 
 
-class Watched:
-    """The results of a study, to be looked at again and again."""
-
-    def __init__(self, results: Path):
-        """Raises StudyError if `results` is no folder of a study's results."""
-        self._results, self._file = results, results / targets.STUDY
-        self._done: dict[Path, tuple[int, Status]] = {}
-        self._read_study()
-
-    def look(self) -> StudyStatus:
-        """Where the study stands now."""
-        if self._file.stat().st_mtime_ns != self._stamp:
-            self._read_study()
-        networks = [self._status(*network) for network in self._networks]
-        samples = _samples(networks)
-        networks = [_with_time(network, samples) for network in networks]
-        return StudyStatus(self._study["study"], networks, _seconds_left(networks))
-
-    def _read_study(self) -> None:
-        self._study = config.resolved(self._file)
-        self._stamp = self._file.stat().st_mtime_ns
-        # Its layers are written out, so that their number is not asked for.
-        trained = self._study.trained
-        self._networks = [(*network, self._study.recipe_of(*network)) for network in trained]
-        self._done.clear()
-
-    def _status(self, split: str, seed: int, name: str, recipe: dict) -> Status:
+def look(results: Path) -> StudyStatus:
+    """Where the study of a folder of results stands now. Raises StudyError if it is none."""
+    file = results / targets.STUDY
+    study = _study(file, file.stat().st_mtime_ns if file.exists() else 0)
+    networks = []
+    for split, seed, name in study.trained:
+        recipe = study.recipe_of(split, seed, name)
         unit = "iterations" if recipe["iterations"] else "epochs"
         waiting = Status(split, seed, name, WAITING, unit, recipe[unit])
-        folder = NetworkFolder(self._results / "networks" / waiting.path)
-        done = self._finished(folder, waiting, recipe)
-        if done is not None:
-            return done
-        taken, how = lease.last_writer(folder.path) or ({}, None)
-        log = self._results / "logs" / "networks" / f"{waiting.path}.log"
-        news = _progress(folder, waiting)
-        if how == "running":
-            # Who has just taken the folder may not have said yet who it is.
-            since = taken.get("taken", job.now())
-            started = datetime.fromisoformat(since).timestamp()
-            news["changed"] = max(started, news.get("changed", started))
-            return replace(waiting, state=RUNNING, **news)
-        if how == "interrupted":
-            return replace(waiting, why="interrupted; it goes on when the study does", **news)
-        error = _last_error(log) if how in (None, "failed", "gone") else None
-        reasons = {
-            "gone": "its process is gone without a word, as if it had been killed",
-            "failed": "it failed",
-        }
-        why = error or reasons.get(how)
-        return replace(waiting, state=FAILED, why=why, log=str(log), **news) if why else waiting
+        networks.append(_status(results, study, waiting, recipe))
+    networks = _with_time(networks)
+    return StudyStatus(study["study"], networks, _seconds_left(networks))
 
-    def _finished(self, folder: NetworkFolder, waiting: Status, recipe: dict) -> Status | None:
-        """The status of a network that is trained as the study wants it; None of others."""
-        try:
-            stamp = folder.metrics.stat().st_mtime_ns
-            known, status = self._done.get(folder.path, (None, None))
-            if known == stamp:
-                return status
-            metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        identity = metrics.get("identity", {})
-        wanted = {"recipe": recipe, "architecture": self._study["architecture"]}
-        if any(identity.get(key) != value for key, value in wanted.items()):
-            # Trained for the study as it was before it was changed.
-            return None
-        status = replace(
-            waiting,
-            state=DONE,
-            reached=waiting.length,
-            top1=metrics["top1"],
-            images_per_second=metrics["images_per_second"],
-            seconds=_seconds_of_job(metrics),
-            seconds_left=0.0,
-            changed=stamp / 1e9,
-        )
-        self._done[folder.path] = stamp, status
-        return status
+
+@lru_cache(1)
+def _study(file: Path, stamp: int) -> Study:
+    """A study, read again when its time stamp changes."""
+    return config.resolved(file)
+
+
+def _status(results: Path, study: Study, waiting: Status, recipe: dict) -> Status:
+    folder = NetworkFolder(results / "networks" / waiting.path)
+    with suppress(OSError, ValueError):
+        stamp = folder.metrics.stat().st_mtime_ns
+        metrics = _metrics(folder.metrics, stamp)
+        wanted = {"recipe": recipe, "architecture": study["architecture"]}
+        # Others were trained for the study as it was before it was changed.
+        if wanted.items() <= metrics.get("identity", {}).items():
+            return replace(
+                waiting,
+                state=DONE,
+                reached=waiting.length,
+                top1=metrics["top1"],
+                images_per_second=metrics["images_per_second"],
+                seconds=_seconds_of_job(metrics),
+                seconds_left=0.0,
+                changed=stamp / 1e9,
+            )
+    taken, how = lease.last_writer(folder.path) or ({}, None)
+    news = _progress(folder, waiting)
+    if how == "running":
+        # Who has just taken the folder may not have said yet who it is.
+        started = datetime.fromisoformat(taken.get("taken", job.now())).timestamp()
+        news["changed"] = max(started, news.get("changed", started))
+        return replace(waiting, state=RUNNING, **news)
+    if how == "interrupted":
+        return replace(waiting, why="interrupted; it goes on when the study does", **news)
+    log = results / "logs" / "networks" / f"{waiting.path}.log"
+    why = (_last_error(log) if how != "finished" else None) or ENDS.get(how)
+    return replace(waiting, state=FAILED, why=why, log=str(log), **news) if why else waiting
+
+
+@cache
+def _metrics(file: Path, stamp: int) -> dict:
+    """A metrics.json, read again when its time stamp changes."""
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _seconds_of_job(metrics: dict) -> float:
@@ -227,60 +208,39 @@ def _last_error(log: Path) -> str | None:
     return match[1] if match else None
 
 
-def _alike(status: Status) -> list[tuple]:
-    """What networks that take about as long have in common, the closest first: treatment and n,
-    treatment, unit."""
-    network = parse_name(status.network)
-    treatment = (status.unit, network.kind, network.fine_tuned)
-    return [(*treatment, network.n), treatment, (status.unit,)]
-
-
-def _samples(networks: Sequence[Status]) -> dict[tuple, list[float]]:
-    """The seconds for each epoch or iteration of networks that are done, by what they have in
-    common, and of those that run."""
-    samples = defaultdict(list)
+def _with_time(networks: Sequence[Status]) -> list[Status]:
+    """With the seconds that those to come will take, and have left: as its own training shows,
+    else as those of its kind and n take for an epoch or iteration, else as all do on average."""
+    rates = defaultdict(list)
     for status in networks:
-        keys = {DONE: _alike(status), RUNNING: [(status.unit, RUNNING)]}.get(status.state, [])
-        for key in keys if status.seconds else []:
-            samples[key].append(status.seconds / status.length)
-    return samples
+        if status.seconds and status.state in (DONE, RUNNING):
+            for key in (_treatment(status), status.unit):
+                rates[key].append(status.seconds / status.length)
+    means = {key: statistics.fmean(values) for key, values in rates.items()}
+    timed = []
+    for status in networks:
+        mean = means.get(_treatment(status), means.get(status.unit))
+        seconds = status.seconds or (mean and mean * status.length)
+        if seconds and status.state in (WAITING, RUNNING):
+            since = time.time() - status.changed if status.state == RUNNING else 0
+            left = max(0.0, seconds * (1 - status.share) - since)
+            status = replace(status, seconds=round(seconds, 1), seconds_left=round(left, 1))
+        timed.append(status)
+    return timed
 
 
-def _with_time(status: Status, samples: dict[tuple, list[float]]) -> Status:
-    """With the seconds that a network will take, and that are left: as its own training shows, else
-    as those take that are most alike."""
-    if status.state not in (WAITING, RUNNING):
-        return status
-    known = [key for key in (*_alike(status), (status.unit, RUNNING)) if key in samples]
-    seconds = status.seconds
-    if not seconds and known:
-        seconds = statistics.fmean(samples[known[0]]) * status.length
-    if not seconds:
-        return status
-    left = seconds * (1 - status.share)
-    if status.state == RUNNING:
-        left = max(0.0, left - (time.time() - status.changed))
-    return replace(status, seconds=round(seconds, 1), seconds_left=round(left, 1))
+def _treatment(status: Status) -> tuple:
+    network = parse_name(status.network)
+    return status.unit, network.kind, network.fine_tuned, network.n
 
 
 def _seconds_left(networks: Sequence[Status]) -> float | None:
-    """Of the whole study, None where nothing runs or nothing tells."""
-    coming = [status for status in networks if status.state in (WAITING, RUNNING)]
-    left = [status.seconds_left for status in coming]
-    if not coming:
+    """Of the whole study with as many networks at once as run now; None where nothing runs or
+    nothing tells."""
+    left = [status.seconds_left for status in networks if status.state in (WAITING, RUNNING)]
+    running = sum(status.state == RUNNING for status in networks)
+    if not left:
         return 0.0
-    running = sum(status.state == RUNNING for status in coming)
     if None in left or not running:
         return None
-    at_once = max(running, _lately_at_once(networks))
-    return round(max(max(left), sum(left) / at_once), 1)
-
-
-def _lately_at_once(networks: Sequence[Status]) -> float:
-    """How many trainings lately went on at once: between two trainings, fewer run for a moment."""
-    done = [status for status in networks if status.state == DONE]
-    done = sorted(done, key=lambda status: status.changed)[-RECENT:]
-    if not done:
-        return 0.0
-    span = done[-1].changed - min(status.changed - status.seconds for status in done)
-    return sum(status.seconds for status in done) / span
+    return round(max(max(left), sum(left) / running), 1)
