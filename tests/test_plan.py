@@ -56,18 +56,18 @@ def test_operations_are_those_that_torch_counts_in_a_step():
 def test_networks_images_and_time_of_each_kind():
     checked = study(recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}, layers=[0, 2])
     kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
-    assert {kind: forecast.networks for kind, forecast in kinds.items()} == {
+    assert kinds["networks"].to_dict() == {
         **{"base": 2, "long_base": 1, "selffer": 2, "selffer+": 1},
         **{"transfer": 1, "transfer+": 1, "random": 1},
     }
     # 7 whole batches in 500 images, 3 times; evaluated after epochs 2 and 3.
     learned, evaluated = 3 * 7 * 64, 2 * 100
-    assert kinds["transfer"].learned == learned
-    assert kinds["transfer"].evaluated == evaluated
-    assert kinds["transfer"].seconds == learned / 400 + evaluated / 1000
-    assert kinds["transfer+"].seconds == learned / 100 + evaluated / 1000
-    assert kinds["long_base"].learned == 2 * learned
-    assert kinds["base"].operations == 2 * (
+    assert kinds.loc["transfer"].learned == learned
+    assert kinds.loc["transfer"].evaluated == evaluated
+    assert kinds.loc["transfer"].seconds == learned / 400 + evaluated / 1000
+    assert kinds.loc["transfer+"].seconds == learned / 100 + evaluated / 1000
+    assert kinds.loc["long_base"].learned == 2 * learned
+    assert kinds.loc["base"].operations == 2 * (
         learned * plan.to_learn(LAYERS, 0) + evaluated * plan.forward(LAYERS)
     )
 
@@ -76,8 +76,8 @@ def test_features_are_made_once():
     checked = study(layers=[2])
     once = Speed(learned=800.0, evaluated=2000.0, features=500.0)
     kinds = plan.of_kinds(checked, SIZE, LAYERS, {0: Speed(100.0, 1000.0), 2: once})
-    assert kinds["random"].seconds == 3 * 7 * 64 / 800 + 200 / 2000 + 600 / 500
-    assert kinds["random"].operations == (
+    assert kinds.loc["random"].seconds == 3 * 7 * 64 / 800 + 200 / 2000 + 600 / 500
+    assert kinds.loc["random"].operations == (
         600 * plan.forward(LAYERS[:2])
         + 200 * plan.forward(LAYERS[2:])
         + 3 * 7 * 64 * plan.to_learn(LAYERS, 2, from_features=True)
@@ -90,12 +90,12 @@ def test_fewer_images_a_class_are_fewer_images():
     )
     kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
     # baseA, baseB and baseB@20, of 5 classes: one batch an epoch.
-    assert kinds["base"].learned == 2 * 3 * 7 * 64 + 3 * 64
+    assert kinds.loc["base"].learned == 2 * 3 * 7 * 64 + 3 * 64
 
 
 def test_what_is_left_out_is_not_counted():
     checked = study(omit=[{"kind": "random"}])
-    assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
+    assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEEDS).index
 
 
 @pytest.mark.parametrize("flags", [["--seconds", "0.05"], ["--images-per-second", "1000"]])

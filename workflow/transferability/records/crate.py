@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 import yaml
-from rocrate.model import ContextEntity, Person, SoftwareApplication
+from rocrate.model import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from transferability.analysis.collect import network_path
@@ -147,39 +147,39 @@ def _metadata(
     crate = ROCrate(version="1.2")
     entities = {name: _add_file(crate, name, file) for name, file in contents.items()}
     study = entities.pop(targets.STUDY)
-    metrics = [
-        NetworkFolder(file.parent).read_metrics()
-        for name, file in contents.items()
-        if name.endswith("/metrics.json")
-    ]
+    folders = [file.parent for name, file in contents.items() if name.endswith("/metrics.json")]
+    metrics = [NetworkFolder(folder).read_metrics() for folder in folders]
     software = _add_software(crate, [network["provenance"] for network in metrics])
     ended = max(network["job"]["ended"] for network in metrics)
-    action = crate.add_action(
-        software,
-        identifier="#training",
+    action = _add(
+        crate,
+        "#training",
+        "CreateAction",
+        name=f"The study {checked['study']} was trained and analysed",
+        instrument=software,
         object=[study],
         result=list(entities.values()),
-        properties={
-            "name": f"The study {checked['study']} was trained and analysed",
-            "startTime": min(network["job"]["started"] for network in metrics),
-            "endTime": ended,
-        },
+        startTime=min(network["job"]["started"] for network in metrics),
+        endTime=ended,
     )
-    root = crate.root_dataset
-    root["name"] = f"Results of the study {checked['study']}"
-    root["description"] = (
+    description = (
         f"How transferable the features of a network are, layer by layer: {len(metrics)} networks "
         f"trained on {checked['dataset']['source']}, with their tables and figures. "
         f"{targets.METHODS} says how they were made."
     )
-    root["datePublished"] = ended
-    root["license"] = "No licence was given: ask the authors before you use this."
-    if license:
-        root["license"] = _add_license(crate, license)
-    root["citation"] = software["citation"]
-    root["mentions"] = [action]
+    without = "No licence was given: ask the authors before you use this."
+    about = {
+        "name": f"Results of the study {checked['study']}",
+        "description": description,
+        "datePublished": ended,
+        "license": _add_license(crate, license) if license else without,
+        "citation": software["citation"],
+        "mentions": [action],
+    }
     if authors:
-        root["author"] = action["agent"] = [_add_person(crate, name) for name in authors]
+        about["author"] = action["agent"] = [_add_person(crate, name) for name in authors]
+    for key, value in about.items():
+        crate.root_dataset[key] = value
     return crate.metadata.generate()
 
 
@@ -203,67 +203,64 @@ def _add_file(crate: ROCrate, name: str, file: Path) -> ContextEntity:
     return crate.add_file(dest_path=name, properties=properties)
 
 
-def _add_software(crate: ROCrate, provenances: Sequence[dict]) -> SoftwareApplication:
+def _add_software(crate: ROCrate, provenances: Sequence[dict]) -> ContextEntity:
     """This software as it trained the networks, the packages it needed, and the papers it cites."""
     citation = yaml.safe_load((provenance.PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
     versions = {pair for made in provenances for pair in made["versions"].items() if pair[1]}
-    own_versions = sorted(version for name, version in versions if name == "transferability")
-    packages = sorted(pair for pair in versions if pair[0] != "transferability")
     papers = [
-        {
-            "@type": "ScholarlyArticle",
-            "name": paper["title"],
-            "author": _add_cited_authors(crate, paper),
-            "datePublished": str(paper["year"]),
-            "isPartOf": paper["collection-title"],
-            "pagination": f"{paper['start']}-{paper['end']}",
-        }
+        _add(
+            crate,
+            f"#work-{quote(paper['title'])}",
+            "ScholarlyArticle",
+            name=paper["title"],
+            author=_add_authors(crate, paper),
+            datePublished=str(paper["year"]),
+            isPartOf=paper["collection-title"],
+            pagination=f"{paper['start']}-{paper['end']}",
+        )
         for paper in citation.get("references", [])
     ]
-    properties = {
-        "name": citation["title"],
-        "version": ", ".join(own_versions),
-        "license": _add_license(crate, citation["license"]),
-        "author": _add_cited_authors(crate, citation),
-        "citation": [
-            crate.add(ContextEntity(crate, f"#work-{quote(paper['name'])}", properties=paper))
-            for paper in papers
-        ],
-        "softwareRequirements": [
-            crate.add(
-                SoftwareApplication(
-                    crate, f"#{name}-{version}", properties={"name": name, "version": version}
-                )
-            )
-            for name, version in packages
-        ],
-    }
+    packages = [
+        _add(crate, f"#{name}-{version}", "SoftwareApplication", name=name, version=version)
+        for name, version in sorted(versions)
+        if name != "transferability"
+    ]
     changed = ", with changes that were not committed"
     commits = {
         f"git commit {made['commit']}{changed if made['changed_files'] else ''}"
         for made in provenances
         if made["commit"] is not None
     }
-    if commits:
-        properties["identifier"] = sorted(commits)
-    return crate.add(SoftwareApplication(crate, "#transferability", properties=properties))
+    return _add(
+        crate,
+        "#transferability",
+        "SoftwareApplication",
+        name=citation["title"],
+        version=", ".join(sorted(pair[1] for pair in versions if pair[0] == "transferability")),
+        license=_add_license(crate, citation["license"]),
+        author=_add_authors(crate, citation),
+        citation=papers,
+        softwareRequirements=packages,
+        **({"identifier": sorted(commits)} if commits else {}),
+    )
 
 
-def _add_person(crate: ROCrate, name: str) -> Person:
-    return crate.add(Person(crate, f"#author-{quote(name)}", properties={"name": name}))
+def _add(crate: ROCrate, identifier: str, kind: str, /, **properties: object) -> ContextEntity:
+    return crate.add(ContextEntity(crate, identifier, properties={"@type": kind, **properties}))
 
 
-def _add_cited_authors(crate: ROCrate, work: dict) -> list[Person]:
+def _add_person(crate: ROCrate, name: str) -> ContextEntity:
+    return _add(crate, f"#author-{quote(name)}", "Person", name=name)
+
+
+def _add_authors(crate: ROCrate, work: dict) -> list[ContextEntity]:
     """The authors of a work in CITATION.cff."""
     return [
-        _add_person(
-            crate, author.get("name") or f"{author['given-names']} {author['family-names']}"
-        )
-        for author in work["authors"]
+        _add_person(crate, by.get("name") or f"{by['given-names']} {by['family-names']}")
+        for by in work["authors"]
     ]
 
 
 def _add_license(crate: ROCrate, name: str) -> ContextEntity:
     address = name if "://" in name else f"https://spdx.org/licenses/{name}"
-    properties = {"@type": "CreativeWork", "name": name}
-    return crate.add(ContextEntity(crate, address, properties=properties))
+    return _add(crate, address, "CreativeWork", name=name)

@@ -6,8 +6,8 @@ Halves are taken to be equal, each with half of the classes and of the images.
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
 
+import pandas as pd
 import torch
 from rich.console import Console
 from rich.filesize import decimal
@@ -30,21 +30,6 @@ BACKWARD = 2
 of its parameters, one for that of its input."""
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """Of a group of networks: how many, images to learn from and to classify, operations, seconds
-    on one device."""
-
-    networks: int = 0
-    learned: int = 0
-    evaluated: int = 0
-    operations: float = 0.0
-    seconds: float = 0.0
-
-    def __add__(self, other: "Forecast") -> "Forecast":
-        return Forecast(*map(sum, zip(astuple(self), astuple(other), strict=True)))
-
-
 def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     """The plan of a study, with times at so many images a second of a network that learns with all
     layers, or, for None, as this machine is found to be when tried for `seconds` with each number
@@ -64,13 +49,13 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     else:
         speeds = scaled(layers, frozen, images_per_second)
     kinds = of_kinds(checked, size, layers, speeds)
-    total = sum(kinds.values(), Forecast())
+    kinds.loc["all"] = total = kinds.sum()
     count, pixels_stored = size.train + size.validation, checked["dataset"]["image_size"] ** 2
     kept = sum(network.is_base or checked["keep_weights"] == "all" for network in networks)
     lines = [
-        f"study {checked['study']}: {total.networks:,} networks of {parameters:,} parameters",
+        f"study {checked['study']}: {len(networks):,} networks of {parameters:,} parameters",
         "",
-        *_table({**kinds, "all": total}),
+        *_table(kinds),
         "",
         f"disk: {decimal(3 * pixels_stored * count)} for the store of {count:,} images, "
         f"{decimal(kept * BYTES_PER_PARAMETER * parameters)} for the weights that are kept",
@@ -82,14 +67,13 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def _table(kinds: Mapping[str, Forecast]) -> list[str]:
+def _table(kinds: pd.DataFrame) -> list[str]:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for kind, forecast in kinds.items():
-        counts = (forecast.networks, forecast.learned, forecast.evaluated)
-        cells = [f"{count:,}" for count in counts]
-        table.add_row(kind, *cells, f"{forecast.operations:.2e}", _time(forecast.seconds))
+    for kind, *counts, operations, seconds in kinds.itertuples():
+        cells = [f"{count:,.0f}" for count in counts]
+        table.add_row(kind, *cells, f"{operations:.2e}", _time(seconds))
     console = Console(file=io.StringIO(), width=100)
     console.print(table)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
@@ -124,20 +108,16 @@ def _time(seconds: float) -> str:
 
 def of_kinds(
     checked: dict, size: images.Size, layers: Sequence[LayerSummary], speeds: Mapping[int, Speed]
-) -> dict[str, Forecast]:
-    """The forecast of each kind of network of a study: base, long_base, selffer, …; a network that
-    learns with all layers is selffer+ or transfer+.
-
-    `speeds` is by the number of frozen layers.
+) -> pd.DataFrame:
+    """Of each kind of network of a study (base, long_base, selffer, …; with all layers learning,
+    selffer+ or transfer+), a row: how many `networks`, images `learned` from and `evaluated`,
+    `operations`, and `seconds` on one device. `speeds` is by the number of frozen layers.
     """
-    kinds: dict[str, Forecast] = {}
-    for split, seed, name in checked.trained:
-        network = parse_name(name)
-        recipe = checked.recipe_of(split, seed, name)
-        kind = network.kind + "+" * network.fine_tuned
-        forecast = _of_network(network, recipe, size, layers, speeds[network.frozen_layers])
-        kinds[kind] = kinds.get(kind, Forecast()) + forecast
-    return kinds
+    rows = [
+        _of_network(parse_name(name), checked.recipe_of(split, seed, name), size, layers, speeds)
+        for split, seed, name in checked.trained
+    ]
+    return pd.DataFrame(rows).groupby("kind", sort=False).sum()
 
 
 def _of_network(
@@ -145,8 +125,8 @@ def _of_network(
     recipe: Mapping,
     size: images.Size,
     layers: Sequence[LayerSummary],
-    speed: Speed,
-) -> Forecast:
+    speeds: Mapping[int, Speed],
+) -> dict:
     train, validation = size.train // 2, size.validation // 2
     if network.target_size != ALL_IMAGES:
         train = int(network.target_size) * (size.classes // 2)
@@ -154,7 +134,7 @@ def _of_network(
     steps = recipe["iterations"] or recipe["epochs"] * per_epoch
     learned = steps * min(recipe["batch_size"], train)
     evaluated = design.evaluations(recipe) * validation
-    frozen = network.frozen_layers
+    frozen, speed = network.frozen_layers, speeds[network.frozen_layers]
     once = bool(frozen) and not recipe["augment"]
     operations = (
         learned * to_learn(layers, frozen, once)
@@ -164,7 +144,11 @@ def _of_network(
     seconds = learned / speed.learned + evaluated / speed.evaluated
     if speed.features is not None:
         seconds += (train + validation) / speed.features
-    return Forecast(1, learned, evaluated, operations, seconds)
+    return {
+        "kind": network.kind + "+" * network.fine_tuned,
+        **{"networks": 1, "learned": learned, "evaluated": evaluated},
+        **{"operations": float(operations), "seconds": seconds},
+    }
 
 
 def forward(layers: Sequence[LayerSummary]) -> int:
