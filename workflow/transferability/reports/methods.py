@@ -19,7 +19,7 @@ from transferability.analysis.intervals import CONFIDENCE, RESAMPLES
 from transferability.models import summary
 from transferability.reports.render import render
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study.design import Study, as_groups, evaluations
+from transferability.study.design import Study, as_list, evaluations
 from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
 Metrics = dict[tuple[str, int, str], dict]
@@ -80,7 +80,7 @@ def _design(study: Study, metrics: Metrics) -> dict:
         "ways": {
             kind: [name for name in splits if _kind(name) == kind] for kind in map(_kind, splits)
         },
-        "groups": {half: as_groups(dissimilar[half]) for half in HALVES} if dissimilar else {},
+        "groups": {half: as_list(dissimilar[half]) for half in HALVES} if dissimilar else {},
         "halves": len({(split, network.target) for split, network, _ in networks}),
         "half_classes": [found["classes"] for *_, found in networks],
         "half_train_images": [found["train_images"] for found in complete],

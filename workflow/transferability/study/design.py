@@ -5,19 +5,11 @@ Free of heavy libraries, since the workflow imports it each time it builds its g
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache, cached_property
+from functools import cached_property
 
 from transferability.images import DatasetInfo
 from transferability.models import ArchitectureInfo
-from transferability.study.networks import (
-    ALL_IMAGES,
-    HALVES,
-    base_name,
-    other_half,
-    parse_name,
-    treatment_name,
-)
+from transferability.study import networks
 
 Network = tuple[str, int, str]
 """A network of a study: (split, seed, name)."""
@@ -53,24 +45,22 @@ class Study(dict):
     @cached_property
     def network_names(self) -> list[str]:
         """The networks of each (split, seed), in a stable order, bases first."""
-        halves = [
-            (target, str(size)) for target in self["targets"] for size in self["target_sizes"]
-        ]
+        halves = list(itertools.product(self["targets"], map(str, self["target_sizes"])))
         treatments = [name for half in halves for name in self._treatments(*half)]
-        copied = [base for name in treatments if (base := parse_name(name).base)]
-        bases = sorted({*copied, *(base_name(*half) for half in halves)})
-        long_bases = [base_name(*half, long=True) for half in halves]
+        copied = [base for name in treatments if (base := networks.parse_name(name).base)]
+        bases = sorted({*copied, *(networks.base_name(*half) for half in halves)})
+        long_bases = [networks.base_name(*half, long=True) for half in halves]
         return bases + long_bases * self["long_base"] + treatments
 
     def _treatments(self, target: str, size: str) -> Iterator[str]:
-        sources = {"selffer": target, "transfer": other_half(target), "random": "R"}
+        sources = {"selffer": target, "transfer": networks.other_half(target), "random": "R"}
         for n in self["layers"]:
             if n == 0:
-                yield treatment_name(target, 0, target, target_size=size)
+                yield networks.treatment_name(target, 0, target, target_size=size)
                 continue
             for treatment in self["treatments"]:
                 source = sources[treatment.removesuffix("+")]
-                yield treatment_name(source, n, target, treatment.endswith("+"), size)
+                yield networks.treatment_name(source, n, target, treatment.endswith("+"), size)
 
     @property
     def networks(self) -> list[Network]:
@@ -80,8 +70,6 @@ class Study(dict):
     @cached_property
     def omitted(self) -> list[Network]:
         """The networks that the study leaves out."""
-        if not self["omit"]:
-            return []
         return [n for n in self.networks if any(_matches(where, *n) for where in self["omit"])]
 
     @cached_property
@@ -100,27 +88,21 @@ class Study(dict):
         for override in self["overrides"]:
             if _matches(override["where"], split, seed, name):
                 chosen.update(override["recipe"])
-        if parse_name(name).kind == "long_base":
+        if networks.parse_name(name).kind == "long_base":
             chosen["epochs"] *= 2
-            if chosen["iterations"]:
-                chosen["iterations"] *= 2
+            chosen["iterations"] = chosen["iterations"] and 2 * chosen["iterations"]
         return chosen
 
 
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
-    facts = {**_facts(name), "split": split, "seed": seed}
-    return all(facts[key] in _wanted(key, value) for key, value in where.items())
-
-
-@cache
-def _facts(name: str) -> dict:
-    """What a network's name says of it. Few names stand for many networks."""
-    return {**asdict(parse_name(name)), "network": name}
-
-
-def _wanted(key: str, value: object) -> list:
-    values = value if isinstance(value, list) else [value]
-    return [str(v) for v in values] if key == "target_size" else values
+    facts = {**vars(networks.parse_name(name)), "network": name, "split": split, "seed": seed}
+    for key, wanted in where.items():
+        fact = facts[key]
+        # Names hold the size as a text; a study may give a number.
+        values = [str(v) for v in as_list(wanted)] if key == "target_size" else as_list(wanted)
+        if fact not in values:
+            return False
+    return True
 
 
 def evaluations(recipe: Mapping) -> int:
@@ -129,9 +111,9 @@ def evaluations(recipe: Mapping) -> int:
     return -(-(recipe["iterations"] or recipe["epochs"]) // recipe["evaluate_every"])
 
 
-def as_groups(groups: str | Sequence[str]) -> list[str]:
-    """The groups of one half of a dissimilar split, which the study gives as one name or a list."""
-    return [groups] if isinstance(groups, str) else list(groups)
+def as_list(value: object) -> list:
+    """What the study gives as one value or a list of several, such as the groups of a half."""
+    return value if isinstance(value, list) else [value]
 
 
 def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
@@ -151,7 +133,7 @@ def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
     last = len(layer_names) - 1
     named = [("layers", n) for n in study["layers"]]
     for key, where in _wheres(study):
-        named += [(f"{key}.n", n) for n in _wanted("n", where.get("n", []))]
+        named += [(f"{key}.n", n) for n in as_list(where.get("n", []))]
     for key, n in named:
         if n > last:
             raise StudyError(
@@ -163,9 +145,10 @@ def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
 
 def _wheres(study: Study) -> list[tuple[str, dict]]:
     """The parts of the study that choose networks, each with its key."""
-    overrides = enumerate(study["overrides"])
-    wheres = [(f"overrides[{i}].where", override["where"]) for i, override in overrides]
-    return wheres + [(f"omit[{i}]", where) for i, where in enumerate(study["omit"])]
+    return [
+        *((f"overrides[{i}].where", item["where"]) for i, item in enumerate(study["overrides"])),
+        *((f"omit[{i}]", where) for i, where in enumerate(study["omit"])),
+    ]
 
 
 def _check_splits(study: Study, dataset: DatasetInfo) -> None:
@@ -193,8 +176,9 @@ def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, i
             remedy = "the paper's natural and man-made halves are splits.published: [natman]"
         raise StudyError(f"splits.dissimilar: the dataset has no groups; {remedy}")
     taken: dict[str, str] = {}
-    for half in HALVES:
-        for group in as_groups(halves[half]):
+    for half in networks.HALVES:
+        chosen = as_list(halves[half])
+        for group in chosen:
             if group not in groups:
                 raise StudyError(
                     f"splits.dissimilar.{half}: the dataset has no group {group!r}; "
@@ -206,7 +190,7 @@ def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, i
                     "the two halves must not overlap, so name it in one of them"
                 )
             taken[group] = half
-        size = sum(groups[group] for group in as_groups(halves[half]))
+        size = sum(groups[group] for group in chosen)
         if size < 2:
             raise StudyError(
                 f"splits.dissimilar.{half}: these groups may hold {size} of the dataset's classes, "
@@ -236,7 +220,7 @@ def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None
                 "networks of a study see images of one size, so set recipe.crop"
             )
     for size in study["target_sizes"]:
-        if images_per_class is not None and size != ALL_IMAGES and size > images_per_class:
+        if images_per_class is not None and size != networks.ALL_IMAGES and size > images_per_class:
             raise StudyError(
                 f"target_sizes: {size} images a class are more than the dataset's smallest class "
                 f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
@@ -255,8 +239,8 @@ def _check_omitted(study: Study, layer_count: int) -> None:
     if not study.trained:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
     omitted = set(study.omitted)
-    for split, seed, name in study.trained if omitted else ():
-        base = parse_name(name).base
+    for split, seed, name in study.trained:
+        base = networks.parse_name(name).base
         if (split, seed, base) in omitted:
             raise StudyError(
                 f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "

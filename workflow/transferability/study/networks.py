@@ -6,15 +6,13 @@ Pure and standard library only.
 
 import re
 from dataclasses import dataclass
+from functools import cache
+from typing import Self
 
 HALVES = ("A", "B")
 ALL_IMAGES = "all"
 
-NUMBER = "(?:0|[1-9][0-9]*)"
-NAME = re.compile(
-    r"base(?P<long>2?)(?P<half>[AB])(@(?P<base_size>[1-9][0-9]*))?"
-    rf"|(?P<source>[ABR])(?P<n>{NUMBER})(?P<target>[AB])(?P<plus>\+?)(@(?P<size>[1-9][0-9]*))?"
-)
+NAME = re.compile(r"(?:base(2?)([AB])|([ABR])(0|[1-9][0-9]*)([AB])(\+?))(?:@([1-9][0-9]*))?")
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,9 @@ def _suffix(target_size: str) -> str:
     return "" if target_size == ALL_IMAGES else f"@{target_size}"
 
 
+@cache
 def parse_name(name: str) -> NetworkSpec:
-    """What a network's name says of it.
+    """What a network's name says of it. Few names stand for many networks.
 
     Raises ValueError for anything that is not a name in the paper's notation.
     """
@@ -92,35 +91,22 @@ def parse_name(name: str) -> NetworkSpec:
             f"network {name!r}: not a network's name; expected one such as "
             "baseA, base2B, B0B, A3B, B3B+, R5A or A3B+@100"
         )
-    if match["half"]:
-        return NetworkSpec(
-            name=name,
-            kind="long_base" if match["long"] else "base",
-            source="",
-            target=match["half"],
-            n=0,
-            fine_tuned=False,
-            target_size=match["base_size"] or ALL_IMAGES,
-        )
-    source, target, n = match["source"], match["target"], int(match["n"])
-    if n == 0 and (source != target or match["plus"]):
+    long, half, source, n, target, plus, size = match.groups()
+    if half:
+        kind, source, target = "long_base" if long else "base", "", half
+    elif n == "0" and (source != target or plus):
         raise ValueError(
             f"network {name!r}: with n = 0 nothing is copied, so {target}0{target} is the only one"
         )
-    if source == "R" and match["plus"]:
-        raise ValueError(
-            f"network {name!r}: random layers that learn are those of {target}0{target}"
-        )
-    kind = "random" if source == "R" else "selffer" if source == target else "transfer"
-    return NetworkSpec(
-        name=name,
-        kind=kind,
-        source="random" if source == "R" else source,
-        target=target,
-        n=n,
-        fine_tuned=bool(match["plus"]),
-        target_size=match["size"] or ALL_IMAGES,
-    )
+    elif source == "R":
+        kind, source = "random", "random"
+        if plus:
+            raise ValueError(
+                f"network {name!r}: random layers that learn are those of {target}0{target}"
+            )
+    else:
+        kind = "selffer" if source == target else "transfer"
+    return NetworkSpec(name, kind, source, target, int(n or 0), bool(plus), size or ALL_IMAGES)
 
 
 def other_half(half: str) -> str:
@@ -148,12 +134,10 @@ class TrainingSpec:
     recipe: dict
 
     @classmethod
-    def of(
-        cls, name: str, split: str, seed: int, architecture: dict, recipe: dict
-    ) -> "TrainingSpec":
-        """The task that a network's name stands for. Raises ValueError if it is no name."""
+    def of(cls, name: str, split: str, seed: int, architecture: dict, recipe: dict) -> Self:
+        """The training that a network's name stands for. Raises ValueError if it is no name."""
         network = parse_name(name)
-        all_images = network.target_size == ALL_IMAGES
+        size = network.target_size
         return cls(
             network=name,
             split=split,
@@ -163,7 +147,7 @@ class TrainingSpec:
             n=network.n,
             base=network.base,
             frozen_layers=network.frozen_layers,
-            images_per_class=None if all_images else int(network.target_size),
+            images_per_class=None if size == ALL_IMAGES else int(size),
             architecture=architecture,
             recipe=recipe,
         )

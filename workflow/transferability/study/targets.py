@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transferability import images
-from transferability.study.design import Network, Study, as_groups
+from transferability.study.design import Network, Study, as_list
 from transferability.study.networks import ALL_IMAGES, HALVES, base_name, parse_name
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
@@ -139,7 +139,7 @@ def drawn_from(study: Study, split: str, published: str) -> tuple[str | list, li
         return file, ["--published", file]
     if split != "dissimilar":
         return [], ["--random", split.removeprefix("random")]
-    groups = {half: as_groups(splits["dissimilar"][half]) for half in HALVES}
+    groups = {half: as_list(splits["dissimilar"][half]) for half in HALVES}
     flags = ["--groups", json.dumps(groups, sort_keys=True, ensure_ascii=False)]
     file = study["dataset"].get("groups")
     return (file, [*flags, "--grouped-by", file]) if file else ([], flags)
