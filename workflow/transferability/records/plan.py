@@ -19,10 +19,11 @@ from transferability.models.summary import LayerSummary
 from transferability.records import trial
 from transferability.records.trial import Speed
 from transferability.study import design
-from transferability.study.networks import ALL_IMAGES, NetworkSpec, parse_name
+from transferability.study.networks import ALL_IMAGES, parse_name
 from transferability.training import data
 from transferability.training import device as devices
 
+COLUMNS = ("kind", "networks", "learned", "evaluated", "operations", "seconds")
 HEADINGS = ("", "networks", "images to learn from", "to classify", "operations", "time")
 BYTES_PER_PARAMETER = 4
 BACKWARD = 2
@@ -113,42 +114,29 @@ def of_kinds(
     selffer+ or transfer+), a row: how many `networks`, images `learned` from and `evaluated`,
     `operations`, and `seconds` on one device. `speeds` is by the number of frozen layers.
     """
-    rows = [
-        _of_network(parse_name(name), checked.recipe_of(split, seed, name), size, layers, speeds)
-        for split, seed, name in checked.trained
-    ]
-    return pd.DataFrame(rows).groupby("kind", sort=False).sum()
-
-
-def _of_network(
-    network: NetworkSpec,
-    recipe: Mapping,
-    size: images.Size,
-    layers: Sequence[LayerSummary],
-    speeds: Mapping[int, Speed],
-) -> dict:
-    train, validation = size.train // 2, size.validation // 2
-    if network.target_size != ALL_IMAGES:
-        train = int(network.target_size) * (size.classes // 2)
-    per_epoch = data.steps_per_epoch(train, recipe["batch_size"])
-    steps = recipe["iterations"] or recipe["epochs"] * per_epoch
-    learned = steps * min(recipe["batch_size"], train)
-    evaluated = design.evaluations(recipe) * validation
-    frozen, speed = network.frozen_layers, speeds[network.frozen_layers]
-    once = bool(frozen) and not recipe["augment"]
-    operations = (
-        learned * to_learn(layers, frozen, once)
-        + evaluated * forward(layers[frozen if once else 0 :])
-        + once * (train + validation) * forward(layers[:frozen])
-    )
-    seconds = learned / speed.learned + evaluated / speed.evaluated
-    if speed.features is not None:
-        seconds += (train + validation) / speed.features
-    return {
-        "kind": network.kind + "+" * network.fine_tuned,
-        **{"networks": 1, "learned": learned, "evaluated": evaluated},
-        **{"operations": float(operations), "seconds": seconds},
-    }
+    rows, train_half, validation = [], size.train // 2, size.validation // 2
+    for split, seed, name in checked.trained:
+        network, recipe = parse_name(name), checked.recipe_of(split, seed, name)
+        frozen, speed = network.frozen_layers, speeds[network.frozen_layers]
+        train = train_half
+        if network.target_size != ALL_IMAGES:
+            train = int(network.target_size) * (size.classes // 2)
+        per_epoch = data.steps_per_epoch(train, recipe["batch_size"])
+        steps = recipe["iterations"] or recipe["epochs"] * per_epoch
+        learned = steps * min(recipe["batch_size"], train)
+        evaluated = design.evaluations(recipe) * validation
+        once = bool(frozen) and not recipe["augment"]
+        operations = (
+            learned * to_learn(layers, frozen, once)
+            + evaluated * forward(layers[frozen if once else 0 :])
+            + once * (train + validation) * forward(layers[:frozen])
+        )
+        seconds = learned / speed.learned + evaluated / speed.evaluated
+        if speed.features is not None:
+            seconds += (train + validation) / speed.features
+        kind = network.kind + "+" * network.fine_tuned
+        rows.append((kind, 1, learned, evaluated, float(operations), seconds))
+    return pd.DataFrame(rows, columns=COLUMNS).groupby("kind", sort=False).sum()
 
 
 def forward(layers: Sequence[LayerSummary]) -> int:

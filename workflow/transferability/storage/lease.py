@@ -152,7 +152,9 @@ def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
             return last_line is not None, last_beat
         now = time.monotonic()
         if last_line is None or now - last_line >= SECONDS_PER_LINE:
-            log.info("%s: waiting for %s", folder, _holder(folder, lease))
+            taken, owner = _read(folder)[0], lease.owner
+            has_said = owner is not None and taken.get("token") == owner.token
+            log.info("%s: waiting for %s", folder, _described(taken if has_said else {}))
             last_line = now
         # filelock keeps an empty file for ever: its writer may be about to fill it. One that was
         # killed there, or whose machine was, never will.
@@ -164,12 +166,6 @@ def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
             marker.unlink(missing_ok=True)
         signals.check()
         time.sleep(SECONDS_PER_LOOK)
-
-
-def _holder(folder: Path, lease: SoftFileLease) -> str:
-    taken, owner = _read(folder)[0], lease.owner
-    has_said = owner is not None and taken.get("token") == owner.token
-    return _described(taken if has_said else {})
 
 
 def _described(taken: dict) -> str:
