@@ -4,11 +4,11 @@ The models in schema.py check each key; `design.check` checks what keys, dataset
 make of each other.
 """
 
+import contextlib
 import copy
 import difflib
 import json
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -23,11 +23,7 @@ from transferability.study.schema import StudyConfig, Word, json_schema
 MOST_VALUES = 100_000
 """In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
 
-RENAMED = {
-    "mirror": "horizontal_flip",
-    "resized_crop": "random_resized_crop",
-    "own": "custom",
-}
+RENAMED = {"mirror": "horizontal_flip", "resized_crop": "random_resized_crop", "own": "custom"}
 
 TYPES = {
     "integer": "a whole number",
@@ -77,15 +73,12 @@ def resolved(path: Path | str) -> Study:
             f"{path}: cannot be read ({error}); it lies in the folder of each study, "
             "results/<study>, where snakemake writes it when it starts"
         ) from error
-    try:
-        is_complete = _with_defaults(left) == left and left["layers"] != "all"
-    except StudyError:
-        is_complete = False
-    if not is_complete:
-        raise StudyError(
-            f"{path}: is no complete study; snakemake --forcerun write_methods writes it again"
-        )
-    return Study(left)
+    with contextlib.suppress(StudyError):
+        if _with_defaults(left) == left and left["layers"] != "all":
+            return Study(left)
+    raise StudyError(
+        f"{path}: is no complete study; snakemake --forcerun write_methods writes it again"
+    )
 
 
 def typed(value: object) -> object:
@@ -118,21 +111,19 @@ def complete(config: dict | None) -> Study:
 
 def _check_form(config: object) -> None:
     """Refuse what YAML can say and a study cannot: endless values, and keys that are no texts."""
-    waiting, seen = [config], 0
-    while waiting:
-        value = waiting.pop()
-        seen += 1
-        if isinstance(value, dict):
-            waiting += value.values()
+    values = [config]
+    for value in values:
+        if isinstance(value, list):
+            values += value
+        elif isinstance(value, dict):
+            values += value.values()
             for key in value:
                 if not isinstance(key, str):
                     raise StudyError(
                         f"the study: {key!r} stands where the name of a key is expected; write "
                         "one of those in workflow/schemas/study.schema.yaml, as a text"
                     )
-        elif isinstance(value, list):
-            waiting += value
-        if seen > MOST_VALUES:
+        if len(values) > MOST_VALUES:
             raise StudyError(
                 f"the study: it has more than {MOST_VALUES:,} values; write out what its YAML "
                 "aliases (*) stand for, and leave out what stands for itself"
@@ -140,10 +131,9 @@ def _check_form(config: object) -> None:
 
 
 def _with_defaults(config: object) -> dict:
-    if isinstance(config, dict):
-        architecture = config.get("architecture")
-        if isinstance(architecture, str) and ":" in architecture:
-            config = {**config, "architecture": {"name": "custom", "build": architecture}}
+    match config:
+        case {"architecture": str(build)} if ":" in build:
+            config = {**config, "architecture": {"name": "custom", "build": build}}
     try:
         study = StudyConfig.model_validate(config).model_dump()
     except ValidationError as error:
@@ -181,21 +171,16 @@ def _describe(error: dict) -> str:
         return f"{key}: {value} is not possible; expected {bound}{purpose}"
     # Of the wrong type, or of none of several forms.
     words = list(dict.fromkeys(_words(form) for form in forms))
-    expected = (
-        f"not {words[0]}" if len(words) == 1 else f"not allowed; expected {' or '.join(words)}"
+    expected = "not allowed; expected " if words[1:] else "not "
+    return (
+        f"{key}: {value} is {expected}{' or '.join(words)}{_hint(error['input'], forms)}{purpose}"
     )
-    return f"{key}: {value} is {expected}{_hint(error['input'], forms)}{purpose}"
-
-
-@cache
-def _schema() -> dict:
-    return json_schema()
 
 
 def _forms(node: dict) -> list[dict]:
     """Those of which a value may have one; null first."""
     if "$ref" in node:
-        node = {**_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")], **node}
+        node = {**json_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")], **node}
     choices = node.get("anyOf") or node.get("oneOf")
     if not choices:
         return [node]
@@ -206,7 +191,7 @@ def _forms(node: dict) -> list[dict]:
 
 def _place(location: Sequence[str | int]) -> tuple[list[str | int], list[dict]]:
     """The path of keys to the place of an error, and the forms that a value may have there."""
-    path, forms = [], _forms(_schema())
+    path, forms = [], _forms(json_schema())
     for part in location:
         if part == "[key]":
             return path[:-1], [{"enum": get_args(Word)}]
@@ -233,7 +218,7 @@ def _names(section: dict) -> list[str]:
 
 def _choose(value: object, allowed: Sequence[str]) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    new = RENAMED.get(value) if isinstance(value, str) else None
+    new = RENAMED.get(str(value))
     hint = f"it is now called {new}; " if new in allowed else ""
     return f"{text} is not allowed; {hint}choose one of {', '.join(allowed)}"
 
@@ -243,7 +228,7 @@ def _words(form: dict) -> str:
     if "const" in form:
         return str(form["const"])
     if "enum" in form:
-        return f"one of {', '.join(map(str, form['enum']))}"
+        return f"one of {', '.join(form['enum'])}"
     if form["type"] == "array":
         items = " or ".join(_words(item) for item in _forms(form["items"]))
         return f"a list of values that are each {items}"
@@ -266,26 +251,22 @@ def _hint(value: object, forms: Sequence[dict]) -> str:
         float(value)
     except ValueError:
         return ""
-    if "e" in value.lower():
-        return "; YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3"
-    return "; write it without quotes"
+    written_as = "YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3"
+    return f"; {written_as if 'e' in value.lower() else 'write it without quotes'}"
 
 
 def _meant_key(name: str, allowed: Sequence[str]) -> str:
     """Which key an unknown one was probably meant to be, or where it belongs."""
-    top = _schema()["properties"]
+    top = json_schema()["properties"]
     elsewhere = ["the top of the file"] * (name in top)
     for section, node in top.items():
         elsewhere += [section] * any(name in form.get("properties", {}) for form in _forms(node))
     hint = f"it belongs in {' or '.join(elsewhere)}; " if elsewhere else ""
-    close = difflib.get_close_matches(name, allowed, n=1)
-    if close:
+    if close := difflib.get_close_matches(name, allowed, n=1):
         hint = f"did you mean {close[0]}? "
     return f"{hint}allowed here: {', '.join(allowed)}"
 
 
 def _key(path: Sequence[str | int]) -> str:
-    key = ""
-    for part in path:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    return key or "the study"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).removeprefix(".") or "the study"

@@ -5,6 +5,7 @@ editors read, and config.yaml, the default study with a comment at each key.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -201,6 +202,7 @@ def schema_text() -> str:
     return f"# Written by `{WRITE}`.\n{text}"
 
 
+@cache
 def json_schema() -> dict:
     """The schema of a study file, draft 2020-12."""
     return {
@@ -215,12 +217,10 @@ def _plain(node: Any) -> Any:
         return [_plain(item) for item in node]
     if not isinstance(node, dict):
         return " ".join(node.split()) if isinstance(node, str) else node
-    optional = any(form.get("type") == "null" for form in node.get("anyOf", []))
-    return {
-        key: _plain(value)
-        for key, value in node.items()
-        if key != "title" and not (key == "default" and value is None and not optional)
-    }
+    unwanted = {"title"}
+    if node.get("default") is None and {"type": "null"} not in node.get("anyOf", []):
+        unwanted.add("default")
+    return {key: _plain(value) for key, value in node.items() if key not in unwanted}
 
 
 CONFIG_HEADER = """\

@@ -8,16 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    WrapValidator,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, WrapValidator
 
 KIND_TAG, OTHER_TAG = "<of that kind>", "<other>"
 """Forms of a value, as the location of an error names them: in <>, unlike keys."""
@@ -60,6 +51,15 @@ def _each_once(values: list) -> list:
     if any(value in values[:i] for i, value in enumerate(values)):
         raise ValueError(f"{json.dumps(values)} names a value twice; name each once")
     return values
+
+
+def _has_one_crop(augment: list[str]) -> list[str]:
+    if {"crop", "random_resized_crop"} <= set(augment):
+        raise ValueError(
+            "crop and random_resized_crop both choose the part of the image that is seen; name "
+            "one of them"
+        )
+    return augment
 
 
 Natural = Annotated[int, Field(ge=0)]
@@ -278,7 +278,10 @@ class Recipe(Section):
     crop: Positive | None = None
     """Height and width in pixels of what the network sees of an image. It is a random such crop in
     training if augment says crop, else the middle; null for all that is stored."""
-    augment: Set[Literal["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]] = []
+    augment: Annotated[
+        Set[Literal["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]],
+        AfterValidator(_has_one_crop),
+    ] = []
     """Changes drawn again for each training image. crop takes a random part of the size of the key
     crop, without which it shifts the image by up to an eighth; horizontal_flip flips half of the
     images left to right; random_resized_crop takes 8 to 100 % of the area, at a ratio of 3/4 to
@@ -292,13 +295,3 @@ class Recipe(Section):
     operations that cannot are refused. On a CPU it always does."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """Where to train; auto is CUDA, else Apple's MPS, else the CPU."""
-
-    @field_validator("augment")
-    @classmethod
-    def _has_one_crop(cls, augment: list[str]) -> list[str]:
-        if {"crop", "random_resized_crop"} <= set(augment):
-            raise ValueError(
-                "crop and random_resized_crop both choose the part of the image that is seen; name "
-                "one of them"
-            )
-        return augment

@@ -32,9 +32,9 @@ MARGIN = 1.5
 def figures(study: Study) -> list[str]:
     """The figures of a study."""
     names = ["transfer", "effects", "boost", "filters", "learning_curves", "cost"]
-    # Figure 3 of the paper is about these two.
-    dissimilar = not {"dissimilar", "natman"}.isdisjoint(study.split_names)
-    names += ["dissimilar"] * (dissimilar or "random" in study["treatments"])
+    # What Figure 3 of the paper is about.
+    if {"dissimilar", "natman", "random"} & {*study.split_names, *study["treatments"]}:
+        names.append("dissimilar")
     return names + ["data_size"] * (len(study["target_sizes"]) > 1)
 
 
