@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import json
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def _syntax(text: str, prefix: str, package: str) -> tuple[str, list[str]]:
     """What of the text of a module in `package` counts, and the modules below `prefix` that it may
     import."""
     tree = ast.parse(text)
-    return repr(_shape(tree)), list(_imports(tree, prefix, package))
+    return repr(_shape(tree)), _imports(tree, prefix, package)
 
 
 def _shape(node: object) -> object:
@@ -137,20 +137,14 @@ def _is_idle(node: object) -> bool:
     return False
 
 
-def _imports(tree: ast.Module, prefix: str, package: str) -> Iterator[str]:
+def _imports(tree: ast.Module, prefix: str, package: str) -> list[str]:
     """What a syntax tree imports from below `prefix`, at its top or inside functions: modules, and
     names that may be modules."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        candidates = []
+    names = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            candidates = [f"{module}.{alias.name}" for alias in node.names] + [module]
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            candidates = [alias.name for alias in node.names]
-        for candidate in candidates:
-            if candidate.startswith(prefix):
-                yield candidate.removeprefix(prefix)
-        # Expressions hold no imports, and are most of a tree.
-        waiting += [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.expr)]
+            names |= {alias.name for alias in node.names}
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
