@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability import models
 from transferability.models import summary
-from transferability.records import plan, trial
+from transferability.records import plan
 from transferability.study import config
 from transferability.training import data, preprocessing
 from transferability.training import device as devices
@@ -113,7 +113,7 @@ def main() -> None:
     copy = copy_ceiling(device)
     print(f"a matrix product makes {product / 1e9:,.0f} thousand million operations a second")
     print(f"a copy reads and writes {copy / 1e9:,.1f} GB a second")
-    speeds = trial.speeds(checked, flags.classes, (0, deepest), flags.seconds)
+    speeds = plan.measure_speeds(checked, flags.classes, (0, deepest), flags.seconds)
     all_layers = plan.forward(layers)
     rows = {
         "a step of a base": (speeds[0].learned, plan.to_learn(layers, 0)),

@@ -19,7 +19,7 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.records import trial
+from transferability.records import plan
 from transferability.study import config
 from transferability.training import device as devices
 from transferability.training import loop
@@ -31,7 +31,7 @@ OURS, TORCHS = "this project", "torch"
 
 def run_of(checked: dict, normalisation: str) -> Trainer:
     """A training of CaffeNet on noise, with our normalisation or torch's own."""
-    run = trial.on_noise(checked, CLASSES, frozen=0)
+    run = plan.on_noise(checked, CLASSES, frozen=0)
     if normalisation == TORCHS:
         for layer in run.network:
             for place, part in enumerate(layer):

@@ -19,7 +19,7 @@ import turns
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.records import trial
+from transferability.records import plan
 from transferability.study import config
 from transferability.training import device as devices
 from transferability.training import loop
@@ -52,7 +52,7 @@ def main() -> None:
     runs, images = {}, 0
     for precision in ("bf16", "fp32"):
         wanted = {**checked, "recipe": {**checked["recipe"], "precision": precision}}
-        run = trial.on_noise(wanted, flags.classes, frozen=0)
+        run = plan.on_noise(wanted, flags.classes, frozen=0)
         runs[precision], images = run, flags.epochs * len(run.learned)
     for title, work in (("a step of a base", learn), ("evaluation", evaluate)):
         actions = {precision: partial(work, run, flags.epochs) for precision, run in runs.items()}

@@ -10,7 +10,7 @@ from transferability.__main__ import main
 from transferability.images import Size
 from transferability.models import summary
 from transferability.records import plan
-from transferability.records.trial import Speed
+from transferability.records.plan import Speed
 from transferability.study import config
 
 STUDY = {

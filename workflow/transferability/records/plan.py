@@ -5,8 +5,11 @@ Halves are taken to be equal, each with half of the classes and of the images.
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from rich.console import Console
@@ -16,12 +19,13 @@ from rich.table import Table
 from transferability import images, models
 from transferability.models import summary
 from transferability.models.summary import LayerSummary
-from transferability.records import trial
-from transferability.records.trial import Speed
 from transferability.study import design
-from transferability.study.networks import ALL_IMAGES, parse_name
-from transferability.training import data
+from transferability.study.networks import ALL_IMAGES, TrainingSpec, parse_name
+from transferability.training import data, loop, transplant
 from transferability.training import device as devices
+from transferability.training.preprocessing import Preprocessing
+from transferability.training.rng import Stream
+from transferability.training.trainer import Trainer
 
 COLUMNS = ("kind", "networks", "learned", "evaluated", "operations", "seconds")
 HEADINGS = ("", "networks", "images to learn from", "to classify", "operations", "time")
@@ -29,6 +33,20 @@ BYTES_PER_PARAMETER = 4
 BACKWARD = 2
 """Operations of a learned layer's way back, in multiples of its way forward: one for the gradient
 of its parameters, one for that of its input."""
+ENDLESS = 10**9
+BATCHES, ON_A_GPU = 2, 32
+"""In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network with so many frozen layers is: images a second that it learns from and
+    that it classifies, and, where the frozen layers' features are computed once, of which these
+    are made."""
+
+    learned: float
+    evaluated: float
+    features: float | None = None
 
 
 def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
@@ -46,9 +64,9 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
     networks = [parse_name(name) for *_, name in checked.trained]
     frozen = sorted({network.frozen_layers for network in networks})
     if images_per_second is None:
-        speeds = trial.speeds(checked, half, frozen, seconds)
+        speeds = measure_speeds(checked, half, frozen, seconds)
     else:
-        speeds = scaled(layers, frozen, images_per_second)
+        speeds = scale_speeds(layers, frozen, images_per_second)
     kinds = of_kinds(checked, size, layers, speeds)
     kinds.loc["all"] = total = kinds.sum()
     count, pixels_stored = size.train + size.validation, checked["dataset"]["image_size"] ** 2
@@ -153,7 +171,7 @@ def to_learn(layers: Sequence[LayerSummary], frozen: int, from_features: bool = 
     return forward(through) + BACKWARD * forward(learning) - learning[0].operations
 
 
-def scaled(
+def scale_speeds(
     layers: Sequence[LayerSummary], frozen: Sequence[int], images_per_second: float
 ) -> dict[int, Speed]:
     """The speeds by the number of frozen layers, where a network that learns with all layers takes
@@ -161,3 +179,57 @@ def scaled(
     rate = images_per_second * to_learn(layers, 0)
     evaluated = rate / forward(layers)
     return {k: Speed(learned=rate / to_learn(layers, k), evaluated=evaluated) for k in frozen}
+
+
+def measure_speeds(
+    checked: dict, classes: int, frozen: Iterable[int], seconds: float
+) -> dict[int, Speed]:
+    """The speed of a study's networks by the number of their frozen layers, each tried for so many
+    seconds, with the study's recipe."""
+    measured = {}
+    for k in sorted(frozen):
+        run = on_noise(checked, classes, k)
+        count = len(run.learned)
+        features = 2 * count / run.seconds if run.layers is not run.network else None
+        # The first step makes what the others find.
+        loop.train_one_epoch(run, 0.0)
+        seen, before = run.images_seen, run.seconds
+        end = time.monotonic() + seconds
+        while run.images_seen == seen or time.monotonic() < end:
+            loop.train_one_epoch(run, end)
+        learned = (run.images_seen - seen) / (run.seconds - before)
+        start = time.perf_counter()
+        loop.evaluate(run)
+        measured[k] = Speed(learned, count / (time.perf_counter() - start), features)
+    return measured
+
+
+def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
+    """A training of a study's network with so many frozen layers that never ends and keeps nothing,
+    on images that mean nothing, as features where frozen layers always give the same."""
+    recipe = {**checked["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
+    device = devices.choose_device(recipe["device"])
+    precision = devices.choose_precision(recipe["precision"], device)
+    devices.use_precision(precision)
+    size = checked["dataset"]["image_size"]
+    name = f"R{frozen}B" if frozen else "baseB"
+    task = TrainingSpec.of(name, "random0", 0, checked["architecture"], recipe)
+    stream = Stream(task.stream, task.split, task.seed, task.target)
+    network = transplant.initialised(task.architecture, recipe["crop"] or size, classes, stream)
+    network.to(device, memory_format=devices.memory_format(device))
+    transplant.freeze(network[:frozen])
+    # About those of noise.
+    mean = torch.full((size, size, 3) if recipe["normalise"] == "mean_image" else (3,), 127.5)
+    statistics = {"mean": mean, "std": torch.full((3,), 74.0)}
+    preprocess = Preprocessing(recipe, (size, size), statistics, device)
+    run = Trainer(network, task, preprocess, precision, stream)
+    steps = BATCHES
+    if device.type == "cuda":
+        room = devices.room_for_images(device) // (3 * size**2 * recipe["batch_size"])
+        steps = min(max(BATCHES, room), ON_A_GPU)
+    count = steps * recipe["batch_size"]
+    pixels = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
+    labels = torch.arange(count, device=device) % classes
+    noise = data.ImageSet(data.Resident(pixels), labels, np.arange(count), np.arange(classes))
+    run.take(noise, noise)
+    return run
