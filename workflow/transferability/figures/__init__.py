@@ -1,25 +1,13 @@
 """The figures, one module each: tables in, a matplotlib figure out."""
 
-from transferability.figures.boost import boost
-from transferability.figures.cost import cost
-from transferability.figures.data_size import data_size
-from transferability.figures.dissimilar import dissimilar
-from transferability.figures.effects import effects
-from transferability.figures.filters import filters
-from transferability.figures.learning_curves import learning_curves
-from transferability.figures.style import Options, save, used
-from transferability.figures.transfer import transfer
-
-__all__ = [
-    "Options",
-    "boost",
-    "cost",
-    "data_size",
-    "dissimilar",
-    "effects",
-    "filters",
-    "learning_curves",
-    "save",
-    "transfer",
-    "used",
-]
+from transferability.figures.boost import boost as boost
+from transferability.figures.cost import cost as cost
+from transferability.figures.data_size import data_size as data_size
+from transferability.figures.dissimilar import dissimilar as dissimilar
+from transferability.figures.effects import effects as effects
+from transferability.figures.filters import filters as filters
+from transferability.figures.learning_curves import learning_curves as learning_curves
+from transferability.figures.style import Options as Options
+from transferability.figures.style import save as save
+from transferability.figures.style import used as used
+from transferability.figures.transfer import transfer as transfer

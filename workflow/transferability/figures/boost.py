@@ -16,14 +16,8 @@ from transferability.analysis.intervals import (
     UNPAIRED,
 )
 from transferability.analysis.vocabulary import layer_ranges, measured
-from transferability.figures import style
-from transferability.figures.panels import (
-    Panel,
-    half_words,
-    interval_words,
-    panels_of,
-    reach,
-)
+from transferability.figures import notes, style
+from transferability.figures.panels import Panel, panels_of
 
 TREATED, CONTROL = style.LOOKS["transfer", True].label, style.LOOKS["selffer", True].label
 ESTIMATORS = {
@@ -121,7 +115,7 @@ def _draw_estimates(axes: Axes, rows: pd.DataFrame, limits: tuple[float, float])
     for estimator, of_estimator in rows.groupby("estimator", observed=True):
         look = ESTIMATORS[estimator]
         marks = look.style | {"linestyle": "none", "label": look.label}
-        bars = {"xerr": reach(of_estimator), "elinewidth": style.scaled(1.2)}
+        bars = {"xerr": style.reach(of_estimator), "elinewidth": style.scaled(1.2)}
         axes.errorbar(of_estimator["mean"], of_estimator["y"], **bars, **marks)
     leaving = (ends != inside) & ends.notna()
     for limit, marker, end in zip(limits, "<>", ends, strict=True):
@@ -208,9 +202,9 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     has_selffer = (boost_table["comparison"] == "selffer").any()
     style.note(
         figure,
-        interval_words(boost_table["interval"]),
+        notes.intervals_are(boost_table["interval"]),
         "Arrows: an interval goes on; its numbers stand beside it." if are_cut else "",
-        half_words(panels),
+        notes.halves(panels),
         f"{' and '.join(unlike)}: target halves of {TREATED} vs controls; pooled, the difference "
         "between these halves goes into the gain."
         if unlike

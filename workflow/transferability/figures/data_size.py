@@ -7,18 +7,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 
 from transferability.analysis.effects import EXCHANGEABLE, size_order
-from transferability.figures import style
+from transferability.figures import notes, style
 from transferability.figures.effects import NO_EFFECTS
-from transferability.figures.panels import (
-    Panel,
-    half_words,
-    interval_words,
-    noise_width,
-    panels_of,
-    reach,
-    uneven_words,
-    zero_line,
-)
+from transferability.figures.panels import Panel, noise_width, panels_of
 from transferability.study.networks import ALL_IMAGES
 
 # Frozen networks above, fine-tuned below. In a row: transfer less the base, transfer less the
@@ -84,7 +75,7 @@ def _looks(layers: list[int]) -> dict[int, style.Look]:
 
 def _draw_noise(axes: Axes, rows: pd.DataFrame, sizes: pd.Series) -> None:
     """B0B − baseB at each size as a grey band about zero."""
-    zero_line(axes)
+    style.zero_line(axes)
     width = noise_width(rows)
     if len(width):
         width = width.reindex(sizes.index).to_numpy()
@@ -102,7 +93,7 @@ def _draw_layer(axes: Axes, rows: pd.DataFrame, look: style.Look, sizes: pd.Seri
     mean = 100 * rows["mean"]
     marks = look.style | {"linestyle": "none", "ms": style.scaled(3.5), "mew": style.scaled(0.8)}
     axes.errorbar(
-        x, mean, 100 * reach(rows), label=look.label, elinewidth=style.scaled(0.8), **marks
+        x, mean, 100 * style.reach(rows), label=look.label, elinewidth=style.scaled(0.8), **marks
     )
     numbered = rows["target_size"] != ALL_IMAGES
     axes.plot(x[numbered], mean[numbered], color=look.colour, lw=style.scaled(1))
@@ -157,7 +148,7 @@ def _average_words(place: Panel) -> str:
     over = rows.groupby(["target_size", "n"])[["target", "replicates", "differences", "missing"]]
     by_effect = (over.nunique() > 1).any(axis=None)
     names = rows["effect"].map({NOISE: "B0B − baseB", **FORMULAS})
-    return uneven_words(
+    return notes.uneven(
         place, rows.assign(line=names if by_effect else "at " + rows["target_size"])
     )
 
@@ -197,11 +188,11 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     style.legend(figure, handles, column=0.75, columnspacing=1.0)
     style.note(
         figure,
-        interval_words(shown["interval"]),
+        notes.intervals_are(shown["interval"]),
         "all: every image of a class, not at its number; dotted lines have no slope to read."
         if ALL_IMAGES in sizes
         else "",
         *map(_average_words, places),
-        half_words(places),
+        notes.halves(places),
     )
     return figure

@@ -4,27 +4,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transferability.analysis.effects import EXCHANGEABLE
-from transferability.figures import style
-from transferability.figures.panels import (
-    Panel,
-    counted,
-    draw_means,
-    half_words,
-    interval_words,
-    means,
-    network_means,
-    panels_of,
-    score_words,
-    trained,
-    uneven_words,
-    zero_line,
-)
-from transferability.figures.transfer import draw_networks, marker_words
+from transferability.analysis.effects import EXCHANGEABLE, of_treatment
+from transferability.figures import notes, style
+from transferability.figures.panels import Panel, counted, means, panels_of, trained
+from transferability.figures.transfer import draw_networks
 
-TRANSFER, RANDOM = ("transfer", False), ("random", False)
+BASE, TRANSFER, RANDOM = ("base", False), ("transfer", False), ("random", False)
 TREATMENTS = {"transfer": TRANSFER, "random": RANDOM}
-SHOWN = [("base", False), TRANSFER, RANDOM]
+SHOWN = [BASE, TRANSFER, RANDOM]
 # Each treatment's look on random splits, and on other splits by target.
 COLOURS = {
     (TRANSFER, ""): (style.VERMILION, "^"),
@@ -63,50 +50,40 @@ def _draw_top1(axes: Axes, panels: list[Panel], treatment: tuple[str, bool], tit
     """One treatment's networks in each panel's place, with their base at n = 0, in %."""
     for place, panel in enumerate(panels):
         look = _beside(_look(treatment, panel), place, len(panels))
-        for (kind, fine_tuned), shown in (
-            (treatment, look),
-            (("base", False), look._replace(filled=False, label="base")),
-        ):
-            rows = panel.rows[panel.rows["kind"] == kind]
-            rows = rows[rows["fine_tuned"] == fine_tuned]
-            if len(rows):
-                draw_networks(axes, rows, shown, panel.replicates[1])
-                if kind == "base":
-                    level = 100 * means(rows, "top1")["mean"].iloc[0]
-                    zero_line(axes, level, look.colour)
-    layers = [panel.rows.loc[panel.rows["kind"] == treatment[0], "n"] for panel in panels]
-    style.layer_axis(axes, pd.concat(layers))
+        draw_networks(axes, of_treatment(panel.rows, treatment), look, panel.replicates[1])
+        base = of_treatment(panel.rows, BASE)
+        if len(base):
+            of_base = look._replace(filled=False, label="base")
+            draw_networks(axes, base, of_base, panel.replicates[1])
+            style.zero_line(axes, 100 * means(base, "top1")["mean"].iloc[0], look.colour)
+    rows = pd.concat([panel.rows for panel in panels])
+    style.layer_axis(axes, rows.loc[rows["kind"] == treatment[0], "n"])
     axes.set_title(title)
     axes.set_ylabel("top-1 accuracy (%)")
 
 
 def _draw_relative(axes: Axes, panels: list[Panel]) -> bool:
     """Transfer and random features relative to their base; True if any leave the panel below."""
-    zero_line(axes)
+    style.zero_line(axes)
     lines = _lines(panels)
-    floor = _floor(lines)
+    # At chance level random features would press all transfer into one line.
+    table = pd.concat([rows for _, rows in lines])
+    lows = 100 * table["low"].fillna(table["mean"])
+    random = lows[table["effect"] == "random"]
+    floor = 2 * min([0.0, *lows[table["effect"] == "transfer"]])
+    leaves = len(random) > 0 and random.min() < floor < random.max()
     for place, (look, rows) in enumerate(lines):
-        if floor is not None:
+        if leaves:
             # A line ends where it leaves the panel.
             below = 100 * rows["mean"] < floor
             rows = rows[~below.shift(fill_value=False).cummax()]
-        draw_means(axes, rows, _beside(look, place, len(lines)))
-    style.layer_axis(axes, pd.concat([rows["n"] for _, rows in lines]))
+        style.draw_means(axes, rows, _beside(look, place, len(lines)))
+    style.layer_axis(axes, table["n"])
     axes.set_title("relative to their base")
     axes.set_ylabel("top-1 relative to the base\n(percentage points)")
-    if floor is not None:
+    if leaves:
         axes.set_ylim(bottom=floor)
-    return floor is not None
-
-
-def _floor(lines: list[tuple[style.Look, pd.DataFrame]]) -> float | None:
-    """Where the last panel ends below, if random features run further down: at chance level they
-    would press all transfer into one line."""
-    lows = {"transfer": [0.0], "random": []}
-    for _, rows in lines:
-        lows[rows["effect"].iloc[0]] += list(100 * rows["low"].fillna(rows["mean"]))
-    floor = 2 * min(lows["transfer"])
-    return floor if lows["random"] and min(lows["random"]) < floor < max(lows["random"]) else None
+    return leaves
 
 
 def _lines(panels: list[Panel]) -> list[tuple[style.Look, pd.DataFrame]]:
@@ -117,10 +94,6 @@ def _lines(panels: list[Panel]) -> list[tuple[style.Look, pd.DataFrame]]:
         for effect, treatment in TREATMENTS.items()
         if (panel.rows["effect"] == effect).any()
     ]
-
-
-def _has(panel: Panel, kind: str) -> bool:
-    return bool(((panel.rows["kind"] == kind) & ~panel.rows["fine_tuned"]).any())
 
 
 @style.styled(at_least=style.WIDTH)
@@ -137,8 +110,11 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     sizes = list(dict.fromkeys(panel.target_size for panel in effect_panels))
     if not sizes:
         return style.empty("This study has no transfer or random networks beside their base.")
-    halves = [p for p in panels if p.split_kind != EXCHANGEABLE and _has(p, "transfer")]
-    random = [panel for panel in panels if _has(panel, "random")]
+    halves, random = (
+        [panel for panel in panels if len(of_treatment(panel.rows, treatment))]
+        for treatment in (TRANSFER, RANDOM)
+    )
+    halves = [panel for panel in halves if panel.split_kind != EXCHANGEABLE]
     columns = [("dissimilar halves", halves, TRANSFER), ("random features", random, RANDOM)]
     columns = [column for column in columns if column[1]]
     figure = style.new_figure(1.3 + 2.3 * len(sizes))
@@ -163,11 +139,11 @@ def dissimilar(networks: pd.DataFrame, effects_table: pd.DataFrame) -> Figure:
     drawn = halves + random
     style.note(
         figure,
-        f"Open markers at n = 0: bases. {marker_words(drawn)}" if drawn else "",
-        half_words(effect_panels, everywhere=False),
-        interval_words(relative["interval"], "Relative to the base"),
-        *(uneven_words(panel, network_means(panel, SHOWN)) for panel in panels),
+        f"Open markers at n = 0: bases. {notes.markers(drawn)}" if drawn else "",
+        notes.halves(effect_panels, everywhere=False),
+        notes.intervals_are(relative["interval"], "Relative to the base"),
+        notes.uneven_networks(panels, SHOWN),
         "Random features leave the last panel below." if leaves else "",
-        score_words(networks),
+        notes.without_score(networks),
     )
     return figure

@@ -11,18 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from transferability.analysis.effects import EXCHANGEABLE
-from transferability.figures import style
-from transferability.figures.panels import (
-    Panel,
-    draw_means,
-    half_words,
-    interval_words,
-    noise_width,
-    panel_grid,
-    panels_of,
-    uneven_words,
-    zero_line,
-)
+from transferability.figures import notes, style
+from transferability.figures.panels import Panel, noise_width, panel_grid, panels_of
 
 # The areas between lines show best where the lines stand close to their n.
 LINES = {
@@ -130,20 +120,18 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     if len(width):
         width = width.max()
         axes.axhspan(-width, width, color=style.LIGHT, zorder=0, lw=0, label="training noise")
-    zero_line(axes)
+    style.zero_line(axes)
     axes.plot(0, 0, **style.LOOKS["base", False].style)
-    draw_means(axes, rows[rows["effect"] == "long_base"], LONG_BASE)
+    style.draw_means(axes, rows[rows["effect"] == "long_base"], LONG_BASE)
     for effect, look in LINES.items():
         of_effect = rows[rows["effect"] == effect]
         if len(of_effect):
-            draw_means(axes, of_effect, look)
+            style.draw_means(axes, of_effect, look)
         between = area_edges(rows, effect)
         shade = {"color": look.colour, "alpha": SHADE, "lw": 0, "zorder": 0.5}
         axes.fill_between(
             between.index, between["lower"], between["upper"], label=f"area {effect}", **shade
         )
-    style.layer_axis(axes, rows["n"])
-    axes.set_title(panel.title)
 
 
 def _draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel]) -> bool:
@@ -193,7 +181,7 @@ def average_words(panels: list[Panel]) -> str:
     """Sentences on what lines average, where they differ in it."""
     names = {effect: look.label for effect, look in LINES.items()} | BESIDE
     words = [
-        uneven_words(panel, panel.rows.assign(line=panel.rows["effect"].map(names)))
+        notes.uneven(panel, panel.rows.assign(line=panel.rows["effect"].map(names)))
         for panel in panels
     ]
     if any(words):
@@ -215,7 +203,7 @@ def _handles(panels: list[Panel], published: list[Panel]) -> list[Line2D | Patch
     return handles + [LINES[effect].sample(label) for effect, label in line_labels(panels).items()]
 
 
-@style.styled
+@style.styled()
 def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
     """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
 
@@ -231,18 +219,17 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     if not table["effect"].isin(list(LINES)).any():
         return style.empty(NO_EFFECTS)
     panels, published = panels_of(table), published_panels(reference)
-    figure, grid = panel_grid(panels, tall=3.4, small=2.3, top=1.0)
+    ylabel = "top-1 relative to the base\n(percentage points)"
+    figure, grid = panel_grid(panels, ylabel, tall=3.4, small=2.3, top=1.0)
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel)
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel("top-1 relative to the base\n(percentage points)")
     are_cut = _draw_published(grid, panels, published)
     style.legend(figure, _handles(panels, published), column=3.3)
     style.note(
         figure,
-        interval_words(table["interval"]),
+        notes.intervals_are(table["interval"]),
         average_words(panels),
-        half_words(panels),
+        notes.halves(panels),
         published_words(panels, published, are_cut),
     )
     return figure

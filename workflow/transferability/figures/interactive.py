@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 from transferability.analysis.intervals import NO_INTERVAL
 from transferability.analysis.vocabulary import bracket, points
-from transferability.figures import style
+from transferability.figures import notes, style
 from transferability.figures.effects import (
     AREAS,
     BESIDE,
@@ -29,14 +29,10 @@ from transferability.figures.effects import (
 )
 from transferability.figures.panels import (
     Panel,
-    half_words,
     means,
-    network_means,
     noise_width,
     panels_of,
-    score_words,
     trained,
-    uneven_words,
     with_wilson,
 )
 from transferability.figures.transfer import NO_NETWORKS, SHOWN
@@ -83,7 +79,7 @@ vegaEmbed("#figure", spec, {{actions: false, renderer: "svg", tooltip: {{theme: 
 </script>"""
 
 
-@style.styled
+@style.styled()
 def transfer(networks: pd.DataFrame) -> str:
     """The page of `figures.transfer`: its means, each with the networks that it is of.
 
@@ -102,12 +98,12 @@ def transfer(networks: pd.DataFrame) -> str:
     chart = _chart(
         marks, [style.LOOKS[shown] for shown in SHOWN if shown in present], levels, tooltip, title
     )
-    uneven = (uneven_words(panel, network_means(panel, SHOWN)) for panel in panels)
-    words = ["Dotted: baseB.", *uneven, score_words(networks), half_words(panels)]
+    uneven = notes.uneven_networks(panels, SHOWN)
+    words = ["Dotted: baseB.", uneven, notes.without_score(networks), notes.halves(panels)]
     return _page(title, words, chart)
 
 
-@style.styled
+@style.styled()
 def effects(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
     """The page of `figures.effects`, with all that it shows: the treatments relative to their base,
     in percentage points, with the intervals of effects.csv, base2B, the areas between the lines,
@@ -138,7 +134,7 @@ def effects(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
         "Grey: training noise, ± |B0B − baseB|." if noise else "",
         f"Shaded, in the colour of the first: {'; '.join(shaded)}." if shaded else "",
         average_words(panels),
-        half_words(panels),
+        notes.halves(panels),
         published_words(panels, published),
     ]
     title = "top-1 relative to the base (points)"

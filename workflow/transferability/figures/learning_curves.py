@@ -6,18 +6,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from transferability.figures import style
-from transferability.figures.panels import (
-    T_INTERVALS,
-    means,
-    panels_of,
-    score_words,
-    trained,
-    with_wilson,
-)
+from transferability.analysis.effects import of_treatment
+from transferability.figures import notes, style
+from transferability.figures.panels import means, panels_of, trained, with_wilson
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
 BASES = {"base": ("baseB", "-"), "long_base": ("base2B", (0, (1, 1)))}
+RANDOM = ("random", False)
 KEY = ["split", "seed", "network"]
 
 
@@ -29,23 +24,19 @@ def _draw(axes: Axes, mean: pd.DataFrame, colour: str, dashes="-") -> None:
 
 def _draw_row(
     line: list[Axes],
-    rows: pd.DataFrame,
-    metric: str,
+    mean: pd.DataFrame,
     treatments: list[tuple[str, bool]],
     colours: dict[int, str],
 ) -> None:
     """One metric in one place: the bases first, then each treatment with its base in black."""
-    mean = means(rows, metric, also=("time",))
-    base = mean[mean["kind"] == "base"]
     for kind, (_, dashes) in BASES.items():
         _draw(line[0], mean[mean["kind"] == kind], style.INK, dashes)
-    for axes, (kind, fine_tuned) in zip(line[1:], treatments, strict=True):
-        _draw(axes, base, style.INK)
-        of_treatment = mean[(mean["kind"] == kind) & (mean["fine_tuned"] == fine_tuned)]
-        for n, of_layer in of_treatment.groupby("n"):
+    for axes, treatment in zip(line[1:], treatments, strict=True):
+        _draw(axes, mean[mean["kind"] == "base"], style.INK)
+        for n, of_layer in of_treatment(mean, treatment).groupby("n"):
             _draw(axes, of_layer, colours[n])
         # Random features would press the curves of all others together.
-        if kind != "random":
+        if treatment != RANDOM:
             axes.sharey(line[0])
             axes.tick_params(labelleft=False)
     for axes in line:
@@ -54,15 +45,14 @@ def _draw_row(
 
 def _interval_words(replicates: int, networks: pd.DataFrame) -> str:
     if replicates > 1:
-        return f"Lines: means over replicates; bands: 95 % {T_INTERVALS}."
+        return f"Lines: means over replicates; bands: 95 % {notes.T_INTERVALS}."
     base = with_wilson(networks[networks["kind"] == "base"])
-    reach = 100 * pd.concat([base["mean"] - base["low"], base["high"] - base["mean"]]).max()
-    if pd.isna(reach):
-        return "No intervals: one replicate."
-    return (
-        "No intervals: one replicate. Over validation images alone, a top-1 like the base's has a "
-        f"95 % Wilson interval of ± {reach:.1f} points."
+    reach = 100 * pd.DataFrame(style.reach(base)).max(axis=None)
+    over_images = (
+        " Over validation images alone, a top-1 like the base's has a 95 % Wilson interval of "
+        f"± {reach:.1f} points."
     )
+    return "No intervals: one replicate." + (over_images if reach > 0 else "")
 
 
 @style.styled(at_least=style.WIDTH)
@@ -93,7 +83,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     figure = style.new_figure(0.9 + 1.45 * len(places))
     grid = figure.subplots(len(places), 1 + len(treatments), squeeze=False, sharex="col")
     for line, (panel, metric) in zip(grid, places, strict=True):
-        _draw_row(list(line), panel.rows, metric, treatments, colours)
+        _draw_row(list(line), means(panel.rows, metric, also=("time",)), treatments, colours)
         label = METRICS[metric]
         line[0].set_ylabel(label if len(panels) == 1 else f"{panel.place}\n{label}")
     titles = ["bases", *(style.LOOKS[treatment].label for treatment in treatments)]
@@ -110,12 +100,12 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     handles += [Line2D([], [], color=colour, label=f"$n$ = {n}") for n, colour in colours.items()]
     style.legend(figure, handles, column=0.7, columnspacing=1.0)
     counts = "; ".join(f"{panel.place}: {panel.replicate_words}" for panel in panels)
-    random = style.LOOKS["random", False].label
+    random = f"{style.LOOKS[RANDOM].label} has vertical axes of its own."
     style.note(
         figure,
         f"{counts}.",
-        f"{random} has vertical axes of its own." if ("random", False) in treatments else "",
+        random if RANDOM in treatments else "",
         _interval_words(max(panel.replicates[1] for panel in panels), table),
-        score_words(networks),
+        notes.without_score(networks),
     )
     return figure

@@ -1,5 +1,5 @@
 """What goes into one panel and where it stands: networks that may be averaged, their means and
-intervals; and the sentences of the note on them."""
+intervals."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,36 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from statsmodels.stats.proportion import proportion_confint
 
-from transferability.analysis.effects import EXCHANGEABLE, checked, joined, size_order
-from transferability.analysis.intervals import (
-    CONFIDENCE,
-    NO_INTERVAL,
-    OF_MODEL,
-    OVER_IMAGES,
-    OVER_SEEDS,
-    OVER_SPLITS,
-    REPLICATE,
-    UNPAIRED,
-    mean_over_replicates,
-)
-from transferability.figures.style import INK, LOOKS, Look, new_figure, room, scaled
+from transferability.analysis.effects import EXCHANGEABLE, checked, size_order
+from transferability.analysis.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
+from transferability.figures.style import layer_axis, new_figure, room
 
 TREATMENT = ["kind", "fine_tuned"]
 # The target of networks that are trained on all classes of a dataset.
 ALL_CLASSES = "all"
 # Inches that a panel needs.
 NARROW = 2.3
-# What the intervals of `means` are.
-T_INTERVALS = "t intervals over splits, or over seeds where there is one split"
-INTERVALS = {
-    OVER_SPLITS: "t over splits",
-    OVER_SEEDS: "t over the seeds of one split",
-    OF_MODEL: "t of the linear model",
-    OVER_IMAGES: "paired bootstrap over validation images (too narrow: without training noise)",
-    UNPAIRED: "unpaired over validation images (without training noise)",
-}
-# The halves of published splits.
-HALVES = {"natman": "A natural, B man-made"}
+
+
+def counted(numbers: Iterable[int], noun: str) -> str:
+    """How many there are, or from how many to how many: `1 to 4 replicates`."""
+    low, high = min(numbers), max(numbers)
+    span = f"{low:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
+    return f"{span} {noun}{'' if high == 1 else 's'}"
 
 
 class Panel(NamedTuple):
@@ -97,22 +83,23 @@ def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
     panels = []
     for (_, _, split_kind, pool), rows in keyed.groupby(["size", "late", "split_kind", "pool"]):
         averaged = "replicates" in rows
-        counts = rows["replicates"] if averaged else replicates_in(rows, [*TREATMENT, "n"])
+        counts = rows["replicates"] if averaged else replicates_in(rows)
         size = str(rows["target_size"].iloc[0]) if by_size else "all"
         panels.append(Panel(split_kind, pool, size, rows, (int(counts.min()), int(counts.max()))))
     return panels
 
 
-def replicates_in(networks: pd.DataFrame, by: list[str]) -> pd.Series:
-    """How many replicates, (split, seed), each group of networks has."""
+def replicates_in(networks: pd.DataFrame) -> pd.Series:
+    """How many replicates, (split, seed), the networks of each treatment and n have."""
+    by = [*TREATMENT, "n"]
     return networks.drop_duplicates([*by, *REPLICATE]).groupby(by).size()
 
 
 def panel_grid(
-    panels: list[Panel], tall: float, small: float, top: float
+    panels: list[Panel], ylabel: str, tall: float, small: float, top: float
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with an axes for each panel. Heights are in inches: `tall` of a panel that is as
-    wide as the figure and stands above or alone, `small` of other rows, `top` of what all share.
+    """A figure with axes against n for each panel. Heights are in inches: `tall` of a panel that is
+    as wide as the figure and stands above or alone, `small` of other rows, `top` of what all share.
 
     Where one target size has random splits and other places, random splits stand above. Several
     sizes have a row each. Random splits have a y axis of their own, since other places can lie far
@@ -130,26 +117,25 @@ def panel_grid(
     if above or len(panels) == 1:
         heights[0] = tall
     figure = new_figure(top + sum(heights))
-    axes = figure.subplot_mosaic(mosaic, height_ratios=heights)
+    of_place = figure.subplot_mosaic(mosaic, height_ratios=heights)
+    grid = [of_place[place] for place in range(len(panels))]
     leaders: dict[str, Axes] = {}
-    for place in others:
-        if places > 1 and panels[place].split_kind != EXCHANGEABLE:
-            leader = leaders.setdefault(panels[place].target_size, axes[place])
-            if axes[place] is not leader:
-                axes[place].sharey(leader)
-                axes[place].tick_params(labelleft=axes[place].get_subplotspec().is_first_col())
-    return figure, [axes[place] for place in range(len(panels))]
+    for axes, panel in zip(grid, panels, strict=True):
+        is_first = axes.get_subplotspec().is_first_col()
+        if places > 1 and panel.split_kind != EXCHANGEABLE:
+            leader = leaders.setdefault(panel.target_size, axes)
+            if axes is not leader:
+                axes.sharey(leader)
+                axes.tick_params(labelleft=is_first)
+        axes.set_ylabel(ylabel if is_first else "")
+        axes.set_title(panel.title)
+        layer_axis(axes, panel.rows["n"])
+    return figure, grid
 
 
 def means(rows: pd.DataFrame, value: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
     """Mean of `value` over replicates for each treatment, n and `also`, with its t interval."""
     return mean_over_replicates(rows.dropna(subset=value), [*TREATMENT, "n", *also], value)
-
-
-def reach(table: pd.DataFrame) -> np.ndarray:
-    """2 × rows: how far each interval reaches below and above its mean."""
-    # Equal replicates give an interval of no width, whose ends rounding may turn about.
-    return np.clip([table["mean"] - table["low"], table["high"] - table["mean"]], 0, None)
 
 
 def with_wilson(networks: pd.DataFrame) -> pd.DataFrame:
@@ -161,103 +147,9 @@ def with_wilson(networks: pd.DataFrame) -> pd.DataFrame:
     return networks.assign(mean=networks["top1"], low=low, high=high)
 
 
-def draw_means(
-    axes: Axes, rows: pd.DataFrame, look: Look, scale: float = 100.0, **settings: object
-) -> None:
-    """A line with markers and interval bars through the means of a treatment, against n."""
-    rows = rows.sort_values("n")
-    axes.errorbar(
-        rows["n"] + look.offset,
-        scale * rows["mean"],
-        scale * reach(rows),
-        elinewidth=scaled(0.9),
-        **{"label": look.label, **look.style, **settings},
-    )
-
-
-def draw_single(axes: Axes, x: pd.Series, y: pd.Series, look: Look) -> None:
-    """Small pale markers of single networks."""
-    small = {"linestyle": "none", "markersize": scaled(2.5), "markeredgewidth": scaled(0.5)}
-    axes.plot(x, y, alpha=0.45, **look.style | small)
-
-
-def zero_line(axes: Axes, level: float = 0.0, colour: str = INK) -> None:
-    """The dotted line of the base."""
-    axes.axhline(level, color=colour, lw=scaled(0.8), ls=":")
-
-
 def noise_width(rows: pd.DataFrame) -> pd.Series:
     """How far, in percentage points, B0B − baseB reaches to either side of zero at each target
     size, since its other sign was as likely; empty where there is none."""
     retraining = rows[rows["effect"] == "retraining"].set_index("target_size")
     # Without an interval the difference alone is left.
     return 100 * retraining[["mean", "low", "high"]].abs().max(axis=1)
-
-
-def counted(numbers: Iterable[int], noun: str) -> str:
-    """How many there are, or from how many to how many: `1 to 4 replicates`."""
-    low, high = min(numbers), max(numbers)
-    span = f"{low:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
-    return f"{span} {noun}{'' if high == 1 else 's'}"
-
-
-def interval_words(intervals: pd.Series, shape: str = "Bars") -> str:
-    """A sentence that says what the intervals of a table of effects are."""
-    kinds = [words for kind, words in INTERVALS.items() if (intervals == kind).any()]
-    if not kinds:
-        return "No intervals: one replicate, no predictions."
-    if (intervals == NO_INTERVAL).any():
-        kinds.append("none for means of one replicate without predictions")
-    return f"{shape}: 95 % intervals, {'; '.join(kinds)}."
-
-
-def score_words(networks: pd.DataFrame) -> str:
-    """A sentence that says how many networks of a table have no score, if any."""
-    without = int(networks["top1"].isna().sum())
-    has = "has" if without == 1 else "have"
-    return f"{without:,} of {len(networks):,} networks listed {has} no score." if without else ""
-
-
-def half_words(panels: list[Panel], everywhere: bool = True) -> str:
-    """Sentences that say what A and B stand for in a legend that serves every panel or, unless
-    `everywhere`, those of random splits alone."""
-    targets: dict[str, set[str]] = {}
-    for panel in panels:
-        targets.setdefault(panel.split_kind, set()).update(panel.rows["target"])
-    words = [f"The {kind} split: {halves}." for kind, halves in HALVES.items() if kind in targets]
-    legend_serves = targets.values() if everywhere else [targets.get(EXCHANGEABLE, set())]
-    if any({"A", "A+B"} & of_kind for of_kind in legend_serves):
-        where = "" if everywhere else "On random splits "
-        words.insert(0, f"{where}B stands for the target half, A for the other.")
-    return " ".join(words)
-
-
-def network_means(panel: Panel, shown: Iterable[tuple[str, bool]]) -> pd.DataFrame:
-    """What the mean of each treatment and n of a panel of networks is over, with its `line`."""
-    groups = panel.rows.groupby([*TREATMENT, "n"])
-    over = groups.agg(target=("target", joined), networks=("network", "size"))
-    over["replicates"] = replicates_in(panel.rows, [*TREATMENT, "n"])
-    over = over.reset_index()
-    treatments = zip(over["kind"], over["fine_tuned"], strict=True)
-    return over.assign(
-        line=[LOOKS[treatment].label if treatment in shown else None for treatment in treatments]
-    )
-
-
-def uneven_words(panel: Panel, means_over: pd.DataFrame) -> str:
-    """What each line of a panel is a mean over, where its means differ in it; else nothing.
-
-    A row for each mean, with its line, or None, its target, replicates, and networks or differences
-    and missing.
-    """
-    over = means_over.dropna(subset="line")
-    noun = "network" if "networks" in over else "difference"
-    differ = (over[["target", "replicates", f"{noun}s"]].nunique() > 1).any()
-    if over["line"].nunique() < 2 or not (differ or ("missing" in over and over["missing"].any())):
-        return ""
-    words = []
-    for line, rows in over.groupby("line", sort=False):
-        targets = " or ".join(sorted(set(rows["target"])))
-        counts = f"{counted(rows['replicates'], 'replicate')}, {counted(rows[f'{noun}s'], noun)}"
-        words.append(f"{line}: target {targets}, {counts}")
-    return f"On the {panel.place}, lines differ in what they average: {'; '.join(words)}."

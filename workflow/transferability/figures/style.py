@@ -1,10 +1,9 @@
 """How every figure looks: what a study asks for, sizes, colours, markers, the note below; and how
 it is saved."""
 
-import functools
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -34,6 +35,8 @@ THEMES = {
 }
 # Places in the colour cycle of the theme, which are looked up when a figure is drawn and saved.
 INK, PAPER, LIGHT, GREY, SOFT = "C0", "C1", "C2", "C3", "C4"
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+PAPERED = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
 # Okabe and Ito's colours, told apart in all common forms of colour blindness.
 BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
 GREEN, PURPLE = "#009E73", "#CC79A7"
@@ -116,11 +119,8 @@ class Options:
 
 DEFAULT = Options()
 _in_use: ContextVar[Options] = ContextVar("options", default=DEFAULT)
-
-
-def in_use() -> Options:
-    """The options of the figure that is being drawn or saved."""
-    return _in_use.get()
+# The options of the figure that is being drawn or saved.
+in_use = _in_use.get
 
 
 @contextmanager
@@ -133,32 +133,20 @@ def used(options: Options) -> Iterator[None]:
         _in_use.reset(token)
 
 
-def styled(draw: Callable | None = None, *, at_least: float = 0.0) -> Callable:
-    """A figure drawn or saved under this decorator has the theme and the sizes in use, and does not
-    depend on the user's own settings. One that needs `at_least` so many inches gets smaller letters
-    where there is less room."""
-    if draw is None:
-        return functools.partial(styled, at_least=at_least)
-
-    @functools.wraps(draw)
-    def draw_styled(*arguments, **named):
-        options = in_use()
-        scale = options.points / LETTERS
-        if at_least:
-            scale = min(scale, options.inches / at_least)
-        sizes = {name: scale * size for name, size in SIZES.items()}
-        with mpl.rc_context(STYLE | sizes | _theme_settings(options.theme)):
-            return draw(*arguments, **named)
-
-    return draw_styled
-
-
-def _theme_settings(theme: str) -> dict:
-    ink, paper, *_ = THEMES[theme]
-    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    papered = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
-    cycle = {"axes.prop_cycle": mpl.cycler(color=THEMES[theme])}
-    return cycle | dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)
+@contextmanager
+def styled(at_least: float = 0.0) -> Iterator[None]:
+    """The theme and the sizes in use, whatever the user's own settings are. A figure that needs
+    `at_least` so many inches gets smaller letters where there is less room."""
+    options = in_use()
+    scale = options.points / LETTERS
+    if at_least:
+        scale = min(scale, options.inches / at_least)
+    sizes = {name: scale * size for name, size in SIZES.items()}
+    ink, paper, *_ = THEMES[options.theme]
+    theme = {"axes.prop_cycle": mpl.cycler(color=THEMES[options.theme])}
+    theme |= dict.fromkeys(INKED, ink) | dict.fromkeys(PAPERED, paper)
+    with mpl.rc_context(STYLE | sizes | theme):
+        yield
 
 
 def scaled(size: float) -> float:
@@ -256,7 +244,34 @@ def layer_axis(axes: Axes, layers: Iterable[int]) -> None:
     axes.set_xlabel("$n$, layers copied")
 
 
-@styled
+def reach(table: pd.DataFrame) -> np.ndarray:
+    """2 × rows: how far each interval reaches below and above its mean."""
+    # Equal replicates give an interval of no width, whose ends rounding may turn about.
+    return np.clip([table["mean"] - table["low"], table["high"] - table["mean"]], 0, None)
+
+
+def draw_means(
+    axes: Axes, rows: pd.DataFrame, look: Look, scale: float = 100.0, **settings: object
+) -> None:
+    """A line with markers and interval bars through the means of a treatment, against n."""
+    rows = rows.sort_values("n")
+    x, y = rows["n"] + look.offset, scale * rows["mean"]
+    settings = {"label": look.label, "elinewidth": scaled(0.9), **look.style, **settings}
+    axes.errorbar(x, y, scale * reach(rows), **settings)
+
+
+def draw_single(axes: Axes, x: pd.Series, y: pd.Series, look: Look) -> None:
+    """Small pale markers of single networks."""
+    small = {"linestyle": "none", "markersize": scaled(2.5), "markeredgewidth": scaled(0.5)}
+    axes.plot(x, y, alpha=0.45, **look.style | small)
+
+
+def zero_line(axes: Axes, level: float = 0.0, colour: str = INK) -> None:
+    """The dotted line of the base."""
+    axes.axhline(level, color=colour, lw=scaled(0.8), ls=":")
+
+
+@styled()
 def save(figure: Figure, stem: Path | str) -> None:
     """Write `stem`.svg and the other formats in use, each atomically and the same bytes each time.
     Other formats are removed, since they would show what was drawn before."""

@@ -4,24 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transferability.figures import style
-from transferability.figures.panels import (
-    T_INTERVALS,
-    Panel,
-    counted,
-    draw_means,
-    draw_single,
-    half_words,
-    means,
-    network_means,
-    panel_grid,
-    panels_of,
-    score_words,
-    trained,
-    uneven_words,
-    with_wilson,
-    zero_line,
-)
+from transferability.analysis.effects import of_treatment
+from transferability.figures import notes, style
+from transferability.figures.panels import means, panel_grid, panels_of, trained, with_wilson
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
 SHOWN = [treatment for treatment in style.LOOKS if treatment[0] != "random"]
@@ -41,48 +26,15 @@ def draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look, replicates: 
     beside = rows.assign(n=rows["n"] + JITTER * (2 * place / last.clip(lower=1) - (last > 0)))
     mean = means(rows, "top1")
     if replicates == 1:
-        draw_means(axes, mean.assign(low=mean["mean"], high=mean["mean"]), look, marker="none")
-        draw_means(axes, with_wilson(beside), look, linestyle="none", label="networks")
-        return
-    draw_single(axes, beside["n"] + look.offset, 100 * rows["top1"], look)
-    draw_means(axes, mean, look)
+        line = mean.assign(low=mean["mean"], high=mean["mean"])
+        style.draw_means(axes, line, look, marker="none")
+        style.draw_means(axes, with_wilson(beside), look, linestyle="none", label="networks")
+    else:
+        style.draw_single(axes, beside["n"] + look.offset, 100 * rows["top1"], look)
+        style.draw_means(axes, mean, look)
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
-    rows = panel.rows
-    for treatment in SHOWN:
-        of_treatment = (rows["kind"] == treatment[0]) & (rows["fine_tuned"] == treatment[1])
-        if of_treatment.any():
-            draw_networks(axes, rows[of_treatment], style.LOOKS[treatment], panel.replicates[1])
-    base = means(rows[rows["kind"] == "base"], "top1")
-    if len(base):
-        zero_line(axes, 100 * base["mean"].iloc[0])
-    style.layer_axis(axes, rows["n"])
-    axes.set_title(panel.title)
-
-
-def marker_words(panels: list[Panel]) -> str:
-    """Sentences on markers and intervals of panels that `draw_networks` filled."""
-    single = [panel.rows for panel in panels if panel.replicates[1] == 1]
-    words = []
-    if len(single) < len(panels):
-        words.append(f"Small markers: networks. Large markers: means with 95 % {T_INTERVALS}.")
-    if single:
-        where = "Markers of one replicate" if words else "Markers"
-        images = pd.concat(single).get("validation_images", pd.Series()).dropna().astype(int)
-        intervals = (
-            f"with 95 % Wilson intervals over {counted(images, 'validation image')} (without "
-            "training noise)"
-            if len(images)
-            else "without intervals"
-        )
-        words.append(f"{where}: networks {intervals}.")
-    if any(rows["target"].nunique() > 1 for rows in single):
-        words.append("Two markers: the networks of both targets, whose mean the line is.")
-    return " ".join(words)
-
-
-@style.styled
+@style.styled()
 def transfer(networks: pd.DataFrame) -> Figure:
     """Top-1 (%) of bases, BnB, BnB+, AnB and AnB+ against n, from the table of networks.
 
@@ -94,19 +46,22 @@ def transfer(networks: pd.DataFrame) -> Figure:
     if table.empty:
         return style.empty(NO_NETWORKS)
     panels = panels_of(table)
-    figure, grid = panel_grid(panels, tall=3.2, small=2.3, top=0.8)
+    figure, grid = panel_grid(panels, "top-1 accuracy (%)", tall=3.2, small=2.3, top=0.8)
     for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, panel)
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel("top-1 accuracy (%)")
-    present = set(zip(table["kind"], table["fine_tuned"], strict=True))
-    looks = [look for treatment, look in style.LOOKS.items() if treatment in present]
+        for treatment in SHOWN:
+            rows = of_treatment(panel.rows, treatment)
+            if len(rows):
+                draw_networks(axes, rows, style.LOOKS[treatment], panel.replicates[1])
+        base = means(panel.rows[panel.rows["kind"] == "base"], "top1")
+        if len(base):
+            style.zero_line(axes, 100 * base["mean"].iloc[0])
+    looks = [style.LOOKS[shown] for shown in SHOWN if len(of_treatment(table, shown))]
     style.legend(figure, [look.sample(f"{look.label}  {look.meaning}") for look in looks])
     style.note(
         figure,
-        marker_words(panels),
-        *(uneven_words(panel, network_means(panel, SHOWN)) for panel in panels),
-        half_words(panels),
-        score_words(networks),
+        notes.markers(panels),
+        notes.uneven_networks(panels, SHOWN),
+        notes.halves(panels),
+        notes.without_score(networks),
     )
     return figure
