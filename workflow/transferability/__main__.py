@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from transferability.cli import analysis, figures, images, records, reports, training
+from transferability.cli import analysis, figures, flags, images, records, reports, training
 from transferability.storage import lease, signals
 
 
@@ -17,7 +17,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     subparsers = top.add_subparsers(required=True, metavar="command")
     for stage in (images, training, analysis, figures, reports, records):
-        stage.register(subparsers)
+        for command in stage.COMMANDS:
+            flags.add(subparsers, command)
     return top
 
 
@@ -27,10 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     # Other libraries tell of every letter that they draw.
     logging.getLogger("transferability").setLevel(logging.INFO)
-    flags = vars(parser().parse_args(arguments))
-    debug, function = flags.pop("debug"), flags.pop("function")
+    given = vars(parser().parse_args(arguments))
+    debug, function = given.pop("debug"), given.pop("function")
     try:
-        function(**flags)
+        function(**given)
     except signals.Interrupted as error:
         logging.error("ended by %s; the same command goes on", error)
         return signals.STATUS

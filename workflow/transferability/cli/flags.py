@@ -1,40 +1,39 @@
-"""How a subcommand declares its flags, right above the function that it runs."""
+"""How a command is declared: by the signature and the docstring of the function that it runs."""
 
 import argparse
+import inspect
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
+from typing import get_args
 
 
-def flag(name: str, text: str, kind: Callable = Path, **options) -> tuple[str, dict]:
-    """A flag of a subcommand, as argparse knows it: `--name` has to be given unless it has a
-    default, `name` stands by itself. `text` is its help, `kind` what reads its value."""
-    if not options.get("action", "").startswith("store"):
-        options["type"] = kind
-        if name.startswith("--"):
-            options["required"] = "default" not in options
-    return name, {"help": text, **options}
+def add(subparsers, function: Callable) -> None:
+    """Add a function as a subcommand: its name is the function's, its help the docstring.
 
-
-def flags(*declared: tuple[str, dict]) -> Callable:
-    """Declare the flags of a subcommand; its function takes each as an argument of that name."""
-
-    def declare(function: Callable) -> Callable:
-        function.flags = declared
-        return function
-
-    return declare
-
-
-def add(subparsers, *functions: Callable) -> None:
-    """Add a subcommand for each function: its name is the function's, its help the docstring."""
-    for function in functions:
-        name = function.__name__.replace("_", "-")
-        parser = subparsers.add_parser(name, help=function.__doc__, description=function.__doc__)
-        parser.set_defaults(function=function)
-        for flag_name, options in function.flags:
-            parser.add_argument(flag_name, **options)
+    Each parameter is `Annotated[type, help, options of argparse]`. One after the `*` is a flag, and
+    has to be given unless it has a default; one before it stands by itself.
+    """
+    about = function.__doc__
+    parser = subparsers.add_parser(
+        function.__name__.replace("_", "-"), help=about, description=about
+    )
+    parser.set_defaults(function=function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, text, *options = get_args(parameter.annotation)
+        declared = {"help": text, **(options[0] if options else {})}
+        if kind is bool:
+            declared["action"] = "store_true"
+        else:
+            # Of Path | None and list[Path], each value is a Path.
+            declared.setdefault("type", next(iter(get_args(kind)), kind))
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            name = f"--{name.replace('_', '-')}"
+            if parameter.default is parameter.empty:
+                declared["required"] = True
+            else:
+                declared["default"] = parameter.default
+        parser.add_argument(name, **declared)
 
 
 class Section(dict):

@@ -3,29 +3,22 @@
 import logging
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from transferability.cli.flags import Section, add, at_least_one, flag, flags, section
+from transferability.cli.flags import Section, at_least_one, section
 
 log = logging.getLogger(__name__)
 
 
-def register(subparsers) -> None:
-    add(subparsers, prepare_images, split_classes)
-
-
-@flags(
-    flag("--settings", "the study's section dataset, as JSON", section),
-    flag("--folder", "folder of the image store to write"),
-    flag("--workers", "processes that draw or read", at_least_one, default=1),
-    flag(
-        "--download",
-        "whether torchvision may download what is not there",
-        str,
-        choices=["yes", "no"],
-        default="no",
-    ),
-)
-def prepare_images(settings: Section, folder: Path, workers: int, download: str) -> None:
+def prepare_images(
+    *,
+    settings: Annotated[Section, "the study's section dataset, as JSON", {"type": section}],
+    folder: Annotated[Path, "folder of the image store to write"],
+    workers: Annotated[int, "processes that draw or read", {"type": at_least_one}] = 1,
+    download: Annotated[
+        str, "whether torchvision may download what is not there", {"choices": ["yes", "no"]}
+    ] = "no",
+) -> None:
     """Draw or read the images of a dataset and write its store."""
     from transferability import images
     from transferability.images import build, store
@@ -49,21 +42,20 @@ def prepare_images(settings: Section, folder: Path, workers: int, download: str)
         build.write_store(content, folder, settings, workers, code)
 
 
-@flags(
-    flag("--images", "folder of the image store"),
-    flag("--random", "number of a random split", int, default=0),
-    flag("--groups", "groups of a dissimilar split by half, as JSON", section, default=None),
-    flag("--grouped-by", "CSV file of the classes' groups, if the store lacks them", default=None),
-    flag("--published", "CSV file of published splits, one named as the split", default=None),
-    flag("--split", "the CSV file to write; its name is the split's"),
-)
 def split_classes(
-    images: Path,
-    random: int,
-    groups: Section | None,
-    grouped_by: Path | None,
-    published: Path | None,
-    split: Path,
+    *,
+    images: Annotated[Path, "folder of the image store"],
+    random: Annotated[int, "number of a random split"] = 0,
+    groups: Annotated[
+        Section | None, "groups of a dissimilar split by half, as JSON", {"type": section}
+    ] = None,
+    grouped_by: Annotated[
+        Path | None, "CSV file of the classes' groups, if the store lacks them"
+    ] = None,
+    published: Annotated[
+        Path | None, "CSV file of published splits, one named as the split"
+    ] = None,
+    split: Annotated[Path, "the CSV file to write; its name is the split's"],
 ) -> None:
     """Split the classes of a dataset into halves A and B."""
     from transferability.images import class_splits, store
@@ -78,3 +70,6 @@ def split_classes(
     else:
         halves = class_splits.draw_random(opened.classes, random)
     class_splits.write(halves, split)
+
+
+COMMANDS = [prepare_images, split_classes]
