@@ -255,10 +255,11 @@ def _add_person(crate: ROCrate, name: str) -> ContextEntity:
 
 def _add_authors(crate: ROCrate, work: dict) -> list[ContextEntity]:
     """The authors of a work in CITATION.cff."""
-    return [
-        _add_person(crate, by.get("name") or f"{by['given-names']} {by['family-names']}")
-        for by in work["authors"]
+    names = [
+        author.get("name") or f"{author['given-names']} {author['family-names']}"
+        for author in work["authors"]
     ]
+    return [_add_person(crate, name) for name in names]
 
 
 def _add_license(crate: ROCrate, name: str) -> ContextEntity:

@@ -20,26 +20,23 @@ KEYS = {
 def advice(log: str, profile: Path) -> str:
     """What SLURM said when it refused jobs, each thing once, with the profile's lines about it.
 
-    `log` is what Snakemake has said. Empty if no job was refused.
+    `log` is Snakemake's. Empty if no job was refused.
     """
-    told = []
+    refusals = []
     for message in dict.fromkeys(REFUSAL.findall(log)):
         lines = "\n".join(_lines_about(message, profile))
-        told.append(
+        refusals.append(
             f"SLURM refused a job:\n{message}\n"
             f"What jobs ask for stands in {profile}; change what this cluster does not have, and "
             f"run the same command again:\n{lines}\n"
             "(sinfo -o '%P %l %c %m %G %f' lists partitions, their time limits, and the "
             "processors, memory, GPUs and features of their nodes.)"
         )
-    return "\n\n".join(told)
+    return "\n\n".join(refusals)
 
 
 def _lines_about(message: str, profile: Path) -> list[str]:
     keys = next((keys for words, keys in KEYS.items() if words in message), [])
-    lines = enumerate(profile.read_text(encoding="utf-8").splitlines(), 1)
-    return [
-        f"  line {number}: {line.strip()}"
-        for number, line in lines
-        if line.strip().split(":")[0] in keys
-    ]
+    lines = [line.strip() for line in profile.read_text(encoding="utf-8").splitlines()]
+    numbered = enumerate(lines, 1)
+    return [f"  line {k}: {line}" for k, line in numbered if line.split(":")[0] in keys]

@@ -205,9 +205,12 @@ class _Network:
             )
             return
         # A build for one kind of GPU is named after a +, in the version of the imported module.
-        torch = [str(by["torch"]).partition("+")[0] for by in (made_by["versions"], self.identity)]
-        if torch[0] != torch[1]:
-            yield f"{self.folder.metrics}: its versions of torch are {' and '.join(torch)}"
+        installed, imported = (
+            str(versions["torch"]).partition("+")[0]
+            for versions in (made_by["versions"], self.identity)
+        )
+        if installed != imported:
+            yield f"{self.folder.metrics}: its versions of torch are {installed} and {imported}"
         commit = made_by["commit"]
         if commit is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
             yield f"{self.folder.metrics}: its commit, {commit!r}, is none"
