@@ -26,7 +26,9 @@ def add(subparsers, function: Callable) -> None:
             declared["action"] = "store_true"
         else:
             # Of Path | None and list[Path], each value is a Path.
-            declared.setdefault("type", next(iter(get_args(kind)), kind))
+            while get_args(kind):
+                kind = get_args(kind)[0]
+            declared.setdefault("type", kind)
         if parameter.kind is parameter.KEYWORD_ONLY:
             name = f"--{name.replace('_', '-')}"
             if parameter.default is parameter.empty:
