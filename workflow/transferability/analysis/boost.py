@@ -128,18 +128,16 @@ def _pooled(
     if sides["replicates"] == 1 and images:
         weights = pd.concat([_mean_weights(treated, 1), _mean_weights(control, -1)])
         (low, high), interval = images.interval(weights, mean), intervals.OVER_IMAGES
-    estimate = {"estimator": estimator, "mean": mean, "low": low, "high": high}
-    return sides | estimate | {"interval": interval}
+    return sides | dict(zip(effects.MEAN, (estimator, mean, low, high, interval), strict=False))
 
 
 def _sides(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, object]:
     """Which and how many networks an estimate is of."""
     targets = dict.fromkeys([effects.joined(treated["target"]), effects.joined(control["target"])])
+    replicates = [len(side.groupby(intervals.REPLICATE)) for side in (treated, control)]
     return {
         "target": " vs ".join(targets),
-        "replicates": min(
-            len(side[intervals.REPLICATE].drop_duplicates()) for side in (treated, control)
-        ),
+        "replicates": min(replicates),
         "networks": len(treated),
         "controls": len(control),
     }
@@ -178,10 +176,8 @@ def _linear_model(
     rows = rows[rows["half"].isin(rows.loc[rows["kind"] != "base", "half"])]
     fit = smf.ols("top1 ~ C(treatment, Treatment('BnB_plus')) + C(half)", rows).fit()
     (difference,) = [name for name in fit.params.index if "AnB_plus" in name]
-    estimate = {"estimator": "linear_model", "mean": fit.params[difference]}
+    interval = np.nan, np.nan, intervals.NO_INTERVAL
     if fit.df_resid > 0:
-        low, high = fit.conf_int(1 - intervals.CONFIDENCE).loc[difference]
-        estimate |= {"low": low, "high": high, "interval": intervals.OF_MODEL}
-    else:
-        estimate |= {"low": np.nan, "high": np.nan, "interval": intervals.NO_INTERVAL}
-    return _sides(treated, control) | estimate
+        interval = *fit.conf_int(1 - intervals.CONFIDENCE).loc[difference], intervals.OF_MODEL
+    estimate = ("linear_model", fit.params[difference], *interval)
+    return _sides(treated, control) | dict(zip(effects.MEAN, estimate, strict=False))

@@ -146,13 +146,13 @@ def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
         of_effect = pairs[pairs["effect"] == effect.name]
         if of_effect.empty:
             logger.warning("effect %s: the table has no network for it", effect.name)
-        elif of_effect["difference"].isna().any():
-            _log_missing(effect, of_effect)
+        incomplete = of_effect[of_effect["difference"].isna()]
+        if len(incomplete):
+            _log_missing(effect, incomplete, len(of_effect))
     return complete(pairs).rename(columns={"network_control": "control"})[DIFFERENCES_COLUMNS]
 
 
-def _log_missing(effect: Effect, pairs: pd.DataFrame) -> None:
-    incomplete = pairs[pairs["difference"].isna()]
+def _log_missing(effect: Effect, incomplete: pd.DataFrame, of: int) -> None:
     first = incomplete.iloc[0]
     sides = {"top1": effect.treated, "top1_control": effect.control}
     lacks = [
@@ -163,7 +163,7 @@ def _log_missing(effect: Effect, pairs: pd.DataFrame) -> None:
     logger.warning(
         "effect %s: %d of %d differences left out, a network or its top1 is missing; the first is "
         "%s seed %s target %s target_size %s n %d, which has %s",
-        *(effect.name, len(incomplete), len(pairs)),
+        *(effect.name, len(incomplete), of),
         *first[["split", "seed", "target", "target_size", "n"]],
         " and ".join(lacks),
     )

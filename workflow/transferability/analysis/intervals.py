@@ -99,15 +99,10 @@ def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, flo
     # Here, since few studies need it, and figures import this module too.
     from statsmodels.stats.proportion import confint_proportions_2indep
 
-    (first, of_first), (second, of_second) = zip(top1, images, strict=True)
+    (first, second), (of_first, of_second) = top1, images
+    counts = (first * of_first, of_first, second * of_second, of_second)
     return confint_proportions_2indep(
-        first * of_first,
-        of_first,
-        second * of_second,
-        of_second,
-        compare="diff",
-        method="newcomb",
-        alpha=1 - CONFIDENCE,
+        *counts, compare="diff", method="newcomb", alpha=1 - CONFIDENCE
     )
 
 
@@ -135,12 +130,10 @@ class Images:
             images = {row: self.correct(row) for row in rows.index}
             if len({of_row.shape for of_row in images.values()}) > 1:
                 networks = self.table["network"]
-                names = ", ".join(
-                    f"{networks[row]} {of_row.shape}" for row, of_row in images.items()
-                )
+                shapes = [f"{networks[row]} {of_row.shape}" for row, of_row in images.items()]
                 raise ValueError(
-                    f"networks of one split and target differ in their validation images: {names}; "
-                    "evaluate them on the same image store"
+                    "networks of one split and target differ in their validation images: "
+                    f"{', '.join(shapes)}; evaluate them on the same image store"
                 )
             samples.append(np.tensordot(rows.to_numpy(), np.stack([*images.values()]), axes=1))
         result = stats.bootstrap(

@@ -1,6 +1,7 @@
 """How figures and reports write numbers, intervals, layers and lists in English."""
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 
 import pandas as pd
 
@@ -10,17 +11,12 @@ AT_ZERO = 1e-9
 
 def layer_ranges(numbers: Iterable[int]) -> list[str]:
     """`1–3`, `6`, `7`: three or more layers in a row are a range; two are no shorter as one."""
-    runs: list[list[int]] = []
-    for n in sorted(numbers):
-        if runs and runs[-1][-1] == n - 1:
-            runs[-1].append(n)
-        else:
-            runs.append([n])
-    return [
-        text
-        for run in runs
-        for text in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run))
-    ]
+    ranges = []
+    # In a row, numbers are as far from each other as their places.
+    for _, places in groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0]):
+        run = [n for _, n in places]
+        ranges += [f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run)
+    return ranges
 
 
 def points(difference: float, keep: bool = False) -> str:
