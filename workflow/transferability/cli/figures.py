@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import analysis, reports
-from transferability.cli.flags import section
 from transferability.cli.tables import read_table
 from transferability.records import archive
 from transferability.storage import files
@@ -28,10 +27,8 @@ FLAGS = {
         {"nargs": "?"},
     ],
     "weights": Annotated[list[Path], "weights.safetensors of the bases", {"nargs": "*"}],
-    "figure": Annotated[
-        Path, "the figure's file without suffix; .svg and other formats are written"
-    ],
-    "options": Annotated[dict, "the study's section figures, as JSON", {"type": section}],
+    "figure": Annotated[Path, "the figure's file without suffix; each format adds its own"],
+    "options": Annotated[dict, "the study's section figures, as JSON"],
 }
 DEFAULTS = {"reference": None, "options": {}}
 PLOTS = {

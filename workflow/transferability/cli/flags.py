@@ -12,7 +12,7 @@ def add(subparsers, function: Callable) -> None:
     """Add a function as a subcommand: its name is the function's, its help the docstring.
 
     Each parameter is `Annotated[type, help, options of argparse]`. One after the `*` is a flag, and
-    has to be given unless it has a default; one before it stands by itself.
+    has to be given unless it has a default; one before it stands by itself. A dict is JSON.
     """
     about = function.__doc__
     parser = subparsers.add_parser(
@@ -28,7 +28,7 @@ def add(subparsers, function: Callable) -> None:
             # Of Path | None and list[Path], each value is a Path.
             while get_args(kind):
                 kind = get_args(kind)[0]
-            declared.setdefault("type", kind)
+            declared.setdefault("type", section if kind is dict else kind)
         if parameter.kind is parameter.KEYWORD_ONLY:
             name = f"--{name.replace('_', '-')}"
             if parameter.default is parameter.empty:

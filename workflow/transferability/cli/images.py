@@ -5,14 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli.flags import Section, at_least_one, section
+from transferability.cli.flags import at_least_one
 
 log = logging.getLogger(__name__)
 
 
 def prepare_images(
     *,
-    settings: Annotated[Section, "the study's section dataset, as JSON", {"type": section}],
+    settings: Annotated[dict, "the study's section dataset, as JSON"],
     folder: Annotated[Path, "folder of the image store to write"],
     workers: Annotated[int, "processes that draw or read", {"type": at_least_one}] = 1,
     download: Annotated[
@@ -46,12 +46,8 @@ def split_classes(
     *,
     images: Annotated[Path, "folder of the image store"],
     random: Annotated[int, "number of a random split"] = 0,
-    groups: Annotated[
-        Section | None, "groups of a dissimilar split by half, as JSON", {"type": section}
-    ] = None,
-    grouped_by: Annotated[
-        Path | None, "CSV file of the classes' groups, if the store lacks them"
-    ] = None,
+    groups: Annotated[dict | None, "groups of a dissimilar split by half, as JSON"] = None,
+    grouped_by: Annotated[Path | None, "CSV file of groups, if the store lacks them"] = None,
     published: Annotated[
         Path | None, "CSV file of published splits, one named as the split"
     ] = None,

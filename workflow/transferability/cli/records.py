@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli.flags import Section, above_zero, section
+from transferability.cli.flags import above_zero
 from transferability.records import archive as archives
 from transferability.storage import files
 from transferability.study import config, targets
@@ -61,9 +61,7 @@ def plan(
 
 def write_study(
     *,
-    study: Annotated[
-        Section, "the whole study, complete, its layers written out, as JSON", {"type": section}
-    ],
+    study: Annotated[dict, "the whole study, complete, its layers written out, as JSON"],
     file: Annotated[Path, "the YAML file to write, results/<study>/study.yaml"],
 ) -> None:
     """Write the study as it is run, every key filled in, beside its results."""
@@ -134,10 +132,7 @@ def export(
     network: Annotated[Path, "its folder, results/<study>/networks/<split>/seed<seed>/<network>"],
     *,
     to: Annotated[Path, "the file to write: .safetensors or .pt"],
-    images: Annotated[
-        Path | None,
-        "folder of the image store that it was trained on; without it, the one in images/",
-    ] = None,
+    images: Annotated[Path | None, "its image store; by default the study's, in images/"] = None,
 ) -> None:
     """Write a network's weights for use elsewhere, and print what else one has to know of it."""
     from transferability.images import store

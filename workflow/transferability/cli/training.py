@@ -19,14 +19,10 @@ def train(
     split: Annotated[str, "name of the class split, e.g. random0"],
     seed: Annotated[int, "the seed"],
     network: Annotated[str, "name of the network, e.g. baseA, B0B, A3B, B3B+, R5B"],
-    images: Annotated[
-        Path | None, "folder of the image store; by default the study's, in images/"
-    ] = None,
-    base: Annotated[
-        Path | None, "weights to copy from; by default those of the study's base"
-    ] = None,
+    images: Annotated[Path | None, "image store; by default the study's, in images/"] = None,
+    base: Annotated[Path | None, "weights to copy; by default the study's base's"] = None,
     to: Annotated[
-        Path | None, "folder to write; by default the network's own, beside the study"
+        Path | None, "folder to write; by default the network's, beside the study"
     ] = None,
     threads: Annotated[int, "threads of the processor", {"type": at_least_one}] = 1,
 ) -> None:
