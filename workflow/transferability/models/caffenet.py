@@ -67,7 +67,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             return features * factors.to(features.dtype)
 
     channels = [3, *(_even(settings["width"] * count) for count in CHANNELS)]
-    pixels = _pixels(image_size, settings["stem"]) ** 2
+    pixels = _pixels(image_size, **STEMS[settings["stem"]]) ** 2
     units = _even(settings["width"] * UNITS)
     shapes = {
         "conv1": STEMS[settings["stem"]],
@@ -117,10 +117,9 @@ def _even(count: float) -> int:
     return max(1, round(count / GROUPS)) * GROUPS
 
 
-def _pixels(image_size: int, stem: str) -> int:
+def _pixels(image_size: int, kernel_size: int, stride: int, padding: int) -> int:
     """Height and width of the input of fc6."""
-    kernel, stride, padding = STEMS[stem].values()
-    size = (image_size + 2 * padding - kernel) // stride + 1
+    size = (image_size + 2 * padding - kernel_size) // stride + 1
     for _ in POOLED:
         size = -(-(size - 3) // 2) + 1
     return size

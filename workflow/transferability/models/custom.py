@@ -18,7 +18,6 @@ from types import ModuleType
 from transferability.models import ArchitectureInfo
 
 EXPECTED = "a function in a module, written as my_module:build"
-LAYERS = "a list of (name, module), the layers from input to output"
 ASSUMED = {"image_size": 224, "classes": 2}
 """The function's arguments where only the names of the layers are needed."""
 
@@ -45,8 +44,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     Raises ValueError if there is no such function, or if it fails or makes no layers.
     """
     function = _function(settings["build"])
-    given = ASSUMED.keys() & settings["arguments"].keys()
-    if given:
+    if given := ASSUMED.keys() & settings["arguments"].keys():
         raise ValueError(
             f"architecture.arguments: {' and '.join(sorted(given))} cannot stand here, since the "
             "dataset decides; leave it out"
@@ -60,17 +58,16 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             f"architecture.build: {settings['build']}, called with {called}, failed with "
             f"{_summary(error)}"
         ) from error
-    mistake = _mistake(layers)
-    if mistake:
-        raise ValueError(f"architecture.build: {settings['build']} has to return {LAYERS}{mistake}")
+    if mistake := _mistake(layers):
+        raise ValueError(
+            f"architecture.build: {settings['build']} has to return a list of (name, module), the "
+            f"layers from input to output{mistake}"
+        )
     return [(name, layer) for name, layer in layers]
 
 
 def source(build: str) -> Path:
-    """The file of the module that `build` names.
-
-    Raises ValueError as `build` does.
-    """
+    """The file of the module that `build` names. Raises ValueError as `build` does."""
     module = _module(build.partition(":")[0], build)
     if not (module.__file__ or "").endswith(".py"):
         raise ValueError(f"architecture.build: {build} is of no Python file; expected {EXPECTED}")
@@ -124,8 +121,7 @@ def _mistake(layers: object) -> str:
         return f", and returned {type(layers).__name__}"
     if not layers:
         return ", and returned a list with nothing in it"
-    owners: dict[int, str] = {}
-    names: set[str] = set()
+    owners, names = {}, set()
     for i, layer in enumerate(layers):
         match layer:
             case (str() as name, nn.Module() as module):
@@ -142,7 +138,6 @@ def _mistake(layers: object) -> str:
             )
         names.add(name)
         for parameter in parameters:
-            owner = owners.setdefault(id(parameter), name)
-            if owner != name:
+            if (owner := owners.setdefault(id(parameter), name)) != name:
                 return f"; {owner} and {name} share a parameter, so neither can be copied alone"
     return ""

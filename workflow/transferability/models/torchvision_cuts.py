@@ -133,8 +133,7 @@ def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
     The modules are the model's, not copies.
     """
-    layers: list[tuple[str, list[nn.Module]]] = []
-    waiting: list[nn.Module] = []
+    layers, waiting = [], []
     for name, part in _parts(model):
         if _has_weights(part):
             layers.append((name.replace(".", "_"), [*waiting, part]))
@@ -143,9 +142,7 @@ def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
             waiting.append(part)
         else:
             layers[-1][1].append(part)
-    return [
-        (name, parts[0] if len(parts) == 1 else nn.Sequential(*parts)) for name, parts in layers
-    ]
+    return [(name, nn.Sequential(*parts) if parts[1:] else parts[0]) for name, parts in layers]
 
 
 def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -193,8 +190,8 @@ def options(name: str, classes: int, image_size: int | None = None) -> dict:
     if name in ("googlenet", "inception_v3"):
         # The auxiliary classifiers would make the layers more than a sequence.
         given |= {"aux_logits": False, "init_weights": True}
-    elif image_size is not None and name.startswith("vit_"):
-        given |= {"image_size": image_size}
-    elif image_size is not None and name.startswith("maxvit_"):
-        given |= {"input_size": (image_size, image_size)}
+    elif image_size and name.startswith("vit_"):
+        given["image_size"] = image_size
+    elif image_size and name.startswith("maxvit_"):
+        given["input_size"] = (image_size, image_size)
     return given

@@ -100,8 +100,7 @@ def reference(study: Study) -> str | None:
 def measured_by(name: str) -> str:
     """The base whose speed says how long a network will take: the one whose layers it copies, else
     that of its target half."""
-    network = parse_name(name)
-    return network.base or base_name(network.target)
+    return parse_name(name).base or base_name(parse_name(name).target)
 
 
 def minutes(name: str, recipe: Mapping, hours: float, base: Mapping | None) -> int:
@@ -116,9 +115,8 @@ def minutes(name: str, recipe: Mapping, hours: float, base: Mapping | None) -> i
     images = base["train_images"]
     if network.target_size != ALL_IMAGES:
         images = min(images, int(network.target_size) * base["classes"])
-    seen = recipe["epochs"] * images
-    if recipe["iterations"]:
-        seen = recipe["iterations"] * recipe["batch_size"]
+    steps = recipe["iterations"]
+    seen = steps * recipe["batch_size"] if steps else recipe["epochs"] * images
     return math.ceil(START + MARGIN * seen / base["images_per_second"] / 60)
 
 
