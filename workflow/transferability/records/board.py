@@ -72,7 +72,9 @@ def board(study: StudyStatus) -> Group:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
         parts.append(Text(f"  its log: {network.log}"))
     if waiting := study.of(WAITING):
-        parts.append(Text(f"waiting: {_by_treatment(waiting)}"))
+        names = [parse_name(network.network).treatment.replace("_", " ") for network in waiting]
+        counts = [f"{count:,} {name}" for name, count in Counter(names).items()]
+        parts.append(Text(f"waiting: {', '.join(counts)}"))
     return Group(*parts)
 
 
@@ -128,10 +130,3 @@ def _cells(network: Status) -> tuple[str, str, str, str]:
     elif network.seconds_left is not None:
         took = f"{duration(network.seconds_left)} to go"
     return trained, top1, speed, took
-
-
-def _by_treatment(networks: Sequence[Status]) -> str:
-    """How many there are of each treatment: 4 selffer, 3 transfer+."""
-    parsed = [parse_name(network.network) for network in networks]
-    names = [f"{of.kind.replace('_', ' ')}{'+' * of.fine_tuned}" for of in parsed]
-    return ", ".join(f"{count:,} {name}" for name, count in Counter(names).items())

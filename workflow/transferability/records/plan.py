@@ -152,8 +152,7 @@ def of_kinds(
         seconds = learned / speed.learned + evaluated / speed.evaluated
         if speed.features is not None:
             seconds += (train + validation) / speed.features
-        kind = network.kind + "+" * network.fine_tuned
-        rows.append((kind, 1, learned, evaluated, float(operations), seconds))
+        rows.append((network.treatment, 1, learned, evaluated, float(operations), seconds))
     return pd.DataFrame(rows, columns=COLUMNS).groupby("kind", sort=False).sum()
 
 

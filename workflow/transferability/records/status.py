@@ -211,15 +211,17 @@ def _last_error(log: Path) -> str | None:
 def _with_time(networks: Sequence[Status]) -> list[Status]:
     """With the seconds that those to come will take, and have left: as its own training shows,
     else as those of its kind and n take for an epoch or iteration, else as all do on average."""
-    rates = defaultdict(list)
+    rates, alike = defaultdict(list), {}
     for status in networks:
+        network = parse_name(status.network)
+        alike[status] = status.unit, network.treatment, network.n
         if status.seconds and status.state in (DONE, RUNNING):
-            for key in (_treatment(status), status.unit):
+            for key in (alike[status], status.unit):
                 rates[key].append(status.seconds / status.length)
     means = {key: statistics.fmean(values) for key, values in rates.items()}
     timed = []
     for status in networks:
-        mean = means.get(_treatment(status), means.get(status.unit))
+        mean = means.get(alike[status], means.get(status.unit))
         seconds = status.seconds or (mean and mean * status.length)
         if seconds and status.state in (WAITING, RUNNING):
             since = time.time() - status.changed if status.state == RUNNING else 0
@@ -227,11 +229,6 @@ def _with_time(networks: Sequence[Status]) -> list[Status]:
             status = replace(status, seconds=round(seconds, 1), seconds_left=round(left, 1))
         timed.append(status)
     return timed
-
-
-def _treatment(status: Status) -> tuple:
-    network = parse_name(status.network)
-    return status.unit, network.kind, network.fine_tuned, network.n
 
 
 def _seconds_left(networks: Sequence[Status]) -> float | None:

@@ -86,9 +86,7 @@ def _design(study: Study, metrics: Metrics) -> dict:
         "half_train_images": [found["train_images"] for found in complete],
         "half_validation_images": [found["validation_images"] for *_, found in networks],
         "kinds": Counter(
-            "retrained"
-            if network.n == 0 and not network.is_base
-            else f"{network.kind}{'+' if network.fine_tuned else ''}"
+            "retrained" if network.n == 0 and not network.is_base else network.treatment
             for _, network, _ in networks
         ),
         "trained": len(networks),

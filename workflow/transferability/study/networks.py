@@ -37,6 +37,11 @@ class NetworkSpec:
         return self.kind in ("base", "long_base")
 
     @property
+    def treatment(self) -> str:
+        """The kind, with + where the copied layers learn too: selffer, transfer+."""
+        return f"{self.kind}{'+' if self.fine_tuned else ''}"
+
+    @property
     def frozen_layers(self) -> int:
         """How many layers, from the input, do not learn."""
         return 0 if self.fine_tuned else self.n
