@@ -7,14 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transferability.analysis.intervals import (
-    NO_INTERVAL,
-    OF_MODEL,
-    OVER_IMAGES,
-    OVER_SEEDS,
-    OVER_SPLITS,
-    UNPAIRED,
-)
+from transferability.analysis import intervals
 from transferability.analysis.vocabulary import layer_ranges, measured
 from transferability.figures import notes, style
 from transferability.figures.panels import Panel, panels_of
@@ -27,7 +20,7 @@ ESTIMATORS = {
         f"mean of all {TREATED} less mean of all controls, as in the paper",
         style.VERMILION,
         "s",
-        filled=False,
+        False,
     ),
     "through_base": style.Look(
         "through base",
@@ -40,7 +33,7 @@ ESTIMATORS = {
         "least squares, an effect of each target half",
         style.PURPLE,
         "D",
-        filled=False,
+        False,
     ),
 }
 COMPARISONS = {
@@ -48,12 +41,12 @@ COMPARISONS = {
     "selffer": f"over the fine-tuned selffer: {TREATED} − {CONTROL}",
 }
 INTERVALS = {
-    OVER_SPLITS: "t, splits",
-    OVER_SEEDS: "t, seeds",
-    OVER_IMAGES: "bootstrap",
-    UNPAIRED: "unpaired",
-    OF_MODEL: "t, model",
-    NO_INTERVAL: "none",
+    intervals.OVER_SPLITS: "t, splits",
+    intervals.OVER_SEEDS: "t, seeds",
+    intervals.OVER_IMAGES: "bootstrap",
+    intervals.UNPAIRED: "unpaired",
+    intervals.OF_MODEL: "t, model",
+    intervals.NO_INTERVAL: "none",
 }
 # Points from the axes at which columns of text begin: to its left, and to its right.
 LAYERS, NAMES = -112, -54
@@ -70,9 +63,8 @@ def _placed(rows: pd.DataFrame) -> pd.DataFrame:
 
     In a study of few n, layers whose networks are those of the layers before are left out.
     """
-    distinct = rows.drop_duplicates(
-        ["comparison", "estimator", "n", "mean", "networks", "controls"]
-    )
+    alike = ["comparison", "estimator", "n", "mean", "networks", "controls"]
+    distinct = rows.drop_duplicates(alike)
     placed = distinct.assign(
         comparison=pd.Categorical(distinct["comparison"], list(COMPARISONS)),
         estimator=pd.Categorical(distinct["estimator"], list(ESTIMATORS)),
@@ -94,16 +86,9 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _write(axes: Axes, y: float, points: float, text: str, **settings: object) -> None:
-    axes.annotate(
-        text,
-        (points > 0, y),
-        (style.scaled(points), 0),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        va="center",
-        annotation_clip=False,
-        **{"fontsize": "small", **settings},
-    )
+    systems = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    settings = {"fontsize": "small", "va": "center", "annotation_clip": False, **settings}
+    axes.annotate(text, (points > 0, y), (style.scaled(points), 0), **systems, **settings)
 
 
 def _draw_estimates(axes: Axes, rows: pd.DataFrame, limits: tuple[float, float]) -> bool:
@@ -176,10 +161,8 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     Source: Yosinski et al. 2014, Table 1.
     """
     if boost_table.empty:
-        return style.empty(
-            f"This study has no fine-tuned transfer networks ({TREATED}) with a score beside a "
-            "control."
-        )
+        networks = f"fine-tuned transfer networks ({TREATED})"
+        return style.empty(f"This study has no {networks} with a score beside a control.")
     panels = panels_of(boost_table)
     looks = [look for name, look in ESTIMATORS.items() if (boost_table["estimator"] == name).any()]
     heights = [AROUND + LINE * _placed(panel.rows)["y"].max() for panel in panels]
@@ -190,28 +173,24 @@ def boost(boost_table: pd.DataFrame) -> Figure:
         # Places of one target size share their limits, so that they can be compared.
         alike = boost_table[boost_table["target_size"].astype(str) == panel.target_size]
         are_cut |= _draw_panel(axes, panel, _limits(alike))
-    style.legend(
-        figure,
-        [look.sample(f"{look.label}: {look.meaning}") for look in looks],
-        column=style.WIDTH,
-        title=f"What transfer with fine-tuning ({TREATED}) gains, on average over layers",
-        title_fontsize="medium",
-        alignment="left",
-    )
+    handles = [look.sample(f"{look.label}: {look.meaning}") for look in looks]
+    title = f"What transfer with fine-tuning ({TREATED}) gains, on average over layers"
+    settings = {"title": title, "title_fontsize": "medium", "alignment": "left"}
+    style.legend(figure, handles, column=style.WIDTH, **settings)
     unlike = sorted({target for target in boost_table["target"] if " vs " in target})
+    halves = (
+        f"{' and '.join(unlike)}: target halves of {TREATED} vs controls; pooled, the difference "
+        "between these halves goes into the gain."
+    )
     has_selffer = (boost_table["comparison"] == "selffer").any()
+    no_selffer = f"This study has no fine-tuned selffers ({CONTROL}) to compare with."
     style.note(
         figure,
         notes.intervals_are(boost_table["interval"]),
         "Arrows: an interval goes on; its numbers stand beside it." if are_cut else "",
         notes.halves(panels),
-        f"{' and '.join(unlike)}: target halves of {TREATED} vs controls; pooled, the difference "
-        "between these halves goes into the gain."
-        if unlike
-        else "",
+        halves if unlike else "",
         "No score: networks listed without one, left out." if boost_table["missing"].any() else "",
-        ""
-        if has_selffer
-        else f"This study has no fine-tuned selffers ({CONTROL}) to compare with.",
+        "" if has_selffer else no_selffer,
     )
     return figure

@@ -15,18 +15,17 @@ from transferability.study.networks import ALL_IMAGES
 # Frozen networks above, fine-tuned below. In a row: transfer less the base, transfer less the
 # selffer, and the selffer less the base, which add up.
 PANELS = (
-    {
-        "transfer": "A$n$B − baseB",
-        "specificity": "A$n$B − B$n$B",
-        "coadaptation": "B$n$B − baseB",
-    },
-    {
-        "boost": "A$n$B+ − baseB",
-        "boost_over_selffer": "A$n$B+ − B$n$B+",
-        "self_boost": "B$n$B+ − baseB",
-    },
+    ("transfer", "specificity", "coadaptation"),
+    ("boost", "boost_over_selffer", "self_boost"),
 )
-FORMULAS = {effect: formula for row in PANELS for effect, formula in row.items()}
+FORMULAS = {
+    "transfer": "A$n$B − baseB",
+    "specificity": "A$n$B − B$n$B",
+    "coadaptation": "B$n$B − baseB",
+    "boost": "A$n$B+ − baseB",
+    "boost_over_selffer": "A$n$B+ − B$n$B+",
+    "self_boost": "B$n$B+ − baseB",
+}
 NOISE = "retraining"
 MARKERS = "os^vDPX"
 # Inches: a row of panels where there is one place, and one of several; what a place's name takes.
@@ -60,17 +59,12 @@ def _labels(sizes: pd.Series, span: float) -> list[str]:
 
 def _looks(layers: list[int]) -> dict[int, style.Look]:
     """How each n is drawn: the deeper, the darker; its marker tells it from its neighbours."""
-    return {
-        n: style.Look(
-            label=f"$n$ = {n}",
-            meaning="",
-            colour=colour,
-            marker=MARKERS[place % len(MARKERS)],
-            filled=place // len(MARKERS) % 2 == 0,
-            offset=(place + 0.5) / len(layers) - 0.5,
-        )
-        for place, (n, colour) in enumerate(style.layer_palette(layers).items())
-    }
+    looks = {}
+    for place, (n, colour) in enumerate(style.layer_palette(layers).items()):
+        marker, filled = MARKERS[place % len(MARKERS)], place // len(MARKERS) % 2 == 0
+        offset = (place + 0.5) / len(layers) - 0.5
+        looks[n] = style.Look(f"$n$ = {n}", "", colour, marker, filled, offset=offset)
+    return looks
 
 
 def _draw_noise(axes: Axes, rows: pd.DataFrame, sizes: pd.Series) -> None:
@@ -91,10 +85,9 @@ def _draw_layer(axes: Axes, rows: pd.DataFrame, look: style.Look, sizes: pd.Seri
     spread = SPREAD * min([*np.diff(sizes), TO_ALL])
     x = 10 ** (rows["target_size"].map(sizes) + spread * look.offset)
     mean = 100 * rows["mean"]
-    marks = look.style | {"linestyle": "none", "ms": style.scaled(3.5), "mew": style.scaled(0.8)}
-    axes.errorbar(
-        x, mean, 100 * style.reach(rows), label=look.label, elinewidth=style.scaled(0.8), **marks
-    )
+    thin = style.scaled(0.8)
+    marks = look.style | {"linestyle": "none", "ms": style.scaled(3.5), "mew": thin}
+    axes.errorbar(x, mean, 100 * style.reach(rows), label=look.label, elinewidth=thin, **marks)
     numbered = rows["target_size"] != ALL_IMAGES
     axes.plot(x[numbered], mean[numbered], color=look.colour, lw=style.scaled(1))
     if not numbered.all():
@@ -116,24 +109,20 @@ def _size_axis(axes: Axes, sizes: pd.Series) -> None:
 
 
 def _draw_place(
-    part: SubFigure,
-    place: Panel,
-    looks: dict[int, style.Look],
-    sizes: pd.Series,
-    above: np.ndarray | None,
+    part: SubFigure, place: Panel, looks: dict, sizes: pd.Series, above: np.ndarray | None
 ) -> np.ndarray:
     """The panels of one place. Their vertical axes are those of the place `above`, if given."""
     grid = part.subplots(len(PANELS), len(PANELS[0]), sharex=True, sharey="row", squeeze=False)
     for number, (line, row) in enumerate(zip(grid, PANELS, strict=True)):
         if above is not None:
             line[0].sharey(above[number, 0])
-        for axes, (effect, formula) in zip(line, row.items(), strict=True):
+        for axes, effect in zip(line, row, strict=True):
             _draw_noise(axes, place.rows, sizes)
             of_effect = place.rows[place.rows["effect"] == effect]
             for n, of_layer in of_effect.groupby("n"):
                 _draw_layer(axes, of_layer, looks[n], sizes)
             _size_axis(axes, sizes)
-            axes.set_title(f"{effect.replace('_', ' ')}, {formula}")
+            axes.set_title(f"{effect.replace('_', ' ')}, {FORMULAS[effect]}")
     for axes in grid[-1]:
         axes.set_xlabel("images a class")
     part.supylabel("top-1 (percentage points)", fontsize="medium")
@@ -148,9 +137,8 @@ def _average_words(place: Panel) -> str:
     over = rows.groupby(["target_size", "n"])[["target", "replicates", "differences", "missing"]]
     by_effect = (over.nunique() > 1).any(axis=None)
     names = rows["effect"].map({NOISE: "B0B − baseB", **FORMULAS})
-    return notes.uneven(
-        place, rows.assign(line=names if by_effect else "at " + rows["target_size"])
-    )
+    line = names if by_effect else "at " + rows["target_size"]
+    return notes.uneven(place, rows.assign(line=line))
 
 
 @style.styled(at_least=style.WIDTH)
@@ -168,9 +156,8 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     if shown.empty:
         return style.empty(NO_EFFECTS)
     if shown["target_size"].nunique() == 1:
-        return style.empty(
-            "This study has one size of the target half; target_sizes takes several."
-        )
+        one_size = "This study has one size of the target half; target_sizes takes several."
+        return style.empty(one_size)
     places, sizes = panels_of(table, by_size=False), _sizes(table)
     looks = _looks(sorted(shown["n"].unique()))
     heights = [len(PANELS) * (SMALL if number else TALL) + NAME for number in range(len(places))]
@@ -186,12 +173,11 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     if (table["effect"] == NOISE).any():
         handles.append(Patch(color=style.LIGHT, label="± |B0B − baseB|, training noise"))
     style.legend(figure, handles, column=0.75, columnspacing=1.0)
+    at_all = "all: every image of a class, not at its number; dotted lines have no slope to read."
     style.note(
         figure,
         notes.intervals_are(shown["interval"]),
-        "all: every image of a class, not at its number; dotted lines have no slope to read."
-        if ALL_IMAGES in sizes
-        else "",
+        at_all if ALL_IMAGES in sizes else "",
         *map(_average_words, places),
         notes.halves(places),
     )

@@ -32,13 +32,9 @@ def _look(treatment: tuple[str, bool], panel: Panel) -> style.Look:
     source = "R" if treatment == RANDOM else "B" if panel.pool == "A" else "A"
     name = f"{source}$n$" if half is None else f"{source}$n${half or 'B'}"
     look = style.LOOKS[treatment]
-    return look._replace(
-        label=f"{name}, {panel.splits}",
-        colour=colour,
-        marker=marker,
-        dashes=style.DASHED if panel.pool == "A" else look.dashes,
-        offset=0.0,
-    )
+    dashes = style.DASHED if panel.pool == "A" else look.dashes
+    label = f"{name}, {panel.splits}"
+    return look._replace(label=label, colour=colour, marker=marker, dashes=dashes, offset=0.0)
 
 
 def _beside(look: style.Look, place: int, count: int) -> style.Look:

@@ -25,6 +25,7 @@ LINES = {
     )
 }
 LONG_BASE = style.LOOKS["long_base", False]
+LABELS = {effect: look.label for effect, look in LINES.items()} | {"base": "baseB"}
 # What else is averaged, and how it is named.
 BESIDE = {"long_base": LONG_BASE.label, "retraining": "B0B"}
 NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
@@ -35,15 +36,6 @@ class Area(NamedTuple):
 
     name: str
     control: str
-
-    @property
-    def less(self) -> str:
-        """The label of the lower line."""
-        return (
-            style.LOOKS["base", False].label
-            if self.control == "base"
-            else LINES[self.control].label
-        )
 
 
 AREAS = {
@@ -67,20 +59,6 @@ def area_edges(rows: pd.DataFrame, effect: str) -> pd.DataFrame:
     lines = rows[rows["n"] > 0].pivot(index="n", columns="effect", values="mean") * 100
     lines = lines.assign(base=0.0).reindex(columns=[AREAS[effect].control, effect]).dropna()
     return lines.set_axis(["lower", "upper"], axis=1)
-
-
-def line_labels(panels: list[Panel]) -> dict[str, str]:
-    """What each line that the panels have is, with the name of its area."""
-    labels = {}
-    for effect, look in LINES.items():
-        drawn = [panel for panel in panels if (panel.rows["effect"] == effect).any()]
-        if drawn:
-            area = AREAS[effect]
-            less = "" if area.control == "base" else f"; less {area.less}"
-            has_area = any(len(area_edges(panel.rows, effect)) for panel in drawn)
-            name = f"{less}: {area.name}" if has_area else ""
-            labels[effect] = f"{look.label} − baseB{name}"
-    return labels
 
 
 def published_panels(reference: pd.DataFrame | None) -> list[Panel]:
@@ -127,11 +105,10 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         of_effect = rows[rows["effect"] == effect]
         if len(of_effect):
             style.draw_means(axes, of_effect, look)
-        between = area_edges(rows, effect)
+        edges = area_edges(rows, effect)
         shade = {"color": look.colour, "alpha": SHADE, "lw": 0, "zorder": 0.5}
-        axes.fill_between(
-            between.index, between["lower"], between["upper"], label=f"area {effect}", **shade
-        )
+        shade["label"] = f"area {effect}"
+        axes.fill_between(edges.index, edges["lower"], edges["upper"], **shade)
 
 
 def _draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel]) -> bool:
@@ -154,11 +131,9 @@ def _draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel
         margin = 0.05 * (high - low)
         least, most = low - WIDEN * (high - low), high + WIDEN * (high - low)
         are_cut |= min(heights) < least or max(heights) > most
-        now_low, now_high = axes.get_ylim()
-        axes.set_ylim(
-            min(now_low, max(least, min(heights) - margin)),
-            max(now_high, min(most, max(heights) + margin)),
-        )
+        bottom, top = axes.get_ylim()
+        bottom = min(bottom, max(least, min(heights) - margin))
+        axes.set_ylim(bottom, max(top, min(most, max(heights) + margin)))
     return are_cut
 
 
@@ -179,7 +154,7 @@ def published_words(panels: list[Panel], published: list[Panel], are_cut: bool =
 
 def average_words(panels: list[Panel]) -> str:
     """Sentences on what lines average, where they differ in it."""
-    names = {effect: look.label for effect, look in LINES.items()} | BESIDE
+    names = LABELS | BESIDE
     words = [
         notes.uneven(panel, panel.rows.assign(line=panel.rows["effect"].map(names)))
         for panel in panels
@@ -191,7 +166,7 @@ def average_words(panels: list[Panel]) -> str:
 
 def _handles(panels: list[Panel], published: list[Panel]) -> list[Line2D | Patch | tuple]:
     handles = [style.LOOKS["base", False].sample()]
-    present = {effect for panel in panels for effect in panel.rows["effect"]}
+    present = set().union(*(panel.rows["effect"] for panel in panels))
     if "long_base" in present:
         handles.append(LONG_BASE.sample(f"{LONG_BASE.label} − baseB"))
     if "retraining" in present:
@@ -200,7 +175,14 @@ def _handles(panels: list[Panel], published: list[Panel]) -> list[Line2D | Patch
         thin = pale(LINES["transfer"]).sample()
         thin.set_linewidth(style.scaled(THIN))
         handles.append(thin)
-    return handles + [LINES[effect].sample(label) for effect, label in line_labels(panels).items()]
+    for effect, look in LINES.items():
+        if effect in present:
+            name, control = AREAS[effect]
+            less = "" if control == "base" else f"; less {LABELS[control]}"
+            has_area = any(len(area_edges(panel.rows, effect)) for panel in panels)
+            area = f"{less}: {name}" if has_area else ""
+            handles.append(look.sample(f"{look.label} − baseB{area}"))
+    return handles
 
 
 @style.styled()

@@ -40,9 +40,8 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
     have another shape.
     """
     if not bases:
-        return style.empty(
-            "No base of this study has a convolution that sees the images' three colours."
-        )
+        none = "No base of this study has a convolution that sees the images' three colours."
+        return style.empty(none)
     for name, weights in bases.items():
         if weights.ndim != 4 or weights.shape[1] != 3:
             raise ValueError(

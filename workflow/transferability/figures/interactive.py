@@ -10,12 +10,14 @@ import pandas as pd
 import vl_convert
 from matplotlib.colors import to_hex
 
+from transferability.analysis.effects import of_treatment
 from transferability.analysis.intervals import NO_INTERVAL
 from transferability.analysis.vocabulary import bracket, points
 from transferability.figures import notes, style
 from transferability.figures.effects import (
     AREAS,
     BESIDE,
+    LABELS,
     LINES,
     LONG_BASE,
     NO_EFFECTS,
@@ -93,11 +95,9 @@ def transfer(networks: pd.DataFrame) -> str:
     marks = pd.concat([_networks(panel) for panel in panels], ignore_index=True)
     bases = marks[marks["treatment"] == _plain(style.LOOKS["base", False].label)]
     levels = bases.groupby("panel", sort=False)["value"].mean().reset_index()
-    present = set(zip(table["kind"], table["fine_tuned"], strict=True))
+    looks = [style.LOOKS[shown] for shown in SHOWN if len(of_treatment(table, shown))]
     title, tooltip = "top-1 accuracy (%)", {"network": "network", "text": "top-1 (%)"}
-    chart = _chart(
-        marks, [style.LOOKS[shown] for shown in SHOWN if shown in present], levels, tooltip, title
-    )
+    chart = _chart(marks, looks, levels, tooltip, title)
     uneven = notes.uneven_networks(panels, SHOWN)
     words = ["Dotted: baseB.", uneven, notes.without_score(networks), notes.halves(panels)]
     return _page(title, words, chart)
@@ -121,13 +121,11 @@ def effects(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
     legend = [look for effect, look in DRAWN.items() if effect in set(table["effect"])]
     if any(published_lines(panel, published) for panel in panels):
         legend.append(pale(LINES["transfer"])._replace(marker=""))
-    areas = _areas(panels)
-    noise = _noise(panels)
-    behind = [*noise, *_area_layers(areas), *_published(panels, published)]
+    areas, noise = _areas(panels), _noise(panels)
+    behind = [*noise, *areas.values(), *_published(panels, published)]
     shaded = [
-        f"{area.name} ({LINES[effect].label} − {area.less})"
-        for effect, area in AREAS.items()
-        if len(areas) and effect in set(areas["area"])
+        f"{AREAS[effect].name} ({LABELS[effect]} − {LABELS[AREAS[effect].control]})"
+        for effect in areas
     ]
     words = [
         "Dotted: baseB.",
@@ -194,28 +192,23 @@ def _noise(panels: list[Panel]) -> list[alt.Chart]:
     return [band.mark_rect(color=to_hex(style.LIGHT)).encode(y="low:Q", y2="high:Q")]
 
 
-def _areas(panels: list[Panel]) -> pd.DataFrame:
-    """A row for each area of a panel at each n: both heights, in percentage points, and the
-    treatments of both lines."""
-    areas = []
-    for panel in panels:
-        for effect, area in AREAS.items():
-            upper = LINES[effect]
-            lower = LINES.get(area.control, upper)
-            edges = area_edges(panel.rows, effect).reset_index()
-            names = {"treatment": _plain(upper.label), "against": _plain(lower.label)}
-            areas.append(edges.assign(panel=panel.place, area=effect, **names))
-    return pd.concat([rows for rows in areas if len(rows)] or [pd.DataFrame()], ignore_index=True)
-
-
-def _area_layers(areas: pd.DataFrame) -> list[alt.Chart]:
-    # A layer each: the legend takes on a colour or an opacity that areas encode.
-    return [
-        _while_both_are_on(rows)
-        .mark_area(fill=LINES[effect].colour, fillOpacity=SHADE, line=False)
-        .encode(x="n:Q", y="lower:Q", y2="upper:Q")
-        for effect, rows in (areas.groupby("area", sort=False) if len(areas) else ())
-    ]
+def _areas(panels: list[Panel]) -> dict[str, alt.Chart]:
+    """The layer of each effect's area; one each, since the legend takes on what areas encode."""
+    layers = {}
+    for effect, area in AREAS.items():
+        upper = LINES[effect]
+        lower = LINES.get(area.control, upper)
+        names = {"treatment": _plain(upper.label), "against": _plain(lower.label)}
+        edges = [
+            area_edges(panel.rows, effect).reset_index().assign(panel=panel.place, area=effect)
+            for panel in panels
+        ]
+        rows = pd.concat([rows for rows in edges if len(rows)] or edges, ignore_index=True)
+        if len(rows):
+            mark = {"fill": upper.colour, "fillOpacity": SHADE, "line": False}
+            chart = _while_both_are_on(rows.assign(**names)).mark_area(**mark)
+            layers[effect] = chart.encode(x="n:Q", y="lower:Q", y2="upper:Q")
+    return layers
 
 
 def _published(panels: list[Panel], published: list[Panel]) -> list[alt.Chart]:
@@ -265,35 +258,27 @@ def _chart(
     panel = alt.param("panel", value=places[0])
     if len(places) > 1:
         panel.param.bind = alt.binding_select(options=places, name="Where: ")
-    x = alt.X(
-        "at:Q",
-        title="n, layers copied",
-        axis=alt.Axis(values=sorted({0, *marks["n"]}), format="d", grid=False),
-        scale=alt.Scale(nice=False, domain=[-MARGIN, int(marks["n"].max()) + MARGIN]),
-    )
+    ticks = alt.Axis(values=sorted({0, *marks["n"]}), format="d", grid=False)
+    span = alt.Scale(nice=False, domain=[-MARGIN, int(marks["n"].max()) + MARGIN])
+    x = alt.X("at:Q", title="n, layers copied", axis=ticks, scale=span)
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
     names = [_plain(look.label) for look in looks]
-    on = alt.selection_point(
-        name="on",
-        fields=["treatment"],
-        bind="legend",
-        toggle="true",
-        clear=False,
-        empty=False,
-        value=[{"treatment": name} for name in names],
-    )
+    switch = {"bind": "legend", "toggle": "true", "clear": False, "empty": False}
+    all_on = [{"treatment": name} for name in names]
+    on = alt.selection_point(name="on", fields=["treatment"], value=all_on, **switch)
     legend = alt.Legend(title="click to switch off and on", orient="top", columns=LEGEND_COLUMNS)
-
-    def channel(kind: type, values: Iterable[str]) -> object:
-        """What the one legend of all channels shows."""
-        scale = alt.Scale(domain=names, range=list(values))
-        return kind("treatment:N", scale=scale, legend=legend)
 
     tooltip |= {"span": "95 % interval", "interval": "kind", "replicates": "replicates", "n": "n"}
     shown = [alt.Tooltip(f"{column}:N", title=words) for column, words in tooltip.items()]
-    colour = channel(alt.Color, (to_hex(look.colour) for look in looks))
-    shape = channel(alt.Shape, (SHAPES[look.marker] for look in looks))
-    fill = channel(alt.Fill, (to_hex(look.face) for look in looks))
+    # One legend shows all three.
+    colour, shape, fill = (
+        channel("treatment:N", scale=alt.Scale(domain=names, range=values), legend=legend)
+        for channel, values in (
+            (alt.Color, [to_hex(look.colour) for look in looks]),
+            (alt.Shape, [SHAPES[look.marker] for look in looks]),
+            (alt.Fill, [to_hex(look.face) for look in looks]),
+        )
+    )
     data = alt.Chart(marks).transform_filter(HERE).transform_filter(on).encode(x=x, color=colour)
     level = alt.Chart(levels).transform_filter(HERE)
     markers = data.mark_point(size=70, opacity=1)
@@ -306,8 +291,7 @@ def _chart(
     ]
     size, ink = round(PIXELS_PER_POINT * style.in_use().points), to_hex(style.INK)
     letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
-    chart = alt.layer(*layers).properties(width="container", height=HEIGHT)
-    return chart.configure(
+    return alt.layer(*layers, width="container", height=HEIGHT).configure(
         background=to_hex(style.PAPER),
         font="sans-serif",
         axis={**letters, "domainColor": to_hex(style.GREY), "gridColor": to_hex(style.LIGHT)},
@@ -335,6 +319,5 @@ def _plain(label: str) -> str:
 
 def _dash(look: style.Look) -> list[float]:
     """Vega's pixels on and off for matplotlib's dashes."""
-    if isinstance(look.dashes, str):
-        return DASHES[look.dashes]
-    return [1.5 * length for length in look.dashes[1]]
+    known = isinstance(look.dashes, str)
+    return DASHES[look.dashes] if known else [1.5 * length for length in look.dashes[1]]

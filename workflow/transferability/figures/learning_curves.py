@@ -23,10 +23,7 @@ def _draw(axes: Axes, mean: pd.DataFrame, colour: str, dashes="-") -> None:
 
 
 def _draw_row(
-    line: list[Axes],
-    mean: pd.DataFrame,
-    treatments: list[tuple[str, bool]],
-    colours: dict[int, str],
+    line: list[Axes], mean: pd.DataFrame, treatments: list[tuple], colours: dict[int, str]
 ) -> None:
     """One metric in one place: the bases first, then each treatment with its base in black."""
     for kind, (_, dashes) in BASES.items():
