@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.images import build, class_splits
+from transferability.images import ImageSource, Items, build, class_splits
 from transferability.models import small, summary
 from transferability.study import config
 
@@ -48,12 +48,12 @@ def write_store(folder: Path, megabytes: int) -> None:
     random = np.random.default_rng(0)
     block = random.integers(0, 256, (BLOCK, SIZE, SIZE, 3), dtype=np.uint8)
 
-    def items(images: int) -> build.Items:
+    def items(images: int) -> Items:
         labels = np.repeat(np.arange(len(HALVES)), images)
-        return build.Items(labels, range(len(labels) // BLOCK), lambda _: block)
+        return Items(labels, range(len(labels) // BLOCK), lambda _: block)
 
     classes = [(name, "") for name in HALVES]
-    source = build.ImageSource(classes, (SIZE, SIZE), items(count), items(BLOCK))
+    source = ImageSource(classes, (SIZE, SIZE), items(count), items(BLOCK))
     build.write_store(source, folder, {"source": "noise"})
 
 

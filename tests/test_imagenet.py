@@ -184,8 +184,8 @@ def test_a_published_split_of_other_classes_is_refused():
 def store_of(names: list[str], folder: Path) -> Path:
     """A store of these classes, one black image each."""
     black = np.zeros((8, 8, 3), np.uint8)
-    items = build.Items(range(len(names)), names, lambda _: black)
-    source = build.ImageSource([(name, "") for name in names], (8, 8), items, items)
+    items = images.Items(range(len(names)), names, lambda _: black)
+    source = images.ImageSource([(name, "") for name in names], (8, 8), items, items)
     build.write_store(source, folder, {"source": "black"})
     return folder
 

@@ -33,7 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
-def joined(items: build.Items) -> np.ndarray:
+def joined(items: images.Items) -> np.ndarray:
     return np.concatenate([items.load(item) for item in items.items])
 
 

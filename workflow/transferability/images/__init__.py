@@ -1,8 +1,8 @@
 """Where images come from: one module per source, all with the same two functions.
 
-A source is a module in this folder with `info(settings) -> DatasetInfo`, in which the standard
-library alone is imported, and `read(settings) -> build.ImageSource`. It is found by its file name:
-adding a source edits no file that other sources depend on. `settings` is the `dataset` section of a
+A source is a module in this folder with `info(settings) -> DatasetInfo`, for which the standard
+library is enough, and `read(settings) -> ImageSource`. It is found by its file name: adding a
+source edits no file that other sources depend on. `settings` is the `dataset` section of a
 study, complete and checked against the schema, which has the defaults and bounds; a source checks
 what the schema cannot say.
 """
@@ -11,23 +11,14 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What is known about a dataset before a single image is read."""
-
-    classes: int | None
-    """How many classes the store will hold; None where it is not known before."""
-    groups: dict[str, int]
-    """The groups that a dissimilar split can choose from, each with its least number of classes."""
-    images_per_class: int | None
-    """Training images of the smallest class; None where it is not known before."""
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -37,6 +28,49 @@ class Size:
     classes: int
     train: int
     validation: int
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known about a dataset before a single image is read; None is unknown."""
+
+    classes: int | None = None
+    groups: dict[str, int] = field(default_factory=dict)
+    """The groups that a dissimilar split can choose from, each with its least number of classes."""
+    images_per_class: int | None = None
+    """Training images of the smallest class."""
+    size: Size | None = None
+    """The expected size; a store may be smaller, where a folder holds some classes only."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The images of one part, training or validation, as items to be loaded one by one."""
+
+    labels: "Sequence[int] | np.ndarray"
+    """The class index of each image, ascending."""
+    items: Sequence[str | int]
+    """What `load` takes, and the name of a bad image. Each item gives equally many images: a file
+    gives one, a character all of its drawings."""
+    load: "Callable[[str | int], np.ndarray]"
+    """An item's images, uint8 n×H×W×3, or H×W×3 of one; raises decode.BadImage, whose message says
+    why, if it has none."""
+    stamp: Callable[[str | int], Sequence[int]] = lambda item: ()
+    """Numbers that change when the images of an item change."""
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """What a source gives: its classes, and the images of both parts, not loaded yet."""
+
+    classes: Sequence[tuple[str, str]]
+    """(name, group) of each class, in the order of the labels."""
+    image_size: tuple[int, int]
+    """Height and width in pixels."""
+    train: Items
+    validation: Items
+    in_processes: bool = True
+    """Whether processes may load, each with a copy of `load`."""
 
 
 STORES = Path("images")
@@ -94,10 +128,10 @@ def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
     if manifest.is_file():
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return Size(*(content[key] for key in ("classes", "train", "validation")))
-    expected = getattr(source_module(settings["source"]), "expected", None)
+    expected = info(settings).size
     if expected is None:
         raise ValueError(
             f"dataset: the number of images is not known before they are read, and "
             f"{manifest.parent} is not there yet; make it by snakemake --until prepare_images"
         )
-    return expected(settings)
+    return expected

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -30,7 +29,7 @@ import filelock
 import numpy as np
 import PIL
 
-from transferability.images import store, store_name
+from transferability.images import ImageSource, Items, store, store_name
 from transferability.images.decode import BadImage
 from transferability.storage import files
 
@@ -39,38 +38,6 @@ logger = logging.getLogger(__name__)
 BLOCK = 64
 """Images that a process loads at a time; one item, where that has more."""
 SECONDS_BETWEEN_SYNCS, SECONDS_BETWEEN_LINES = 0.5, 20
-
-Item = str | int
-
-
-@dataclass(frozen=True)
-class Items:
-    """The images of one part, training or validation, as items to be loaded one by one."""
-
-    labels: Sequence[int] | np.ndarray
-    """The class index of each image, ascending."""
-    items: Sequence[Item]
-    """What `load` takes, and the name of a bad image. Each item gives equally many images: a file
-    gives one, a character all of its drawings."""
-    load: Callable[[Item], np.ndarray]
-    """An item's images, uint8 n×H×W×3, or H×W×3 of one; raises BadImage, whose message says why, if
-    it has none."""
-    stamp: Callable[[Item], Sequence[int]] = lambda item: ()
-    """Numbers that change when the images of an item change."""
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """What a source gives: its classes, and the images of both parts, not loaded yet."""
-
-    classes: Sequence[tuple[str, str]]
-    """(name, group) of each class, in the order of the labels."""
-    image_size: tuple[int, int]
-    """Height and width in pixels."""
-    train: Items
-    validation: Items
-    in_processes: bool = True
-    """Whether processes may load, each with a copy of `load`."""
 
 
 def write_store(
@@ -233,10 +200,10 @@ class _Array:
 
 def _load_block(
     array: Path,
-    load: Callable[[Item], np.ndarray],
+    load: Callable[[str | int], np.ndarray],
     shape: tuple[int, ...],
     indices: np.ndarray,
-    items: Sequence[Item],
+    items: Sequence[str | int],
 ) -> dict[int, str]:
     """Write the images of some items; the index of each bad one, and why it is bad."""
     bad = {}

@@ -67,7 +67,10 @@ def pixels(image: Image.Image, size: int, resize: str) -> np.ndarray:
             small = ImageOps.fit(shown, (size, size), Image.Resampling.BILINEAR)
         else:
             small = shown.resize((size, size), Image.Resampling.BILINEAR)
-        return np.asarray(_in_srgb(small, profile))
+        transform = _to_srgb(profile, small.mode) if profile else None
+        if transform is None:
+            return np.asarray(small.convert("RGB"))
+        return np.asarray(ImageCms.applyTransform(small, transform))
 
 
 @contextmanager
@@ -105,12 +108,6 @@ def _opaque(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB", "CMYK"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The image in sRGB, by its colour profile if it has one that fits."""
-    transform = _to_srgb(profile, image.mode) if profile else None
-    return ImageCms.applyTransform(image, transform) if transform else image.convert("RGB")
 
 
 @lru_cache(maxsize=32)

@@ -4,12 +4,9 @@ Real, tiny and on every machine that has scikit-learn: for tests and first steps
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transferability.images import DatasetInfo, Size
-
-if TYPE_CHECKING:
-    from transferability.images.build import ImageSource
+from transferability.images import DatasetInfo, ImageSource, Items, Size
 
 # How often each digit occurs: written here because a DAG is built without scikit-learn.
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
@@ -23,8 +20,9 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
     """
     share = settings["validation"]
-    fewest = min(count - _held_out(count, share) for count in COUNTS)
-    if fewest < 1 or _held_out(min(COUNTS), share) < 1:
+    held_out = [round(count * share) for count in COUNTS]
+    fewest = min(count - held for count, held in zip(COUNTS, held_out, strict=True))
+    if fewest < 1 or min(held_out) < 1:
         raise ValueError(
             f"dataset.validation: {share} leaves a class without images for training or without "
             f"any for validation; each digit has {min(COUNTS)} or more, so choose between 0.01 "
@@ -34,16 +32,11 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
         classes=10,
         groups={"closed": len(CLOSED), "open": 10 - len(CLOSED)},
         images_per_class=fewest,
+        size=Size(10, sum(COUNTS) - sum(held_out), sum(held_out)),
     )
 
 
-def expected(settings: Mapping[str, Any]) -> Size:
-    """How many images there will be."""
-    held_out = sum(_held_out(count, settings["validation"]) for count in COUNTS)
-    return Size(10, sum(COUNTS) - held_out, held_out)
-
-
-def read(settings: Mapping[str, Any]) -> "ImageSource":
+def read(settings: Mapping[str, Any]) -> ImageSource:
     """The digits, grey in three equal channels, a share of each class held out for validation.
 
     Group `closed` holds the digits drawn with a closed loop (0, 6, 8, 9), `open` the others.
@@ -53,15 +46,13 @@ def read(settings: Mapping[str, Any]) -> "ImageSource":
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    from transferability.images.build import ImageSource, Items
-
     size = settings["image_size"]
     digits = load_digits()
     generator = np.random.default_rng(settings["seed"])
     rows: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
     for digit in range(10):
         members = generator.permutation(np.flatnonzero(digits.target == digit))
-        held_out = _held_out(len(members), settings["validation"])
+        held_out = round(len(members) * settings["validation"])
         rows["validation"].append(np.sort(members[:held_out]))
         rows["train"].append(np.sort(members[held_out:]))
     chosen = {part: np.concatenate(of_part) for part, of_part in rows.items()}
@@ -80,7 +71,3 @@ def read(settings: Mapping[str, Any]) -> "ImageSource":
         # All images of a part are one item, since they are enlarged at once.
         **{part: Items(digits.target[chosen[part]], [part], load) for part in chosen},
     )
-
-
-def _held_out(count: int, share: float) -> int:
-    return round(count * share)

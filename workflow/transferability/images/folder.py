@@ -8,15 +8,12 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transferability.images import DatasetInfo, groups
-
-if TYPE_CHECKING:
-    from transferability.images.build import ImageSource
+from transferability.images import DatasetInfo, ImageSource, Items, groups
 
 logger = logging.getLogger(__name__)
 
@@ -31,25 +28,24 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
 
     Raises ValueError, naming `dataset.groups`, for a file of groups that cannot be read.
     """
-    return DatasetInfo(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
+    return DatasetInfo(groups=groups.sizes(settings["groups"]))
 
 
-def read(settings: Mapping[str, Any]) -> "ImageSource":
+def read(settings: Mapping[str, Any]) -> ImageSource:
     """List the files of the folder, classes and files by name.
 
     Raises ValueError if the folder is not there or has another form.
     """
     root = Path(settings["path"])
-    if not root.is_dir():
-        raise _wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}", root)
-    names = folders_in(root)
-    validation_names = [name for name in VALIDATION if name in names]
-    if "train" in names and validation_names:
-        if len(validation_names) > 1:
-            raise _wrong_form(f"{root} has both {' and '.join(validation_names)}", root)
-        train, validation = train_and_validation(root, validation_names[0])
-    elif not names or set(names) <= {"train", "test", *VALIDATION}:
-        raise _wrong_form(f"{root} has {', '.join(names) or 'no folders'}", root)
+    expected = (
+        f"{root}/train/<class>/ and {root}/validation/<class>/, or {root}/<class>/ alone, with "
+        "image files in each"
+    )
+    validation_folder = find_validation(root, expected)
+    if validation_folder:
+        train, validation = train_and_validation(root, validation_folder)
+    elif set(folders_in(root)) <= {"train", "test", *VALIDATION}:
+        raise wrong_form(f"{root} has {', '.join(folders_in(root)) or 'no folders'}", expected)
     else:
         train, validation = {}, {}
         for name, images in files_by_class(root).items():
@@ -57,6 +53,26 @@ def read(settings: Mapping[str, Any]) -> "ImageSource":
             train[name] = [image for image in images if image not in back]
             validation[name] = [image for image in images if image in back]
     return source_of_files(root, train, validation, settings)
+
+
+def find_validation(root: Path, expected: str) -> str | None:
+    """The name of the folder for validation beside `train`; None if one of the two is not there.
+
+    Raises ValueError, saying what is expected, if there is no root, or both names in it.
+    """
+    if not root.is_dir():
+        raise wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}", expected)
+    names = folders_in(root)
+    present = [name for name in VALIDATION if name in names]
+    if "train" not in names or not present:
+        return None
+    if len(present) > 1:
+        raise wrong_form(f"{root} has both {' and '.join(present)}", expected)
+    return present[0]
+
+
+def wrong_form(problem: str, expected: str) -> ValueError:
+    return ValueError(f"dataset.path: {problem}; expected {expected}")
 
 
 def folders_in(folder: Path) -> list[str]:
@@ -127,19 +143,16 @@ def train_and_validation(
 
     Raises ValueError unless both have the same classes.
     """
-    train, validation = (files_by_class(root, part) for part in ("train", validation_folder))
-    _check_classes(root / validation_folder, validation, train)
-    _check_classes(root / "train", train, validation)
-    return train, validation
-
-
-def _check_classes(folder: Path, classes: Collection[str], others: Collection[str]) -> None:
-    lacking = sorted(set(others) - set(classes))
-    if lacking:
-        raise ValueError(
-            f"{folder}: lacks folders for the classes {groups.first_of(lacking)}; training and "
-            "validation need the same classes"
-        )
+    by_part = {part: files_by_class(root, part) for part in (validation_folder, "train")}
+    classes = set().union(*by_part.values())
+    for part, by_class in by_part.items():
+        lacking = sorted(classes - by_class.keys())
+        if lacking:
+            raise ValueError(
+                f"{root / part}: lacks folders for the classes {groups.first_of(lacking)}; "
+                "training and validation need the same classes"
+            )
+    return by_part["train"], by_part[validation_folder]
 
 
 def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[str]:
@@ -163,10 +176,9 @@ def source_of_files(
     train: Mapping[str, Sequence[str]],
     validation: Mapping[str, Sequence[str]],
     settings: Mapping[str, Any],
-) -> "ImageSource":
+) -> ImageSource:
     """Files below a root, by class, the same classes in both parts, as images to be read."""
     from transferability.images import decode
-    from transferability.images.build import ImageSource, Items
 
     size, resize = settings["image_size"], settings["resize"]
 
@@ -191,10 +203,3 @@ def _check_name(folder: Path, name: str) -> None:
         raise ValueError(
             f"{folder}: the name {os.fsencode(name)!r} is not in UTF-8; rename it"
         ) from None
-
-
-def _wrong_form(problem: str, root: Path) -> ValueError:
-    return ValueError(
-        f"dataset.path: {problem}; expected {root}/train/<class>/ and {root}/validation/<class>/, "
-        f"or {root}/<class>/ alone, with image files in each"
-    )

@@ -7,13 +7,10 @@ that training never saw. What is here needs the standard library only; the drawi
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transferability.images import DatasetInfo, Size
+from transferability.images import DatasetInfo, ImageSource, Items, Size
 from transferability.images.glyph_characters import LETTERS, SYMBOLS, group, name
-
-if TYPE_CHECKING:
-    from transferability.images.build import ImageSource
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
@@ -31,20 +28,16 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     # At least: where a group runs out, the other has more.
     letters = classes // 2 if symbols is None else classes - symbols
     symbols = min(classes // 2, len(SYMBOLS)) if symbols is None else symbols
+    per_class = settings["images_per_class"], settings["validation_images_per_class"]
     return DatasetInfo(
         classes=classes,
         groups={"letters": letters, "symbols": symbols},
-        images_per_class=settings["images_per_class"],
+        images_per_class=per_class[0],
+        size=Size(classes, *(classes * images for images in per_class)),
     )
 
 
-def expected(settings: Mapping[str, Any]) -> Size:
-    """How many images there will be."""
-    per_class = settings["images_per_class"], settings["validation_images_per_class"]
-    return Size(settings["classes"], *(settings["classes"] * images for images in per_class))
-
-
-def read(settings: Mapping[str, Any]) -> "ImageSource":
+def read(settings: Mapping[str, Any]) -> ImageSource:
     """Choose the classes, whose images are drawn a class at a time.
 
     Half of the classes are letters (Unicode category L) and half symbols (numbers, punctuation,
@@ -55,7 +48,6 @@ def read(settings: Mapping[str, Any]) -> "ImageSource":
     of workers.
     """
     from transferability.images import glyph_drawings
-    from transferability.images.build import ImageSource, Items
 
     size, seed = settings["image_size"], settings["seed"]
     characters = glyph_drawings.choose(settings["classes"], seed, settings["symbols"])

@@ -13,27 +13,25 @@ def read(path: Path | str) -> dict[str, str]:
 
     Raises ValueError, naming `dataset.groups`, if there is no such file or it has another form.
     """
+
+    def unfit(problem: str) -> ValueError:
+        return ValueError(
+            f"dataset.groups: {problem}; expected a CSV file in UTF-8 with the columns class, "
+            "group and a row for each class, or null"
+        )
+
     try:
         # With the mark that spreadsheets put in front, and without it.
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except FileNotFoundError:
-        raise ValueError(
-            f"dataset.groups: there is no file {path}; expected a CSV file with the columns "
-            "class, group and a row for each class, or null"
-        ) from None
+        raise unfit(f"there is no file {path}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"dataset.groups: {path} is no CSV file in UTF-8 ({error}); save it again as one"
-        ) from error
+        raise unfit(f"{path} cannot be read as CSV in UTF-8 ({error})") from error
     if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-        raise ValueError(
-            f"dataset.groups: {path} is no CSV file with the two columns class, group; give it "
-            "this first line and a row for each class"
-        )
-    counts = Counter(name for name, _ in rows[1:])
-    for name in counts:
-        if counts[name] > 1:
+        raise unfit(f"{path} has other columns, or a row with more or fewer")
+    for name, count in Counter(name for name, _ in rows[1:]).items():
+        if count > 1:
             raise ValueError(f"dataset.groups: {path} names the class {name!r} twice; name it once")
     return dict(rows[1:])
 

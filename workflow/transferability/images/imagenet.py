@@ -9,14 +9,10 @@ in the paper's own lists.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transferability.images import DatasetInfo, Size, folder, groups
+from transferability.images import DatasetInfo, ImageSource, Size, folder, groups
 
-if TYPE_CHECKING:
-    from transferability.images.build import ImageSource
-
-VALIDATION = ("val", "validation")
 KIT = "ILSVRC2012_devkit_t12/data"
 TRUTH, SYNSETS = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 WNID = re.compile(r"n\d{8}")
@@ -24,46 +20,47 @@ VALIDATION_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.")
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What is known of ImageNet beforehand: nothing, since a folder may hold some classes only."""
-    return DatasetInfo(classes=None, groups={}, images_per_class=None)
+    """What is known of ImageNet beforehand: the size as published (Russakovsky et al. 2015), and
+    no more, since a folder may hold some classes only."""
+    return DatasetInfo(size=Size(classes=1000, train=1281167, validation=50000))
 
 
-def expected(settings: Mapping[str, Any]) -> Size:
-    """How many images there are in ILSVRC-2012 as it was published (Russakovsky et al. 2015); a
-    folder may hold some classes only."""
-    return Size(classes=1000, train=1281167, validation=50000)
-
-
-def read(settings: Mapping[str, Any]) -> "ImageSource":
+def read(settings: Mapping[str, Any]) -> ImageSource:
     """List the files, classes by wnid and files by name.
 
     Raises ValueError if the folder is not there or has another form.
     """
     root = Path(settings["path"])
-    if not root.is_dir():
-        raise _wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}", root)
-    names = folder.folders_in(root)
-    validation_names = [name for name in VALIDATION if name in names]
-    if "train" not in names or len(validation_names) != 1:
-        raise _wrong_form(f"{root} has {', '.join(names) or 'no folders'}", root)
+    expected = (
+        f"{root}/train/<wnid>/ and either {root}/val/<wnid>/, or {root}/val/*.JPEG with "
+        f"{root}/{KIT}/{TRUTH} and {SYNSETS}"
+    )
+    validation_folder = folder.find_validation(root, expected)
+    if validation_folder is None:
+        names = ", ".join(folder.folders_in(root)) or "no folders"
+        raise folder.wrong_form(f"{root} has {names}", expected)
     strange = [name for name in folder.folders_in(root / "train") if not WNID.fullmatch(name)]
     if strange:
         raise ValueError(
             f"{root / 'train'}: {groups.first_of(strange)} are no WordNet ids such as n01440764; "
             "images with other classes are for dataset.source: folder"
         )
-    if folder.folders_in(root / validation_names[0]):
-        train, validation = folder.train_and_validation(root, validation_names[0])
+    if folder.folders_in(root / validation_folder):
+        train, validation = folder.train_and_validation(root, validation_folder)
     else:
+        missing = [name for name in (TRUTH, SYNSETS) if not (root / KIT / name).is_file()]
+        if missing:
+            problem = f"{root / validation_folder} has no folders, and {root / KIT / missing[0]}"
+            raise folder.wrong_form(f"{problem} is not there", expected)
         train = folder.files_by_class(root, "train")
-        validation = _by_kit(root, validation_names[0], list(train))
+        validation = _by_kit(root, validation_folder, list(train))
     return folder.source_of_files(root, train, validation, settings)
 
 
 def _by_kit(root: Path, validation_folder: str, wnids: list[str]) -> dict[str, list[str]]:
     """The validation images of each class, where all lie in one folder: the development kit says
     which class each is of. Images of classes that training lacks are left out."""
-    truth = _truth(root, validation_folder)
+    truth = _truth(root / KIT)
     by_class: dict[str, list[str]] = {wnid: [] for wnid in wnids}
     for name in folder.files_in(root, validation_folder):
         match = VALIDATION_NAME.match(Path(name).name)
@@ -83,17 +80,11 @@ def _by_kit(root: Path, validation_folder: str, wnids: list[str]) -> dict[str, l
     return by_class
 
 
-def _truth(root: Path, validation_folder: str) -> list[str]:
+def _truth(kit: Path) -> list[str]:
     """The wnid of each validation image, by its number."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    kit = root / KIT
-    missing = [name for name in (TRUTH, SYNSETS) if not (kit / name).is_file()]
-    if missing:
-        raise _wrong_form(
-            f"{root / validation_folder} has no folders, and {kit / missing[0]} is not there", root
-        )
     try:
         synsets = loadmat(kit / SYNSETS, squeeze_me=True)["synsets"]
         wnids = {
@@ -106,10 +97,3 @@ def _truth(root: Path, validation_folder: str) -> list[str]:
             f"{kit}: {TRUTH} and {SYNSETS} do not fit ({type(error).__name__}: {error}); take the "
             "development kit of ILSVRC-2012 from image-net.org again"
         ) from error
-
-
-def _wrong_form(problem: str, root: Path) -> ValueError:
-    return ValueError(
-        f"dataset.path: {problem}; expected {root}/train/<wnid>/ and either {root}/val/<wnid>/, or "
-        f"{root}/val/*.JPEG with {root}/{KIT}/{TRUTH} and {SYNSETS}"
-    )

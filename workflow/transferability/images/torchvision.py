@@ -10,12 +10,9 @@ import importlib.util
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transferability.images import DatasetInfo, groups
-
-if TYPE_CHECKING:
-    from transferability.images.build import ImageSource
+from transferability.images import DatasetInfo, ImageSource, groups
 
 # Folders of images, which other sources read better.
 OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet": "imagenet"}
@@ -46,10 +43,10 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
             "downloaded to there; name a folder in it, or set dataset.download to false if the "
             "data are there"
         )
-    return DatasetInfo(classes=None, groups=groups.sizes(settings["groups"]), images_per_class=None)
+    return DatasetInfo(groups=groups.sizes(settings["groups"]))
 
 
-def read(settings: Mapping[str, Any]) -> "ImageSource":
+def read(settings: Mapping[str, Any]) -> ImageSource:
     """Open the dataset, downloaded if need be, and list its images.
 
     Where it has no images for testing, a share of each class is held back for validation.

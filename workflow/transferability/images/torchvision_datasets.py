@@ -11,8 +11,7 @@ from PIL import Image
 from torch.utils.data import ConcatDataset
 from torchvision import datasets
 
-from transferability.images import decode
-from transferability.images.build import ImageSource, Items
+from transferability.images import ImageSource, Items, decode
 from transferability.images.folder import held_back
 
 Arguments = Sequence[dict[str, Any]]
