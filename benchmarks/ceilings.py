@@ -29,7 +29,7 @@ from transferability.study import config
 from transferability.training import data, preprocessing
 from transferability.training import device as devices
 from transferability.training.augmentation import Augmentation
-from transferability.training.data import ImageSet, Resident
+from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 
 SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}
@@ -72,7 +72,7 @@ def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float
     count = max(recipe["batch_size"] * 4, 64 * 2**20 // (3 * size**2))
     stored = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
     labels = torch.zeros(count, dtype=torch.int64, device=device)
-    found = ImageSet(Resident(stored), labels, np.arange(count), np.arange(1))
+    found = ImageSet(stored, labels, np.arange(count), np.arange(1))
     recipe = {**recipe, "normalise": "channels"}
     statistics = {"mean": torch.full((3,), 127.5), "std": torch.full((3,), 74.0)}
     preprocess = preprocessing.Preprocessing(recipe, (size, size), statistics, device)

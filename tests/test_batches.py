@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from transferability.training import data
-from transferability.training.data import ImageSet, Resident
+from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 
 STREAM = Stream("treatment", "random0", 0, "B")
@@ -15,7 +15,7 @@ def numbered(count: int, size: int = 4) -> ImageSet:
     """Images whose pixels are their own number, labelled with it."""
     numbers = torch.arange(count)
     images = numbers.to(torch.uint8)[:, None, None, None].expand(count, size, size, 3).contiguous()
-    return ImageSet(Resident(images), numbers, np.arange(count), np.arange(count))
+    return ImageSet(images, numbers, np.arange(count), np.arange(count))
 
 
 def epoch(images: ImageSet, batch_size: int = 8, stream: Stream = STREAM, number: int = 0):

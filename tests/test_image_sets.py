@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from transferability.training import data
-from transferability.training.data import ImageSet, Mapped, Resident
+from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 
 CPU = torch.device("cpu")
@@ -29,7 +29,7 @@ def chosen(
 
 
 def pixels(images: ImageSet) -> torch.Tensor:
-    return torch.cat(list(images.images.batches(7)))
+    return torch.cat(list(images.batches(7)))
 
 
 def test_the_images_of_some_classes_are_labelled_within_the_half():
@@ -68,9 +68,9 @@ def test_a_last_class_with_too_few_images_is_refused():
 
 def test_images_lie_on_the_device_if_they_fit_there():
     size = 120 * 2 * 2 * 3
-    assert isinstance(chosen(None, room=size).images, Resident)
+    assert isinstance(chosen(None, room=size).images, torch.Tensor)
     assert chosen(None, room=size).resident_bytes == size
-    assert isinstance(chosen(None, room=size - 1).images, Mapped)
+    assert isinstance(chosen(None, room=size - 1).images, np.ndarray)
     assert chosen(None, room=size - 1).resident_bytes == 0
 
 
@@ -78,8 +78,8 @@ def test_images_lie_on_the_device_if_they_fit_there():
 @pytest.mark.parametrize("ordered", [True, False])
 def test_mapped_images_come_as_resident_ones_do(batch_size, ordered):
     order = None if ordered else torch.randperm(120, generator=STREAM.generator("order", 0))[:100]
-    resident = list(chosen(None).images.batches(batch_size, order))
-    mapped = list(chosen(None, room=0).images.batches(batch_size, order))
+    resident = list(chosen(None).batches(batch_size, order))
+    mapped = list(chosen(None, room=0).batches(batch_size, order))
     assert [len(batch) for batch in mapped] == [len(batch) for batch in resident]
     assert len(mapped[0]) == min(batch_size, 120 if ordered else 100)
     for some, others in zip(mapped, resident, strict=True):
@@ -87,7 +87,7 @@ def test_mapped_images_come_as_resident_ones_do(batch_size, ordered):
 
 
 def test_readers_end_with_the_batches_that_nobody_wants_any_more():
-    batches = chosen(None, room=0).images.batches(1)
+    batches = chosen(None, room=0).batches(1)
     next(batches)
     batches.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("reader")]
@@ -110,7 +110,7 @@ labels = np.repeat(np.arange(4, dtype=np.int32), len(images) // 4)
 before = most = anonymous()
 found = image_sets.image_set(images, labels, [1, 2, 3], torch.device("cpu"), int(sys.argv[2]))
 most = max(most, anonymous())
-for batch in found.images.batches(64, torch.randperm(len(found))):
+for batch in found.batches(64, torch.randperm(len(found))):
     most = max(most, anonymous())
 print(most - before)
 """
@@ -147,7 +147,7 @@ images = np.load(sys.argv[1], mmap_mode="r")
 most = 0
 for block in image_sets.blocks(images, np.arange(len(images))):
     most = max(most, held())
-copied = image_sets.resident(images, np.arange(len(images)), torch.device("cpu")).tensor
+copied = image_sets.resident(images, np.arange(len(images)), torch.device("cpu"))
 print(most, torch.equal(copied, torch.from_numpy(images[:])))
 """
 

@@ -229,6 +229,6 @@ def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
     count = steps * recipe["batch_size"]
     pixels = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
     labels = torch.arange(count, device=device) % classes
-    noise = data.ImageSet(data.Resident(pixels), labels, np.arange(count), np.arange(classes))
+    noise = data.ImageSet(pixels, labels, np.arange(count), np.arange(classes))
     run.take(noise, noise)
     return run

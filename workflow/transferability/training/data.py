@@ -25,47 +25,16 @@ BLOCK_BYTES = 2**21
 
 
 @dataclass(frozen=True)
-class Resident:
-    """Images (N×H×W×3 uint8) or features (N×… of a float type) that lie on the device."""
-
-    tensor: torch.Tensor
-
-    def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
-        """The images in an order (int64, on the CPU), or in that of the store, on the device, a
-        batch at a time; the last may be smaller."""
-        if order is None:
-            yield from self.tensor.split(batch_size)
-            return
-        shape, dtype, device = self.tensor.shape[1:], self.tensor.dtype, self.tensor.device
-        for chosen in order.to(device).split(batch_size):
-            batch = devices.empty((len(chosen), *shape), dtype, device)
-            yield torch.index_select(self.tensor, 0, chosen, out=batch)
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """Images that stay in the store: those at `indices` of its memory-mapped array."""
-
-    array: np.ndarray
-    indices: np.ndarray
-    device: torch.device
-
-    def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
-        """As `Resident.batches` gives them."""
-        indices = self.indices if order is None else self.indices[order.numpy()]
-        batches = read_ahead(self.array, indices, batch_size, self.device.type == "cuda")
-        return _copied_to(self.device, batches)
-
-
-@dataclass(frozen=True)
 class ImageSet:
     """The images of one half.
 
-    `labels` N int64 on the device, counted within the half; `indices` N, where each image stands
-    in the store; `classes`, the store's index of each of the half's classes.
+    `images`, on the device: N×H×W×3 uint8, or features N×… of a float type; or the store's
+    memory-mapped array, of which they are those at `indices`. `labels` N int64 on the device,
+    counted within the half; `indices` N, where each image stands in the store; `classes`, the
+    store's index of each of the half's classes.
     """
 
-    images: Resident | Mapped
+    images: torch.Tensor | np.ndarray
     labels: torch.Tensor
     indices: np.ndarray
     classes: np.ndarray
@@ -76,7 +45,23 @@ class ImageSet:
     @property
     def resident_bytes(self) -> int:
         """The bytes that they take of the device's memory."""
-        return self.images.tensor.nbytes if isinstance(self.images, Resident) else 0
+        return self.images.nbytes if isinstance(self.images, torch.Tensor) else 0
+
+    def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
+        """The images in an order (int64, on the CPU), or in that of the store, on the device, a
+        batch at a time; the last may be smaller."""
+        device = self.labels.device
+        if isinstance(self.images, np.ndarray):
+            indices = self.indices if order is None else self.indices[order.numpy()]
+            batches = read_ahead(self.images, indices, batch_size, device.type == "cuda")
+            yield from _copied_to(device, batches)
+        elif order is None:
+            yield from self.images.split(batch_size)
+        else:
+            shape, dtype = self.images.shape[1:], self.images.dtype
+            for chosen in order.to(device).split(batch_size):
+                batch = devices.empty((len(chosen), *shape), dtype, device)
+                yield torch.index_select(self.images, 0, chosen, out=batch)
 
 
 def image_set(
@@ -101,7 +86,7 @@ def image_set(
         indices = _first_of_each_class(indices[order], labels, classes, images_per_class)
     fits = _image_bytes(images) * len(indices) <= room
     return ImageSet(
-        images=resident(images, indices, device) if fits else Mapped(images, indices, device),
+        images=resident(images, indices, device) if fits else images,
         labels=torch.from_numpy(np.searchsorted(classes, labels[indices])).to(device),
         indices=indices,
         classes=classes,
@@ -138,7 +123,7 @@ def shuffled(
     first = first_step * batch_size
     order = order[first : steps_per_epoch(len(images), batch_size) * batch_size]
     labels = images.labels[order.to(images.labels.device)].split(batch_size)
-    for batch, its_labels in zip(images.images.batches(batch_size, order), labels, strict=True):
+    for batch, its_labels in zip(images.batches(batch_size, order), labels, strict=True):
         yield batch, its_labels, first
         first += len(batch)
 
@@ -148,19 +133,19 @@ def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
 
     Raises Interrupted before the next batch if a signal has come.
     """
-    for batch in images.images.batches(batch_size):
+    for batch in images.batches(batch_size):
         signals.check()
         yield batch
 
 
-def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> Resident:
+def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> torch.Tensor:
     """The images at `indices`, copied to the device."""
     tensor = torch.empty((len(indices), *images.shape[1:]), dtype=torch.uint8, device=device)
     filled = 0
     for block in blocks(images, indices):
         tensor[filled : filled + len(block)] = block
         filled += len(block)
-    return Resident(tensor)
+    return tensor
 
 
 def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:

@@ -13,7 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd as Dropout
 
 from transferability.training import data, transplant
 from transferability.training import device as devices
-from transferability.training.data import ImageSet, Resident
+from transferability.training.data import ImageSet
 
 
 def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str]) -> int:
@@ -58,7 +58,7 @@ def compute(
         batches = data.ordered(images, batch_size)
         for part, batch in zip(features.split(batch_size), batches, strict=True):
             part.copy_(_channels_last(layers(batch)))
-        computed.append(replace(images, images=Resident(features)))
+        computed.append(replace(images, images=features))
     return computed
 
 
