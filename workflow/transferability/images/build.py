@@ -41,11 +41,7 @@ SECONDS_BETWEEN_SYNCS, SECONDS_BETWEEN_LINES = 0.5, 20
 
 
 def write_store(
-    source: ImageSource,
-    folder: Path,
-    settings: Mapping[str, Any],
-    workers: int = 1,
-    code: str = "",
+    source: ImageSource, folder: Path, settings: Mapping[str, Any], workers: int = 1, code: str = ""
 ) -> None:
     """Load all images of a source, by so many processes, and write the store in `folder`.
 
@@ -59,21 +55,17 @@ def write_store(
     deciding = {key: value for key, value in settings.items() if key != "on_bad_image"}
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
     with _locked(folder.parent / f"{store_name(deciding)}.unfinished") as unfinished:
-        arrays = {
-            part: _Array(unfinished, part, getattr(source, part), source.image_size, version)
+        arrays = [
+            _Array(unfinished, part, getattr(source, part), source.image_size, version)
             for part in store.PARTS
-        }
-        blocks = max(math.ceil(len(array.items) / array.block) for array in arrays.values())
+        ]
+        blocks = max(math.ceil(len(array.items) / array.block) for array in arrays)
         with _mapping(min(workers, blocks) if source.in_processes else 1) as run:
-            bad = {part: array.fill(run) for part, array in arrays.items()}
-        left_out = {
-            part: [[str(array.items[index]), why] for index, why in bad[part].items()]
-            for part, array in arrays.items()
-        }
-        count = sum(len(array.items) for array in arrays.values())
+            left_out = {array.part: array.fill(run) for array in arrays}
+        count = sum(len(array.items) for array in arrays)
         _report_bad(left_out, count, folder, settings.get("on_bad_image", "error"))
-        labels = {part: array.without(bad[part]) for part, array in arrays.items()}
-        images = {part: array.file for part, array in arrays.items()}
+        labels = {array.part: array.good_labels() for array in arrays}
+        images = {array.part: array.file for array in arrays}
         store.write(folder, source.classes, labels, images, settings, left_out)
         shutil.rmtree(unfinished)
 
@@ -98,13 +90,22 @@ class _Array:
             checksum = start.copy()
             checksum.update(json.dumps([item, *images.stamp(item)]).encode())
             self.wanted[index] = max(1, int.from_bytes(checksum.digest()))
+        self.bad: dict[int, str] = {}
+        """Why an item is bad, by its index."""
 
-    def fill(self, run: Callable[..., Iterator]) -> dict[int, str]:
-        """Load the items that are not there yet; the number of each bad one, and why it is bad.
+    def fill(self, run: Callable[..., Iterator]) -> list[list[str]]:
+        """Load the items that are not there yet; [item, why] of each bad one.
 
-        `run` maps a function over arguments, as `map` does.
+        `run` maps a function over arguments, as `map` does. Raises OSError for a full disk.
         """
-        self._check_space()
+        there = self.file.stat().st_blocks * 512 if self.file.is_file() else 0
+        needed = math.prod(self._array_shape(len(self.items))) - there
+        free = shutil.disk_usage(self.file.parent).free
+        if needed > free:
+            raise OSError(
+                f"{self.file.parent}: the images need {needed:,} bytes more, and the disk has "
+                f"{free:,}; make room, or lower dataset.image_size"
+            )
         done = self._arranged(self.wanted)
         to_do = np.flatnonzero(done != self.wanted)
         done[to_do] = 0
@@ -116,17 +117,16 @@ class _Array:
         blocks = [to_do[i : i + self.block] for i in range(0, len(to_do), self.block)]
         items = ([self.items[index] for index in block] for block in blocks)
         load_block = partial(_load_block, self.file, self.load, self.shape)
-        bad: dict[int, str] = {}
         synced, count = 0, 0
         started = last_sync = last_line = time.monotonic()
         for number, bad_in_block in enumerate(run(load_block, blocks, items), start=1):
-            bad.update(bad_in_block)
+            self.bad.update(bad_in_block)
             count += len(blocks[number - 1]) * per_item
             now, last = time.monotonic(), number == len(blocks)
             if last or now - last_sync >= SECONDS_BETWEEN_SYNCS:
                 with self.file.open("rb") as file:
                     os.fsync(file.fileno())
-                good = np.setdiff1d(np.concatenate(blocks[synced:number]), list(bad))
+                good = np.setdiff1d(np.concatenate(blocks[synced:number]), list(self.bad))
                 done[good] = self.wanted[good]
                 done.flush()
                 synced, last_sync = number, now
@@ -135,13 +135,13 @@ class _Array:
                 left = timedelta(seconds=round((total - count) / rate))
                 line = "%s: %d of %d images, %.0f a second, %s left"
                 logger.info(line, self.part, count, total, rate, left)
-        return bad
+        return [[str(self.items[index]), why] for index, why in self.bad.items()]
 
-    def without(self, bad: Mapping[int, str]) -> np.ndarray:
+    def good_labels(self) -> np.ndarray:
         """Take the bad items out of the file; the labels of all images that remain."""
-        if bad:
-            self._arranged(np.delete(self.wanted, list(bad)))
-        return np.delete(self.labels, list(bad), axis=0).ravel()
+        if self.bad:
+            self._arranged(np.delete(self.wanted, list(self.bad)))
+        return np.delete(self.labels, list(self.bad), axis=0).ravel()
 
     def _arranged(self, wanted: np.ndarray) -> np.ndarray:
         """Make the file and its list, or bring the items of an earlier run, which may have had
@@ -186,16 +186,6 @@ class _Array:
 
     def _array_shape(self, items: int) -> tuple[int, ...]:
         return items * self.shape[0], *self.shape[1:]
-
-    def _check_space(self) -> None:
-        there = self.file.stat().st_blocks * 512 if self.file.is_file() else 0
-        needed = math.prod(self._array_shape(len(self.items))) - there
-        free = shutil.disk_usage(self.file.parent).free
-        if needed > free:
-            raise OSError(
-                f"{self.file.parent}: the images need {needed:,} bytes more, and the disk has "
-                f"{free:,}; make room, or lower dataset.image_size"
-            )
 
 
 def _load_block(

@@ -3,6 +3,7 @@
 Lengths inside an image are in units of half its side: larger images show as much, only finer.
 """
 
+import itertools
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,15 +30,8 @@ TYPEFACES = {
 # An image: how much of it a glyph spans, and how far each random change may go. Chosen so that a
 # small network recognises about nine in ten validation images: neither ceiling nor floor.
 REACH = 0.72
-ROTATION = np.deg2rad(14)
-SCALE = 0.2
-ASPECT = 0.13
-SHEAR = 0.18
-SHIFT = 0.15
-WARP = 0.035
-CONTRAST = 0.22
-TEXTURE = 0.08
-NOISE = 0.05
+ROTATION, SCALE, ASPECT, SHEAR, SHIFT, WARP = np.deg2rad(14), 0.2, 0.13, 0.18, 0.15, 0.035
+CONTRAST, TEXTURE, NOISE = 0.22, 0.08, 0.05
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 # Glyphs are drawn once at this many pixels to a pixel of the image, then resampled.
 OVERSAMPLING = 2
@@ -99,13 +93,9 @@ def _large_glyph(typeface: str, character: str, longest: int) -> Image.Image:
 
     Shrinking it from there leaves little of the hinting, which suits strokes to a pixel grid.
     """
-    size = 64
-    glyph = _glyph(typeface, character, size)
     # Doubled rather than fitted, so that few sizes of each typeface have to be opened.
-    while max(glyph.size) < longest:
-        size *= 2
-        glyph = _glyph(typeface, character, size)
-    return glyph
+    glyphs = (_glyph(typeface, character, 64 << doublings) for doublings in itertools.count())
+    return next(glyph for glyph in glyphs if max(glyph.size) >= longest)
 
 
 def _fitted(glyph: Image.Image, longest: int, margin: int) -> np.ndarray:
@@ -171,13 +161,11 @@ def _resample(
 def _colour(coverage: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Coverage n×S×S to uint8 n×S×S×3: two colours, each with its texture, and noise."""
     count, size, _ = coverage.shape
-    grounds = np.stack(
-        [
-            ground[:, None, None, :] + _texture(count, size, generator)
-            for ground in _pairs(count, generator)
-        ]
+    back, fore = (
+        colours[:, None, None, :] + _texture(count, size, generator)
+        for colours in _pairs(count, generator)
     )
-    images = grounds[0] + coverage[..., None] * (grounds[1] - grounds[0])
+    images = back + coverage[..., None] * (fore - back)
     strength = generator.uniform(0, NOISE, (count, 1, 1, 1)).astype(np.float32)
     images += strength * generator.standard_normal(images.shape, np.float32)
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)

@@ -52,13 +52,10 @@ class Store:
     def verify(self) -> None:
         """Read all files and compare checksums; raise StoreError, naming the files that differ."""
         expected = _read_manifest(self.folder)["files"]
-        changed = [
-            name
-            for name in expected
-            if files.sha256(self.folder / name) != expected[name]["sha256"]
-        ]
+        sums = {name: files.sha256(self.folder / name) for name in expected}
+        changed = ", ".join(name for name in expected if sums[name] != expected[name]["sha256"])
         if changed:
-            raise _damaged(self.folder, ", ".join(changed), "does not have the manifest's checksum")
+            raise _damaged(self.folder, changed, "does not have the manifest's checksum")
 
 
 def write(
@@ -135,16 +132,16 @@ def open_store(folder: Path | str) -> Store:
     arrays = {}
     for part in PARTS:
         count = manifest[part]
-        shapes = {"images": (count, *manifest["image_size"], 3), "labels": (count,)}
-        for kind, dtype in (("images", np.uint8), ("labels", np.int32)):
+        images = (count, *manifest["image_size"], 3)
+        for kind, dtype, shape in (("images", np.uint8, images), ("labels", np.int32, (count,))):
             name = f"{part}.{kind}.npy"
             try:
                 array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
             except ValueError as error:
                 raise _damaged(folder, name, f"is no array ({error})") from error
-            if array.shape != shapes[kind] or array.dtype != dtype:
+            if array.shape != shape or array.dtype != dtype:
                 actual = f"is {array.dtype} {array.shape}"
-                raise _damaged(folder, name, f"{actual}, not {np.dtype(dtype)} {shapes[kind]}")
+                raise _damaged(folder, name, f"{actual}, not {np.dtype(dtype)} {shape}")
             arrays[f"{part}_{kind}"] = array
     with (folder / CLASSES).open(encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f))

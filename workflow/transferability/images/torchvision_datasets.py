@@ -22,10 +22,7 @@ PARTS: dict[str, tuple[Arguments, Arguments]] = {
     "CLEVRClassification": ([{"split": "train"}], [{"split": "val"}]),  # no labels for its test
     "Country211": ([{"split": "train"}, {"split": "valid"}], [{"split": "test"}]),
     "DTD": ([{"split": "train"}, {"split": "val"}], [{"split": "test"}]),
-    "EMNIST": (
-        [{"split": "balanced", "train": True}],
-        [{"split": "balanced", "train": False}],
-    ),
+    "EMNIST": tuple([{"split": "balanced", "train": train}] for train in (True, False)),
     "FGVCAircraft": ([{"split": "trainval"}], [{"split": "test"}]),
     "Flowers102": ([{"split": "train"}, {"split": "val"}], [{"split": "test"}]),
     "INaturalist": ([{"version": "2021_train"}], [{"version": "2021_valid"}]),
@@ -39,7 +36,6 @@ PARTS: dict[str, tuple[Arguments, Arguments]] = {
 # Attributes by which datasets give their labels and their image files without reading an image.
 LABELS = ("targets", "labels", "_labels", "y")
 SAMPLES = ("samples", "_samples", "imgs")
-FILES = ("_image_files",)
 CLASSES = ("classes", "categories", "all_categories", "_characters")
 
 
@@ -217,5 +213,5 @@ def _labels(dataset: Any) -> np.ndarray:
 
 def _files(dataset: Any) -> list[str] | None:
     samples = _list_of(dataset, SAMPLES) or []
-    files = _list_of(dataset, FILES) or [file for file, _ in samples]
+    files = _list_of(dataset, ["_image_files"]) or [file for file, _ in samples]
     return [str(file) for file in files] if files and isinstance(files[0], str | Path) else None
