@@ -79,7 +79,7 @@ class Augmentation(CentreCrop):
         else:
             shift = "crop" in kinds
             self.corners = self._corners(uniform[:, :2], recipe["crop"], shift).to(device)
-        self.one_by_one = devices.one_by_one(device, self.seen)
+        self.one_by_one = device.type == "cpu" and math.prod(self.seen) >= devices.LARGE
 
     def _corners(self, uniform: torch.Tensor, crop: int | None, shift: bool) -> torch.Tensor:
         """Top and left of each crop, N×2, in pixels."""

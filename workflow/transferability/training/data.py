@@ -84,7 +84,7 @@ def image_set(
     if images_per_class is not None:
         order = torch.randperm(len(indices), generator=stream.generator("images"))
         indices = _first_of_each_class(indices[order], labels, classes, images_per_class)
-    fits = _image_bytes(images) * len(indices) <= room
+    fits = images[:1].nbytes * len(indices) <= room
     return ImageSet(
         images=resident(images, indices, device) if fits else images,
         labels=torch.from_numpy(np.searchsorted(classes, labels[indices])).to(device),
@@ -153,15 +153,11 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
 
     Raises Interrupted before the next block if a signal has come.
     """
-    for block in read_ahead(images, indices, max(1, BLOCK_BYTES // _image_bytes(images))):
+    for block in read_ahead(images, indices, max(1, BLOCK_BYTES // images[:1].nbytes)):
         signals.check()
         yield block
         devices.give_back_pages(images)
     devices.forget_free()
-
-
-def _image_bytes(images: np.ndarray) -> int:
-    return images.itemsize * int(np.prod(images.shape[1:]))
 
 
 def read_ahead(

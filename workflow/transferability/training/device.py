@@ -4,12 +4,14 @@ import ctypes
 import math
 import mmap
 import os
+import tempfile
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from threading import Barrier
 
 import numpy as np
@@ -30,17 +32,13 @@ def choose_device(wanted: str) -> torch.device:
 
     Raises ValueError if a device is asked for that is not there.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
+    backends = {"cuda": torch.cuda, "mps": torch.backends.mps, "cpu": torch.cpu}
+    available = [name for name, backend in backends.items() if backend.is_available()]
     if wanted == "auto":
-        wanted = next(name for name, there in available.items() if there)
-    if not available.get(wanted):
-        there = ", ".join(name for name, yes in available.items() if yes)
+        return torch.device(available[0])
+    if wanted not in available:
         raise ValueError(
-            f"recipe.device: {wanted} is not available here, only {there}; "
+            f"recipe.device: {wanted} is not available here, only {', '.join(available)}; "
             "choose one of these, or auto"
         )
     return torch.device(wanted)
@@ -54,7 +52,9 @@ def least_used(device: torch.device) -> Iterator[None]:
         yield
         return
     names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
-    with gpus.taken(names, gpus.places()) as index, torch.cuda.device(index):
+    # Each user has a folder of the places on each machine.
+    places = Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
+    with gpus.taken(names, places) as index, torch.cuda.device(index):
         yield
 
 
@@ -159,11 +159,6 @@ TURN = 8
 """Images that a thread takes at a time."""
 
 
-def one_by_one(device: torch.device, pixels: tuple[int, int]) -> bool:
-    """Whether images of so many pixels (height, width) are augmented one by one."""
-    return device.type == "cpu" and pixels[0] * pixels[1] >= LARGE
-
-
 def share(work: Callable[[range], None], count: int) -> None:
     """Do the work for all numbers below `count`, TURN at a time, in as many threads as torch may
     use."""
@@ -230,26 +225,24 @@ def empty(
         return torch.empty(shape, dtype=dtype, device=device)
     size = math.prod(shape) * dtype.itemsize
     piece = _free_piece(size)
-    if piece is None:
-        piece = np.empty(size, np.uint8)
     # The tensor, and all that shares its memory, autograd's graph as well, holds this array.
     array = piece[:]
     weakref.finalize(array, _free.append, piece).atexit = False
     return torch.from_numpy(array).view(dtype).view(shape)
 
 
-def _free_piece(size: int) -> np.ndarray | None:
-    """A free piece of so many bytes, if there is one."""
+def _free_piece(size: int) -> np.ndarray:
+    """A free piece of so many bytes, or a new one."""
     # Other threads may take and give back in between, and no two may get the same one.
     for _ in range(len(_free)):
         try:
             piece = _free.popleft()
         except IndexError:
-            return None
+            break
         if piece.nbytes == size:
             return piece
         _free.append(piece)
-    return None
+    return np.empty(size, np.uint8)
 
 
 def forget_free() -> None:

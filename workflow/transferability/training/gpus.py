@@ -7,16 +7,9 @@ process, however that ends. The lowest free place is taken, on the first GPU tha
 
 import fcntl
 import itertools
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-
-def places() -> Path:
-    """The folder of the places; each user has one on each machine."""
-    return Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Mapping):
-        self.recipe = recipe
+        self.recipe, self.parameters = recipe, parameters
         self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters.values())
         self.groups: dict[tuple[float, float], dict[str, nn.Parameter]] = {}
         for name, parameter in parameters.items():
@@ -41,9 +41,8 @@ class Optimizer:
         self.state: dict[str, dict[str, torch.Tensor]] = {}
 
     def zero_grad(self) -> None:
-        for parameters in self.groups.values():
-            for parameter in parameters.values():
-                parameter.grad = None
+        for parameter in self.parameters.values():
+            parameter.grad = None
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
@@ -112,10 +111,9 @@ class Optimizer:
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from the state that `tensors` gave, in the parameters' order in memory."""
         self.state = {}
-        parameters = {name: p for group in self.groups.values() for name, p in group.items()}
         for key, tensor in tensors.items():
             kind, name = key.split(".", 1)
-            parameter = parameters[name]
+            parameter = self.parameters[name]
             if kind == "step":
                 kept = tensor.to(parameter.device if self.fused else "cpu")
             else:
