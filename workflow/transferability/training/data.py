@@ -4,6 +4,7 @@ They lie on the device if they fit there. Otherwise they stay in the store and a
 ahead, so that memory does not grow with the dataset. Both give the same bits.
 """
 
+import mmap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -153,10 +154,13 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
 
     Raises Interrupted before the next block if a signal has come.
     """
+    is_mapped = isinstance(images.base, mmap.mmap) and not images.flags.writeable
     for block in read_ahead(images, indices, max(1, BLOCK_BYTES // images[:1].nbytes)):
         signals.check()
         yield block
-        devices.give_back_pages(images)
+        # The system may take the file's pages back, or keep them as long as it has room.
+        if is_mapped and hasattr(mmap, "MADV_DONTNEED"):
+            images.base.madvise(mmap.MADV_DONTNEED)
     devices.forget_free()
 
 

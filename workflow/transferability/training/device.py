@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-import mmap
 import os
 import tempfile
 import weakref
@@ -59,11 +58,8 @@ def least_used(device: torch.device) -> Iterator[None]:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """bf16 or fp32; auto is bf16 where the device multiplies it in hardware.
-
-    On a CPU that means AMX or AVX512_BF16, which multiply twice as many numbers at a time as
-    AVX-512 does in fp32; without either, bf16 saves memory traffic but little time.
-    """
+    """bf16 or fp32; auto is bf16 where the device multiplies it in hardware, a CPU by AMX or
+    AVX512_BF16: without these, bf16 saves memory traffic but little time."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -101,11 +97,8 @@ def room_for_images(device: torch.device) -> int:
 
 
 def seed(device: torch.device, number: int) -> None:
-    """Seed the generator from which dropout on the device draws.
-
-    torch.manual_seed takes a hundred times as long where torch knows CUDA and the machine has none,
-    and this is called at each step.
-    """
+    """Seed the generator from which dropout on the device draws, at each step: torch.manual_seed
+    takes a hundred times as long where torch knows CUDA and the machine has none."""
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         torch.cuda.default_generators[index].manual_seed(number)
@@ -248,11 +241,3 @@ def _free_piece(size: int) -> np.ndarray:
 def forget_free() -> None:
     """Keep none of the pieces that wait, where the next ones will be of other sizes."""
     _free.clear()
-
-
-def give_back_pages(array: np.ndarray) -> None:
-    """Let the system take back the pages of a memory-mapped file that were read; who reads them
-    again finds them there as long as it has room. Does nothing for other arrays."""
-    mapped = isinstance(array.base, mmap.mmap) and not array.flags.writeable
-    if mapped and hasattr(mmap, "MADV_DONTNEED"):
-        array.base.madvise(mmap.MADV_DONTNEED)

@@ -86,13 +86,11 @@ class Trainer:
         self.learned, self.validation = learned, validation
         recipe = self.recipe
         self.steps_per_epoch = data.steps_per_epoch(len(learned), recipe["batch_size"])
-        if recipe["iterations"]:
-            self.steps, self.evaluation_steps = recipe["iterations"], recipe["evaluate_every"]
-            self.loss_steps = self.evaluation_steps
-        else:
-            self.steps = recipe["epochs"] * self.steps_per_epoch
-            self.evaluation_steps = recipe["evaluate_every"] * self.steps_per_epoch
-            self.loss_steps = self.steps_per_epoch
+        # recipe.epochs and recipe.evaluate_every count epochs, unless recipe.iterations is given.
+        period = 1 if recipe["iterations"] else self.steps_per_epoch
+        self.steps = recipe["iterations"] or recipe["epochs"] * period
+        self.evaluation_steps = recipe["evaluate_every"] * period
+        self.loss_steps = self.evaluation_steps if recipe["iterations"] else period
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(
