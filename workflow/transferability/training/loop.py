@@ -106,9 +106,7 @@ def train(
     folder.write_predictions(predictions)
     # Weights of an earlier training, by another recipe, must not lie beside these results.
     folder.weights.unlink(missing_ok=True)
-    digest = None
-    if keep_weights:
-        digest = folder.write_weights(network.state_dict(), identity)
+    digest = folder.write_weights(network.state_dict(), identity) if keep_weights else None
     return {
         **run.metrics(),
         "device": devices.describe(device),
@@ -154,15 +152,11 @@ def load_data(
     # The few images that represent a class are the same for the bases and all treatments.
     stream = Stream("images", task.split, task.seed, task.target)
     room = devices.room_for_images(device)
-    validation = data.image_set(
-        store.validation_images, store.validation_labels, half, device, room
-    )
+    images, labels = store.validation_images, store.validation_labels
+    validation = data.image_set(images, labels, half, device, room)
     room -= validation.resident_bytes
-    learned = data.image_set(
-        *(store.train_images, store.train_labels, half, device, room),
-        *(task.images_per_class, stream),
-    )
-    return learned, validation
+    images, labels, count = store.train_images, store.train_labels, task.images_per_class
+    return data.image_set(images, labels, half, device, room, count, stream), validation
 
 
 def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
@@ -233,9 +227,5 @@ def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
     run.check_finite(loss)
     best = torch.cat(guesses)
     hits = best == labels[:, None]
-    numbers = {
-        "top1": hits[:, 0].sum().item() / len(labels),
-        "top5": hits.any(1).sum().item() / len(labels),
-        "loss": loss.item(),
-    }
-    return numbers, best[:, 0].cpu().numpy()
+    top1, top5 = (found.sum().item() / len(labels) for found in (hits[:, 0], hits.any(1)))
+    return {"top1": top1, "top5": top5, "loss": loss.item()}, best[:, 0].cpu().numpy()

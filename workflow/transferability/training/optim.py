@@ -29,15 +29,14 @@ class Optimizer:
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Mapping):
         self.recipe, self.parameters = recipe, parameters
         self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters.values())
+        # By weight decay and what multiplies the learning rate.
         self.groups: dict[tuple[float, float], dict[str, nn.Parameter]] = {}
         for name, parameter in parameters.items():
             decays = parameter.ndim > 1 or recipe["decay_biases"]
             is_bias = parameter.ndim == 1 and name.endswith("bias")
-            group = (
-                recipe["weight_decay"] if decays else 0.0,
-                recipe["bias_learning_rate"] if is_bias else 1.0,
-            )
-            self.groups.setdefault(group, {})[name] = parameter
+            weight_decay = recipe["weight_decay"] if decays else 0.0
+            multiple = recipe["bias_learning_rate"] if is_bias else 1.0
+            self.groups.setdefault((weight_decay, multiple), {})[name] = parameter
         self.state: dict[str, dict[str, torch.Tensor]] = {}
 
     def zero_grad(self) -> None:
@@ -79,10 +78,8 @@ class Optimizer:
         )
         for name, parameter in parameters.items():
             if name not in steps:
-                means[name] = torch.zeros_like(parameter)
-                squares[name] = torch.zeros_like(parameter)
-                device = parameter.device if self.fused else "cpu"
-                steps[name] = torch.zeros((), device=device)
+                means[name], squares[name] = (torch.zeros_like(parameter) for _ in range(2))
+                steps[name] = torch.zeros((), device=parameter.device if self.fused else "cpu")
         adamw(
             list(parameters.values()),
             [parameter.grad for parameter in parameters.values()],

@@ -50,9 +50,9 @@ def load_base(
     store than the task's base; CheckpointError if they are damaged; TransplantError, with the
     shapes, if they are of another architecture than `network`.
     """
+    if path is None and task.base is None:
+        return {}, None
     if path is None or task.base is None:
-        if path is None and task.base is None:
-            return {}, None
         wanted = f"the weights of {task.base}" if task.base else "no weights"
         given = f"got {path}" if path else "got none; give --base"
         raise ValueError(f"--base: network {task.network} copies {wanted}, and {given}")
@@ -61,12 +61,7 @@ def load_base(
         weights, header, digest = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
         raise checkpoint.CheckpointError(f"{error}; {remedy}") from error
-    wanted = {
-        "network": task.base,
-        "split": task.split,
-        "seed": task.seed,
-        **trained_on,
-    }
+    wanted = {"network": task.base, "split": task.split, "seed": task.seed, **trained_on}
     differing = [key for key in wanted if header.get(key) != wanted[key]]
     if differing:
         raise ValueError(
