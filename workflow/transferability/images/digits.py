@@ -55,7 +55,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
         held_out = round(len(members) * settings["validation"])
         rows["validation"].append(np.sort(members[:held_out]))
         rows["train"].append(np.sort(members[held_out:]))
-    chosen = {part: np.concatenate(of_part) for part, of_part in rows.items()}
+    chosen = {part: np.concatenate(of_digits) for part, of_digits in rows.items()}
 
     def load(part: str) -> np.ndarray:
         grey = digits.images[chosen[part]] * (255 / GREATEST_VALUE)

@@ -180,20 +180,17 @@ def source_of_files(
     """Files below a root, by class, the same classes in both parts, as images to be read."""
     from transferability.images import decode
 
-    size, resize = settings["image_size"], settings["resize"]
+    size = settings["image_size"]
+    load = partial(decode.load_file, root=str(root), size=size, resize=settings["resize"])
+    stamp = partial(decode.file_stamp, root=str(root))
 
     def items(by_class: Mapping[str, Sequence[str]]) -> Items:
-        return Items(
-            labels=[label for label, files in enumerate(by_class.values()) for _ in files],
-            items=[file for files in by_class.values() for file in files],
-            load=partial(decode.load_file, root=str(root), size=size, resize=resize),
-            stamp=partial(decode.file_stamp, root=str(root)),
-        )
+        labels = [label for label, files in enumerate(by_class.values()) for _ in files]
+        return Items(labels, [file for files in by_class.values() for file in files], load, stamp)
 
     # The groups of a user's file are for splitting the classes, and stay out of the store.
-    return ImageSource(
-        [(name, "") for name in train], (size, size), items(train), items(validation)
-    )
+    classes = [(name, "") for name in train]
+    return ImageSource(classes, (size, size), items(train), items(validation))
 
 
 def _check_name(folder: Path, name: str) -> None:

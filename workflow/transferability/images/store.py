@@ -11,6 +11,7 @@ samples, which are read each time the store is opened. The same settings give th
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,9 @@ def write(
     # Without its manifest an older store in this folder no longer counts as complete.
     (folder / MANIFEST).unlink(missing_ok=True)
     names = [name for name, _ in classes]
-    if len(set(names)) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two classes have the name {repeated!r}: expected each name once")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"two classes have the name {name!r}: expected each name once")
     for part in PARTS:
         _check_labels(labels[part], part, names)
     # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
@@ -143,8 +144,8 @@ def open_store(folder: Path | str) -> Store:
                 actual = f"is {array.dtype} {array.shape}"
                 raise _damaged(folder, name, f"{actual}, not {np.dtype(dtype)} {shape}")
             arrays[f"{part}_{kind}"] = array
-    with (folder / CLASSES).open(encoding="utf-8", newline="") as f:
-        rows = list(csv.DictReader(f))
+    with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     if len(rows) != manifest["classes"]:
         raise _damaged(folder, CLASSES, f"has {len(rows)} classes, not {manifest['classes']}")
     return Store(
