@@ -43,10 +43,9 @@ def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> p
 
     Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
     AnB+ or the controls are of a single one; with one replicate, the bootstrap over images of
-    `effects.estimate`, and `none` without `correct`. That of the linear model is its own t
-    interval, which takes networks of one half to differ by independent noise.
-
-    Raises ValueError as `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
+    `effects.estimate`, and `none` without `correct`. That of the linear model is its t interval,
+    which takes networks of one half to differ by independent noise. Raises ValueError as
+    `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
     """
     table = effects.checked(networks)
     needed = [effect for effect in effects.EFFECTS if effect.name in dict(COMPARISONS.values())]

@@ -125,9 +125,8 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
     Columns: those of a study's networks.csv, empty where nothing was published, and directory
     (where the row comes from), iterations, evaluations. A network whose log was not published has
     no top1. Base networks on fewer images a class (`reduced`) are bases with that target_size.
-    validation_images are 50 for each class of the target, by `class_splits`.
-
-    Raises ValueError when a file lacks a column. Source: github.com/yosinski/convnet_transfer.
+    validation_images are 50 for each class of the target, by `class_splits`. Raises ValueError when
+    a file lacks a column. Source: github.com/yosinski/convnet_transfer.
     """
     needed = ["split", "network", "kind", "target", "n", "top1", *PUBLISHED_COLUMNS]
     table, halves = _read_table(networks, needed), _read_table(class_splits, ["wnid"])

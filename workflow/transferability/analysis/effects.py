@@ -133,13 +133,11 @@ def complete(pairs: pd.DataFrame) -> pd.DataFrame:
 def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
     """Every effect on every (split, seed, target, target_size, n), one row each.
 
-    Columns: study, split_kind, split, seed, target, target_size, effect, n, network, control
-    (the names of both networks) and difference (top-1 of the network less that of its control,
-    as a fraction). A control is always of the same split, seed, target and target_size and,
-    unless it is a base, of the same n. Differences that lack a network or a top1 are left out,
-    and the log says so, one line for each effect.
-
-    Raises ValueError when a column is missing or a network is listed twice.
+    Columns: study, split_kind, split, seed, target, target_size, effect, n, network, control (the
+    names of both) and difference (top-1 of the network less its control's, as a fraction). A
+    control is of the same split, seed, target and target_size and, unless it is a base, of the
+    same n. Differences that lack a network or a top1 are left out, and the log says so, one line
+    for each effect. Raises ValueError when a column is missing or a network is listed twice.
     """
     pairs = all_pairs(checked(networks), EFFECTS)
     for effect in EFFECTS:
@@ -178,22 +176,19 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
 def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
-    Columns: study, split_kind, target, target_size, effect, n, estimator (paired), mean, low,
-    high (differences in top-1, as fractions), interval (its kind), replicates, that is the number
-    of (split, seed), differences, how many were averaged, and missing, how many were left out
-    because a network is not in the table or has no top1. On random splits the halves are
-    exchangeable: where both are targets, their differences are averaged inside a replicate and
-    `target` reads A+B. On other splits each target has its own rows.
+    Columns: study, split_kind, target, target_size, effect, n, estimator (paired), mean, low, high
+    (differences in top-1, as fractions), interval (its kind), replicates (how many (split, seed)),
+    differences (how many were averaged) and missing (how many lack a network or its top1). On
+    random splits, whose halves are exchangeable, the differences of both targets are averaged
+    inside a replicate and `target` reads A+B; on others each target has its own rows.
 
-    With several splits the interval is Student's t over the splits' means; with several seeds of
-    one split it is over these, and holds for that split alone. With one replicate it is a paired
+    Intervals are those of `intervals.mean_over_replicates`. With one replicate it is a paired
     percentile bootstrap over validation images, narrower than the truth since it knows nothing of
     training noise. `correct(row)` gives, for one row of `networks`, the 0/1 correctness of each
     validation image of its target half, in store order. The bootstrap decides the width only, the
-    scores in the table the location: where a score is not the final accuracy (`mean_of_10_best`),
-    the interval is shifted by the difference of the two. Without `correct`, a single difference
-    of networks whose `validation_images` are known has an unpaired interval; else low and high are
-    NaN and interval is `none`.
+    scores in the table the location, since a score may not be the final accuracy
+    (`mean_of_10_best`). Without `correct`, a single difference of networks whose
+    `validation_images` are known has an unpaired interval; else there is none (NaN).
 
     Raises ValueError when a column is missing, a network is listed twice, or networks that are
     compared differ in their number of validation images.

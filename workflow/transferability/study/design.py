@@ -79,11 +79,8 @@ class Study(dict):
         return [network for network in self.networks if network not in omitted]
 
     def recipe_of(self, split: str, seed: int, name: str) -> dict:
-        """The recipe by which one network is trained: the study's, its overrides, and twice the
-        epochs or iterations for a long base.
-
-        Overrides apply in the order in which they stand; a later one wins.
-        """
+        """The recipe by which one network is trained: the study's, its overrides (a later one
+        wins), and twice the epochs or iterations for a long base."""
         chosen = dict(self["recipe"])
         for override in self["overrides"]:
             if _matches(override["where"], split, seed, name):

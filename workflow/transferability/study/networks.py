@@ -86,10 +86,8 @@ def _suffix(target_size: str) -> str:
 
 @cache
 def parse_name(name: str) -> NetworkSpec:
-    """What a network's name says of it. Few names stand for many networks.
-
-    Raises ValueError for anything that is not a name in the paper's notation.
-    """
+    """What a network's name says of it. Raises ValueError for a name that is not in the paper's
+    notation. Few names stand for many networks, so they are cached."""
     match = NAME.fullmatch(name)
     if match is None:
         raise ValueError(
