@@ -128,11 +128,9 @@ def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) ->
 
 def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
     last = len(layer_names) - 1
-    named = [("layers", n) for n in study["layers"]]
-    for key, where in _wheres(study):
-        named += [(f"{key}.n", n) for n in as_list(where.get("n", []))]
-    for key, n in named:
-        if n > last:
+    named = {f"{key}.n": as_list(where.get("n", [])) for key, where in _wheres(study)}
+    for key, numbers in {"layers": study["layers"], **named}.items():
+        if (n := max(numbers, default=0)) > last:
             raise StudyError(
                 f"{key}: n = {n} is not possible; architecture {study['architecture']['name']} has "
                 f"{len(layer_names)} layers ({', '.join(layer_names)}) and the last one is always "
@@ -160,7 +158,7 @@ def _check_splits(study: Study, dataset: DatasetInfo) -> None:
             f"splits.random: the dataset has {dataset.classes} classes, and each half needs at "
             "least 2; raise dataset.classes to 4 or more, or set splits.random to 0"
         )
-    if splits["dissimilar"] is not None:
+    if splits["dissimilar"]:
         _check_dissimilar(splits["dissimilar"], settings, dataset.groups)
 
 
@@ -237,8 +235,7 @@ def _check_omitted(study: Study, layer_count: int) -> None:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
     omitted = set(study.omitted)
     for split, seed, name in study.trained:
-        base = networks.parse_name(name).base
-        if (split, seed, base) in omitted:
+        if (split, seed, base := networks.parse_name(name).base) in omitted:
             raise StudyError(
                 f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
                 f"keep {base}, or leave out what copies from it too"
@@ -248,8 +245,7 @@ def _check_omitted(study: Study, layer_count: int) -> None:
 def _check_score(study: Study) -> None:
     for network in study.networks if study["score"] == "mean_of_10_best" else ():
         recipe = study.recipe_of(*network)
-        count = evaluations(recipe)
-        if count < 10:
+        if (count := evaluations(recipe)) < 10:
             length = "iterations" if recipe["iterations"] else "epochs"
             raise StudyError(
                 f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
