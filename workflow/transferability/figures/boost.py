@@ -115,10 +115,9 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> bool:
     rows = _placed(panel.rows)
     for comparison, of_comparison in rows.groupby("comparison", observed=True):
         pairs = "" if (of_comparison["estimator"] == "paired").any() else "; no pairs"
-        title = COMPARISONS[comparison] + pairs
-        _write(axes, of_comparison["y"].min() - 1.1, LAYERS, title, weight="bold")
-        ends = [of_comparison["y"].min() - 0.6, of_comparison["y"].max() + 0.6]
-        axes.plot([0, 0], ends, color=style.INK, lw=style.scaled(0.8), ls=":")
+        top, bottom = of_comparison["y"].min(), of_comparison["y"].max()
+        _write(axes, top - 1.1, LAYERS, COMPARISONS[comparison] + pairs, weight="bold")
+        axes.plot([0, 0], [top - 0.6, bottom + 0.6], color=style.INK, lw=style.scaled(0.8), ls=":")
         for _, group in of_comparison.groupby("first"):
             # A study may have only certain n of a range. A long list goes on beside the next lines.
             numbers = ", ".join(layer_ranges(map(int, str(group["n"].iloc[0]).split())))
@@ -177,7 +176,7 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     title = f"What transfer with fine-tuning ({TREATED}) gains, on average over layers"
     settings = {"title": title, "title_fontsize": "medium", "alignment": "left"}
     style.legend(figure, handles, column=style.WIDTH, **settings)
-    unlike = sorted({target for target in boost_table["target"] if " vs " in target})
+    unlike = sorted(target for target in set(boost_table["target"]) if " vs " in target)
     halves = (
         f"{' and '.join(unlike)}: target halves of {TREATED} vs controls; pooled, the difference "
         "between these halves goes into the gain."

@@ -39,10 +39,9 @@ LABEL, SPREAD = 0.13, 0.5
 
 def _sizes(table: pd.DataFrame) -> pd.Series:
     """The power of ten at which each size stands, by size; `all` after the last number."""
-    names = table["target_size"].drop_duplicates()
-    names = names.iloc[size_order(names).argsort()]
+    names = table.sort_values("target_size", key=size_order)["target_size"].unique()
     at = pd.Series({size: np.log10(int(size)) for size in names if size != ALL_IMAGES}, dtype=float)
-    if ALL_IMAGES in set(names):
+    if ALL_IMAGES in names:
         at[ALL_IMAGES] = (at.max() if len(at) else 0.0) + TO_ALL
     return at
 

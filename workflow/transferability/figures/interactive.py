@@ -196,16 +196,16 @@ def _areas(panels: list[Panel]) -> dict[str, alt.Chart]:
     """The layer of each effect's area; one each, since the legend takes on what areas encode."""
     layers = {}
     for effect, area in AREAS.items():
-        upper = LINES[effect]
-        lower = LINES.get(area.control, upper)
-        names = {"treatment": _plain(upper.label), "against": _plain(lower.label)}
+        # An area over the base depends on one line alone.
+        lower = effect if area.control == "base" else area.control
+        names = {"treatment": _plain(LABELS[effect]), "against": _plain(LABELS[lower])}
         edges = [
             area_edges(panel.rows, effect).reset_index().assign(panel=panel.place, area=effect)
             for panel in panels
         ]
         rows = pd.concat([rows for rows in edges if len(rows)] or edges, ignore_index=True)
         if len(rows):
-            mark = {"fill": upper.colour, "fillOpacity": SHADE, "line": False}
+            mark = {"fill": LINES[effect].colour, "fillOpacity": SHADE, "line": False}
             chart = _while_both_are_on(rows.assign(**names)).mark_area(**mark)
             layers[effect] = chart.encode(x="n:Q", y="lower:Q", y2="upper:Q")
     return layers
@@ -220,7 +220,7 @@ def _published(panels: list[Panel], published: list[Panel]) -> list[alt.Chart]:
             value=100 * rows["mean"],
             colour=to_hex(look.colour),
             dash=[_dash(look)] * len(rows),
-            treatment=_plain(LINES[rows["effect"].iloc[0]].label),
+            treatment=_plain(LABELS[rows["effect"].iloc[0]]),
             against=_plain(look.label),
         )
         for panel in panels
@@ -267,7 +267,6 @@ def _chart(
     all_on = [{"treatment": name} for name in names]
     on = alt.selection_point(name="on", fields=["treatment"], value=all_on, **switch)
     legend = alt.Legend(title="click to switch off and on", orient="top", columns=LEGEND_COLUMNS)
-
     tooltip |= {"span": "95 % interval", "interval": "kind", "replicates": "replicates", "n": "n"}
     shown = [alt.Tooltip(f"{column}:N", title=words) for column, words in tooltip.items()]
     # One legend shows all three.

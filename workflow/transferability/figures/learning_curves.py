@@ -73,9 +73,9 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     )
     curves = table.drop(columns=list(METRICS)).merge(evaluated, on=KEY)
     panels = panels_of(curves)
-    present = set(zip(curves["kind"], curves["fine_tuned"], strict=True))
-    treatments = [look for look in style.LOOKS if look in present and look[0] not in BASES]
-    colours = style.layer_palette(sorted(curves.loc[~curves["kind"].isin(BASES), "n"].unique()))
+    treated = curves[~curves["kind"].isin(BASES)]
+    treatments = [shown for shown in style.LOOKS if len(of_treatment(treated, shown))]
+    colours = style.layer_palette(sorted(treated["n"].unique()))
     places = [(panel, metric) for panel in panels for metric in METRICS]
     figure = style.new_figure(0.9 + 1.45 * len(places))
     grid = figure.subplots(len(places), 1 + len(treatments), squeeze=False, sharex="col")

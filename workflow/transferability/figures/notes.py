@@ -45,8 +45,8 @@ def halves(panels: list[Panel], everywhere: bool = True) -> str:
     for panel in panels:
         targets.setdefault(panel.split_kind, set()).update(panel.rows["target"])
     words = [f"The {kind} split: {names}." for kind, names in HALVES.items() if kind in targets]
-    legend_serves = targets.values() if everywhere else [targets.get(EXCHANGEABLE, set())]
-    if any({"A", "A+B"} & of_kind for of_kind in legend_serves):
+    served = set().union(*targets.values()) if everywhere else targets.get(EXCHANGEABLE, set())
+    if served & {"A", "A+B"}:
         where = "" if everywhere else "On random splits "
         words.insert(0, f"{where}B stands for the target half, A for the other.")
     return " ".join(words)
