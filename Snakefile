@@ -24,6 +24,17 @@ onstart:
         runs.begin(Path(".snakemake"), STUDY["study"])
     except runs.AnotherRun as error:
         raise WorkflowError(str(error)) from None
+    # Before each look at its jobs, the SLURM plugin (2.8.0) asks the controller for MinJobAge. Without
+    # an answer it turns from squeue to sacct, and then waits for ever where there are no accounts.
+    # So it is asked once. A plugin that keeps the answer would make this unnecessary.
+    if (
+        type(workflow.executor_settings).__module__
+        == "snakemake_executor_plugin_slurm"
+    ):
+        import snakemake_executor_plugin_slurm as plugin
+
+        age = plugin.get_min_job_age() or sys.maxsize
+        plugin.get_min_job_age = lambda: age
     study = as_json(STUDY)
     shell(
         "python -m transferability write-study --study {study:q} --file {STUDY_FILE:q}"

@@ -52,6 +52,8 @@ SHORTENED = {
 # Commands that are not run here, and the test that sees to each.
 ELSEWHERE = {
     "pip install uv && uv run pytest": "test_docs.py::test_a_command_does_its_work",
+    "uv run pytest tests/test_transplant.py": "test_docs.py::test_a_command_does_its_work",
+    "uv run ruff check && uv run ruff format --check": "test_house.py::test_form",
     "pip install -r requirements.lock": (
         "test_house.py::test_requirements_lock_holds_what_the_project_requires"
     ),
