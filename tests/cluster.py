@@ -194,7 +194,7 @@ class Cluster:
         for node in NODES:
             if not self._lives(node):
                 self.start_node(node)
-        wait_until(self._all_idle, 60, "four idle nodes")
+        wait_until(self._all_idle, 120, "four idle nodes")
 
     def stop(self) -> None:
         """End all daemons, as far as they have started, and their jobs' processes."""
@@ -252,7 +252,15 @@ class Cluster:
         return ping.returncode == 0
 
     def _all_idle(self) -> bool:
-        return self.ask("sinfo --Node --noheader --format=%T").split().count("idle") >= len(NODES)
+        states = self.ask("sinfo --Node --noheader --format=%T").split()
+        # SLURM drains a node whose job step does not end, as when it lost its controller meanwhile.
+        if "drained" in states:
+            subprocess.run(
+                ["scontrol", "update", f"nodename={','.join(NODES)}", "state=resume"],
+                env=self.environment,
+                capture_output=True,
+            )
+        return states.count("idle") >= len(NODES)
 
     def _lives(self, daemon: str) -> bool:
         with suppress(psutil.NoSuchProcess):
