@@ -54,6 +54,9 @@ ELSEWHERE = {
     "pip install uv && uv run pytest": "test_docs.py::test_a_command_does_its_work",
     "uv run pytest tests/test_transplant.py": "test_docs.py::test_a_command_does_its_work",
     "uv run ruff check && uv run ruff format --check": "test_house.py::test_form",
+    "uv run python -m transferability.study.schema": (
+        "test_study_file.py::test_the_schema_and_the_default_study_are_those_of_the_models"
+    ),
     "pip install -r requirements.lock": (
         "test_house.py::test_requirements_lock_holds_what_the_project_requires"
     ),
