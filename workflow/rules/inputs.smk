@@ -32,7 +32,7 @@ def base_file(wildcards, file):
     return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/{file}"
 
 
-# Functions of their own, since Snakemake takes far longer to look into a partial one.
+# Two plain functions: Snakemake takes far longer to inspect a functools.partial.
 def base_metrics(wildcards):
     return base_file(wildcards, "metrics.json")
 
