@@ -16,11 +16,25 @@ LONG = ("cluster", "finished")
 """Fixtures of tests that take long, the longest first."""
 MADE = ".made"
 """A file beside a study that stands there whole."""
+COUNTS = pytest.StashKey[tuple[int, int]]()
+"""How many tests there are, and how many of them run only with --full."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait for a cluster come first, then those that run whole studies: the others, that
-    are soon done, fill what time remains on each process."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run also what is marked `full`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `full`, without --full.
+
+    Files that wait for a cluster come first, then those that run whole studies: the others, that
+    are soon done, fill what time remains on each process.
+    """
+    full = [item for item in items if item.get_closest_marker("full")]
+    config.stash[COUNTS] = len(items), len(full)
+    if not config.getoption("full"):
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]
 
     def turn(item: pytest.Item) -> int:
         taken = [turn for turn, name in enumerate(LONG) if name in item.fixturenames]
@@ -30,6 +44,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         turns[item.path] = min(turn(item), turns.get(item.path, len(LONG)))
     items.sort(key=lambda item: turns[item.path])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Only xdist's workers collect tests; each hands its counts to the process that reports.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["counts"] = session.config.stash.get(COUNTS, (0, 0))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    node.config.stash[COUNTS] = node.workeroutput.get("counts", (0, 0))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line: what was left out, and how to run it."""
+    total, full = config.stash.get(COUNTS, (0, 0))
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if full and reporter and not config.getoption("full") and not hasattr(config, "workerinput"):
+        reporter.write_line(
+            f"The full set has {total:,} tests, {full:,} more than these: uv run pytest --full"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Where nothing may be skipped, as in CI, what is skipped has failed."""
+    report = yield
+    if report.skipped and os.environ.get("TRANSFERABILITY_SKIP_NOTHING"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped: {report.longrepr[2]}"
+    return report
 
 
 @pytest.fixture(scope="session")

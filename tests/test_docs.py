@@ -52,6 +52,7 @@ SHORTENED = {
 # Commands that are not run here, and the test that sees to each.
 ELSEWHERE = {
     "pip install uv && uv run pytest": "test_docs.py::test_a_command_does_its_work",
+    "uv run pytest --full": "test_docs.py::test_a_command_does_its_work",
     "uv run pytest tests/test_transplant.py": "test_docs.py::test_a_command_does_its_work",
     "uv run ruff check && uv run ruff format --check": "test_house.py::test_form",
     "uv run python -m transferability.study.schema": (
@@ -106,14 +107,26 @@ def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ)
     return f"{command}\n{done.stdout}", done.returncode
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory) -> Path:
-    """The folder of one who has read the pages: the project, the photos and files of their
-    examples, and what the first command has left."""
-    folder = Project.copied(tmp_path_factory.mktemp("desk") / "project").folder
+def write_files(folder: Path) -> None:
+    """The files that the pages show, as a reader keeps them."""
     for block in BLOCKS:
         if block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch) -> None:
+    """The folder of one who has read the pages, and run nothing."""
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """The project, the photos and files of the pages' examples, and what the first command left."""
+    folder = Project.copied(tmp_path_factory.mktemp("desk") / "project").folder
+    write_files(folder)
     photos = folder / "photos"
     made_photos.tree(photos, [path.rstrip("/") for path in documented_paths("photos/")])
     config = folder / "config.yaml"
@@ -143,9 +156,6 @@ def ended(desk) -> dict[Piece, tuple[str, int]]:
     """What each command says and how it ends: those that only look two at a time, then the others
     in the order of the pages, then the scripts."""
     typed = {c: f"{c.text} {SHORTENED.get(c.text, '')}" for c in RUN_HERE}
-    for number, block in enumerate(STUDIES):
-        (desk / f"snippet{number}.yaml").write_text(block.text, encoding="utf-8")
-        typed[block] = f"uv run snakemake -n --configfile snippet{number}.yaml"
     for number, block in enumerate(SCRIPTS):
         (desk / f"example{number}.py").write_text(block.text, encoding="utf-8")
         typed[block] = f"uv run python example{number}.py"
@@ -155,6 +165,7 @@ def ended(desk) -> dict[Piece, tuple[str, int]]:
     return found | {piece: run(desk, typed[piece]) for piece in typed if piece not in found}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("piece", [*RUN_HERE, *SCRIPTS], ids=str)
 def test_a_command_does_its_work(ended, piece):
     said, status = ended[piece]
@@ -162,17 +173,17 @@ def test_a_command_does_its_work(ended, piece):
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=str)
-def test_each_setting_makes_a_study_that_can_be_run(ended, study):
+def test_each_setting_makes_a_study_that_can_be_run(reader, study):
     """What a snippet leaves out has the defaults, which are those of config.yaml."""
-    said, status = ended[study]
-    assert status == 0, said
-    assert re.search(r"^train_treatment +\d+$", said, re.MULTILINE), said
+    complete = study_file.complete(yaml.safe_load(study.text))
+    assert any(not name.startswith("base") for name in complete.network_names)
 
 
 def test_the_first_command_is_in_the_readme():
     assert FIRST in {command.text for command in documents.commands(PAGES[:1])}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("command", OF_SLURM, ids=str)
 def test_a_cluster_knows_its_commands(cluster, tmp_path, command):
     said, status = run(tmp_path, command.text, cluster.environment)
@@ -223,6 +234,7 @@ def test_a_key_in_a_sentence_is_one_of_the_study(piece):
     assert any(key in section.get("properties", {}) for section in SECTIONS)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("tree", TREES, ids=str)
 def test_what_a_tree_names_lies_there(desk, tree):
     missing = [
@@ -233,6 +245,7 @@ def test_what_a_tree_names_lies_there(desk, tree):
     assert not missing
 
 
+@pytest.mark.full
 def test_the_tree_of_results_names_all_that_a_study_leaves(desk):
     left = {path.name for path in (desk / "results" / "glyphs").iterdir()}
     named = {path.split("/")[0] for path in documented_paths("results/*/")}

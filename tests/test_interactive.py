@@ -195,6 +195,7 @@ def drawn(page: Browser) -> int:
     return page.run("return document.querySelectorAll('.mark-symbol.role-mark path').length")
 
 
+@pytest.mark.full
 def test_a_pointer_on_a_mark_tells_its_network_accuracy_interval_and_replicates(page):
     assert page.overflow() <= 0
     last = page.all(".mark-symbol.role-mark path")[-1]
@@ -208,6 +209,7 @@ def test_a_pointer_on_a_mark_tells_its_network_accuracy_interval_and_replicates(
     assert box["right"] <= page.run("return window.innerWidth")
 
 
+@pytest.mark.full
 def test_a_click_in_the_legend_switches_a_treatment_off_and_on(page):
     before = drawn(page)
     (label,) = [label for label in page.all(".role-legend-label text") if label.text == "AnB"]
@@ -218,6 +220,7 @@ def test_a_click_in_the_legend_switches_a_treatment_off_and_on(page):
         )
 
 
+@pytest.mark.full
 def test_another_panel_is_chosen_from_a_list(page):
     (choice,) = page.all("select")
     assert [option.text for option in page.all("select option")] == [
@@ -253,6 +256,7 @@ return [...document.querySelectorAll(arguments[0])].filter((path) => path.getBBo
 AREAS, LINES_DRAWN = ".mark-area path", ".mark-line path"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("off", "left", "lines"),
     [
@@ -271,6 +275,7 @@ def test_areas_and_published_lines_are_there_while_their_lines_are(effects_page,
         effects_page.until(f"{SEEN.strip()} == {drawn_lines}", LINES_DRAWN)
 
 
+@pytest.mark.full
 def test_areas_are_not_in_the_way_of_a_pointer(effects_page):
     at_last = {}
     for mark in effects_page.all(".mark-symbol.role-mark path"):

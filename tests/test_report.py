@@ -12,6 +12,8 @@ from project import Project
 from selenium.webdriver.remote.webelement import WebElement
 from test_workflow import FIGURES, PAGES, TABLES
 
+pytestmark = pytest.mark.full
+
 # Texts that leave the window at a side; one may scroll down, but not to the right.
 CUT_OFF = """
 const end = document.documentElement.clientWidth + 1;

@@ -15,6 +15,8 @@ from project import TIMEOUT, TINY, Project
 from test_interruption import TARGET, results, trained_steps
 from waiting import wait_until, writers
 
+pytestmark = pytest.mark.full
+
 # Some 15 s, evaluated at other epochs than those that are saved.
 RECIPE = {**TINY["recipe"], "epochs": 400, "evaluate_every": 70, "augment": ["crop"]}
 

@@ -12,6 +12,8 @@ from project import TIMEOUT, Project
 from test_workflow import NOT_RESULTS, table
 from waiting import wait_until
 
+pytestmark = pytest.mark.full
+
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
 # Those that hold the numbers of each network, or of each n.
 TABLES = ("networks", "evaluations", "differences", "effects")

@@ -20,6 +20,8 @@ from transferability.study import config as study_file
 from transferability.study import schema
 from transferability.study.design import StudyError
 
+pytestmark = pytest.mark.full
+
 # Of hundreds of files that are set aside.
 logging.getLogger("transferability").setLevel(logging.ERROR)
 
