@@ -14,6 +14,7 @@ TOP1 = {
     ("random", False): (0.880, 0.820, 0.700, 0.520, 0.300, 0.120, 0.050),
 }
 IMAGES = 2500
+LAYERS = ("", "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 FOUR_SPLITS = ("random0", "random1", "random2", "random3")
 
 
@@ -45,11 +46,14 @@ def networks(
                 "target": target,
                 "target_size": size,
                 "n": n,
+                "layer": LAYERS[n],
                 "fine_tuned": fine_tuned,
                 "top1": top1,
                 "top5": min(1.0, top1 + 0.05),
                 "loss": 4 * (1 - top1),
                 "train_loss": 3 * (1 - top1),
+                "chance": 0.02,
+                "learned": True,
                 "images_seen": 240_000,
                 "seconds": seconds * (1 + 0.03 * random.standard_normal()),
                 "images_per_second": 240_000 / seconds,

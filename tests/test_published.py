@@ -78,6 +78,15 @@ def test_validation_images_are_fifty_a_class(networks):
     assert set(images["all1000", "all"]) == {50_000}
 
 
+def test_a_network_at_chance_did_not_learn(networks):
+    whole = networks[(networks["target_size"] == "all") & networks["top1"].notna()]
+    assert list(whole[~whole["learned"].astype(bool)]["network"]) == ["R3"]
+    assert networks.loc[networks["top1"].isna(), "learned"].isna().all()
+    layers = networks.drop_duplicates("n").set_index("n")["layer"]
+    assert (layers[0], layers[1], layers[7]) == ("", "conv1", "fc7")
+    assert of(networks, split="natman", target="A")["chance"].unique() == pytest.approx([1 / 449])
+
+
 def test_reduced_networks_are_bases_on_fewer_images(networks):
     reduced = networks[networks["target_size"] != "all"]
     assert set(reduced["kind"]) == {"base"}

@@ -19,12 +19,15 @@ def metrics(top1: float) -> dict:
         "top5": 0.9,
         "loss": 1.5,
         "train_loss": 1.25,
+        "chance": 0.5,
+        "learned": True,
         "images_seen": 640,
         "seconds": 2.5,
         "images_per_second": 256.0,
         "device": "cpu",
         "precision": "fp32",
         "validation_images": 6,
+        "layer_names": ["conv1", "conv2", "conv3", "fc4", "fc5", "fc6"],
         "identity": {"not": "a column"},
     }
 
@@ -72,12 +75,18 @@ def test_the_table_holds_exactly_the_networks_that_are_named(networks):
 def test_a_row_says_what_the_name_and_the_metrics_say(networks):
     table, _ = collect(networks)
     row = table.set_index(["split", "seed", "network"]).loc["dissimilar", 3, "A3B+@20"]
-    facts = ["kind", "source", "target", "target_size", "n", "fine_tuned"]
-    assert row[facts].tolist() == ["transfer", "A", "B", "20", 3, True]
+    facts = ["kind", "source", "target", "target_size", "n", "layer", "fine_tuned"]
+    assert row[facts].tolist() == ["transfer", "A", "B", "20", 3, "conv3", True]
     assert row["top1"] == pytest.approx(0.018)
     for key, value in metrics(row["top1"]).items():
         if key in results.COLUMNS:
             assert row[key] == value
+
+
+def test_the_layer_is_the_last_one_that_is_copied(networks):
+    table, _ = collect(networks)
+    layers = dict(zip(table["network"], table["layer"], strict=True))
+    assert layers == {"baseA": "", "baseB": "", "B0B": "", "A3B+@20": "conv3", "R5A": "fc5"}
 
 
 def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
@@ -158,8 +167,8 @@ def test_an_omitted_network_has_a_row_without_numbers(networks):
     key = ["split", "seed", "network"]
     row = table.set_index(key).loc["random0", 3, "A3B+@20"]
     assert row[results.MEASURED].isna().all()
-    facts = ["study", "kind", "source", "target", "target_size", "n", "fine_tuned"]
-    assert row[facts].tolist() == ["made", "transfer", "A", "B", "20", 3, True]
+    facts = ["study", "kind", "source", "target", "target_size", "n", "layer", "fine_tuned"]
+    assert row[facts].tolist() == ["made", "transfer", "A", "B", "20", 3, "conv3", True]
     complete, all_evaluations = collect(networks)
     others = table["top1"].notna()
     assert others.sum() == len(complete) - 1

@@ -57,11 +57,12 @@ class Made:
         log.write_text(text, encoding="utf-8")
         return log
 
-    def finish(self, name: str, seconds: float = 20.0) -> None:
+    def finish(self, name: str, seconds: float = 20.0, learned: bool = True) -> None:
         recipe = self.study.recipe_of("random0", 0, name)
         self.folder(name).write_metrics(
             {
-                **{"top1": 0.9, "images_per_second": 1000.0, "seconds": seconds},
+                **{"top1": 0.9 if learned else 0.2, "chance": 0.2, "learned": learned},
+                **{"images_per_second": 1000.0, "seconds": seconds},
                 "identity": {"recipe": recipe, "architecture": self.study["architecture"]},
             }
         )
@@ -220,6 +221,18 @@ def test_lines_where_there_is_no_terminal(made, capsys):
     assert networks[1].endswith("/logs/networks/random0/seed0/baseB.log")
     assert networks[2] == "random0/seed0/base2B  waiting"
     assert last == "made: 1 of 8 networks done, 6 waiting, 1 failed, 12 %, nothing runs"
+
+
+def test_a_network_that_did_not_learn_is_named(made, capsys):
+    made.finish("baseA")
+    made.finish("baseB", learned=False)
+    *networks, last = printed(capsys, str(made.results))
+    said = "did not learn: top-1 0.200 at a chance of 0.200"
+    assert networks[1].endswith(f"top-1 0.200  1,000 images/s  {said}")
+    assert last == "made: 2 of 8 networks done, 6 waiting, 1 did not learn, 25 %, nothing runs"
+    terminal = Console(file=io.StringIO(), width=100, force_terminal=True)
+    terminal.print(board.board(made.look()))
+    assert f"random0/seed0/baseB {said}" in terminal.file.getvalue()
 
 
 def test_json_for_programs(made, capsys):

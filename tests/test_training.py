@@ -244,6 +244,17 @@ def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):
     }
 
 
+def test_a_network_that_did_not_learn_says_so(laboratory, bases, tmp_path, caplog):
+    base = bases["baseB"].metrics
+    assert base["learned"]
+    assert base["layer_names"] == list(LAYERS)
+    assert 1 / 5 <= base["chance"] < 1 / 4
+    assert caplog.text == ""
+    stuck = laboratory.train("baseB", tmp_path, recipe={"learning_rate": 1e-9}).metrics
+    assert not stuck["learned"]
+    assert caplog.messages[-1].startswith("baseB did not learn: top-1 ")
+
+
 def test_weights_are_kept_only_if_asked_for(laboratory, bases, tmp_path):
     trained = laboratory.train("A3B", tmp_path, bases["baseA"], keep_weights=False)
     assert trained.metrics["weights_sha256"] is None

@@ -244,7 +244,9 @@ def test_mutated_resume_files_are_whole_or_set_aside(tmp_path, cuts, pieces):
 
 
 METRICS = {
-    **{key: {float: 0.5, int: 3, str: "cpu"}[kind] for key, kind in MEASURED_AS.items()},
+    **{
+        key: {float: 0.5, int: 3, str: "cpu", bool: True}[kind] for key, kind in MEASURED_AS.items()
+    },
     "identity": {},
 }
 JSON_VALUES = st.recursive(

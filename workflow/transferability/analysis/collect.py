@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from transferability.models import caffenet
 from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
+from transferability.study.learned import learned
 from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 MEASURED = list(MEASURED_AS)
 COLUMNS = [
     *("study", "split", "seed", "network", "kind", "source", "target", "target_size"),
-    *("n", "fine_tuned", *MEASURED),
+    *("n", "layer", "fine_tuned", *MEASURED),
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 EVALUATIONS_OF_BEST_SCORE = 10
@@ -54,7 +56,7 @@ def collect(
     `omitted`, e.g. random0/seed0/A3B, have a row without measured values. Raises ValueError
     naming the file that is missing or not JSON.
     """
-    rows, evaluations = [], []
+    rows, evaluations, layers = [], [], []
     for split, seed, name in itertools.product(splits, seeds, names):
         key = {"study": study, "split": split, "seed": seed, "network": name}
         row = key | asdict(parse_name(name))
@@ -62,18 +64,28 @@ def collect(
         if path.relative_to(networks).as_posix() not in omitted:
             metrics, history = _read_network(NetworkFolder(path))
             row |= metrics
+            layers = metrics["layer_names"]
             if score == "mean_of_10_best":
                 top1 = sorted((line["top1"] for line in history), reverse=True)
                 row["top1"] = statistics.fmean(top1[:EVALUATIONS_OF_BEST_SCORE])
             evaluations += [key | line for line in history]
         rows.append(row)
+    for row in rows:
+        # Also of what is omitted.
+        row["layer"] = _layer(layers, row["n"])
     _warn_of_mixtures([row for row in rows if "device" in row])
-    return _whole_counts(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(evaluations)
+    return _typed(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(evaluations)
 
 
-def _whole_counts(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with counts as integers, also beside missing ones."""
-    return table.astype({column: "Int64" for column in COUNTS if column in table})
+def _layer(names: Sequence[str], n: int) -> str:
+    """The name of the n-th layer, the last one copied; empty where none is."""
+    return names[n - 1] if 0 < n <= len(names) else ""
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with counts as integers and flags as booleans, also beside missing ones."""
+    types = {**dict.fromkeys(COUNTS, "Int64"), "learned": "boolean"}
+    return table.astype({column: types[column] for column in types if column in table})
 
 
 def _warn_of_mixtures(rows: list[dict]) -> None:
@@ -125,7 +137,8 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
     Columns: those of a study's networks.csv, empty where nothing was published, and directory
     (where the row comes from), iterations, evaluations. A network whose log was not published has
     no top1. Base networks on fewer images a class (`reduced`) are bases with that target_size.
-    validation_images are 50 for each class of the target, by `class_splits`. Raises ValueError when
+    validation_images are 50 for each class of the target, by `class_splits`; whether a network
+    learned is judged by top1 alone. Raises ValueError when
     a file lacks a column. Source: github.com/yosinski/convnet_transfer.
     """
     needed = ["split", "network", "kind", "target", "n", "top1", *PUBLISHED_COLUMNS]
@@ -136,19 +149,27 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
         (halves[split] == target).sum() if target in HALVES else len(halves)
         for split, target in zip(table["split"], table["target"], strict=True)
     ]
+    images = VALIDATION_IMAGES_PER_PUBLISHED_CLASS * np.array(classes)
+    layers = caffenet.info({"stem": "paper"}).layer_names
     table = table.assign(
         study=study,
         # Each network was trained once.
         seed=0,
         kind=table["kind"].mask(reduced, "base"),
         target_size=sizes.where(reduced, ALL_IMAGES),
-        validation_images=VALIDATION_IMAGES_PER_PUBLISHED_CLASS * np.array(classes),
+        layer=[_layer(layers, n) for n in table["n"]],
+        chance=1 / np.array(classes),
+        learned=[
+            None if np.isnan(top1) else learned(top1, count, 1 / of, of)
+            for top1, count, of in zip(table["top1"], images, classes, strict=True)
+        ],
+        validation_images=images,
     )
     log.info(
         "%d published networks; %d of them have no log, and so no top1",
         *(len(table), table["top1"].isna().sum()),
     )
-    return _whole_counts(table.reindex(columns=[*COLUMNS, *PUBLISHED_COLUMNS]))
+    return _typed(table.reindex(columns=[*COLUMNS, *PUBLISHED_COLUMNS]))
 
 
 def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:

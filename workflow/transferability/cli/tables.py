@@ -7,7 +7,8 @@ def read_table(path: Path):
     """A table as the project writes it; an empty cell is an empty text where texts are meant."""
     import pandas as pd
 
-    return pd.read_csv(path, dtype={"source": str, "target_size": str}).fillna({"source": ""})
+    kinds = {"source": str, "target_size": str, "layer": str, "learned": "boolean"}
+    return pd.read_csv(path, dtype=kinds).fillna({"source": "", "layer": ""})
 
 
 def write_table(table, path: Path) -> None:

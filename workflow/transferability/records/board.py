@@ -71,6 +71,8 @@ def board(study: StudyStatus) -> Group:
     for network in _latest(study.of(FAILED))[: MOST_ROWS[FAILED]]:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
         parts.append(Text(f"  its log: {network.log}"))
+    for network in unlearned(study)[: MOST_ROWS[FAILED]]:
+        parts.append(Text(f"{network.path} {did_not_learn(network)}", style="bold"))
     if waiting := study.of(WAITING):
         names = [parse_name(network.network).treatment.replace("_", " ") for network in waiting]
         counts = [f"{count:,} {name}" for name, count in Counter(names).items()]
@@ -83,6 +85,8 @@ def summary(study: StudyStatus) -> str:
     counts = study.counts
     words = [f"{study.study}: {counts[DONE]:,} of {len(study.networks):,} networks done"]
     words += [f"{counts[state]:,} {state}" for state in (RUNNING, WAITING, FAILED) if counts[state]]
+    if count := len(unlearned(study)):
+        words.append(f"{count:,} did not learn")
     words.append(f"{int(100 * study.share)} %")
     left = "time to go not known yet"
     if not counts[RUNNING]:
@@ -96,8 +100,18 @@ def line(network: Status) -> str:
     """A network in a line, without the time, which changes at each look."""
     trained, top1, speed, _ = _cells(network)
     words = [network.path, network.state, trained, top1 and f"top-1 {top1}"]
-    words += [speed and f"{speed} images/s", network.why, network.log and f"log: {network.log}"]
+    words += [speed and f"{speed} images/s", network.learned is False and did_not_learn(network)]
+    words += [network.why, network.log and f"log: {network.log}"]
     return "  ".join(filter(None, words))
+
+
+def unlearned(study: StudyStatus) -> list[Status]:
+    """The networks that are done and did not learn."""
+    return [network for network in study.of(DONE) if network.learned is False]
+
+
+def did_not_learn(network: Status) -> str:
+    return f"did not learn: top-1 {network.top1:.3f} at a chance of {network.chance:.3f}"
 
 
 def duration(seconds: float) -> str:

@@ -40,10 +40,10 @@ class Status:
     """Where one network stands.
 
     `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation or save, None
-    where nothing tells; `seconds` what it took (done) or is expected to take (None where nothing
-    tells yet), `seconds_left` of these. `why` says what ended a failed network or interrupted a
-    waiting one; `log` is where to read more of a failed one; `changed` the time of the last news,
-    in seconds since 1970.
+    where nothing tells; `learned` says whether a done one did; `seconds` what it took (done) or is
+    expected to take (None where nothing tells yet), `seconds_left` of these. `why` says what ended
+    a failed network or interrupted a waiting one; `log` is where to read more of a failed one;
+    `changed` the time of the last news, in seconds since 1970.
     """
 
     split: str
@@ -54,6 +54,8 @@ class Status:
     length: int
     reached: float | None = None
     top1: float | None = None
+    chance: float | None = None
+    learned: bool | None = None
     images_per_second: float | None = None
     seconds: float | None = None
     seconds_left: float | None = None
@@ -131,7 +133,7 @@ def _status(results: Path, study: Study, waiting: Status, recipe: dict) -> Statu
                 waiting,
                 state=DONE,
                 reached=waiting.length,
-                top1=metrics["top1"],
+                **{key: metrics.get(key) for key in ("top1", "chance", "learned")},
                 images_per_second=metrics["images_per_second"],
                 seconds=_seconds_of_job(metrics),
                 seconds_left=0.0,

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEASURED_AS = {
-    **dict.fromkeys(("top1", "top5", "loss", "train_loss"), float),
+    **dict.fromkeys(("top1", "top5", "loss", "train_loss", "chance"), float),
+    "learned": bool,
     "images_seen": int,
     **dict.fromkeys(("seconds", "images_per_second"), float),
     **dict.fromkeys(("device", "precision"), str),
@@ -164,7 +165,8 @@ class NetworkFolder:
         except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
         values = metrics if isinstance(metrics, dict) else {}
-        wrong = [key for key, kind in MEASURED_AS.items() if not _is_of(kind, values.get(key))]
+        kinds = {**MEASURED_AS, "layer_names": list}
+        wrong = [key for key, kind in kinds.items() if not _is_of(kind, values.get(key))]
         if wrong or not isinstance(values.get("identity", {}), dict):
             raise ValueError(
                 f"{self.metrics}: it has no {', '.join(wrong) or 'identity'} such as a training "
@@ -200,9 +202,9 @@ def forget_finished(networks: Path) -> None:
 
 
 def _is_of(kind: type, value: object) -> bool:
-    """Whether a value is a text, or a finite number, that may be written without a point."""
-    if kind is str:
-        return isinstance(value, str)
+    """Whether a value is of a kind; a float is finite, and may be written without a point."""
+    if kind in (str, bool, list):
+        return isinstance(value, kind)
     kinds = int if kind is int else (int, float)
     return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 

@@ -178,6 +178,8 @@ class StudyConfig(Section):
     score: Literal["final", "mean_of_10_best"] = "final"
     """A network's top-1 in the tables; final is its last evaluation, mean_of_10_best the mean of
     its ten best evaluations, the score of the 2014 paper."""
+    margin: sections.number(gt=0, lt=1) = 0.01
+    """A loss of top-1 that counts as none. Findings say for which n the loss is smaller than it."""
     keep_weights: Literal["bases", "all"] = "bases"
     """Whose weights are kept; those of the bases always are."""
     reference: Literal["none", "yosinski2014"] = "none"

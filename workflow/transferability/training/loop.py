@@ -107,8 +107,16 @@ def train(
     # Weights of an earlier training, by another recipe, must not lie beside these results.
     folder.weights.unlink(missing_ok=True)
     digest = folder.write_weights(network.state_dict(), identity) if keep_weights else None
+    metrics = run.metrics()
+    if not metrics["learned"]:
+        log.warning(
+            "%s did not learn: top-1 %.1f %% at a chance of %.1f %%, training loss %.3f where "
+            "guessing has %.3f",
+            *(task.network, 100 * metrics["top1"], 100 * metrics["chance"]),
+            *(metrics["train_loss"], math.log(metrics["classes"])),
+        )
     return {
-        **run.metrics(),
+        **metrics,
         "device": devices.describe(device),
         "precision": precision,
         "threads": torch.get_num_threads(),

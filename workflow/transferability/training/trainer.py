@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
+from transferability.study.learned import learned
 from transferability.study.networks import TrainingSpec
 from transferability.training import data, frozen_features, optim
 from transferability.training import device as devices
@@ -179,15 +180,21 @@ class Trainer:
 
     def metrics(self) -> dict:
         """The numbers of a training that has come to its end."""
-        last = self.history[-1]
+        last, images = self.history[-1], len(self.validation)
+        # The best that a network can do without looking at images.
+        chance = self.validation.labels.bincount().max().item() / images
+        classes = len(self.learned.classes)
         return {
             **{key: last[key] for key in ("top1", "top5", "loss", "train_loss")},
+            "chance": chance,
+            "learned": learned(last["top1"], images, chance, classes, last["train_loss"]),
             "images_seen": self.images_seen,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_seen / self.seconds, 1),
-            "validation_images": len(self.validation),
+            "validation_images": images,
             "train_images": len(self.learned),
-            "classes": len(self.learned.classes),
+            "classes": classes,
+            "layer_names": [name for name, _ in self.network.named_children()],
             "micro_batch": self.micro_batch,
             "resumed_at_iterations": self.resumed_at,
         }

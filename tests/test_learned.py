@@ -1,0 +1,30 @@
+"""Which networks are said to have learned."""
+
+import math
+
+import pytest
+from scipy.stats import binomtest
+
+from transferability.study.learned import binomial_tail, learned
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "chance"),
+    [(0, 10, 0.2), (10, 10, 0.2), (45, 200, 0.2), (70, 2500, 0.02), (120, 25_000, 0.004)],
+)
+def test_the_test_is_the_exact_binomial_one(hits, trials, chance):
+    expected = binomtest(hits, trials, chance, "greater").pvalue
+    assert binomial_tail(hits, trials, chance) == pytest.approx(expected, rel=1e-6)
+
+
+def test_top1_must_lie_above_chance_by_more_than_luck():
+    # Of 1,000 images 200 are right by chance, and 240 in 1 of 1,000 cases.
+    assert not learned(0.2, 1000, 0.2, 5)
+    assert not learned(0.239, 1000, 0.2, 5)
+    assert learned(0.241, 1000, 0.2, 5)
+
+
+def test_a_training_loss_near_that_of_guessing_is_not_learning():
+    assert not learned(0.5, 1000, 0.2, 5, 0.96 * math.log(5))
+    assert not learned(0.5, 1000, 0.2, 5, math.nextafter(0.95 * math.log(5), 2))
+    assert learned(0.5, 1000, 0.2, 5, 0.94 * math.log(5))
