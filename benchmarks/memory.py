@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferability.images import ImageSource, Items, build, class_splits
+from transferability.images import ImageSource, build, class_splits
 from transferability.models import small, summary
 from transferability.study import config
 
@@ -48,12 +48,19 @@ def write_store(folder: Path, megabytes: int) -> None:
     random = np.random.default_rng(0)
     block = random.integers(0, 256, (BLOCK, SIZE, SIZE, 3), dtype=np.uint8)
 
-    def items(images: int) -> Items:
-        labels = np.repeat(np.arange(len(HALVES)), images)
-        return Items(labels, range(len(labels) // BLOCK), lambda _: block)
+    def items(images: int) -> list[tuple[int, int]]:
+        blocks = images // BLOCK
+        return [(label, label * blocks + k) for label in range(len(HALVES)) for k in range(blocks)]
 
-    classes = [(name, "") for name in HALVES]
-    source = ImageSource(classes, (SIZE, SIZE), items(count), items(BLOCK))
+    source = ImageSource(
+        classes=[(name, "") for name in HALVES],
+        image_size=(SIZE, SIZE),
+        train=items(count),
+        validation=items(BLOCK),
+        load=lambda _: block,
+        per_item=(BLOCK, BLOCK),
+        in_processes=False,
+    )
     build.write_store(source, folder, {"source": "noise"})
 
 

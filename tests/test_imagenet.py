@@ -102,7 +102,7 @@ def test_images_of_classes_that_training_lacks_are_left_out(tmp_path):
     (tmp_path / "train" / WNIDS[0]).rmdir()
     album = imagenet.read(settings(tmp_path))
     assert [name for name, _ in album.classes] == WNIDS[1:]
-    assert len(album.validation.items) == 8
+    assert len(album.validation) == 8
 
 
 def without_training(root: Path) -> None:
@@ -184,8 +184,8 @@ def test_a_published_split_of_other_classes_is_refused():
 def store_of(names: list[str], folder: Path) -> Path:
     """A store of these classes, one black image each."""
     black = np.zeros((8, 8, 3), np.uint8)
-    items = images.Items(range(len(names)), names, lambda _: black)
-    source = images.ImageSource([(name, "") for name in names], (8, 8), items, items)
+    items = list(enumerate(names))
+    source = images.ImageSource([(n, "") for n in names], (8, 8), items, items, lambda _: black)
     build.write_store(source, folder, {"source": "black"})
     return folder
 

@@ -10,19 +10,27 @@ what the schema cannot say.
 import hashlib
 import importlib
 import json
-import re
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
 
+Item = str | int
+"""What a source loads one or several images from: the name of a file, a number, a character."""
 
-@dataclass(frozen=True)
-class Size:
+STORES = Path("images")
+"""Where the workflow keeps the stores, as seen from the folder of the run."""
+
+# What changes how a store is made, or how its classes are split, but nothing in it.
+NOT_STORED = frozenset({"download", "groups"})
+
+
+class Size(NamedTuple):
     """How many classes and images a dataset has."""
 
     classes: int
@@ -35,7 +43,7 @@ class DatasetInfo:
     """What is known about a dataset before a single image is read; None is unknown."""
 
     classes: int | None = None
-    groups: dict[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
     """The groups that a dissimilar split can choose from, each with its least number of classes."""
     images_per_class: int | None = None
     """Training images of the smallest class."""
@@ -44,54 +52,37 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
-class Items:
-    """The images of one part, training or validation, as items to be loaded one by one."""
-
-    labels: "Sequence[int] | np.ndarray"
-    """The class index of each image, ascending."""
-    items: Sequence[str | int]
-    """What `load` takes, and the name of a bad image. Each item gives equally many images: a file
-    gives one, a character all of its drawings."""
-    load: "Callable[[str | int], np.ndarray]"
-    """An item's images, uint8 n×H×W×3, or H×W×3 of one; raises decode.BadImage, whose message says
-    why, if it has none."""
-    stamp: Callable[[str | int], Sequence[int]] = lambda item: ()
-    """Numbers that change when the images of an item change."""
-
-
-@dataclass(frozen=True)
 class ImageSource:
-    """What a source gives: its classes, and the images of both parts, not loaded yet."""
+    """What a source gives: its classes, and the items of both parts, (label, item), labels
+    ascending; nothing is loaded yet."""
 
     classes: Sequence[tuple[str, str]]
     """(name, group) of each class, in the order of the labels."""
     image_size: tuple[int, int]
     """Height and width in pixels."""
-    train: Items
-    validation: Items
+    train: Sequence[tuple[int, Item]]
+    validation: Sequence[tuple[int, Item]]
+    load: "Callable[[Item], np.ndarray]"
+    """The images of an item, uint8 n×H×W×3, or H×W×3 of one. Raises decode.BadImage, whose message
+    says why, if it has none."""
+    stamp: Callable[[Item], Sequence[int]] = lambda item: ()
+    """Numbers that change when the images of an item change."""
+    per_item: tuple[int, int] = (1, 1)
+    """Images of each item, in training and in validation."""
     in_processes: bool = True
     """Whether processes may load, each with a copy of `load`."""
-
-
-STORES = Path("images")
-"""Where the workflow keeps the stores, as seen from the folder of the run."""
-
-# What changes how a store is made, or how its classes are split, but nothing in it.
-NOT_STORED = frozenset({"download", "groups"})
+    left_out: Sequence[tuple[str, str]] = ()
+    """(file or folder, why) of what lies among the images and is none of them."""
 
 
 def sources() -> list[str]:
     """The names of all sources: the modules of this folder that define `info`, sorted."""
-    modules = (file for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
-    defines_info = re.compile(r"^def info\(", re.MULTILINE)
-    return sorted(file.stem for file in modules if defines_info.search(file.read_text("utf-8")))
+    modules = Path(__file__).parent.glob("[!_]*.py")
+    return sorted(file.stem for file in modules if "\ndef info(" in file.read_text("utf-8"))
 
 
 def source_module(name: str) -> ModuleType:
-    """The module of one source.
-
-    Raises ValueError if no file of this folder is a source of that name.
-    """
+    """The module of one source. Raises ValueError if there is none of that name."""
     known = sources()
     if name not in known:
         raise ValueError(f"dataset.source is {name!r}: expected one of {', '.join(known)}")
@@ -105,10 +96,13 @@ def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def store_name(settings: Mapping[str, Any]) -> str:
     """The folder name of a dataset's store, `<source>-<8 hex>`: same settings, same store."""
-    canonical = json.dumps(
-        stored(settings), sort_keys=True, separators=(",", ":"), ensure_ascii=True
-    )
+    canonical = json.dumps(stored(settings), sort_keys=True, separators=(",", ":"))
     return f"{settings['source']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+
+def path_of(text: str) -> Path:
+    """A path as people write it, with ~ and $HOME."""
+    return Path(os.path.expandvars(text)).expanduser()
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
@@ -127,7 +121,7 @@ def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
     manifest = stores / store_name(settings) / "manifest.json"
     if manifest.is_file():
         content = json.loads(manifest.read_text(encoding="utf-8"))
-        return Size(*(content[key] for key in ("classes", "train", "validation")))
+        return Size(*(content[key] for key in Size._fields))
     expected = info(settings).size
     if expected is None:
         raise ValueError(

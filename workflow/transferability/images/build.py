@@ -1,11 +1,11 @@
 """The one writer of stores: the images of any source, read or drawn by processes, into arrays.
 
 The arrays grow in a folder beside the store, `<source>-<8 hex>.unfinished`, since Snakemake deletes
-what it knows of a store when a job fails. An array has places for all its images from the start.
-Beside it lies a list with a checksum for each item of the source, over its name and all that
-decides its pixels, or 0 while the item is not done. Images are written, synced to the disk, and
-then entered in the list. So a run that was killed loses the last moment, and a run whose images
-were added, removed or replaced meanwhile reads only these again.
+what it knows of a store when a job fails. Each item has a place in the array from the start, and an
+entry in a list beside it: a checksum over its name and all that decides its pixels, and one over
+its pixels, 0 while these are not there. Images are written, synced to the disk, and then entered
+in the list. So a run that was killed loses the last moment, and a run whose images were added,
+removed or replaced meanwhile reads only these again.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ import filelock
 import numpy as np
 import PIL
 
-from transferability.images import ImageSource, Items, store, store_name
+from transferability.images import ImageSource, Item, store, store_name
 from transferability.images.decode import BadImage
 from transferability.storage import files
 
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 BLOCK = 64
 """Images that a process loads at a time; one item, where that has more."""
 SECONDS_BETWEEN_SYNCS, SECONDS_BETWEEN_LINES = 0.5, 20
+HEADER = 128
+"""The bytes of numpy's header in the file of an array, whatever its length."""
 
 
 def write_store(
@@ -56,168 +58,160 @@ def write_store(
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
     with _locked(folder.parent / f"{store_name(deciding)}.unfinished") as unfinished:
         arrays = [
-            _Array(unfinished, part, getattr(source, part), source.image_size, version)
-            for part in store.PARTS
+            _Array(unfinished, part, source, count, version)
+            for part, count in zip(store.PARTS, source.per_item, strict=True)
         ]
         blocks = max(math.ceil(len(array.items) / array.block) for array in arrays)
         with _mapping(min(workers, blocks) if source.in_processes else 1) as run:
-            left_out = {array.part: array.fill(run) for array in arrays}
+            for array in arrays:
+                array.fill(run)
+        left_out = {
+            array.part: [[str(array.items[k][1]), why] for k, why in array.bad.items()]
+            for array in arrays
+        }
         count = sum(len(array.items) for array in arrays)
         _report_bad(left_out, count, folder, settings.get("on_bad_image", "error"))
-        labels = {array.part: array.good_labels() for array in arrays}
-        images = {array.part: array.file for array in arrays}
-        store.write(folder, source.classes, labels, images, settings, left_out)
+        parts = {array.part: array.ordered() for array in arrays}
+        store.write(folder, source.classes, parts, settings, left_out)
         shutil.rmtree(unfinished)
 
 
 class _Array:
     """The images of a part in a file, as far as they are loaded, and the list of those."""
 
-    def __init__(
-        self, folder: Path, part: str, images: Items, image_size: tuple[int, int], version: str
-    ) -> None:
-        self.part = part
+    def __init__(self, folder: Path, part: str, source: ImageSource, count: int, version: str):
+        self.part, self.items, self.load = part, getattr(source, part), source.load
         self.file, self.list_file = (folder / f"{part}.{kind}.npy" for kind in ("images", "done"))
-        self.items, self.load = images.items, images.load
-        self.labels = np.asarray(images.labels, np.int32).reshape(len(self.items), -1)
-        self.shape = (self.labels.shape[1], *image_size, 3)
+        self.shape = (count, *source.image_size, 3)
         """The shape of an item's images."""
-        self.block = max(1, BLOCK // self.shape[0])
-        self.wanted = np.empty(len(self.items), np.uint64)
-        """The checksum of each item, none of them 0."""
-        start = hashlib.blake2b(version.encode(), digest_size=8)
-        for index, item in enumerate(self.items):
-            checksum = start.copy()
-            checksum.update(json.dumps([item, *images.stamp(item)]).encode())
-            self.wanted[index] = max(1, int.from_bytes(checksum.digest()))
+        self.block = max(1, BLOCK // count)
         self.bad: dict[int, str] = {}
         """Why an item is bad, by its index."""
+        start = hashlib.blake2b(version.encode(), digest_size=8)
+        names = (json.dumps([item, *source.stamp(item)]) for _, item in self.items)
+        keys = [_checksum(name.encode(), start) for name in names]
+        try:
+            listed = np.load(self.list_file)
+        except (OSError, ValueError):
+            listed = np.empty((0, 2), np.uint64)
+        if not np.isin(keys, listed[:, 0]).any():
+            self.file.unlink(missing_ok=True)
+            listed = listed[:0]
+        place_of = {key: place for place, key in enumerate(listed[:, 0].tolist())}
+        new = [[key, 0] for key in keys if key not in place_of]
+        listed = np.concatenate([listed, np.array(new, np.uint64).reshape(-1, 2)])
+        place_of |= {key: len(place_of) + k for k, (key, _) in enumerate(new)}
+        self.places = np.array([place_of[key] for key in keys])
+        with files.atomic_write(self.list_file) as temporary:
+            np.save(temporary, listed)
+        self.listed = np.load(self.list_file, mmap_mode="r+")
 
-    def fill(self, run: Callable[..., Iterator]) -> list[list[str]]:
-        """Load the items that are not there yet; [item, why] of each bad one.
+    def fill(self, run: Callable[..., Iterator]) -> None:
+        """Load the items that are not there yet.
 
         `run` maps a function over arguments, as `map` does. Raises OSError for a full disk.
         """
         there = self.file.stat().st_blocks * 512 if self.file.is_file() else 0
-        needed = math.prod(self._array_shape(len(self.items))) - there
+        needed = math.prod(self.shape) * len(self.listed) - there
         free = shutil.disk_usage(self.file.parent).free
         if needed > free:
             raise OSError(
                 f"{self.file.parent}: the images need {needed:,} bytes more, and the disk has "
                 f"{free:,}; make room, or lower dataset.image_size"
             )
-        done = self._arranged(self.wanted)
-        to_do = np.flatnonzero(done != self.wanted)
-        done[to_do] = 0
-        done.flush()
-        per_item, total = self.shape[0], len(to_do) * self.shape[0]
-        if 0 < len(to_do) < len(done):
-            there = len(done) * per_item - total
-            logger.info("%s: %d of %d images are there", self.part, there, len(done) * per_item)
+        _set_length(self.file, len(self.listed), self.shape)
+        to_do = np.flatnonzero(self.listed[self.places, 1] == 0)
+        per_item = self.shape[0]
+        total, of_all = len(to_do) * per_item, len(self.items) * per_item
+        if 0 < total < of_all:
+            logger.info("%s: %d of %d images are there", self.part, of_all - total, of_all)
         blocks = [to_do[i : i + self.block] for i in range(0, len(to_do), self.block)]
-        items = ([self.items[index] for index in block] for block in blocks)
+        items = ([self.items[index][1] for index in block] for block in blocks)
+        places = [self.places[block].tolist() for block in blocks]
         load_block = partial(_load_block, self.file, self.load, self.shape)
-        synced, count = 0, 0
+        count, waiting = 0, []
         started = last_sync = last_line = time.monotonic()
-        for number, bad_in_block in enumerate(run(load_block, blocks, items), start=1):
-            self.bad.update(bad_in_block)
-            count += len(blocks[number - 1]) * per_item
-            now, last = time.monotonic(), number == len(blocks)
+        for number, results in enumerate(run(load_block, places, items)):
+            waiting += zip(blocks[number].tolist(), places[number], results, strict=True)
+            count += len(results) * per_item
+            now, last = time.monotonic(), number == len(blocks) - 1
             if last or now - last_sync >= SECONDS_BETWEEN_SYNCS:
                 with self.file.open("rb") as file:
                     os.fsync(file.fileno())
-                good = np.setdiff1d(np.concatenate(blocks[synced:number]), list(self.bad))
-                done[good] = self.wanted[good]
-                done.flush()
-                synced, last_sync = number, now
+                for index, place, result in waiting:
+                    if isinstance(result, str):
+                        self.bad[index] = result
+                    else:
+                        self.listed[place, 1] = result
+                self.listed.flush()
+                waiting, last_sync = [], now
             if last or now - last_line >= SECONDS_BETWEEN_LINES:
                 rate, last_line = count / max(now - started, 1e-9), now
                 left = timedelta(seconds=round((total - count) / rate))
                 line = "%s: %d of %d images, %.0f a second, %s left"
                 logger.info(line, self.part, count, total, rate, left)
-        return [[str(self.items[index]), why] for index, why in self.bad.items()]
 
-    def good_labels(self) -> np.ndarray:
-        """Take the bad items out of the file; the labels of all images that remain."""
-        if self.bad:
-            self._arranged(np.delete(self.wanted, list(self.bad)))
-        return np.delete(self.labels, list(self.bad), axis=0).ravel()
-
-    def _arranged(self, wanted: np.ndarray) -> np.ndarray:
-        """Make the file and its list, or bring the items of an earlier run, which may have had
-        others, to where they are wanted; the list, memory-mapped."""
-        earlier = self._earlier_list()
-        place_of = {int(checksum): place for place, checksum in enumerate(earlier) if checksum}
-        places = np.array([place_of.get(int(checksum), -1) for checksum in wanted])
-        moved = np.any((places >= 0) & (places != np.arange(len(places))))
-        if moved or len(earlier) != len(wanted):
-            # While the array is replaced, its list does not count.
-            self.list_file.unlink(missing_ok=True)
-            with files.atomic_write(self.file) as temporary:
-                if not place_of:
-                    self.file.unlink(missing_ok=True)
-                self._copy_to(temporary, places)
-            with files.atomic_write(self.list_file) as temporary:
-                np.save(temporary, np.where(places >= 0, wanted, np.uint64(0)))
-        return np.load(self.list_file, mmap_mode="r+")
-
-    def _earlier_list(self) -> np.ndarray:
-        """The list of an earlier run; an empty one if its files are of no use."""
-        try:
-            done, images = np.load(self.list_file), np.load(self.file, mmap_mode="r")
-        except (OSError, ValueError):
-            return np.empty(0, np.uint64)
-        fits = images.dtype == np.uint8 and images.shape == self._array_shape(len(done))
-        return done if fits and done.dtype == np.uint64 else np.empty(0, np.uint64)
-
-    def _copy_to(self, target: Path, places: np.ndarray) -> None:
-        """Write an array whose item k is item places[k] of this one, or undefined if that is -1."""
-        np.lib.format.open_memmap(target, "w+", np.uint8, self._array_shape(len(places)))
-        copied = np.flatnonzero(places >= 0).tolist()
-        if not copied:
-            return
-        size, start, target_start = math.prod(self.shape), _start(self.file), _start(target)
+    def ordered(self) -> tuple[np.ndarray, Path]:
+        """The good images in the order of the items: their labels, int32 N, and their file."""
+        good = [index for index in range(len(self.items)) if index not in self.bad]
+        labels = np.repeat([self.items[index][0] for index in good], self.shape[0])
+        places, size = self.places[good].tolist(), math.prod(self.shape)
+        if places == list(range(len(self.listed))):
+            return labels.astype(np.int32), self.file
+        ordered = self.file.with_suffix(".ordered.npy")
+        _set_length(ordered, len(places), self.shape)
         # Not by memory maps, whose pages would count as this process's memory.
-        with self.file.open("rb") as read, target.open("r+b") as written:
-            for index in copied:
-                read.seek(start + int(places[index]) * size)
-                written.seek(target_start + index * size)
+        with self.file.open("rb") as read, ordered.open("r+b") as written:
+            written.seek(HEADER)
+            for place in places:
+                read.seek(HEADER + place * size)
                 written.write(read.read(size))
+        return labels.astype(np.int32), ordered
 
-    def _array_shape(self, items: int) -> tuple[int, ...]:
-        return items * self.shape[0], *self.shape[1:]
+
+def _set_length(file: Path, items: int, shape: tuple[int, ...]) -> None:
+    """Give the array in a file room for so many items."""
+    with file.open("r+b" if file.exists() else "w+b") as opened:
+        header = {"descr": "|u1", "fortran_order": False}
+        header["shape"] = (items * shape[0], *shape[1:])
+        np.lib.format.write_array_header_1_0(opened, header)
+        opened.truncate(HEADER + items * math.prod(shape))
 
 
 def _load_block(
     array: Path,
-    load: Callable[[str | int], np.ndarray],
+    load: Callable[[Item], np.ndarray],
     shape: tuple[int, ...],
-    indices: np.ndarray,
-    items: Sequence[str | int],
-) -> dict[int, str]:
-    """Write the images of some items; the index of each bad one, and why it is bad."""
-    bad = {}
-    start, size = _start(array), math.prod(shape)
+    places: Sequence[int],
+    items: Sequence[Item],
+) -> list[int | str]:
+    """Write the images of some items; the checksum of each item's pixels, or why it is bad."""
+    results: list[int | str] = []
+    size = math.prod(shape)
     # Not by a memory map, which ends the process without a word where the disk is full.
     with array.open("r+b") as file:
-        for index, item in zip(indices.tolist(), items, strict=True):
+        for place, item in zip(places, items, strict=True):
             try:
                 images = load(item)
             except BadImage as error:
-                bad[index] = str(error)
+                results.append(str(error))
                 continue
             if images.dtype != np.uint8 or images.size != size or images.shape[-3:] != shape[1:]:
                 raise ValueError(
                     f"{item} came as {images.dtype} {images.shape}: expected uint8 {shape}"
                 )
-            file.seek(start + index * size)
-            file.write(images.tobytes())
-    return bad
+            pixels = images.tobytes()
+            file.seek(HEADER + place * size)
+            file.write(pixels)
+            results.append(_checksum(pixels))
+    return results
 
 
-def _start(array: Path) -> int:
-    """Where the first image begins in the file of an array, in bytes."""
-    return np.load(array, mmap_mode="r").offset
+def _checksum(content: bytes, start: Any = None) -> int:
+    """Of 64 bits, and never 0."""
+    digest = start.copy() if start else hashlib.blake2b(digest_size=8)
+    digest.update(content)
+    return max(1, int.from_bytes(digest.digest()))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Real, tiny and on every machine that has scikit-learn: for tests and first steps
 from collections.abc import Mapping
 from typing import Any
 
-from transferability.images import DatasetInfo, ImageSource, Items, Size
+from transferability.images import DatasetInfo, ImageSource, Size
 
 # How often each digit occurs: written here because a DAG is built without scikit-learn.
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
@@ -49,25 +49,18 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     size = settings["image_size"]
     digits = load_digits()
     generator = np.random.default_rng(settings["seed"])
-    rows: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
+    parts: dict[str, list[tuple[int, int]]] = {"train": [], "validation": []}
     for digit in range(10):
         members = generator.permutation(np.flatnonzero(digits.target == digit))
         held_out = round(len(members) * settings["validation"])
-        rows["validation"].append(np.sort(members[:held_out]))
-        rows["train"].append(np.sort(members[held_out:]))
-    chosen = {part: np.concatenate(of_digits) for part, of_digits in rows.items()}
+        parts["validation"] += [(digit, row) for row in sorted(members[:held_out].tolist())]
+        parts["train"] += [(digit, row) for row in sorted(members[held_out:].tolist())]
 
-    def load(part: str) -> np.ndarray:
-        grey = digits.images[chosen[part]] * (255 / GREATEST_VALUE)
-        grey = np.rint(grey).astype(np.uint8)
-        if size != grey.shape[1]:
-            bilinear = Image.Resampling.BILINEAR
-            grey = np.stack([Image.fromarray(g).resize((size, size), bilinear) for g in grey])
-        return np.repeat(grey[..., None], 3, axis=-1)
+    def load(row: int) -> np.ndarray:
+        grey = np.rint(digits.images[row] * (255 / GREATEST_VALUE)).astype(np.uint8)
+        if size != len(grey):
+            grey = Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR)
+        return np.repeat(np.asarray(grey)[..., None], 3, axis=-1)
 
-    return ImageSource(
-        classes=[(str(d), "closed" if d in CLOSED else "open") for d in range(10)],
-        image_size=(size, size),
-        # All images of a part are one item, since they are enlarged at once.
-        **{part: Items(digits.target[chosen[part]], [part], load) for part in chosen},
-    )
+    classes = [(str(digit), "closed" if digit in CLOSED else "open") for digit in range(10)]
+    return ImageSource(classes, (size, size), **parts, load=load, in_processes=False)

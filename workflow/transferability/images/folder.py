@@ -1,25 +1,31 @@
 """The source `folder`: a user's own images, one folder a class.
 
-Either `train/<class>/` and `validation/<class>/` (or `val`), or `<class>/` alone, of which a share
-is held back for validation. What other sources need of files and classes is here too.
+Either `train/<class>/` and `validation/<class>/`, as they are or by the names that others give
+them, or `<class>/` alone, of which a share is held back for validation.
 """
 
 import hashlib
-import logging
 import os
-from collections import Counter
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transferability.images import DatasetInfo, ImageSource, Items, groups
+from transferability.images import DatasetInfo, ImageSource, groups, path_of
 
-logger = logging.getLogger(__name__)
-
-VALIDATION = ("validation", "val")
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "eval", "evaluation", "dev"),
+    "test": ("test", "testing"),
+}
+"""The names of the folders of each part, in any case."""
 SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+)
+SYSTEM_FILES = frozenset({"desktop.ini", "icon\r", "thumbs.db"})
+SYSTEM_FOLDERS = frozenset(
+    {"#recycle", "$recycle.bin", "@eadir", "__macosx", "lost+found", "system volume information"}
 )
 
 
@@ -36,123 +42,177 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
 
     Raises ValueError if the folder is not there or has another form.
     """
-    root = Path(settings["path"])
-    expected = (
+    root = path_of(settings["path"])
+    tree = Tree(
+        root,
         f"{root}/train/<class>/ and {root}/validation/<class>/, or {root}/<class>/ alone, with "
-        "image files in each"
+        "image files in each",
     )
-    validation_folder = find_validation(root, expected)
-    if validation_folder:
-        train, validation = train_and_validation(root, validation_folder)
-    elif set(folders_in(root)) <= {"train", "test", *VALIDATION}:
-        raise wrong_form(f"{root} has {', '.join(folders_in(root)) or 'no folders'}", expected)
+    parts = tree.parts()
+    if "train" in parts and len(parts) > 1:
+        train, validation = tree.train_and_validation(parts)
+    elif set(tree.folders()) <= set(parts.values()):
+        raise tree.wrong_form(f"{root} has {', '.join(tree.folders()) or 'no folders'}")
     else:
         train, validation = {}, {}
-        for name, images in files_by_class(root).items():
+        for name, images in tree.by_class().items():
             back = held_back(images, settings["validation"], settings["seed"], name)
             train[name] = [image for image in images if image not in back]
             validation[name] = [image for image in images if image in back]
-    return source_of_files(root, train, validation, settings)
+    return tree.source(train, validation, settings)
 
 
-def find_validation(root: Path, expected: str) -> str | None:
-    """The name of the folder for validation beside `train`; None if one of the two is not there.
+class Tree:
+    """A folder of images as it lies on the disk.
 
-    Raises ValueError, saying what is expected, if there is no root, or both names in it.
+    Raises ValueError, which says what form is expected, if it is not there.
     """
-    if not root.is_dir():
-        raise wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}", expected)
-    names = folders_in(root)
-    present = [name for name in VALIDATION if name in names]
-    if "train" not in names or not present:
-        return None
-    if len(present) > 1:
-        raise wrong_form(f"{root} has both {' and '.join(present)}", expected)
-    return present[0]
 
+    def __init__(self, root: Path, expected: str):
+        self.root, self.expected = root, expected
+        self.left_out: dict[str, str] = {}
+        """Why a file or folder is left out, by its name below the root."""
+        if not root.is_dir():
+            raise self.wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}")
 
-def wrong_form(problem: str, expected: str) -> ValueError:
-    return ValueError(f"dataset.path: {problem}; expected {expected}")
+    def wrong_form(self, problem: str) -> ValueError:
+        return ValueError(f"dataset.path: {problem}; expected {self.expected}")
 
+    def parts(self) -> dict[str, str]:
+        """The folder of each part that there is, `test` for validation where no other is.
 
-def folders_in(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted; hidden ones do not count.
+        Raises ValueError for two folders of one part.
+        """
+        parts = {}
+        for part, names in PARTS.items():
+            present = [name for name in self.folders() if name.lower() in names]
+            if len(present) > 1:
+                raise self.wrong_form(f"{self.root} has both {' and '.join(present)}")
+            if present:
+                parts[part] = present[0]
+        return parts
 
-    Raises ValueError for a name that is not UTF-8.
-    """
-    with os.scandir(folder) as entries:
-        names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
-    for name in names:
-        _check_name(folder, name)
-    return names
+    def folders(self, below: str = "") -> list[str]:
+        """The names of the folders in a folder below the root, sorted."""
+        return self._listed(below)[0]
 
+    def images(self, below: str) -> list[str]:
+        """The names below the root of the image files in one folder, sorted.
 
-def files_in(root: Path, folder: str) -> list[str]:
-    """The names below the root of the image files in one folder, sorted; hidden and other files do
-    not count.
-
-    Raises ValueError for a folder in it, whose images would be left out silently, and for a name
-    that is not UTF-8.
-    """
-    names: list[str] = []
-    others: Counter[str] = Counter()
-    with os.scandir(root / folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            _check_name(root / folder, entry.name)
-            if entry.is_dir():
-                raise ValueError(
-                    f"{root / folder} holds the folder {entry.name!r}; the images of a class lie "
-                    "in its own folder, so move them there, or make it a class"
-                )
-            suffix = os.path.splitext(entry.name)[1].lower()
-            # A link that leads nowhere is reported later, with the other bad images.
-            if suffix in SUFFIXES and (entry.is_file() or entry.is_symlink()):
-                names.append(f"{folder}/{entry.name}")
-            else:
-                others[suffix or "no suffix"] += 1
-    if others:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-        logger.info("%s: files that are no images by their names are left out: %s", folder, kinds)
-    return sorted(names)
-
-
-def files_by_class(root: Path, part: str = "") -> dict[str, list[str]]:
-    """The files of each class, whose folder has its name and lies in that part of the root.
-
-    Raises ValueError if there is no class, or a class has no image.
-    """
-    names = folders_in(root / part)
-    if not names:
-        raise ValueError(f"{root / part}: expected a folder for each class, and there is none")
-    by_class = {name: files_in(root, f"{part}/{name}".lstrip("/")) for name in names}
-    empty = [name for name, images in by_class.items() if not images]
-    if empty:
-        raise ValueError(
-            f"{root / part}: no images in the folders {groups.first_of(empty)}; expected files "
-            f"with the suffixes {', '.join(sorted(SUFFIXES))}"
-        )
-    return by_class
-
-
-def train_and_validation(
-    root: Path, validation_folder: str
-) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """The files of each class in the folder `train` and in that for validation.
-
-    Raises ValueError unless both have the same classes.
-    """
-    by_part = {part: files_by_class(root, part) for part in (validation_folder, "train")}
-    classes = set().union(*by_part.values())
-    for part, by_class in by_part.items():
-        lacking = sorted(classes - by_class.keys())
-        if lacking:
+        Raises ValueError for a folder in it.
+        """
+        folders, files = self._listed(below)
+        if folders:
             raise ValueError(
-                f"{root / part}: lacks folders for the classes {groups.first_of(lacking)}; "
-                "training and validation need the same classes"
+                f"{self.root / below} holds the folder {folders[0]!r}; the images of a class lie "
+                "directly in its own folder, so move them there, or make it a class; if it is a "
+                f"class already, dataset.path is {self.root / below}"
             )
-    return by_part["train"], by_part[validation_folder]
+        images = [file for file in files if _is_image(file)]
+        for file in files:
+            if not _is_image(file):
+                suffix = os.path.splitext(file)[1].lower()
+                self.left_out[file] = f"{suffix or 'a file without a suffix'} is not read"
+        return images
+
+    def by_class(self, part: str = "") -> dict[str, list[str]]:
+        """The files of each class, whose folder has its name and lies in that part of the root.
+
+        Raises ValueError if there is no class, or a class has no image.
+        """
+        folders, files = self._listed(part)
+        self.left_out |= dict.fromkeys(files, "it lies beside the folders of the classes")
+        if not folders:
+            raise ValueError(f"{self.root / part}: expected a folder for each class, there is none")
+        by_class: dict[str, list[str]] = {}
+        for name in folders:
+            # Macs store names in another form than most programs write them.
+            images = by_class.setdefault(unicodedata.normalize("NFC", name), [])
+            images += self.images(f"{part}/{name}".lstrip("/"))
+        empty = [name for name, images in by_class.items() if not images]
+        if empty:
+            raise ValueError(
+                f"{self.root / part}: no images in the folders {groups.first_of(empty)}; expected "
+                f"files with the suffixes {', '.join(sorted(SUFFIXES))}"
+            )
+        return by_class
+
+    def train_and_validation(self, parts: Mapping[str, str]) -> tuple[dict, dict]:
+        """The files of each class in the folder for training and in that for validation.
+
+        Raises ValueError unless both have the same classes.
+        """
+        folders = [parts["train"], parts.get("validation", parts.get("test"))]
+        for name in set(self.folders()) - set(folders):
+            self.left_out[f"{name}/"] = f"it lies beside {' and '.join(folders)}"
+        by_part = {folder: self.by_class(folder) for folder in folders}
+        classes = set().union(*by_part.values())
+        for folder, by_class in reversed(by_part.items()):
+            if lacking := sorted(classes - by_class.keys()):
+                raise ValueError(
+                    f"{self.root / folder}: lacks folders for the classes "
+                    f"{groups.first_of(lacking)}; training and validation need the same classes"
+                )
+        return tuple(dict(sorted(by_class.items())) for by_class in by_part.values())
+
+    def source(
+        self,
+        train: Mapping[str, Sequence[str]],
+        validation: Mapping[str, Sequence[str]],
+        settings: Mapping[str, Any],
+    ) -> ImageSource:
+        """Files below the root, by class, the same classes in both parts, as images to be read."""
+        from transferability.images import decode
+
+        root, size = str(self.root), settings["image_size"]
+        return ImageSource(
+            # The groups of a user's file are for splitting the classes, and stay out of the store.
+            classes=[(name, "") for name in train],
+            image_size=(size, size),
+            train=labelled(train),
+            validation=labelled(validation),
+            load=partial(decode.load_file, root=root, size=size, resize=settings["resize"]),
+            stamp=partial(decode.file_stamp, root=root),
+            left_out=sorted(self.left_out.items()),
+        )
+
+    def _listed(self, below: str) -> tuple[list[str], list[str]]:
+        """The names of the folders in a folder, and those of its other files below the root, both
+        sorted; what is hidden, and what systems put beside images, does not count.
+
+        Raises ValueError for a link that leads nowhere, unless it is an image's, which is reported
+        with the other bad images, and for a name that is not UTF-8.
+        """
+        folders, files = [], []
+        with os.scandir(self.root / below) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                name, lower = f"{below}/{entry.name}".lstrip("/"), entry.name.lower()
+                if lower.startswith(".") or lower in SYSTEM_FILES:
+                    continue
+                try:
+                    name.encode()
+                except UnicodeEncodeError:
+                    raise ValueError(
+                        f"{self.root / below}: the name {os.fsencode(entry.name)!r} is not in "
+                        "UTF-8; rename it"
+                    ) from None
+                if lower in SYSTEM_FOLDERS:
+                    self.left_out[f"{name}/"] = "a system made this folder"
+                elif os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.is_symlink() and not os.path.exists(entry.path) and not _is_image(name):
+                    raise ValueError(
+                        f"{entry.path} is a link to {os.readlink(entry.path)}, which is not there; "
+                        "make it reachable, or remove the link"
+                    )
+                else:
+                    files.append(name)
+        return folders, files
+
+
+def labelled(by_class: Mapping[str, Sequence[str]]) -> list[tuple[int, str]]:
+    """(label, item) of the items of each class."""
+    return [(label, item) for label, items in enumerate(by_class.values()) for item in items]
 
 
 def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[str]:
@@ -171,32 +231,5 @@ def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[
     return set(order[: min(max(round(count * share), 1), count - 1)])
 
 
-def source_of_files(
-    root: Path | str,
-    train: Mapping[str, Sequence[str]],
-    validation: Mapping[str, Sequence[str]],
-    settings: Mapping[str, Any],
-) -> ImageSource:
-    """Files below a root, by class, the same classes in both parts, as images to be read."""
-    from transferability.images import decode
-
-    size = settings["image_size"]
-    load = partial(decode.load_file, root=str(root), size=size, resize=settings["resize"])
-    stamp = partial(decode.file_stamp, root=str(root))
-
-    def items(by_class: Mapping[str, Sequence[str]]) -> Items:
-        labels = [label for label, files in enumerate(by_class.values()) for _ in files]
-        return Items(labels, [file for files in by_class.values() for file in files], load, stamp)
-
-    # The groups of a user's file are for splitting the classes, and stay out of the store.
-    classes = [(name, "") for name in train]
-    return ImageSource(classes, (size, size), items(train), items(validation))
-
-
-def _check_name(folder: Path, name: str) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"{folder}: the name {os.fsencode(name)!r} is not in UTF-8; rename it"
-        ) from None
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES

@@ -7,10 +7,13 @@ that training never saw. What is here needs the standard library only; the drawi
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transferability.images import DatasetInfo, ImageSource, Items, Size
+from transferability.images import DatasetInfo, ImageSource, Size
 from transferability.images.glyph_characters import LETTERS, SYMBOLS, group, name
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
@@ -51,17 +54,22 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
 
     size, seed = settings["image_size"], settings["seed"]
     characters = glyph_drawings.choose(settings["classes"], seed, settings["symbols"])
-
-    def items(part: str, count: int) -> Items:
-        return Items(
-            labels=[label for label in range(len(characters)) for _ in range(count)],
-            items=characters,
-            load=partial(glyph_drawings.draw, part=part, count=count, image_size=size, seed=seed),
-        )
+    counts = {
+        "train": settings["images_per_class"],
+        "validation": settings["validation_images_per_class"],
+    }
 
     return ImageSource(
         classes=[(name(c), group(c)) for c in characters],
         image_size=(size, size),
-        train=items("train", settings["images_per_class"]),
-        validation=items("validation", settings["validation_images_per_class"]),
+        **{part: [(k, f"{part} {c}") for k, c in enumerate(characters)] for part in counts},
+        load=partial(_draw, counts=counts, image_size=size, seed=seed),
+        per_item=tuple(counts.values()),
     )
+
+
+def _draw(item: str, counts: Mapping[str, int], image_size: int, seed: int) -> "np.ndarray":
+    from transferability.images import glyph_drawings
+
+    part, character = item.split(" ")
+    return glyph_drawings.draw(character, part, counts[part], image_size, seed)

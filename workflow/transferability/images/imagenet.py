@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferability.images import DatasetInfo, ImageSource, Size, folder, groups
+from transferability.images import DatasetInfo, ImageSource, Size, folder, groups, path_of
 
 KIT = "ILSVRC2012_devkit_t12/data"
 TRUTH, SYNSETS = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
@@ -30,39 +30,40 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
 
     Raises ValueError if the folder is not there or has another form.
     """
-    root = Path(settings["path"])
-    expected = (
+    root = path_of(settings["path"])
+    tree = folder.Tree(
+        root,
         f"{root}/train/<wnid>/ and either {root}/val/<wnid>/, or {root}/val/*.JPEG with "
-        f"{root}/{KIT}/{TRUTH} and {SYNSETS}"
+        f"{root}/{KIT}/{TRUTH} and {SYNSETS}",
     )
-    validation_folder = folder.find_validation(root, expected)
-    if validation_folder is None:
-        names = ", ".join(folder.folders_in(root)) or "no folders"
-        raise folder.wrong_form(f"{root} has {names}", expected)
-    strange = [name for name in folder.folders_in(root / "train") if not WNID.fullmatch(name)]
+    parts = tree.parts()
+    # The images for testing have no labels.
+    parts.pop("test", None)
+    if len(parts) < 2:
+        raise tree.wrong_form(f"{root} has {', '.join(tree.folders()) or 'no folders'}")
+    strange = [name for name in tree.folders(parts["train"]) if not WNID.fullmatch(name)]
     if strange:
         raise ValueError(
-            f"{root / 'train'}: {groups.first_of(strange)} are no WordNet ids such as n01440764; "
-            "images with other classes are for dataset.source: folder"
+            f"{root / parts['train']}: {groups.first_of(strange)} are no WordNet ids such as "
+            "n01440764; images with other classes are for dataset.source: folder"
         )
-    if folder.folders_in(root / validation_folder):
-        train, validation = folder.train_and_validation(root, validation_folder)
-    else:
-        missing = [name for name in (TRUTH, SYNSETS) if not (root / KIT / name).is_file()]
-        if missing:
-            problem = f"{root / validation_folder} has no folders, and {root / KIT / missing[0]}"
-            raise folder.wrong_form(f"{problem} is not there", expected)
-        train = folder.files_by_class(root, "train")
-        validation = _by_kit(root, validation_folder, list(train))
-    return folder.source_of_files(root, train, validation, settings)
+    if tree.folders(parts["validation"]):
+        return tree.source(*tree.train_and_validation(parts), settings)
+    for name in (TRUTH, SYNSETS):
+        if not (root / KIT / name).is_file():
+            raise tree.wrong_form(
+                f"{root / parts['validation']} has no folders, and {root / KIT / name} is not there"
+            )
+    train = tree.by_class(parts["train"])
+    return tree.source(train, _by_kit(tree, parts["validation"], list(train)), settings)
 
 
-def _by_kit(root: Path, validation_folder: str, wnids: list[str]) -> dict[str, list[str]]:
+def _by_kit(tree: folder.Tree, validation_folder: str, wnids: list[str]) -> dict[str, list[str]]:
     """The validation images of each class, where all lie in one folder: the development kit says
     which class each is of. Images of classes that training lacks are left out."""
-    truth = _truth(root / KIT)
+    root, truth = tree.root, _truth(tree.root / KIT)
     by_class: dict[str, list[str]] = {wnid: [] for wnid in wnids}
-    for name in folder.files_in(root, validation_folder):
+    for name in tree.images(validation_folder):
         match = VALIDATION_NAME.match(Path(name).name)
         number = int(match[1]) if match else 0
         if not 1 <= number <= len(truth):
@@ -72,6 +73,8 @@ def _by_kit(root: Path, validation_folder: str, wnids: list[str]) -> dict[str, l
             )
         if truth[number - 1] in by_class:
             by_class[truth[number - 1]].append(name)
+        else:
+            tree.left_out[name] = "training lacks its class"
     empty = [wnid for wnid, images in by_class.items() if not images]
     if empty:
         raise ValueError(

@@ -62,8 +62,7 @@ class Store:
 def write(
     folder: Path,
     classes: Sequence[tuple[str, str]],
-    labels: Mapping[str, np.ndarray],
-    images: Mapping[str, Path],
+    parts: Mapping[str, tuple[np.ndarray, Path]],
     settings: Mapping[str, Any],
     left_out: Mapping[str, list[list[str]]],
 ) -> None:
@@ -71,8 +70,8 @@ def write(
 
     `classes` are (name, group), in the order of the labels. Each part has its labels, int32 N and
     ascending, its images, a file uint8 N×H×W×3, and in `left_out` [image, why] of each bad one.
-    The manifest is written last. Raises ValueError for a label that is no class, for a class
-    without images and for two of the same name.
+    The manifest is written last. Raises ValueError for a class without images and for two of the
+    same name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Without its manifest an older store in this folder no longer counts as complete.
@@ -81,15 +80,20 @@ def write(
     for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(f"two classes have the name {name!r}: expected each name once")
-    for part in PARTS:
-        _check_labels(labels[part], part, names)
+    for part, (labels, _) in parts.items():
+        empty = np.setdiff1d(np.arange(len(names)), labels)
+        if empty.size:
+            raise ValueError(
+                f"no {part} images of {', '.join(names[i] for i in empty[:5])} ({empty.size} "
+                "classes); each class needs one or more, so add images, or take the class away"
+            )
+    image_size = np.load(parts["train"][1], mmap_mode="r").shape[1:3]
     # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
-    checksums = {f"{part}.images.npy": files.sha256(images[part]) for part in PARTS}
-    image_size = np.load(images["train"], mmap_mode="r").shape[1:3]
-    for part in PARTS:
-        images[part].replace(folder / f"{part}.images.npy")
-        with files.atomic_write(folder / f"{part}.labels.npy", labels[part].nbytes) as temporary:
-            np.save(temporary, labels[part])
+    checksums = {f"{part}.images.npy": files.sha256(images) for part, (_, images) in parts.items()}
+    for part, (labels, images) in parts.items():
+        images.replace(folder / f"{part}.images.npy")
+        with files.atomic_write(folder / f"{part}.labels.npy", labels.nbytes) as temporary:
+            np.save(temporary, labels)
     rows = [(index, name, group) for index, (name, group) in enumerate(classes)]
     files.write_table(folder / CLASSES, ("index", "name", "group"), rows)
     manifest = {
@@ -97,7 +101,7 @@ def write(
         "settings": dict(settings),
         "classes": len(names),
         "image_size": list(image_size),
-        **{part: len(labels[part]) for part in PARTS},
+        **{part: len(labels) for part, (labels, _) in parts.items()},
         "files": {
             name: {
                 "bytes": (folder / name).stat().st_size,
@@ -109,16 +113,15 @@ def write(
     }
     if "on_bad_image" in settings:
         manifest["left_out"] = dict(left_out)
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     files.write_text(folder / MANIFEST, text)
 
 
 def open_store(folder: Path | str) -> Store:
     """Open a store without reading all of its images.
 
-    Sizes, shapes and samples of the content are checked against the manifest; `Store.verify` checks
-    all of the content. Raises StoreError if a file is missing, truncated, changed where it is
-    sampled, or of another shape.
+    Sizes and samples of the content are checked against the manifest; `Store.verify` checks all of
+    the content. Raises StoreError if a file is missing, truncated, or changed where it is sampled.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
@@ -130,24 +133,13 @@ def open_store(folder: Path | str) -> Store:
             raise _damaged(folder, name, f"has {file.stat().st_size} bytes instead of {expected}")
         if _samples_sha256(file) != manifest["files"][name]["samples_sha256"]:
             raise _damaged(folder, name, "changed after it was written (its checksum does not fit)")
-    arrays = {}
-    for part in PARTS:
-        count = manifest[part]
-        images = (count, *manifest["image_size"], 3)
-        for kind, dtype, shape in (("images", np.uint8, images), ("labels", np.int32, (count,))):
-            name = f"{part}.{kind}.npy"
-            try:
-                array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-            except ValueError as error:
-                raise _damaged(folder, name, f"is no array ({error})") from error
-            if array.shape != shape or array.dtype != dtype:
-                actual = f"is {array.dtype} {array.shape}"
-                raise _damaged(folder, name, f"{actual}, not {np.dtype(dtype)} {shape}")
-            arrays[f"{part}_{kind}"] = array
     with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    if len(rows) != manifest["classes"]:
-        raise _damaged(folder, CLASSES, f"has {len(rows)} classes, not {manifest['classes']}")
+    arrays = {
+        f"{part}_{kind}": np.load(folder / f"{part}.{kind}.npy", mmap_mode="r")
+        for part in PARTS
+        for kind in ("images", "labels")
+    }
     return Store(
         folder=folder,
         classes=[row["name"] for row in rows],
@@ -172,27 +164,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise _damaged(folder, MANIFEST, "is missing, so the store is unfinished") from None
     except ValueError as error:
         raise _damaged(folder, MANIFEST, f"is no JSON ({error})") from error
-    expected = {"classes", "image_size", "files", *PARTS}
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _damaged(folder, MANIFEST, f"is not of store format {FORMAT}")
-    if not expected <= manifest.keys() or not manifest["files"].keys() >= set(FILES):
-        raise _damaged(folder, MANIFEST, "lacks entries")
     return manifest
-
-
-def _check_labels(labels: np.ndarray, part: str, names: list[str]) -> None:
-    if labels.ndim != 1 or not labels.size or np.any(np.diff(labels) < 0):
-        raise ValueError(f"{part} labels: expected one ascending class index for each image")
-    if labels[0] < 0 or labels[-1] >= len(names):
-        raise ValueError(
-            f"{part} labels reach from {labels[0]} to {labels[-1]}: expected 0 to {len(names) - 1}"
-        )
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
-    if empty.size:
-        raise ValueError(
-            f"no {part} images of {', '.join(names[i] for i in empty[:5])} ({empty.size} classes); "
-            "each class needs one or more, so add images, or take the class away"
-        )
 
 
 def _samples_sha256(file: Path) -> str:

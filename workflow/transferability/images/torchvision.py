@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from transferability.images import DatasetInfo, ImageSource, groups
+from transferability.images import DatasetInfo, ImageSource, groups, path_of
 
 # Folders of images, which other sources read better.
 OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet": "imagenet"}
@@ -37,7 +37,7 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
         hint = f"; did you mean {' or '.join(by_lower[other] for other in close)}?" if close else ""
         raise ValueError(f"dataset.name: torchvision.datasets has no {name!r}{hint}")
     # A study may read anywhere, and writes in the folder of the run alone.
-    if settings["download"] and not Path(settings["root"]).resolve().is_relative_to(Path.cwd()):
+    if settings["download"] and not path_of(settings["root"]).resolve().is_relative_to(Path.cwd()):
         raise ValueError(
             f"dataset.root: {settings['root']} lies outside of this folder, and nothing is "
             "downloaded to there; name a folder in it, or set dataset.download to false if the "

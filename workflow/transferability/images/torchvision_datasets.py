@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from torch.utils.data import ConcatDataset
 from torchvision import datasets
 
-from transferability.images import ImageSource, Items, decode
+from transferability.images import ImageSource, decode, path_of
 from transferability.images.folder import held_back
 
 Arguments = Sequence[dict[str, Any]]
@@ -39,96 +40,65 @@ SAMPLES = ("samples", "_samples", "imgs")
 CLASSES = ("classes", "categories", "all_categories", "_characters")
 
 
-class Dataset:
-    """One or more datasets of torchvision, one after the other."""
-
-    def __init__(self, parts: list[Any]) -> None:
-        self.images = ConcatDataset(parts)
-        self.labels = np.concatenate([_labels(part) for part in parts])
-        """int64 N."""
-        files = [_files(part) for part in parts]
-        self.files = None if None in files else [file for of_part in files for file in of_part]
-        """The file of each image, where each has one."""
-        # Some datasets list their files in the order in which the disk does.
-        key = self.files.__getitem__ if self.files else None
-        self.order = np.array(sorted(range(len(self.labels)), key=key))
-        """The numbers of all images, by the names of their files."""
-
-    def class_names(self) -> list[str]:
-        """The name of each label; its number where the dataset has no names."""
-        count = int(self.labels.max()) + 1
-        for attribute in CLASSES:
-            names = getattr(self.images.datasets[0], attribute, None)
-            if isinstance(names, list | tuple) and len(names) >= count:
-                # Some have several names for a class.
-                return [name if isinstance(name, str) else ", ".join(name) for name in names]
-        return [str(label) for label in range(count)]
-
-    def held_back(self, share: float, seed: int) -> np.ndarray:
-        """Which images, in their order, are for validation, a share of each class: bool N."""
-        is_held_back = np.zeros(len(self.order), bool)
-        names = self.class_names()
-        for label in np.unique(self.labels).tolist():
-            # By their places, not by the files' names, which depend on where the data lie.
-            places = np.flatnonzero(self.labels[self.order] == label).tolist()
-            back = held_back([str(place) for place in places], share, seed, names[label])
-            is_held_back[[int(place) for place in back]] = True
-        return is_held_back
-
-    def items(self, chosen: np.ndarray, present: np.ndarray, size: int, resize: str) -> Items:
-        """The chosen images, by class; `present` are the labels that are classes."""
-        chosen = chosen[np.argsort(self.labels[chosen], kind="stable")]
-        labels = np.searchsorted(present, self.labels[chosen])
-        if self.files is None:
-            load = partial(self._load, size=size, resize=resize)
-            return Items(labels, chosen.tolist(), load)
-        load = partial(decode.load_file, root="", size=size, resize=resize)
-        files = [self.files[number] for number in chosen.tolist()]
-        return Items(labels, files, load, stamp=partial(decode.file_stamp, root=""))
-
-    def _load(self, number: int, size: int, resize: str) -> np.ndarray:
-        with decode.blamed_on_the_image():
-            image, label = self.images[number]
-        if int(label) != self.labels[number]:
-            raise ValueError(
-                f"image {number} has the label {label}, and {self.labels[number]} in the list"
-            )
-        return decode.pixels(image, size, resize)
-
-
 def source_of(settings: Mapping[str, Any]) -> ImageSource:
     """A dataset as images to be read.
 
     Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
     """
     name, size, resize = (settings[key] for key in ("name", "image_size", "resize"))
-    train_arguments, test_arguments = _arguments(getattr(datasets, name))
-    train = test = _opened(settings, train_arguments)
-    if test_arguments:
-        test = _opened(settings, test_arguments)
-        for_training, for_validation = train.order, test.order
-    else:
-        is_held_back = train.held_back(settings["validation"], settings["seed"])
-        for_training, for_validation = train.order[~is_held_back], train.order[is_held_back]
+    train, test = (_opened(settings, given) for given in _arguments(getattr(datasets, name)))
+    images = ConcatDataset([*train, *test])
+    labels = np.concatenate([_labels(part) for part in images.datasets])
+    files_of = [_files(part) for part in images.datasets]
+    files = None if None in files_of else list(chain.from_iterable(files_of))
+    # Some datasets list their files in the order in which the disk does.
+    order = np.array(sorted(range(len(labels)), key=files.__getitem__ if files else None))
+    is_train = np.arange(len(labels)) < sum(map(len, train))
     # Not every name need have images.
-    present = np.unique(train.labels)
-    strange = np.setdiff1d(test.labels, present)
+    present = np.unique(labels[is_train])
+    strange = np.setdiff1d(labels, present)
     if strange.size:
         raise ValueError(
             f"dataset.name: {name} has test images of classes without any for training, such as "
             f"number {strange[0]}; choose another dataset"
         )
-    names = train.class_names()
+    names = _class_names(train[0], int(present[-1]) + 1)
     classes = [names[label] for label in present.tolist()]
     if len(set(classes)) < len(classes):
         classes = [f"{label} {names[label]}" for label in present.tolist()]
+    if not test:
+        for label in present.tolist():
+            # By their places, not by the files' names, which depend on where the data lie.
+            places = np.flatnonzero(labels[order] == label)
+            chosen = map(str, places.tolist())
+            back = held_back([*chosen], settings["validation"], settings["seed"], names[label])
+            is_train[order[[int(place) for place in back]]] = False
+
+    def items(wanted: np.ndarray) -> list[tuple[int, str | int]]:
+        numbers = order[wanted[order]]
+        numbers = numbers[np.argsort(labels[numbers], kind="stable")].tolist()
+        of_class = np.searchsorted(present, labels[numbers]).tolist()
+        chosen = [files[number] for number in numbers] if files else numbers
+        return list(zip(of_class, chosen, strict=True))
+
+    def load(number: int) -> np.ndarray:
+        with decode.blamed_on_the_image():
+            image, label = images[number]
+        if int(label) != labels[number]:
+            raise ValueError(
+                f"image {number} has the label {label}, and {labels[number]} in the list"
+            )
+        return decode.pixels(image, size, resize)
+
     return ImageSource(
         classes=[(class_name, "") for class_name in classes],
         image_size=(size, size),
-        train=train.items(for_training, present, size, resize),
-        validation=test.items(for_validation, present, size, resize),
+        train=items(is_train),
+        validation=items(~is_train),
+        load=partial(decode.load_file, root="", size=size, resize=resize) if files else load,
+        stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
         # Most datasets without files hold their images in memory, which processes would copy.
-        in_processes=train.files is not None and test.files is not None,
+        in_processes=files is not None,
     )
 
 
@@ -143,7 +113,17 @@ def _arguments(dataset: type) -> tuple[Arguments, Arguments]:
     return [{}], []
 
 
-def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Dataset:
+def _class_names(dataset: Any, count: int) -> list[str]:
+    """The name of each of so many labels; its number where the dataset has no names."""
+    for attribute in CLASSES:
+        names = getattr(dataset, attribute, None)
+        if isinstance(names, list | tuple) and len(names) >= count:
+            # Some have several names for a class.
+            return [name if isinstance(name, str) else ", ".join(name) for name in names]
+    return [str(label) for label in range(count)]
+
+
+def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
     """The parts of a dataset that these arguments ask for, if they are of images and labels."""
     name = settings["name"]
     try:
@@ -155,11 +135,13 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Dataset:
         else:
             how = f"set dataset.download to true, or {how}"
         raise ValueError(
-            f"dataset.root: torchvision does not get {name} in {Path(settings['root']).resolve()} "
-            f"({type(error).__name__}: {error}); {how}"
+            f"dataset.root: torchvision does not get {name} in "
+            f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); {how}"
         ) from error
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         raise _of_no_use(name, error) from error
+    if not parts:
+        return []
     try:
         image, label = parts[0][0]
         # Numbers of numpy and torch are labels, too.
@@ -168,14 +150,14 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> Dataset:
             raise TypeError(f"its images are of the type {type(image).__name__}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise _of_no_use(name, error) from error
-    return Dataset(parts)
+    return parts
 
 
 def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
     """A part of a dataset, downloaded if it is not there and may be."""
     dataset = getattr(datasets, settings["name"])
     parameters = inspect.signature(dataset).parameters
-    given = {**argument, **({"root": settings["root"]} if "root" in parameters else {})}
+    given = {**argument, **({"root": path_of(settings["root"])} if "root" in parameters else {})}
     kinds = {parameter.kind for parameter in parameters.values()}
     if "download" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
         return dataset(**given)
