@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,12 @@ class Project:
         path = self.folder / "workflow" / "transferability" / file
         with path.open("a", encoding="utf-8") as stream:
             stream.write(text)
+
+    def date(self, moment: Callable[[], float]) -> None:
+        """Give each file of the project and of its results the time that `moment` says."""
+        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+            if ".snakemake" not in path.relative_to(self.folder).parts:
+                os.utime(path, (moment(),) * 2)
 
     def start(self, *arguments: str, study: str | None = "study.yaml") -> subprocess.Popen:
         """Start Snakemake on a study, or on config.yaml if it is None, in a session of its own."""

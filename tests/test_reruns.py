@@ -1,11 +1,13 @@
 """What reruns when: the exact jobs that follow from one change to a finished study."""
 
-import os
+import random
 import shutil
+import subprocess
+import time
 
 import pytest
 import yaml
-from project import TINY
+from project import TINY, Project
 
 from transferability.study import targets
 
@@ -16,6 +18,8 @@ FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost", "plot_dissimilar"}
 FIGURES_OF_TABLES = {"plot_transfer", "plot_learning_curves", "plot_cost", *FIGURES_OF_EFFECTS}
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
 DOWNSTREAM = TABLES | TEXTS | FIGURES_OF_TABLES
+# As docs/what-can-go-wrong.md has it.
+DATE_BACK = "find images results workflow -newermt now -exec touch {} +"
 BASES = ("baseA", "baseB", "base2B")
 
 
@@ -37,108 +41,75 @@ def trainings(*networks: str, replicate: str = "random0/0") -> set[str]:
 EVERY_TRAINING = trainings(*BASES, *TREATMENTS)
 
 
+FEWER = trainings("baseA", "baseB", *layer(3), *layer(7)) - trainings("R3B", "R7B")
+NUMBERS = EVERY_TRAINING | TABLES | TEXTS | FIGURES
+RECIPE = TINY["recipe"]
+OTHER_RATE = {"recipe": {"learning_rate": 0.01}}
+SECOND_SEED = trainings(*BASES, *TREATMENTS, replicate="random0/1")
+SECOND_SPLIT = {"split_classes random1"} | trainings(*BASES, *TREATMENTS, replicate="random1/0")
+LOOKS = {"theme": "dark", "width": "slide", "labels": {"AnB": "transferred"}}
+of_full = pytest.mark.full
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        pytest.param({"layers": [0, 3]}, DOWNSTREAM, id="n = 7 out"),
-        pytest.param({"layers": [0, 2, 3, 7]}, trainings(*layer(2)) | DOWNSTREAM, id="n = 2 in"),
+        ({"layers": [0, 2, 3, 7]}, trainings(*layer(2)) | DOWNSTREAM),
+        (
+            {"overrides": [{"where": {"kind": "base"}, **OTHER_RATE}]},
+            FEWER | TABLES | TEXTS | FIGURES,
+        ),
+        ({"figures": LOOKS}, FIGURES),
+        pytest.param({"layers": [0, 3]}, DOWNSTREAM, marks=of_full),
         pytest.param(
-            {"overrides": [{"where": {"n": 3}, "recipe": {"learning_rate": 0.01}}]},
+            {"overrides": [{"where": {"n": 3}, **OTHER_RATE}]},
             trainings(*layer(3)) | DOWNSTREAM,
-            id="another recipe for n = 3",
+            marks=of_full,
         ),
-        pytest.param(
-            {"overrides": [{"where": {"kind": "base"}, "recipe": {"learning_rate": 0.01}}]},
-            trainings("baseA", "baseB", *layer(3), *layer(7)) - trainings("R3B", "R7B")
-            | TABLES
-            | TEXTS
-            | FIGURES,
-            id="another recipe for the bases",
-        ),
-        pytest.param(
-            {"recipe": {**TINY["recipe"], "learning_rate": 0.01}},
-            EVERY_TRAINING | TABLES | TEXTS | FIGURES,
-            id="another recipe for all",
-        ),
-        pytest.param(
-            {"seeds": [0, 1]},
-            trainings(*BASES, *TREATMENTS, replicate="random0/1") | DOWNSTREAM,
-            id="a seed in",
-        ),
-        pytest.param(
-            {"splits": {"random": 2}},
-            {"split_classes random1"}
-            | trainings(*BASES, *TREATMENTS, replicate="random1/0")
-            | DOWNSTREAM,
-            id="a split in",
-        ),
-        pytest.param({"omit": [{"network": "A3B"}]}, DOWNSTREAM, id="a network left out"),
+        pytest.param({"recipe": {**RECIPE, "learning_rate": 0.01}}, NUMBERS, marks=of_full),
+        pytest.param({"seeds": [0, 1]}, SECOND_SEED | DOWNSTREAM, marks=of_full),
+        pytest.param({"splits": {"random": 2}}, SECOND_SPLIT | DOWNSTREAM, marks=of_full),
+        pytest.param({"omit": [{"network": "A3B"}]}, DOWNSTREAM, marks=of_full),
         pytest.param(
             {"reference": "yosinski2014"},
             {"read_published", "estimate_effects", "plot_effects"},
-            id="published curves",
+            marks=of_full,
         ),
-        pytest.param(
-            {"figures": {"theme": "dark", "width": "slide", "labels": {"AnB": "transferred"}}},
-            FIGURES,
-            id="other figures",
-        ),
-        pytest.param({"figures": {"formats": ["png"]}}, FIGURES, id="one format"),
-        pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, id="another score"),
-        pytest.param(
-            {"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, id="keep all weights"
-        ),
-        pytest.param({}, set(), id="no change"),
+        pytest.param({"figures": {"formats": ["png"]}}, FIGURES, marks=of_full),
+        pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, marks=of_full),
+        pytest.param({"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, marks=of_full),
+        pytest.param({"hours": 5}, set(), marks=of_full),
     ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
 )
 def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expected):
     project.write_study(**changes)
     # What tells of the study changes with it.
-    assert project.jobs() == expected | ({"write_methods"} if changes else set())
+    assert project.jobs() == expected | {"write_methods"}
+
+
+ADDED = "\nSCALE = 2 * 3\n"
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        pytest.param("figures/style.py", "#0072B2", "#0072B3", FIGURES, id="a colour"),
-        pytest.param(
-            "training/loop.py",
-            "run.total_loss += loss.detach()",
-            "run.total_loss += 2 * loss.detach()",
-            EVERY_TRAINING | TABLES | TEXTS | FIGURES,
-            id="the loop's arithmetic",
-        ),
-        pytest.param(
-            "models/small.py",
-            "def build(",
-            "WIDTH = 2 * 3\n\n\ndef build(",
-            EVERY_TRAINING | TABLES | TEXTS | FIGURES,
-            id="the architecture in use",
-        ),
+        ("training/loop.py", "run.total_loss += ", "run.total_loss += 2 * ", NUMBERS),
+        pytest.param("figures/style.py", "#0072B2", "#0072B3", FIGURES, marks=of_full),
+        pytest.param("models/small.py", "def build(", f"{ADDED}def build(", NUMBERS, marks=of_full),
         pytest.param(
             "analysis/effects.py",
             "def estimate(",
-            "SCALE = 2 * 3\n\n\ndef estimate(",
+            f"{ADDED}def estimate(",
             {"estimate_effects"} | TEXTS - {"show_networks", "show_evaluations"} | FIGURES,
-            id="the estimation of effects",
+            marks=of_full,
         ),
         pytest.param(
-            "training/loop.py",
-            "        run.step += 1\n",
-            "        run.step  +=  1\n",
-            set(),
-            id="form",
-        ),
-        pytest.param("training/loop.py", "# Seeded again", "# Seeded anew", set(), id="a comment"),
-        pytest.param(
-            "training/loop.py", '"""Train one', '"""Train a single', set(), id="a docstring"
-        ),
-        pytest.param(
-            "images/glyphs.py",
+            "images/digits.py",
             "def read(",
-            "SCALE = 2 * 3\n\n\ndef read(",
-            set(),
-            id="other images",
+            f"{ADDED}def read(",
+            NUMBERS | {"prepare_images", "split_classes random0"},
+            marks=of_full,
         ),
     ],
 )
@@ -147,55 +118,47 @@ def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expect
     assert project.jobs() == expected
 
 
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        ("images/other.py", "def info(settings): ...\n\n\ndef read(settings, workers): ...\n"),
-        ("models/other.py", "def info(settings): ...\n"),
-    ],
-)
-def test_a_new_source_or_architecture_reruns_nothing(project, file, text):
-    project.append(file, text)
-    assert project.jobs() == set()
-
-
-def test_time_stamps_rerun_nothing(project):
-    """As after a checkout, a copy or a restored backup, in an order of no meaning."""
-    files = sorted(path for path in project.folder.rglob("*") if path.is_file())
-    library = [path for path in files if ".snakemake" not in path.parts]
-    assert project.network("baseA") / "weights.safetensors" in library
-    for age, path in enumerate(reversed(library)):
-        os.utime(path, (2e9 - 60 * age, 2e9 - 60 * age))
-    assert project.jobs() == set()
-
-
-@pytest.mark.parametrize(
-    "pattern", ["images/*/*.npy", "results/**/weights.safetensors", "workflow/**/*.py"]
-)
-def test_newer_files_of_one_kind_rerun_nothing(project, pattern):
-    files = list(project.folder.glob(pattern))
-    assert files
-    for path in files:
-        path.touch()
-    assert project.jobs() == set()
-
-
-def test_order_and_comments_of_the_study_file_rerun_nothing(project):
-    sections = reversed(TINY.items())
-    study = {
-        key: dict(reversed(value.items())) if isinstance(value, dict) else value
-        for key, value in sections
-    }
-    text = "# Another day.\n" + yaml.safe_dump(study, sort_keys=False)
+def test_what_changes_no_number_reruns_nothing(project, tmp_path):
+    """Form, comments and time stamps, code of other images, another place, all at once."""
+    project.edit("training/loop.py", "        run.step += 1\n", "        run.step  +=  1\n")
+    project.edit("training/loop.py", "# Seeded again", "# Seeded anew")
+    project.edit("training/loop.py", '"""Train one', '"""Train a single')
+    project.edit("images/glyphs.py", "def read(", f"{ADDED}def read(")
+    project.append("images/other.py", "def info(settings): ...\n\n\ndef read(settings): ...\n")
+    project.append("models/other.py", "def info(settings): ...\n")
+    sections = dict(reversed(TINY.items()))
+    sections |= {"seeds": [0], "recipe": {**dict(reversed(RECIPE.items())), "momentum": 0.9}}
+    text = "# Another day.\n" + yaml.safe_dump(sections, sort_keys=False)
     (project.folder / "study.yaml").write_text(text, encoding="utf-8")
+    moved = Project(project.folder.rename(tmp_path / "elsewhere, and with spaces"))
+    draw = random.Random(0)
+    moved.date(lambda: time.time() - 3600 * draw.random())
+    assert moved.jobs() == set()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("years", [-20, 20])
+def test_a_clock_that_went_wrong_by_years(project, years):
+    moment = time.time() + years * 365 * 86400
+    project.date(lambda: moment)
     assert project.jobs() == set()
 
 
-def test_a_default_that_is_spelled_out_reruns_nothing(project):
-    project.write_study(seeds=[0], recipe={**TINY["recipe"], "momentum": 0.9})
-    assert project.jobs() == set()
+@pytest.mark.full
+def test_what_is_trained_after_the_clock_was_set_back_is_kept(project):
+    """Its inputs are then of the future, which Snakemake refuses until they are dated back."""
+    target = "results/tiny/networks/random0/seed0/B2B/metrics.json"
+    project.date(lambda: time.time() + 86400)
+    project.write_study(layers=[0, 2, 3, 7])
+    status, output = project.run(target)
+    assert status != 0
+    assert "clock skew" in output
+    subprocess.run(DATE_BACK, shell=True, cwd=project.folder, check=True)
+    project.succeed(target)
+    assert project.jobs(target) == set()
 
 
+@pytest.mark.full
 def test_deleted_images_are_missed_by_new_networks_alone(project):
     shutil.rmtree(project.folder / "images")
     assert project.jobs() == set()
@@ -204,13 +167,7 @@ def test_deleted_images_are_missed_by_new_networks_alone(project):
     assert {"prepare_images"} | EVERY_TRAINING | trainings(*layer(2)) <= project.jobs()
 
 
-def test_edited_code_of_the_images_reruns_all_that_they_decide(project):
-    project.append("images/digits.py", "SCALE = 2 * 3\n")
-    assert project.jobs() == (
-        {"prepare_images", "split_classes random0"} | EVERY_TRAINING | DOWNSTREAM | FIGURES
-    )
-
-
+@pytest.mark.full
 def test_n_taken_out_and_put_back_trains_nothing(project):
     project.write_study(layers=[0, 3])
     project.succeed()

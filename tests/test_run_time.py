@@ -55,11 +55,7 @@ def test_a_study_asks_for_its_hours_until_a_base_tells_more(project):
     assert times["A3B"] == times["A3B+"] == 11
 
 
-def test_another_expectation_trains_nothing(project):
-    project.write_study(hours=5)
-    assert project.jobs() == {"write_methods"}
-
-
+@pytest.mark.full
 def test_a_partition_grants_no_more_than_the_profile_says(project):
     project.write_study(hours=50)
     profile = ("--workflow-profile", "profiles/slurm", "--executor", "local", "--cores", "2")
