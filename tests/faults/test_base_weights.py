@@ -22,6 +22,7 @@ def with_a_bit_flipped(content: bytes) -> bytes:
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("damage", [truncated, with_a_bit_flipped])
 def test_treatments_of_a_damaged_base_fail_and_say_what_to_delete(project, damage):
     weights = project.network("baseA") / "weights.safetensors"

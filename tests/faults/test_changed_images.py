@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 
 import laboratory
 import numpy as np
@@ -25,6 +24,7 @@ def zeroed(content: bytearray) -> bytearray:
     return content
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "damage"), [("train.images.npy", cut), ("validation.images.npy", zeroed)]
 )
@@ -83,16 +83,6 @@ def test_images_of_another_shape_are_no_store_of_these(folder):
     np.save(folder / "train.images.npy", np.zeros((1347, 16, 64, 3), np.uint8))
     with pytest.raises(store.StoreError, match=r"train\.images\.npy"):
         store.open_store(folder)
-
-
-def test_opening_takes_no_longer_with_more_images(folder):
-    """A gigabyte that is not there: in so short a time, no such file is read."""
-    file = folder / "train.images.npy"
-    with file.open("r+b") as images_file:
-        images_file.truncate(2**30)
-    started = time.perf_counter()
-    store._samples_sha256(file)
-    assert time.perf_counter() - started < 0.25
 
 
 def test_a_manifest_of_an_older_form_says_what_to_do(folder):

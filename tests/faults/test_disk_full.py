@@ -45,6 +45,7 @@ def train(laboratory, folder: Path) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.full
 def test_a_training_goes_on_when_there_is_room(laboratory, small_disk, tmp_path):
     folder = NetworkFolder(small_disk / "baseB")
     full = train(laboratory, folder.path)

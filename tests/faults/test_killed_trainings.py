@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from project import TIMEOUT
 
 from transferability.storage import checkpoint
@@ -64,6 +65,7 @@ def results(folder: Path) -> dict:
     }
 
 
+@pytest.mark.full
 def test_killed_at_twenty_random_moments(laboratory, tmp_path):
     def run(name: str, kills: int) -> int:
         folder = tmp_path / name

@@ -114,6 +114,7 @@ def test_where_not_one_image_fits_no_smaller_micro_batch_is_asked_for(
     assert "image_size" in caplog.text
 
 
+@pytest.mark.full
 def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_path):
     """The system gives so much address space and no more; a layer of 10 GB asks for it."""
 

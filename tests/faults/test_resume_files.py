@@ -65,20 +65,21 @@ def test_a_whole_one_of_the_same_training_is_gone_on_with(laboratory, left, unin
     assert weights[1:] == expected[1:]
 
 
-@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
-def test_a_truncated_one(laboratory, left, uninterrupted, caplog, share):
-    content = left.resume.read_bytes()
-    left.resume.write_bytes(content[: int(share * len(content))])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        # A bit of the header, and one of the tensors.
+        lambda content: content[:9] + bytes([content[9] ^ 0x10]) + content[10:],
+        lambda content: content[:-9] + bytes([content[-9] ^ 0x10]) + content[-8:],
+    ],
+    ids=["empty", "truncated", "header", "tensors"],
+)
+def test_a_damaged_one(laboratory, left, uninterrupted, caplog, damage):
+    left.resume.write_bytes(damage(left.resume.read_bytes()))
     assert str(left.resume) in trained_anew(laboratory, left, caplog)
     assert same(*(checkpoint.load(folder.weights)[0] for folder in (left, uninterrupted)))
-
-
-@pytest.mark.parametrize("share", [0, 0.02, 0.4, 0.9])
-def test_one_with_a_bit_flipped(laboratory, left, caplog, share):
-    content = bytearray(left.resume.read_bytes())
-    content[int(share * len(content))] ^= 0x10
-    left.resume.write_bytes(content)
-    assert str(left.resume) in trained_anew(laboratory, left, caplog)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +87,9 @@ def test_one_with_a_bit_flipped(laboratory, left, caplog, share):
     [
         ("recipe", {"epochs": 3}),
         ("images_sha256", "0" * 64),
-        ("split_sha256", "0" * 64),
         ("base_sha256", "0" * 64),
-        ("architecture", {"name": "caffenet"}),
         ("code", "0" * 16),
-        ("torch", "1.0.0"),
         ("precision", "bf16"),
-        ("device", "cuda"),
-        ("seed", 1),
     ],
 )
 def test_one_of_another_training(laboratory, left, caplog, key, value):
@@ -102,9 +98,7 @@ def test_one_of_another_training(laboratory, left, caplog, key, value):
     assert f"it is of another {key};" in trained_anew(laboratory, left, caplog)
 
 
-@pytest.mark.parametrize(
-    "header", [{}, {"identity": 3}, {"state": {}}, {"identity": [], "state": {}}]
-)
+@pytest.mark.parametrize("header", [{}, {"identity": [], "state": {}}])
 def test_one_without_what_a_resume_file_holds(laboratory, left, caplog, header):
     checkpoint.save(left.resume, checkpoint.load(left.resume)[0], header)
     assert "it is of another training" in trained_anew(laboratory, left, caplog)

@@ -1,97 +1,22 @@
 """A study, weights or images from a stranger: no code in them is run, and nothing is written
 elsewhere."""
 
-import ast
 import json
 import pickle
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from made_photos import tree
-from project import ROOT, Project
+from project import Project
 
 from transferability.__main__ import main
 from transferability.images import decode
 from transferability.study import config
 from transferability.study.design import StudyError
-
-SOURCES = [*(ROOT / "workflow").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk")]
-# What runs what it reads.
-MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib", "runpy"}
-FUNCTIONS = {"eval", "exec", "compile", "__import__", "execfile"}
-
-
-def calls(tree: ast.AST) -> Iterator[tuple[str, dict[str, ast.expr]]]:
-    """Each call by its name as it is written, `torch.load`, with its keyword arguments."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), {word.arg: word.value for word in node.keywords}
-
-
-def mistakes(text: str) -> list[str]:
-    """What in a module could run code that it reads."""
-    tree = ast.parse(text)
-    found = []
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        found += [f"import {name}" for name in names if name.split(".")[0] in MODULES]
-    for name, words in calls(tree):
-        if name in FUNCTIONS:
-            found.append(name)
-        if name.startswith("yaml.") and name != "yaml.safe_load" and "load" in name:
-            found.append(name)
-        weights_only = words.get("weights_only")
-        if name == "torch.load" and not (
-            isinstance(weights_only, ast.Constant) and weights_only.value is True
-        ):
-            found.append(name)
-        if name in ("torch.jit.load", "torch.hub.load", "torch.package.PackageImporter"):
-            found.append(name)
-        allowed = words.get("allow_pickle")
-        if allowed is not None and not (
-            isinstance(allowed, ast.Constant) and allowed.value is False
-        ):
-            found.append(f"{name}(allow_pickle)")
-    return found
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "import pickle",
-        "from joblib import load",
-        "eval(x)",
-        "yaml.load(x)",
-        "yaml.full_load(x)",
-        "torch.load(x)",
-        "torch.load(x, weights_only=False)",
-        "np.load(x, allow_pickle=True)",
-    ],
-)
-def test_what_runs_code_would_be_found(text):
-    assert mistakes(text)
-
-
-def test_the_library_has_nothing_that_runs_what_it_reads():
-    library = [path for path in SOURCES if path.suffix == ".py"]
-    assert len(library) > 50
-    assert {path.name: found for path in library if (found := mistakes(path.read_text()))} == {}
-
-
-def test_the_rules_load_yaml_safely():
-    for path in (*SOURCES, ROOT / "Snakefile"):
-        text = path.read_text(encoding="utf-8")
-        assert "pickle." not in text, path
-        assert text.count("yaml.load") == 0, path
 
 
 class Bomb:
@@ -118,14 +43,6 @@ def test_weights_that_hold_code_are_refused_and_run_nothing(laboratory, tmp_path
                 np.save(file, np.array([Bomb(place)], dtype=object), allow_pickle=True)
     assert main(laboratory.command("A3B", tmp_path / "A3B", weights)) == 1
     assert f"{weights}: cannot be read as safetensors" in caplog.text
-    assert not place.exists()
-
-
-def test_predictions_that_hold_code_run_nothing(tmp_path):
-    place, file = tmp_path / "was run", tmp_path / "predictions.npy"
-    np.save(file, np.array([Bomb(place)], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        np.load(file)
     assert not place.exists()
 
 
@@ -199,33 +116,6 @@ def test_what_is_no_image_at_all_is_refused(tmp_path):
         decode.load_file("script.png", tmp_path, 16, "crop")
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"study": "../elsewhere"}, "study"),
-        ({"study": "/tmp/elsewhere"}, "study"),
-        ({"study": "a/b"}, "study"),
-        ({"study": ".hidden"}, "study"),
-        ({"study": "a; touch b"}, "study"),
-        ({"study": "a\n"}, "study"),
-        ({"splits": {"published": ["../random0"]}}, "splits.published"),
-        ({"dataset": {"source": "../folder"}}, "dataset.source"),
-        ({"architecture": {"name": "../small"}}, "architecture.name"),
-        ({"architecture": "../module:build"}, "architecture.build"),
-        ({"reference": "../results"}, "reference"),
-        ({"dataset": {"source": "torchvision", "name": "MNIST", "root": "/tmp/x"}}, "dataset.root"),
-        (
-            {"dataset": {"source": "torchvision", "name": "MNIST", "root": "a/../.."}},
-            "dataset.root",
-        ),
-    ],
-)
-def test_a_study_cannot_write_elsewhere(changes, named):
-    with pytest.raises(StudyError) as caught:
-        config.complete(changes)
-    assert str(caught.value).startswith(named)
-
-
 def test_images_that_are_only_read_may_lie_anywhere():
     elsewhere = {"source": "torchvision", "name": "MNIST", "root": "/data", "download": False}
     assert config.complete({"dataset": elsewhere})["dataset"] == {
@@ -240,6 +130,7 @@ def test_a_network_s_name_is_no_path(laboratory, tmp_path, caplog, name):
     assert "not a network's name" in caplog.text
 
 
+@pytest.mark.full
 def test_a_study_s_texts_reach_no_shell(tmp_path):
     project = Project.copied(tmp_path / "project")
     shell = 'x\'; touch was_run; $(touch was_run) `touch was_run` "y"'
