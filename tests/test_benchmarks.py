@@ -18,6 +18,7 @@ def said(script: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_each_script_finds_what_it_imports(script):
     assert said(script, "--help").startswith(f"usage: {script}")
@@ -28,6 +29,7 @@ def test_the_page_of_results_names_each_script_and_no_other():
     assert sorted(set(re.findall(r"benchmarks/(\w+\.py)", page))) == SCRIPTS
 
 
+@pytest.mark.full
 def test_planning_is_compared_with_a_bare_workflow_of_the_same_jobs():
     # It ends with an error if these are not as many.
     assert "jobs, dry run" in said("dag.py", "--networks", "1", "--repeats", "1")

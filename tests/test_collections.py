@@ -15,6 +15,8 @@ from torchvision import datasets
 
 from transferability.__main__ import main
 
+pytestmark = pytest.mark.full
+
 FLOWERS = ("aster", "daisy", "iris", "lily", "rose", "tulip")
 SIDE = 96
 FEW = {

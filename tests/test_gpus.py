@@ -49,6 +49,7 @@ def test_the_place_of_a_killed_process_is_free(start):
     assert start()[1] == 2
 
 
+@pytest.mark.full
 def test_processes_that_see_some_gpus_only_reckon_with_the_others(start):
     start(["GPU-a"])
     assert start(["GPU-a", "GPU-b"])[1] == 1
@@ -62,6 +63,7 @@ def test_a_place_is_given_back_after_an_error(tmp_path):
             raise RuntimeError
 
 
+@pytest.mark.full
 def test_processes_that_start_at_once_spread_evenly(tmp_path):
     command = [sys.executable, "-c", HOLD, tmp_path, *FOUR]
     processes = [

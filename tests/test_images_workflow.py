@@ -25,6 +25,7 @@ def write_groups(project: Project, groups: str) -> None:
     (project.folder / "groups.csv").write_text("class,group\n" + "".join(rows))
 
 
+@pytest.mark.full
 def test_other_groups_part_the_classes_anew_and_read_no_image(photographs):
     photographs.succeed(*SPLITS)
     dissimilar = photographs.folder / SPLITS[1]
@@ -39,6 +40,7 @@ def test_other_groups_part_the_classes_anew_and_read_no_image(photographs):
     assert photographs.jobs(*SPLITS) == {"split_classes dissimilar"}
 
 
+@pytest.mark.full
 def test_bad_images_stop_the_run_until_they_are_skipped(photographs):
     truncated_jpeg(photographs.folder / "photos" / "b" / "cut.jpg")
     status, output = photographs.run(SPLITS[0])
@@ -51,6 +53,7 @@ def test_bad_images_stop_the_run_until_they_are_skipped(photographs):
     assert photographs.jobs(SPLITS[0]) == set()
 
 
+@pytest.mark.full
 def test_whether_a_dataset_may_be_downloaded_reruns_nothing(tmp_path):
     project = Project.copied(tmp_path / "project")
     tree(project.folder / "data" / "eurosat" / "2750")
@@ -61,6 +64,7 @@ def test_whether_a_dataset_may_be_downloaded_reruns_nothing(tmp_path):
     assert project.jobs(SPLITS[0]) == set()
 
 
+@pytest.mark.full
 def test_a_study_of_imagenet_is_planned_without_its_images(tmp_path):
     project = Project.copied(tmp_path / "project")
     project.write_study(

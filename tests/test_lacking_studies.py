@@ -44,6 +44,7 @@ def dissimilar_alone(tmp_path_factory) -> Project:
     )
 
 
+@pytest.mark.full
 def test_three_networks_are_left_out(project):
     before = {name: table(project, name) for name in ("networks", "effects", "differences")}
     project.write_study(omit=OMITTED)
@@ -82,6 +83,7 @@ def test_three_networks_are_left_out(project):
     assert not any("train" in job for job in project.jobs())
 
 
+@pytest.mark.full
 def test_a_network_of_one_replicate_can_be_left_out(three_splits, tmp_path):
     before = table(three_splits, "effects")
     project = Project.copied(tmp_path / "project", results_of=three_splits)
@@ -101,6 +103,7 @@ def test_one_seed_and_one_split_rest_on_images(finished):
     assert table(finished, "effects")["low"].notna().all()
 
 
+@pytest.mark.full
 def test_three_splits_rest_on_splits(three_splits):
     effects = table(three_splits, "effects")
     assert set(effects["interval"]) == {"t over splits"}
@@ -111,6 +114,7 @@ def test_three_splits_rest_on_splits(three_splits):
     assert "effect long_base: the table has no network for it" in log
 
 
+@pytest.mark.full
 def test_a_dissimilar_split_alone_keeps_its_targets_apart(dissimilar_alone):
     effects = table(dissimilar_alone, "effects")
     assert set(effects["split_kind"]) == {"dissimilar"}

@@ -82,6 +82,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 50)
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
     reason="only glibc can be told to keep what is freed",

@@ -110,6 +110,7 @@ def test_the_recipe_is_the_papers(paper):
     assert paper["score"] == "mean_of_10_best"
 
 
+@pytest.mark.full
 def test_without_the_images_it_plans_all_and_then_says_what_it_expects(tmp_path):
     project = Project.copied(tmp_path / "project")
     jobs = project.jobs(study="studies/paper.yaml")

@@ -160,6 +160,7 @@ def project(tmp_path_factory) -> Project:
     return project
 
 
+@pytest.mark.full
 def test_published_makes_every_file_and_trains_nothing(project):
     folder = project.folder / "results" / "yosinski2014"
     made = {
@@ -174,6 +175,7 @@ def test_published_makes_every_file_and_trains_nothing(project):
     assert "effect boost: 46 of 56 differences left out" in log
 
 
+@pytest.mark.full
 def test_the_published_results_stand_behind_a_study_s_own(project):
     project.write_study(reference="yosinski2014")
     jobs = project.jobs()

@@ -55,6 +55,7 @@ def test_what_the_workflow_makes_is_what_the_command_draws(finished):
     assert {*targets.files(checked)} - {targets.METHODS} == drawn(finished.results).keys()
 
 
+@pytest.mark.full
 def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_path, caplog):
     file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
     assert main(["archive", str(finished.results), "--to", str(file), "--without-weights"]) == 0
@@ -64,6 +65,7 @@ def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_
     assert drawn(to).keys() == drawn(finished.results).keys() - left_out
 
 
+@pytest.mark.full
 def test_it_is_drawn_as_the_study_says(project, tmp_path):
     study_yaml = project.results / "study.yaml"
     changed = yaml.safe_load(study_yaml.read_text(encoding="utf-8"))
@@ -81,6 +83,7 @@ def test_it_is_drawn_as_the_study_says(project, tmp_path):
     assert "#16181d" in (tmp_path / "drawn" / "figures" / "cost.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.full
 def test_a_reference_goes_with_the_study(project, tmp_path):
     study_yaml = project.results / "study.yaml"
     text = study_yaml.read_text(encoding="utf-8")

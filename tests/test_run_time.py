@@ -46,6 +46,7 @@ def asked(project: Project, *arguments: str) -> dict[str, int]:
     return {network: int(time) for network, time in found}
 
 
+@pytest.mark.full
 def test_a_study_asks_for_its_hours_until_a_base_tells_more(project):
     project.write_study(hours=5)
     (project.network("baseB") / "metrics.json").unlink()

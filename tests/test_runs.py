@@ -43,6 +43,7 @@ def test_another_run_is_named_as_long_as_it_lives(tmp_path, other):
     runs.begin(tmp_path, "tiny").release()
 
 
+@pytest.mark.full
 def test_of_runs_that_begin_together_one_goes_on_and_is_named(tmp_path):
     (tmp_path / "tiny.run.json").write_text('{"process": 0, "host": "gone", "since": "2014"}')
     processes = [
@@ -69,6 +70,7 @@ def test_another_study_may_run_beside_it(tmp_path, other):
     runs.begin(tmp_path, "small").release()
 
 
+@pytest.mark.full
 def test_a_second_run_of_one_study_says_why_it_does_not_begin(project: Project):
     project.write_study(recipe=RECIPE)
     first = project.start(TARGET)
