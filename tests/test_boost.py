@@ -73,7 +73,7 @@ def test_a_base_that_is_a_source_only_is_no_control():
 
 def test_boost_with_one_replicate_bootstraps_images():
     table = boost(networks(), correctness)
-    assert set(table["interval"]) == {"bootstrap over images"}
+    assert set(table["interval"]) == {"image interval"}
     paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
     np.testing.assert_allclose(paired[["low", "high"]], pooled[["low", "high"]], atol=1e-12)
     pd.testing.assert_frame_equal(table, boost(networks(), correctness))
@@ -158,7 +158,7 @@ def test_linear_model_is_least_squares():
 def test_across_a_gap_one_replicate_bootstraps_images():
     rows = of(boost(apart(splits=("random0",)), correctness), comparison="selffer")
     kinds = rows.set_index(["estimator", "layers"])["interval"].unstack(0)
-    assert set(kinds["through_base"]) == set(kinds["pooled"]) == {"bootstrap over images"}
+    assert set(kinds["through_base"]) == set(kinds["pooled"]) == {"image interval"}
     assert set(kinds["linear_model"]) == {"t of the linear model"}
     inside = (rows["low"] < rows["mean"]) & (rows["mean"] < rows["high"])
     assert inside.all()

@@ -46,7 +46,7 @@ def studies(splits: int, seeds: int, draws: int = DRAWS) -> pd.DataFrame:
     facts = pd.DataFrame.from_dict(EXPECTED, orient="index").iloc[:, :3]
     facts.columns = ["kind", "n", "fine_tuned"]
     return table.merge(facts, left_on="network", right_index=True, how="left").assign(
-        target="B", target_size="all"
+        target="B", target_size="all", source=""
     )
 
 
@@ -143,7 +143,7 @@ def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
     )
     effects = estimate(table, lambda row: drawn[row["network"]][row["study"]])
     expected = {name: stats.norm.cdf(level / np.hypot(1, 0.5)) for name, level in skill.items()}
-    assert set(effects["interval"]) == {"bootstrap over images"}
+    assert set(effects["interval"]) == {"image interval"}
     assert 0.92 <= covered(effects, expected["A1B"] - expected["B1B"]) <= 0.98
     # As if on images of their own, the interval would be wider than need be.
     assert covered(estimate(table), expected["A1B"] - expected["B1B"]) > 0.98

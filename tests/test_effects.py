@@ -15,8 +15,10 @@ from made_networks import (
     of,
 )
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from transferability.analysis.effects import EFFECTS, estimate, paired_differences
+from transferability.analysis.moderation import moderated
 
 CELL = ["split", "seed", "target", "target_size"]
 
@@ -40,7 +42,9 @@ def test_known_effects_come_out(targets):
     np.testing.assert_allclose(effects["mean"], expected, atol=1e-12)
     assert set(effects["target"]) == {"+".join(targets)}
     assert set(effects["replicates"]) == {8}
-    assert set(effects["interval"]) == {"t over splits"}
+    several_n = effects["n"] > 0
+    assert set(effects[several_n]["interval"]) == {"moderated t over splits"}
+    assert set(effects[~several_n]["interval"]) == {"t over splits"}
 
 
 def test_a_network_that_copies_nothing_is_retraining_alone():
@@ -90,22 +94,89 @@ def test_targets_are_averaged_on_random_splits_alone():
     ],
 )
 def test_t_interval_is_over_splits_or_over_the_seeds_of_one(splits, seeds, kind):
-    table = networks(splits=splits, seeds=seeds, noise=0.01)
+    table = networks(splits=splits, seeds=seeds, layers=(0, 5), noise=0.01)
     row = of(estimate(table), effect="specificity", n=5).iloc[0]
     pairs = of(paired_differences(table), effect="specificity", n=5)
     unit = "split" if len(splits) > 1 else "seed"
     values = pairs.groupby(unit)["difference"].mean()
-    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    reach = stats.t.ppf([0.975, 0.95], len(values) - 1) * stats.sem(values)
     assert row["interval"] == kind
     assert row["replicates"] == len(splits) * len(seeds)
-    assert row["low"] == pytest.approx(values.mean() - reach)
-    assert row["high"] == pytest.approx(values.mean() + reach)
+    assert row["low"] == pytest.approx(values.mean() - reach[0])
+    assert row["high"] == pytest.approx(values.mean() + reach[0])
+    assert row["lower"] == pytest.approx(values.mean() - reach[1])
+    assert row["median"] == pytest.approx(values.median())
+    assert row["std"] == pytest.approx(values.std())
+    assert row["p"] == row["p_holm"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_several_n_moderate_their_variances_and_are_corrected_for_their_number():
+    table = networks(splits=FOUR_SPLITS, noise=0.01)
+    effects = of(estimate(table), effect="specificity")
+    values = of(paired_differences(table), effect="specificity")
+    values = values.pivot(index="split", columns="n", values="difference")
+    expected = moderated(values)
+    reach = stats.t.ppf(0.975, expected["freedom"]) * np.sqrt(expected["variance"] / 4)
+    np.testing.assert_allclose(effects["high"] - effects["mean"], reach)
+    assert set(effects["interval"]) == {"moderated t over splits"}
+    _, corrected, *_ = multipletests(effects["p"], method="holm")
+    np.testing.assert_allclose(effects["p_holm"], corrected)
+    assert (effects["p_holm"] > effects["p"]).any()
+
+
+def test_of_one_replicate_nothing_is_judged():
+    effects = estimate(networks(), correctness)
+    assert effects[["lower", "p", "p_holm", "std"]].isna().all(axis=None)
+    assert (effects["median"] == effects["mean"]).all()
+
+
+def test_effects_name_their_last_copied_layer():
+    table = networks(layers=(0, 2)).assign(layer=lambda rows: rows["n"].map({0: None, 2: "conv2"}))
+    effects = estimate(table)
+    assert set(of(effects, n=2)["layer"]) == {"conv2"}
+    assert set(of(effects, n=0)["layer"]) == {""}
+
+
+def test_effects_are_also_given_without_networks_that_did_not_learn():
+    table = networks(splits=FOUR_SPLITS, noise=0.01)
+    table["learned"] = ~((table["network"] == "A3B") & (table["split"] == "random1"))
+    effects = estimate(table)
+    touched = of(effects, estimator="paired_learned")
+    assert set(touched["effect"]) == {"specificity", "transfer"}
+    assert set(touched["n"]) == {3}
+    assert set(touched["not_learned"]) == {"random1/seed0/A3B"}
+    assert set(touched["replicates"]) == {3}
+    rest = table[(table["n"] != 3) | (table["split"] != "random1")]
+    alone = of(estimate(rest), effect="transfer", n=3)
+    for column in ("mean", "low", "high", "p_holm"):
+        assert of(touched, effect="transfer")[column].item() == alone[column].item()
+    every = of(effects, estimator="paired").drop(columns="not_learned")
+    pd.testing.assert_frame_equal(
+        every.reset_index(drop=True),
+        estimate(table.drop(columns="learned")).drop(columns="not_learned"),
+    )
+
+
+def test_copies_of_a_base_that_did_not_learn_are_named():
+    table = networks(splits=FOUR_SPLITS, target_sizes=("100", "all"), noise=0.01)
+    table["learned"] = ~((table["network"] == "baseA") & (table["split"] == "random1"))
+    touched = of(estimate(table), estimator="paired_learned")
+    assert set(touched["effect"]) == {"specificity", "transfer", "boost", "boost_over_selffer"}
+    assert set(touched["target_size"]) == {"100", "all"}
+    assert set(touched["not_learned"]) == {"random1/seed0/baseA"}
+
+
+def test_without_a_network_that_learned_there_is_one_row():
+    table = networks()
+    row = of(estimate(table.assign(learned=table["network"] != "R3B")), effect="random", n=3)
+    assert list(row["estimator"]) == ["paired"]
+    assert list(row["not_learned"]) == ["random0/seed0/R3B"]
 
 
 def test_bootstrap_over_images_with_one_replicate():
     table = networks(layers=(0, 7), noise=0.002)
     effects = estimate(table, correctness)
-    assert set(effects["interval"]) == {"bootstrap over images"}
+    assert set(effects["interval"]) == {"image interval"}
     assert set(effects["replicates"]) == {1}
     pd.testing.assert_frame_equal(effects, estimate(table, correctness))
     row = of(effects, effect="transfer", n=7).iloc[0]
@@ -149,7 +220,7 @@ def test_no_interval_without_replicates_and_predictions():
 def test_without_predictions_the_number_of_images_gives_an_unpaired_interval():
     table = networks(layers=(7,))
     effects = estimate(table)
-    assert set(effects["interval"]) == {"unpaired over images"}
+    assert set(effects["interval"]) == {"unpaired image interval"}
     row = of(effects, effect="transfer", n=7).iloc[0]
     treated, control = TOP1["transfer", False][6], BASE
     ends = [
@@ -204,7 +275,9 @@ def test_a_missing_network_takes_its_own_effects_away_alone(how, caplog):
     needs_it = ["coadaptation", "recovery", "specificity"]
     complete = estimate(table)
     others = complete[~(complete["effect"].isin(needs_it) & (complete["n"] == 3))]
-    pd.testing.assert_frame_equal(effects, others.reset_index(drop=True))
+    # The variances of an effect's other n are moderated towards fewer.
+    same = ["effect", "n", "mean", "std", "interval", "replicates", "differences", "missing"]
+    pd.testing.assert_frame_equal(effects[same], others.reset_index(drop=True)[same])
 
 
 def test_one_lost_replicate_is_counted_and_said(caplog):

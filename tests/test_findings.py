@@ -98,20 +98,6 @@ def test_a_limit_beside_zero_keeps_its_side():
     assert "−0.03 [−0.3, −0.04]" in Page(findings.page(effects, boosts[:0])).text
 
 
-def test_the_summary_says_what_is_shown_and_what_is_not_distinguishable_from_zero():
-    effects, boosts = tables("six seeds")
-    means = effects["n"].map({1: 0.01, 2: -0.01, 3: 0.0}).fillna(-0.02)
-    changed = effects.assign(mean=means, low=means - 0.005, high=means + 0.005)
-    text = Page(findings.page(changed, boosts)).text
-    said = re.search(r"Fragile co-adaptation \(BnB − baseB\): (.*)", text)[1]
-    assert said == (
-        "shown on this one split at n = 2 and 4–7 (the largest −2.0 points [−2.5, −1.5] at n = 4); "
-        "the opposite shown on this one split at n = 1 (1.0 points [0.5, 1.5]); "
-        "not distinguishable from zero at n = 3."
-    )
-    assert "Random split: 6 replicates" in text
-
-
 def test_the_summary_has_table_1_where_no_networks_pair():
     _, boosts = tables("published")
     said = re.search(r"The boost over its control .*: without pairs; (.*)", page("published").text)

@@ -29,8 +29,8 @@ def has(effects: pd.DataFrame, name: str) -> bool:
 
 # Each caveat, and when it applies.
 CAVEATS = {
-    "it is too narrow": lambda e, b: kind_occurs(e, b, "bootstrap over images"),
-    "wider than a paired interval": lambda e, b: kind_occurs(e, b, "unpaired over images"),
+    "it is too narrow": lambda e, b: kind_occurs(e, b, "image interval"),
+    "wider than a paired interval": lambda e, b: kind_occurs(e, b, "unpaired image interval"),
     "These numbers have no interval": lambda e, b: kind_occurs(e, b, "none"),
     "valid for this split alone": lambda e, b: kind_occurs(e, b, "t over seeds"),
     "for splits that are drawn in the same way": lambda e, b: kind_occurs(e, b, "t over splits"),
@@ -40,7 +40,6 @@ CAVEATS = {
         lambda e, b: one_replicate(e, b) and not has(e, "retraining")
     ),
     "extends 12.7 standard errors": lambda e, b: few_splits(e, b, 2),
-    "4.3 standard errors": lambda e, b: few_splits(e, b, 3),
     "differences are missing": lambda e, b: e["missing"].any(),
     "of different target halves": lambda e, b: (
         (e.groupby(["split_kind", "target_size"])["target"].nunique() > 1)

@@ -98,7 +98,7 @@ def test_a_network_of_one_replicate_can_be_left_out(three_splits, tmp_path):
 
 def test_one_seed_and_one_split_rest_on_images(finished):
     for name in ("effects", "boost"):
-        assert set(table(finished, name)["interval"]) == {"bootstrap over images"}
+        assert set(table(finished, name)["interval"]) == {"image interval"}
         assert set(table(finished, name)["replicates"]) == {1}
     assert table(finished, "effects")["low"].notna().all()
 
@@ -120,7 +120,7 @@ def test_a_dissimilar_split_alone_keeps_its_targets_apart(dissimilar_alone):
     assert set(effects["split_kind"]) == {"dissimilar"}
     for _, rows in effects.groupby(["effect", "n"]):
         assert sorted(rows["target"]) == ["A", "B"]
-    assert set(effects["interval"]) == {"bootstrap over images"}
+    assert set(effects["interval"]) == {"image interval"}
     assert set(table(dissimilar_alone, "boost")["target"]) == {"A", "B"}
     figures = dissimilar_alone.results / "figures"
     for figure in ("transfer", "effects", "boost", "dissimilar"):

@@ -218,11 +218,6 @@ def check_form(text: str) -> None:
     ("made", "told"),
     [
         ({}, "from one replicate were estimated by a paired percentile bootstrap"),
-        ({"seeds": (0, 1, 2)}, "from 3 replicates were estimated by Student's t over the seeds"),
-        (
-            {"splits": made_networks.FOUR_SPLITS},
-            "from 4 replicates were estimated by Student's t over the means of the splits",
-        ),
     ],
 )
 def test_intervals_are_told_as_the_table_has_them(tmp_path, made, told):

@@ -132,7 +132,7 @@ def test_effects_count_what_is_missing(networks):
     # Two splits with one AnB+ each; the other six halves have none with a log.
     assert (row["differences"], row["missing"], row["replicates"]) == (2, 6, 2)
     natman = of(table, split_kind="natman", effect="transfer", n=7)
-    assert set(natman["interval"]) == {"unpaired over images"}
+    assert set(natman["interval"]) == {"unpaired image interval"}
     np.testing.assert_allclose(natman["mean"], [-0.2543731, -0.245872], atol=1e-6)
 
 

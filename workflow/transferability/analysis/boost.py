@@ -14,9 +14,9 @@ COMPARISONS = {
     "base": ("boost", effects.BASE),
     "selffer": ("boost_over_selffer", effects.SELFFER_PLUS),
 }
+MEAN = ["estimator", "mean", "low", "high", "interval", "replicates"]
 BOOST_COLUMNS = [
-    *(*effects.DESCRIBED, "layers", "n", "comparison"),
-    *(*effects.MEAN, "networks", "controls", "missing"),
+    *(*effects.DESCRIBED, "layers", "n", "comparison", *MEAN, "networks", "controls", "missing")
 ]
 
 
@@ -42,7 +42,7 @@ def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> p
     target half. Both assume that halves differ as their bases do.
 
     Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
-    AnB+ or the controls are of a single one; with one replicate, the bootstrap over images of
+    AnB+ or the controls are of a single one; with one replicate, the image interval of
     `effects.estimate`, and `none` without `correct`. That of the linear model is its t interval,
     which takes networks of one half to differ by independent noise. Raises ValueError as
     `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
@@ -127,7 +127,7 @@ def _pooled(
     if sides["replicates"] == 1 and images:
         weights = pd.concat([_mean_weights(treated, 1), _mean_weights(control, -1)])
         (low, high), interval = images.interval(weights, mean), intervals.OVER_IMAGES
-    return sides | dict(zip(effects.MEAN, (estimator, mean, low, high, interval), strict=False))
+    return sides | dict(zip(MEAN, (estimator, mean, low, high, interval), strict=False))
 
 
 def _sides(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, object]:
@@ -179,4 +179,4 @@ def _linear_model(
     if fit.df_resid > 0:
         interval = *fit.conf_int(1 - intervals.CONFIDENCE).loc[difference], intervals.OF_MODEL
     estimate = ("linear_model", fit.params[difference], *interval)
-    return _sides(treated, control) | dict(zip(effects.MEAN, estimate, strict=False))
+    return _sides(treated, control) | dict(zip(MEAN, estimate, strict=False))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from transferability.analysis import intervals
+from transferability.study.networks import ALL_IMAGES
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +43,12 @@ EXCHANGEABLE = "random"
 GROUP = ["study", "split_kind", "pool", "target_size"]
 IDENTITY = ["study", "split", "seed", "target", "target_size"]
 CELL = ["split_kind", *IDENTITY]
-REQUIRED = [*IDENTITY, "network", "kind", "n", "fine_tuned", "top1"]
-MEAN = ["estimator", "mean", "low", "high", "interval", "replicates"]
+REQUIRED = [*IDENTITY, "network", "kind", "source", "n", "fine_tuned", "top1"]
 DESCRIBED = ["study", "split_kind", "target", "target_size"]
-EFFECTS_COLUMNS = [*DESCRIBED, "effect", "n", *MEAN, "differences", "missing"]
+EFFECTS_COLUMNS = [
+    *(*DESCRIBED, "effect", "n", "layer", "estimator", "mean", "median", "std", "low", "high"),
+    *("lower", "interval", "replicates", "p", "p_holm", "differences", "missing", "not_learned"),
+]
 DIFFERENCES_COLUMNS = [*CELL, "effect", "n", "network", "control", "difference"]
 
 
@@ -67,6 +70,9 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
     table = table.astype({"target_size": str, "n": int, "fine_tuned": bool})
     table["split_kind"] = table["split"].str.replace(r"\d+$", "", regex=True)
     table["pool"] = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
+    # Tables of earlier versions lack both.
+    table["layer"] = table.get("layer", pd.Series("", table.index)).fillna("")
+    table["failed"] = table.get("learned", pd.Series(True, table.index)).eq(False)
     twice = table.duplicated([*CELL, "kind", "fine_tuned", "n"])
     if twice.any():
         first = table[twice].iloc[0]
@@ -176,19 +182,25 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
 def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
-    Columns: study, split_kind, target, target_size, effect, n, estimator (paired), mean, low, high
-    (differences in top-1, as fractions), interval (its kind), replicates (how many (split, seed)),
-    differences (how many were averaged) and missing (how many lack a network or its top1). On
+    Columns: study, split_kind, target, target_size, effect, n, layer (the last that is copied),
+    estimator, mean, median, std, low, high, lower (differences in top-1, as fractions), interval
+    (its kind), replicates (how many (split, seed)), p, p_holm, differences (how many were
+    averaged), missing (how many lack a network or its top1) and not_learned (split/seed/name of
+    each network that did not learn, among those compared and the bases that they copy). On
     random splits, whose halves are exchangeable, the differences of both targets are averaged
     inside a replicate and `target` reads A+B; on others each target has its own rows.
 
-    Intervals are those of `intervals.mean_over_replicates`. With one replicate it is a paired
-    percentile bootstrap over validation images, narrower than the truth since it knows nothing of
-    training noise. `correct(row)` gives, for one row of `networks`, the 0/1 correctness of each
-    validation image of its target half, in store order. The bootstrap decides the width only, the
-    scores in the table the location, since a score may not be the final accuracy
-    (`mean_of_10_best`). Without `correct`, a single difference of networks whose
-    `validation_images` are known has an unpaired interval; else there is none (NaN).
+    The estimator `paired` is of all networks. Where one of them did not learn, a second row,
+    `paired_learned`, is of the others, if there are any.
+
+    Intervals are those of `intervals.mean_over_replicates`, moderated over the n of an effect. With
+    one replicate it is an image interval, a paired percentile bootstrap over validation images,
+    which says nothing of other trainings, so p, p_holm and lower are NaN. `correct(row)` gives, for
+    one row of `networks`, the 0/1 correctness of each validation image of its target half, in store
+    order. The bootstrap decides the width only, the scores in the table the location, since a score
+    may not be the final accuracy (`mean_of_10_best`). Without `correct`, a single difference of
+    networks whose `validation_images` are known has an unpaired image interval; else there is none
+    (NaN).
 
     Raises ValueError when a column is missing, a network is listed twice, or networks that are
     compared differ in their number of validation images.
@@ -198,24 +210,68 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
     pairs = complete(everything)
     if pairs.empty:
         return pd.DataFrame(columns=EFFECTS_COLUMNS)
-    by = [*GROUP, "effect", "n"]
-    groups = pairs.groupby(by)
-    effects = intervals.mean_over_replicates(pairs, by, "difference").set_index(by)
-    effects["target"] = groups["target"].agg(joined)
-    effects["differences"] = groups.size()
-    effects["missing"] = everything.groupby(by).size()[effects.index] - effects["differences"]
     images = intervals.Images(table, correct) if correct else None
-    for key in effects.index[effects["replicates"] == 1]:
-        interval = _of_one_replicate(groups.get_group(key), table, images)
-        effects.loc[key, ["low", "high", "interval"]] = interval
+    by = [*GROUP, "effect", "n"]
+    pairs["layer"] = pairs["row"].map(table["layer"])
+    failed = _not_learned(table)
+    pairs["failed"] = pairs["row"].map(failed) + pairs["row_control"].map(failed)
+    groups = pairs.groupby(by)
+    about = pd.DataFrame(
+        {
+            "target": groups["target"].agg(joined),
+            "layer": groups["layer"].first(),
+            "missing": (everything.groupby(by).size() - groups.size()).dropna().astype(int),
+            "not_learned": pairs[pairs["failed"] != ""].groupby(by)["failed"].agg(_names),
+        }
+    ).fillna({"not_learned": ""})
+    effects = _means(pairs, by, table, images).assign(estimator="paired")
+    learned = pairs[pairs["failed"] == ""]
+    if 0 < len(learned) < len(pairs):
+        without = _means(learned, by, table, images).assign(estimator="paired_learned")
+        effects = pd.concat([effects, without[about["not_learned"][without.index] != ""]])
     order = {effect.name: place for place, effect in enumerate(EFFECTS)}
-    effects = effects.reset_index().assign(
-        estimator="paired",
-        size=lambda table: size_order(table["target_size"]),
-        place=lambda table: table["effect"].map(order),
+    effects = (
+        effects.reset_index()
+        .merge(about.reset_index(), on=by)
+        .assign(
+            size=lambda table: size_order(table["target_size"]),
+            place=lambda table: table["effect"].map(order),
+        )
     )
-    effects = effects.sort_values(["study", "split_kind", "size", "pool", "place", "n"])
-    return effects[EFFECTS_COLUMNS].reset_index(drop=True)
+    by_place = ["study", "split_kind", "size", "pool", "place", "n", "estimator"]
+    return effects.sort_values(by_place)[EFFECTS_COLUMNS].reset_index(drop=True)
+
+
+def _names(texts: pd.Series) -> str:
+    """Each name in these texts once."""
+    return " ".join(sorted({*" ".join(texts).split()}))
+
+
+def _not_learned(table: pd.DataFrame) -> pd.Series:
+    """For each network, `split/seed0/name ` of itself and of the base whose layers it copied, as
+    far as they did not learn."""
+    names = table["split"] + "/seed" + table["seed"].astype(str) + "/" + table["network"] + " "
+    failed = names.where(table["failed"], "")
+    copied = table.assign(
+        # A selffer copies a base of its own size, a transfer network one of all images.
+        target_size=table["target_size"].where(table["kind"] == "selffer", ALL_IMAGES),
+        target=table["source"].where(table["n"] > 0),
+    )
+    on = ["study", "split", "seed", "target", "target_size"]
+    bases = of_treatment(table, BASE).assign(base=failed)
+    return failed + copied.merge(bases[[*on, "base"]], on=on, how="left")["base"].fillna("")
+
+
+def _means(
+    pairs: pd.DataFrame, by: list[str], table: pd.DataFrame, images: intervals.Images | None
+) -> pd.DataFrame:
+    """The mean difference of each effect and n, with its interval, by effect and n."""
+    means = intervals.mean_over_replicates(pairs, by, "difference", by[:-1]).set_index(by)
+    groups = pairs.groupby(by)
+    for key in means.index[means["replicates"] == 1]:
+        interval = _of_one_replicate(groups.get_group(key), table, images)
+        means.loc[key, ["low", "high", "interval"]] = interval
+    return means.assign(differences=groups.size())
 
 
 def _of_one_replicate(

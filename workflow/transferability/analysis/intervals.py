@@ -1,6 +1,5 @@
 """95 % intervals: over replicates where there are several, over validation images where not."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -8,56 +7,91 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from transferability.analysis.moderation import holm, moderated
+
 Correct = Callable[[pd.Series], np.ndarray]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
+MODERATED_OVER_SPLITS = "moderated t over splits"
+MODERATED_OVER_SEEDS = "moderated t over seeds"
 OVER_SPLITS = "t over splits"
 OVER_SEEDS = "t over seeds"
-OVER_IMAGES = "bootstrap over images"
-UNPAIRED = "unpaired over images"
+OVER_IMAGES = "image interval"
+UNPAIRED = "unpaired image interval"
 OF_MODEL = "t of the linear model"
 NO_INTERVAL = "none"
+# Of a single replicate: other validation images, not other trainings.
+OF_IMAGES = (OVER_IMAGES, UNPAIRED)
 
 REPLICATE = ["split", "seed"]
 
 
-def _t_interval(units: np.ndarray) -> np.ndarray:
-    """2 × groups: low and high of the mean of each row's units, by Student's t."""
-    with warnings.catch_warnings():
-        # Equal units rightly give an interval of no width; scipy doubts its precision.
-        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
-        return np.array(stats.ttest_1samp(units, 0, axis=-1).confidence_interval(CONFIDENCE))
-
-
-def mean_over_replicates(values: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+def mean_over_replicates(
+    values: pd.DataFrame, by: list[str], value: str, family: Sequence[str] = ()
+) -> pd.DataFrame:
     """Mean of `value` for each group `by`, over replicates (split, seed), with its t interval.
 
     Several values of one replicate (targets, layers) are averaged first. Seeds of one
     split share its classes and are not independent draws of an effect: with several splits, the
-    interval is over the splits' means; with one, it is over its seeds and holds for that split
-    alone. Columns: `by`, mean, low, high (95 %), interval (`t over splits`, `t over seeds` or, with
-    one replicate, `none`, low and high being NaN) and replicates.
+    units are the splits' means; with one, they are its seeds, and the interval holds for that split
+    alone. Where several groups share the columns `family` (the n of one effect), their variances
+    are moderated, and p_holm is corrected for their number.
+
+    Columns: `by`; mean, median and std of the units; low and high (95 %, two-sided), lower (the
+    one-sided 95 % lower limit), p (two-sided, that the mean is zero) and p_holm, all NaN with one
+    unit; interval (its kind) and replicates.
     """
     inside = values.groupby([*by, *REPLICATE], as_index=False)[value].mean()
     of_splits = inside.groupby([*by, "split"], as_index=False)[value].mean()
     several = of_splits.groupby(by)[value].transform("count") >= 2
     one = inside.groupby(by)["split"].transform("nunique") == 1
-    units = pd.concat([of_splits[several], inside[one]]).sort_values(by, kind="stable")
-    groups = units.groupby(by)[value]
-    table = groups.agg(mean="mean", units="count").assign(low=np.nan, high=np.nan)
-    counts = groups.transform("count")
-    for count in np.unique(counts[counts >= 2]):
-        # The rows are sorted, so each group's units lie next to one another.
-        matrix = units.loc[counts == count, value].to_numpy().reshape(-1, count)
-        table.loc[table["units"] == count, ["low", "high"]] = _t_interval(matrix).T
-    splits = inside.groupby(by)["split"].nunique()
-    table["replicates"] = inside.groupby(by).size()
-    table["interval"] = np.select(
-        [splits >= 2, table["units"] >= 2], [OVER_SPLITS, OVER_SEEDS], NO_INTERVAL
+    units = pd.concat(
+        [
+            of_splits[several].rename(columns={"split": "unit"}),
+            inside[one].drop(columns="split").rename(columns={"seed": "unit"}),
+        ]
     )
-    return table.drop(columns="units").reset_index()
+    table = units.groupby(by)[value].agg(["mean", "median", "std", "count"])
+    table["freedom"], table["variance"] = table["count"] - 1.0, table["std"] ** 2
+    splits = inside.groupby(by)["split"].nunique()
+    table["interval"] = np.select(
+        [splits >= 2, table["count"] >= 2], [OVER_SPLITS, OVER_SEEDS], NO_INTERVAL
+    )
+    families = _families(table, family)
+    for _, rows in families:
+        matrix = units.set_index(by).loc[rows.index].pivot_table(value, "unit", by)
+        table.loc[matrix.columns, ["variance", "freedom"]] = moderated(matrix)
+        table.loc[matrix.columns, "interval"] = "moderated " + rows["interval"]
+    _add_limits(table)
+    table["p_holm"] = table["p"]
+    for _, rows in families:
+        table.loc[rows.index, "p_holm"] = holm(table.loc[rows.index, "p"])
+    table["replicates"] = inside.groupby(by).size()
+    return table.drop(columns=["count", "freedom", "variance"]).reset_index()
+
+
+def _families(table: pd.DataFrame, family: Sequence[str]) -> list[tuple[tuple, pd.DataFrame]]:
+    """The rows with several units that share the columns `family`, where they are at least two."""
+    replicated = table[table["count"] >= 2]
+    if not family or replicated.empty:
+        return []
+    family = list(family)
+    size = replicated.groupby(family)["count"].transform("size")
+    return [*replicated[size >= 2].groupby(family)]
+
+
+def _add_limits(table: pd.DataFrame) -> None:
+    """Adds low, high, lower and p to means with their variance, degrees of freedom and count."""
+    error = np.sqrt(table["variance"] / table["count"])
+    freedom = table["freedom"].where(table["freedom"] > 0)
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error
+    table["low"], table["high"] = table["mean"] - reach, table["mean"] + reach
+    table["lower"] = table["mean"] - stats.t.ppf(CONFIDENCE, freedom) * error
+    # Without any spread, a mean of zero is certain to be zero, and another is certain not to be.
+    statistic = (table["mean"].abs() / error).where(table["mean"].abs() > 0, 0)
+    table["p"] = 2 * stats.t.sf(statistic, freedom)
 
 
 def difference_of_means(

@@ -32,6 +32,7 @@ def page(effects: pd.DataFrame, boost: pd.DataFrame) -> str:
 
     Raises ValueError when they are of several studies.
     """
+    effects = effects[effects["estimator"] == "paired"]
     studies = sorted({*effects["study"], *boost["study"]})
     if len(studies) > 1:
         raise ValueError(f"the tables are of several studies: {', '.join(studies)}; give one")

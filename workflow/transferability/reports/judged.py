@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from transferability.analysis.intervals import (
+    MODERATED_OVER_SEEDS,
+    MODERATED_OVER_SPLITS,
     NO_INTERVAL,
     OF_MODEL,
     OVER_IMAGES,
@@ -31,7 +33,16 @@ EXPECTED = {
     "retraining": INCLUDES,
 }
 # In the order of the sentences.
-KINDS = (OVER_SPLITS, OVER_SEEDS, OF_MODEL, OVER_IMAGES, UNPAIRED, NO_INTERVAL)
+KINDS = (
+    MODERATED_OVER_SPLITS,
+    MODERATED_OVER_SEEDS,
+    OVER_SPLITS,
+    OVER_SEEDS,
+    OF_MODEL,
+    OVER_IMAGES,
+    UNPAIRED,
+    NO_INTERVAL,
+)
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
