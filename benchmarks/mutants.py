@@ -1,0 +1,170 @@
+"""Whether tests notice mistakes: small edits of the modules that decide numbers, one at a time.
+
+    python benchmarks/mutants.py
+
+Each mutant changes one operator, number or condition, drawn at random, in a copy of the project,
+and the essential tests of its module run there. One that all tests pass is printed: it is a gap in
+the tests, or makes no difference to what the module does.
+"""
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = Path("workflow", "transferability")
+TESTS = {
+    "training/transplant.py": ("test_transplant", "test_training", "faults/test_base_weights"),
+    "training/loop.py": ("test_training", "test_learned", "test_recipe", "test_resuming"),
+    "training/preprocessing.py": ("test_normalisation", "test_training"),
+    "analysis/effects.py": ("test_effects", "test_published"),
+    "analysis/intervals.py": ("test_effects", "test_boost", "test_coverage", "test_published"),
+    "study/networks.py": ("test_study", "test_training"),
+}
+COPIED = ("Snakefile", "config.yaml", "pyproject.toml", "studies", "tests", "workflow")
+SECONDS = 600
+"""A mutant that runs longer does not end, which its tests would notice too."""
+
+SWAPPED = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module with one expression replaced."""
+
+    module: str
+    line: int
+    before: str
+    after: str
+    text: str
+
+
+def mutated(node: ast.AST) -> ast.expr | None:
+    """The same expression with another operator, number or condition; None if it has none."""
+    match node:
+        case ast.BinOp(op=op) if type(op) in SWAPPED:
+            return ast.BinOp(node.left, SWAPPED[type(op)](), node.right)
+        case ast.Compare(ops=[op]) if type(op) in SWAPPED:
+            return ast.Compare(node.left, [SWAPPED[type(op)]()], node.comparators)
+        case ast.BoolOp(op=op):
+            return ast.BoolOp(SWAPPED[type(op)](), node.values)
+        case ast.UnaryOp(op=ast.Not() | ast.USub()):
+            return node.operand
+        case ast.IfExp():
+            return ast.IfExp(node.test, node.orelse, node.body)
+        case ast.Constant(value=bool(value)):
+            return ast.Constant(not value)
+        case ast.Constant(value=int(value) | float(value)):
+            return ast.Constant(value + 1)
+    return None
+
+
+def decides(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a module, but for decorators, annotations and what only makes messages."""
+    decorators = getattr(tree, "decorator_list", [])
+    for child in ast.iter_child_nodes(tree):
+        is_message = isinstance(child, ast.Raise | ast.JoinedStr) or (
+            isinstance(child, ast.Call) and ast.unparse(child.func).startswith("log.")
+        )
+        if not (is_message or child in decorators or isinstance(child, ast.arg)):
+            yield child
+            yield from decides(child)
+
+
+def mutants(module: str) -> list[Mutant]:
+    """Each mutant of a module."""
+    source = (ROOT / LIBRARY / module).read_text(encoding="utf-8")
+    # Offsets in the tree count bytes.
+    lines = source.encode().splitlines(keepends=True)
+    starts = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    found = []
+    for node in decides(ast.parse(source)):
+        replacement = mutated(node)
+        if replacement is None:
+            continue
+        start = starts[node.lineno - 1] + node.col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+        content = source.encode()
+        after = ast.unparse(replacement)
+        text = content[:start] + f"({after})".encode() + content[end:]
+        found.append(Mutant(module, node.lineno, ast.unparse(node), after, text.decode()))
+    return found
+
+
+def survives(mutant: Mutant, folder: Path) -> bool:
+    """Whether all tests of its module pass in a copy of the project that has the mutant."""
+    file = folder / LIBRARY / mutant.module
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(mutant.text, encoding="utf-8")
+    tests = [f"tests/{name}.py" for name in TESTS[mutant.module]]
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *tests],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder / "workflow")},
+            capture_output=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    return run.returncode == 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=40, help="mutants in all, in turns of module")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--module", choices=TESTS, help="of this module alone")
+    asked = parser.parse_args()
+    draw = random.Random(asked.seed)
+    modules = [asked.module] if asked.module else list(TESTS)
+    drawn = {module: draw.sample(found := mutants(module), len(found)) for module in modules}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "project")
+        folder.mkdir()
+        for name in COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, folder / name)
+        survivors = 0
+        for number in range(asked.count):
+            mutant = drawn[modules[number % len(modules)]].pop()
+            survived = survives(mutant, folder)
+            survivors += survived
+            print(
+                f"{'SURVIVES' if survived else 'found'}: {mutant.module}:{mutant.line}: "
+                f"{mutant.before}  →  {mutant.after}",
+                flush=True,
+            )
+    print(f"{survivors} of {asked.count} mutants survive")
+
+
+if __name__ == "__main__":
+    main()
