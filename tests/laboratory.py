@@ -42,6 +42,7 @@ RECIPE = {
     "step_at": [0.5, 0.75],
     "step_factor": 0.1,
     "warmup": 0.1,
+    "clip_gradient_norm": None,
     "label_smoothing": 0.0,
     "normalise": "channels",
     "crop": None,

@@ -23,6 +23,7 @@ RECIPE = {
     "step_at": [0.5, 0.75],
     "step_factor": 0.1,
     "warmup": 0.1,
+    "clip_gradient_norm": None,
 }
 
 
@@ -55,6 +56,7 @@ def theirs_of(recipe: dict, theirs: nn.Sequential, fused: bool) -> torch.optim.O
 
 RECIPES = {
     "sgd": {},
+    "clipped": {"clip_gradient_norm": 0.3},
     "less momentum": {"momentum": 0.5},
     "no momentum": {"momentum": 0.0},
     "plain momentum": {"nesterov": False},
@@ -96,6 +98,8 @@ def test_a_step_is_torch_s_own(changes, fused):
         optimizer.step(rate)
         reference.zero_grad()
         learn(theirs, step)
+        if recipe["clip_gradient_norm"]:
+            nn.utils.clip_grad_norm_(theirs.parameters(), recipe["clip_gradient_norm"])
         reference.step()
         for name, parameter in mine.named_parameters():
             assert torch.equal(parameter, theirs.get_parameter(name)), (step, name)

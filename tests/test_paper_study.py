@@ -110,6 +110,17 @@ def test_the_recipe_is_the_papers(paper):
     assert paper["score"] == "mean_of_10_best"
 
 
+def test_networks_of_few_images_have_the_paper_s_steps(paper):
+    recipe = paper.recipe_of("random0", 0, "A3B@25")
+    at = [step for step in range(1, 200_000) if _falls(recipe, step)]
+    assert at == [64_000, 128_000, 192_000]
+    assert learning_rate(recipe, 0, 200_000) == 0.0125
+
+
+def _falls(recipe: dict, step: int) -> bool:
+    return learning_rate(recipe, step, 200_000) < learning_rate(recipe, step - 1, 200_000)
+
+
 @pytest.mark.full
 def test_without_the_images_it_plans_all_and_then_says_what_it_expects(tmp_path):
     project = Project.copied(tmp_path / "project")

@@ -10,9 +10,10 @@ import torch
 from laboratory import same
 
 from transferability.__main__ import main
+from transferability.images import class_splits
 from transferability.images import store as image_store
 from transferability.storage import checkpoint
-from transferability.training import data, device, loop, transplant
+from transferability.training import data, device, loop, preprocessing, transplant
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 from transferability.training.trainer import Trainer, TrainingError
@@ -122,7 +123,8 @@ def test_b0b_is_a_base_on_the_stream_of_the_treatments(laboratory, bases, tmp_pa
 def test_treatments_share_fresh_layers_order_and_augmentation_but_bases_have_others(
     laboratory, bases, tmp_path, recorder, augment
 ):
-    recipe = {"augment": augment}
+    # A transfer network's images are normalised by those of its source.
+    recipe = {"augment": augment, "normalise": "none"}
     laboratory.train("B0B", tmp_path / "B0B", recipe=recipe)
     initial, order, images = recorder.initial, np.concatenate(recorder.order), recorder.images
     for name in ("A3B", "B3B", "A3B+", "B3B+", "R3B", "A6B"):
@@ -208,7 +210,8 @@ def test_target_sizes_take_nested_images_that_bases_and_treatments_share(laborat
 
     def learned(name: str) -> ImageSet:
         cpu = torch.device("cpu")
-        return loop.load_data(opened, laboratory.split, laboratory.task(name), cpu)[0]
+        half = class_splits.read(laboratory.split, opened.classes)["B"]
+        return loop.load_data(opened, half, laboratory.task(name), cpu)[0]
 
     of_base = learned("baseB@20")
     assert np.bincount(of_base.labels.numpy()).tolist() == [20] * 5
@@ -224,6 +227,30 @@ def test_a_network_of_a_target_size_is_trained_on_as_many_and_judged_on_all(
     assert trained.metrics["train_images"] == 100
     assert trained.metrics["images_seen"] == 2 * 96
     assert trained.metrics["validation_images"] == bases["baseB"].metrics["validation_images"]
+
+
+def test_copied_layers_bring_the_normalisation_of_their_source(
+    laboratory, bases, tmp_path, monkeypatch
+):
+    opened = image_store.open_store(laboratory.images)
+    halves = class_splits.read(laboratory.split, opened.classes)
+    measured = {}
+    statistics = preprocessing.statistics
+
+    def recording(kind: str, store: image_store.Store, indices: np.ndarray) -> dict:
+        measured[name] = set(store.train_labels[indices]), len(indices)
+        return statistics(kind, store, indices)
+
+    monkeypatch.setattr(preprocessing, "statistics", recording)
+    for name in ("A3B", "A3B+", "A3B@20", "B3B", "R3B", "B0B", "baseB", "baseB@20"):
+        base = bases[f"base{name[0]}"] if name[1] == "3" and name[0] != "R" else None
+        laboratory.train(name, tmp_path / name, base, recipe={"epochs": 1})
+    images = {half: int(np.isin(opened.train_labels, halves[half]).sum()) for half in "AB"}
+    whole = {half: (set(halves[half]), images[half]) for half in "AB"}
+    assert measured["A3B"] == measured["A3B+"] == measured["A3B@20"] == whole["A"]
+    for name in ("B3B", "R3B", "B0B", "baseB"):
+        assert measured[name] == whole["B"]
+    assert measured["baseB@20"] == (set(halves["B"]), 100)
 
 
 def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):

@@ -7,6 +7,7 @@ architectures keep the names of their layers.
 import hashlib
 import json
 from collections import OrderedDict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ from transferability.images import class_splits
 from transferability.images.store import Store
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
-from transferability.training import data, preprocessing
-from transferability.training.rng import Stream
+from transferability.study.networks import TrainingSpec
+from transferability.training import loop, preprocessing
 
 
 def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, list[Path]]:
@@ -35,20 +36,15 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
     if to.suffix not in (".safetensors", ".pt"):
         raise ValueError(f"--to: {to} has no known suffix; expected .safetensors or .pt")
     tensors, identity = _load(NetworkFolder(folder).weights, split, store)
-    learned = data.image_set(
-        store.train_images,
-        store.train_labels,
-        class_splits.read(split, store.classes)[identity["target"]],
-        torch.device("cpu"),
-        0,
-        identity["images_per_class"],
-        Stream("images", identity["split"], identity["seed"], identity["target"]),
-    )
+    task = TrainingSpec(**{field.name: identity[field.name] for field in fields(TrainingSpec)})
+    halves = class_splits.read(split, store.classes)
+    learned, _ = loop.load_data(store, halves[task.target], task, torch.device("cpu"))
+    measured = preprocessing.images_of_statistics(task, store, halves, learned.indices)
     recipe, stored = identity["recipe"], store.train_images.shape[1]
     pixels, written = recipe["crop"] or stored, [to]
     normalise = {"kind": recipe["normalise"], "pixels": "RGB, 0 to 255"}
     if recipe["normalise"] == "channels":
-        statistics = preprocessing.statistics("channels", store, learned.indices)
+        statistics = preprocessing.statistics("channels", store, measured)
         # As in training, where the std of a single colour is zero.
         normalise |= {
             "mean": statistics["mean"].tolist(),
@@ -57,7 +53,7 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
     elif recipe["normalise"] == "mean_image":
         written.append(to.with_suffix(".mean_image.npy"))
         with files.atomic_write(written[-1]) as temporary:
-            statistics = preprocessing.statistics("mean_image", store, learned.indices)
+            statistics = preprocessing.statistics("mean_image", store, measured)
             np.save(temporary, statistics["mean"].numpy())
     tensors, build = _named(identity["architecture"], pixels, len(learned.classes), tensors)
     description = {

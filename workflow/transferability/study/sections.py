@@ -268,11 +268,15 @@ class Recipe(Section):
     """What the step schedule multiplies the learning rate by."""
     warmup: Share = 0.1
     """Share of all steps in which the learning rate rises from zero."""
+    clip_gradient_norm: PositiveNumber | None = 1.0
+    """Largest norm of the gradient of all weights; a longer gradient is scaled down to it. So one
+    bad step does not ruin a network; null for no limit, as in the 2014 paper."""
     label_smoothing: Share = 0.0
     """Share of each label that is spread over all classes. It is so in training; losses of
     validation images are without it."""
     normalise: Literal["channels", "mean_image", "none"] = "channels"
-    """What is done with pixel values (0 to 255), by the training images of each half. channels
+    """What is done with pixel values (0 to 255), by the training images of a half. It is the half
+    on which the first layers were trained, the source for AnB and AnB+, as in 2014. channels
     gives each channel mean 0 and std 1; mean_image subtracts the mean image, as in 2014; none
     leaves them as they are."""
     crop: Positive | None = None

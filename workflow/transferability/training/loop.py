@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def train(
     precision = devices.choose_precision(recipe["precision"], device)
     stream = Stream(task.stream, task.split, task.seed, task.target)
     store = image_store.open_store(images)
-    learned, validation = load_data(store, split, task, device)
+    halves = class_splits.read(split, store.classes)
+    learned, validation = load_data(store, halves[task.target], task, device)
     stored = store.train_images.shape[1:3]
     network = transplant.initialised(
         task.architecture, recipe["crop"] or stored[0], len(learned.classes), stream
@@ -91,7 +93,8 @@ def train(
 
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
-    statistics = preprocessing.statistics(recipe["normalise"], store, learned.indices)
+    measured = preprocessing.images_of_statistics(task, store, halves, learned.indices)
+    statistics = preprocessing.statistics(recipe["normalise"], store, measured)
     preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
     run = Trainer(network, task, preprocess, precision, stream)
     if resumed is not None:
@@ -152,11 +155,10 @@ def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.
 
 
 def load_data(
-    store: image_store.Store, split: Path, task: TrainingSpec, device: torch.device
+    store: image_store.Store, half: Sequence[int], task: TrainingSpec, device: torch.device
 ) -> tuple[data.ImageSet, data.ImageSet]:
-    """The training and the validation images of the task's target half, each on the device if they
-    fit there; the validation images, of which there are fewer, come first."""
-    half = class_splits.read(split, store.classes)[task.target]
+    """The training and the validation images of the classes of the task's target half, each on the
+    device if they fit there; the validation images, of which there are fewer, come first."""
     # The few images that represent a class are the same for the bases and all treatments.
     stream = Stream("images", task.split, task.seed, task.target)
     room = devices.room_for_images(device)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
@@ -21,6 +22,9 @@ class Optimizer:
 
     Weight decay acts on weights, and on biases and normalisation only if the recipe says so, since
     these do not overfit; recipe.bias_learning_rate multiplies the learning rate of biases.
+
+    A gradient is scaled down where its norm, over all parameters, is above
+    recipe.clip_gradient_norm; `gradient_norm` is what it was before.
 
     `state` holds the tensors that it keeps, by their kind and then by the parameter's name; it is
     empty before the first step. A parameter without a gradient does not change, and has no state.
@@ -38,6 +42,7 @@ class Optimizer:
             multiple = recipe["bias_learning_rate"] if is_bias else 1.0
             self.groups.setdefault((weight_decay, multiple), {})[name] = parameter
         self.state: dict[str, dict[str, torch.Tensor]] = {}
+        self.gradient_norm = torch.zeros(())
 
     def zero_grad(self) -> None:
         for parameter in self.parameters.values():
@@ -46,6 +51,8 @@ class Optimizer:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One step along the parameters' gradients."""
+        limit = self.recipe["clip_gradient_norm"] or math.inf
+        self.gradient_norm = clip_grad_norm_(self.parameters.values(), limit)
         step = {"sgd": self._sgd, "adamw": self._adamw}[self.recipe["optimizer"]]
         for (weight_decay, multiple), parameters in self.groups.items():
             learning = {name: p for name, p in parameters.items() if p.grad is not None}

@@ -1,19 +1,22 @@
 """From stored images to what the first layer takes: augmented, then normalised.
 
-Each half is normalised by the statistics of its own training images, as each had its own mean image
-in 2014. They are computed once and kept beside the image store, under statistics/, in files whose
-names hold all that they depend on: the kind, the store, and which of its images.
+A network is normalised by the statistics of the half on which its first layers were trained: copied
+layers bring those of their source, as AnB brought the mean image of half A in 2014; bases and
+random networks have those of the target half. Statistics are computed once and kept beside the
+image store, under statistics/, in files whose names hold all that they depend on: the kind, the
+store, and which of its images.
 """
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from transferability.images.store import Store
 from transferability.storage import checkpoint
+from transferability.study.networks import TrainingSpec, parse_name
 from transferability.training import data
 from transferability.training import device as devices
 from transferability.training.augmentation import CentreCrop
@@ -74,6 +77,18 @@ class Preprocessing:
             pixels.flatten(2).sub_(self.mean).mul_(self.scale)
         elif self.mean is not None:
             pixels.sub_(augment.crop(self.mean.expand(len(images), *self.mean.shape), first))
+
+
+def images_of_statistics(
+    task: TrainingSpec, store: Store, halves: Mapping[str, Sequence[int]], learned: np.ndarray
+) -> np.ndarray:
+    """Where the training images stand by whose statistics a network's images are normalised: those
+    that it learns from itself, at `learned`, or all of the other half where it copies layers from
+    there."""
+    source = parse_name(task.base).target if task.base else task.target
+    if source == task.target:
+        return learned
+    return np.flatnonzero(np.isin(store.train_labels, halves[source]))
 
 
 def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.Tensor]:

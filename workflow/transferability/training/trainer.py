@@ -146,8 +146,7 @@ class Trainer:
     def check_finite(self, loss: torch.Tensor) -> None:
         """Raise TrainingError if a loss, seen after the last step, or a weight that learns is not
         finite: a step can ruin weights although its loss was still finite."""
-        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        norm = f"{get_total_norm(gradients).item():.4g}"
+        norm = f"{self.optimizer.gradient_norm.item():.4g}"
         learned = [*self.parameters.values(), *self.optimizer.tensors().values()]
         loss_is_finite = math.isfinite(loss)
         if loss_is_finite and math.isfinite(get_total_norm(learned, math.inf)):
