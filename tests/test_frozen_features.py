@@ -44,7 +44,8 @@ def test_only_features_that_never_change_are_computed_once(
         task.architecture, 8, 5, Stream("treatment", "random0", 0, "B")
     )
     frozen = network[: task.frozen_layers]
-    assert frozen_features.unchanging_layers(frozen, augment) == computed_once
+    images = torch.randn(6, 3, 8, 8)
+    assert frozen_features.unchanging_layers(frozen, augment, images) == computed_once
 
 
 class Attention(nn.Module):
@@ -58,26 +59,52 @@ class Attention(nn.Module):
         return self.attention(rows, rows, rows)[0]
 
 
+class Always(nn.Module):
+    """Dropout, or noise, that training and evaluation do not turn off."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(rows, 0.1)
+
+
+class BatchMean(nn.Module):
+    """Features without the mean of those of the batch."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows - rows.mean(0)
+
+
+class Sorted(nn.Module):
+    """The images of a batch compete."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows * rows.softmax(0)
+
+
+# Each, and whether its features are always those of the image.
 PARTS = {
-    "dropout": nn.Dropout(0.5),
-    "no dropout": nn.Dropout(0.0),
-    "alpha dropout": nn.AlphaDropout(0.5),
-    "stochastic depth": StochasticDepth(0.5, "row"),
-    "attention": Attention(0.5),
-    "attention without dropout": Attention(0.0),
-    "random rectifier": nn.RReLU(),
-    "random pooling": nn.FractionalMaxPool2d(2, output_size=4),
-    "normalisation": nn.BatchNorm1d(6),
+    "dropout": (nn.Dropout(0.5), False),
+    "no dropout": (nn.Dropout(0.0), True),
+    "alpha dropout": (nn.AlphaDropout(0.5), False),
+    "stochastic depth, off where frozen": (StochasticDepth(0.5, "row"), True),
+    "attention, its dropout off where frozen": (Attention(0.5), True),
+    "attention without dropout": (Attention(0.0), True),
+    "random rectifier, fixed where frozen": (nn.RReLU(), True),
+    "random pooling": (nn.FractionalMaxPool2d(2, output_size=4), False),
+    "normalisation": (nn.BatchNorm1d(6), True),
+    "normalisation by the batch": (nn.BatchNorm1d(6, track_running_stats=False), False),
+    "normalisation by the image": (nn.InstanceNorm1d(6), True),
+    "dropout that is always on": (Always(), False),
+    "the mean of the batch": (BatchMean(), False),
+    "a softmax over the batch": (Sorted(), False),
+    "changes its input": (nn.LeakyReLU(0.1, inplace=True), True),
 }
 
 
-@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-def test_features_count_as_unchanging_only_where_they_are(part):
+@pytest.mark.parametrize(("part", "expected"), PARTS.values(), ids=PARTS)
+def test_features_count_as_unchanging_only_where_they_are(part, expected):
     frozen = nn.Sequential(nn.Linear(8, 8), nn.Sequential(part, nn.ReLU()))
     transplant.freeze(frozen)
-    fixed = frozen_features.unchanging_layers(frozen, [])
-    # As they are in training.
-    transplant.set_training(frozen, 2)
     images = torch.randn(16, 6, 8)
-    same = all(torch.equal(frozen(images), frozen(images)) for _ in range(5))
-    assert fixed == (2 if same else 1)
+    before = images.clone()
+    assert frozen_features.unchanging_layers(frozen, [], images) == (2 if expected else 1)
+    assert torch.equal(images, before)

@@ -8,6 +8,8 @@ project knows what a layer consists of.
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -45,3 +47,23 @@ def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     the caller compares the size with `smallest_image`.
     """
     return module(settings["name"]).info(settings, image_size)
+
+
+@contextmanager
+def seeded(number: int) -> Iterator[None]:
+    """The global generators of torch, numpy and Python from one seed; afterwards as they were."""
+    import random
+
+    import numpy as np
+    import torch
+
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(number)
+        np.random.seed(number % 2**32)
+        random.seed(number)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

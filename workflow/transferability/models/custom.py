@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -26,15 +27,23 @@ _names: dict[str, tuple[str, ...]] = {}
 
 
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
-    """The names of the layers, for which the network is built.
+    """The names of the layers, for which the network is built, and where the size of its images is
+    known, tried (`trial.check`).
 
     The function itself has to refuse images that are too small. Raises ValueError, naming
-    `architecture.build`, if the network cannot be built.
+    `architecture.build`, if the network cannot be built or trained.
     """
+    from transferability.models import trial
+
     key = json.dumps(settings, sort_keys=True)
-    if image_size is not None or key not in _names:
-        size = image_size or ASSUMED["image_size"]
-        _names[key] = tuple(name for name, _ in build(settings, size, ASSUMED["classes"]))
+    if image_size is not None:
+        try:
+            _names[key] = trial.check(partial(build, settings, image_size), image_size)
+        except trial.TrialError as error:
+            raise ValueError(f"architecture.build: {settings['build']}: {error}") from error
+    elif key not in _names:
+        layers = build(settings, ASSUMED["image_size"], ASSUMED["classes"])
+        _names[key] = tuple(name for name, _ in layers)
     return ArchitectureInfo(layer_names=_names[key], smallest_image=1)
 
 
@@ -63,7 +72,22 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             f"architecture.build: {settings['build']} has to return a list of (name, module), the "
             f"layers from input to output{mistake}"
         )
+    _make_shapes_known(layers, image_size)
     return [(name, layer) for name, layer in layers]
+
+
+def _make_shapes_known(layers: list, image_size: int) -> None:
+    """Show lazy modules their first input."""
+    import torch
+
+    from transferability.models import trial
+
+    if trial.is_lazy(layers):
+        features = torch.zeros(trial.IMAGES, 3, image_size, image_size)
+        with torch.no_grad():
+            for name, layer in layers:
+                features = trial.outputs(name, layer.eval(), features)
+                layer.train()
 
 
 def source(build: str) -> Path:

@@ -11,6 +11,8 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from transferability.models import trial
+
 WIDTH = 100
 
 
@@ -32,16 +34,8 @@ def summarise(layers: Sequence[tuple[str, nn.Module]], image_size: int) -> list[
     summaries = []
     features = torch.zeros(1, 3, image_size, image_size)
     for name, layer in layers:
-        layer.eval()
-        shape = features.shape[1:]
-        try:
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                features = layer(features)
-        except Exception as error:
-            raise ValueError(
-                f"layer {name}: it cannot take {_shape_text(shape)}, the output of the layer "
-                f"before ({type(error).__name__}: {error})"
-            ) from error
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            features = trial.outputs(name, layer.eval(), features)
         parameters = sum(parameter.numel() for parameter in layer.parameters())
         operations = counter.get_total_flops()
         summaries.append(LayerSummary(name, parameters, features.shape[1:], operations))
@@ -69,7 +63,7 @@ def table(layers: Sequence[tuple[str, nn.Module]], image_size: int, marked: Coll
             "*" if n in marked else "",
             summary.name,
             f"{summary.parameters:,}",
-            _shape_text(summary.output),
+            trial.shape_text(summary.output),
             f"{summary.operations / operations:.1%}",
             ", ".join(part if count == 1 else f"{count} {part}" for part, count in parts.items()),
         )
@@ -78,7 +72,3 @@ def table(layers: Sequence[tuple[str, nn.Module]], image_size: int, marked: Coll
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     parameters = sum(summary.parameters for summary in summaries)
     return "\n".join([*lines, f"{parameters:,} parameters in all"])
-
-
-def _shape_text(shape: torch.Size) -> str:
-    return "×".join(map(str, shape))

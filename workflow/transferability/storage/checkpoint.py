@@ -29,6 +29,11 @@ def save(
     file, if it cannot be written; then an earlier file stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    of_storage = {t.untyped_storage().data_ptr(): name for name, t in tensors.items()}
+    for name, tensor in tensors.items():
+        # safetensors refuses tensors that share their memory, as a module that is used twice has.
+        if of_storage[tensor.untyped_storage().data_ptr()] != name:
+            tensors[name] = tensor.clone()
     # Not sorted: a history that is read from it and written again has to be the same text.
     text = json.dumps(header)
     digest = _digest(tensors, text)

@@ -8,7 +8,7 @@ import mmap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,12 +57,24 @@ class ImageSet:
             batches = read_ahead(self.images, indices, batch_size, device.type == "cuda")
             yield from _copied_to(device, batches)
         elif order is None:
-            yield from self.images.split(batch_size)
+            # Layers may change in place what they are given.
+            yield from (batch.clone() for batch in self.images.split(batch_size))
         else:
             shape, dtype = self.images.shape[1:], self.images.dtype
             for chosen in order.to(device).split(batch_size):
                 batch = devices.empty((len(chosen), *shape), dtype, device)
                 yield torch.index_select(self.images, 0, chosen, out=batch)
+
+
+def reordered(images: ImageSet, order: torch.Tensor) -> ImageSet:
+    """The images in another order (int64, on the CPU)."""
+    is_resident, on_device = isinstance(images.images, torch.Tensor), order.to(images.labels.device)
+    return replace(
+        images,
+        images=images.images[on_device] if is_resident else images.images,
+        labels=images.labels[on_device],
+        indices=images.indices[order.numpy()],
+    )
 
 
 def image_set(

@@ -9,37 +9,45 @@ from dataclasses import replace
 
 import torch
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd as Dropout
 
 from transferability.training import data, transplant
 from transferability.training import device as devices
 from transferability.training.data import ImageSet
 
+SAMPLE = 16
+"""Images on which layers are tried."""
 
-def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str]) -> int:
-    """How many of the frozen layers, from the input, give the same features each epoch: none if
-    images are augmented, else all before the first that draws random numbers."""
+ROUNDING = 0.01
+"""As a share of the largest feature; in bf16 a number has 8 bits."""
+
+
+def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str], inputs: torch.Tensor) -> int:
+    """How many of the frozen layers, from the input, give an image the same features each epoch
+    and beside any other images: none if images are augmented, else all before the first that, by
+    its outputs, draws random numbers or looks at the other images of a batch.
+
+    `inputs` are a few images, as the first layer takes them.
+    """
     if augment:
         return 0
     transplant.set_training(frozen, len(frozen))
     for i, layer in enumerate(frozen):
-        if any(_draws(part) for part in layer.modules()):
+        # A layer may change in place what it is given.
+        features = layer(inputs.clone())
+        is_fixed = torch.equal(features, layer(inputs.clone()))
+        if not is_fixed or depends_on_batch(layer, inputs):
             return i
+        inputs = features
     return len(frozen)
 
 
-def _draws(part: nn.Module) -> bool:
-    """Whether a module, in its present mode, draws random numbers."""
-    if isinstance(part, nn.FractionalMaxPool2d | nn.FractionalMaxPool3d):
-        return True
-    if not part.training:
-        return False
-    # torchvision's by its name: importing torchvision takes longer than most trainings here.
-    if isinstance(part, Dropout) or type(part).__name__ == "StochasticDepth":
-        return part.p > 0
-    if isinstance(part, nn.MultiheadAttention | nn.RNNBase):
-        return part.dropout > 0
-    return isinstance(part, nn.RReLU)
+def depends_on_batch(layers: nn.Module, inputs: torch.Tensor) -> bool:
+    """Whether what the layers, in their present mode, make of an image depends on the others in its
+    batch."""
+    alone = layers(inputs.clone())
+    others = layers(torch.cat([inputs, 2 * inputs + 1]))[: len(inputs)]
+    # Batches of other sizes may round otherwise.
+    return not torch.allclose(alone, others, rtol=0, atol=ROUNDING * alone.abs().max().item())
 
 
 def compute(

@@ -91,7 +91,7 @@ def train(
     elif task.base is not None:
         transplant.copy_layers(network, weights, task.n)
 
-    network.to(device, memory_format=devices.memory_format(device))
+    devices.place(network, device)
     transplant.freeze(network[: task.frozen_layers])
     measured = preprocessing.images_of_statistics(task, store, halves, learned.indices)
     statistics = preprocessing.statistics(recipe["normalise"], store, measured)

@@ -1,5 +1,6 @@
 """A training under way: all that changes from step to step, and how it is kept and restored."""
 
+import logging
 import math
 import resource
 import sys
@@ -19,6 +20,8 @@ from transferability.training import device as devices
 from transferability.training.augmentation import Augmentation
 from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
+
+log = logging.getLogger(__name__)
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "out of memory")
 """Words of torch's errors where the memory of a processor, or of Apple's MPS, is not enough; it has
@@ -68,9 +71,23 @@ class Trainer:
         count the steps: in all, in an epoch, between evaluations, and those of which a training
         loss is the mean."""
         start = time.perf_counter()
-        fixed = frozen_features.unchanging_layers(
-            self.network[: self.frozen_layers], self.recipe["augment"]
-        )
+        with torch.no_grad(), self.autocast():
+            network = self.network.eval()
+            sample = self.inputs(next(data.ordered(learned, frozen_features.SAMPLE)))
+            is_by_batch = frozen_features.depends_on_batch(network, sample)
+            fixed = frozen_features.unchanging_layers(
+                self.network[: self.frozen_layers], self.recipe["augment"], sample
+            )
+            if is_by_batch:
+                # In the order of the store, a batch would be of one class or few.
+                generator = self.stream.generator("validation order")
+                order = torch.randperm(len(validation), generator=generator)
+                validation = data.reordered(validation, order)
+                log.info(
+                    "%s: its output for an image depends on the others in the batch, or on chance; "
+                    "validation images are evaluated in a shuffled order",
+                    self.task.network,
+                )
         if fixed:
             frozen = self.network[:fixed].eval()
             with torch.no_grad(), self.autocast():

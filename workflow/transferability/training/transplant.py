@@ -31,8 +31,7 @@ def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -
     """
     architecture = models.module(settings["name"])
     initialise = getattr(architecture, "initialise", None)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream.number("network"))
+    with models.seeded(stream.number("network")):
         network = nn.Sequential(OrderedDict(architecture.build(settings, image_size, classes)))
         if initialise is not None:
             for name, layer in network.named_children():

@@ -1,0 +1,250 @@
+"""The trial of a user's own network when its study is read, and training those that pass it."""
+
+import json
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from laboratory import RECIPE, Laboratory
+from torch import nn
+from torch.nn import functional as F
+
+from transferability.__main__ import main
+from transferability.images import class_splits, store
+from transferability.models import custom
+from transferability.storage import checkpoint
+from transferability.study import config
+from transferability.study.design import StudyError
+
+START = """
+import random
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class First(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.draw()
+    def draw(self): pass
+    def mix(self, x): return x
+    def forward(self, x): return self.mix(torch.relu(self.conv(x)))
+
+class Head(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.fc = nn.Linear(8, classes)
+    def forward(self, x): return self.fc(x.mean((2, 3)))
+
+def build(image_size, classes):
+    return [("first", First()), ("head", Head(classes))]
+"""
+WIRED = """
+class First(First):
+    def draw(self): {}
+    def mix(self, x): return x[:, self.wiring] * torch.arange(8.0)[:, None, None]
+"""
+
+
+def layers(first: str, head: str = "Head(classes)") -> str:
+    return f"""
+def build(image_size, classes):
+    return [("first", {first}), ("head", {head})]
+"""
+
+
+REFUSED = {
+    "1000 classes": (layers("First()", "Head(1000)"), ["head, the last", "2×1000", "2×3"]),
+    "one output": (layers("First()", "Head(1)"), ["head, the last, gives 2×1 "]),
+    "an output for each pixel": (layers("First()", "nn.Conv2d(8, classes, 1)"), ["2×3×8×8"]),
+    "a tuple at the end": (
+        "class Head(Head):\n    def forward(self, x): return x.mean(), x",
+        ["layer head gives a tuple", "one float tensor"],
+    ),
+    "a tuple inside": (
+        layers("nn.Sequential(nn.Flatten(2), nn.Flatten(1), nn.LSTM(192, 8))"),
+        ["layer first gives a tuple"],
+    ),
+    "whole numbers": (
+        "class First(First):\n    def mix(self, x): return x.argmax(1)",
+        ["layer first gives torch.int64"],
+    ),
+    "half precision": (
+        layers("First().half()", "Head(classes).half()"),
+        ["conv.weight", "float16"],
+    ),
+    "double precision": (layers("First()", "Head(classes).double()"), ["fc.weight", "float64"]),
+    "state that is no tensor": (
+        "class First(First):\n"
+        "    def get_extra_state(self): return {'scale': 3}\n"
+        "    def set_extra_state(self, state): pass\n",
+        ["layer first", "_extra_state", "dict"],
+    ),
+    "wiring by torch": (
+        WIRED.format("self.wiring = torch.randperm(8)"),
+        ["layer first: wiring", "register_buffer"],
+    ),
+    "wiring by numpy": (WIRED.format("self.wiring = np.random.permutation(8)"), ["wiring"]),
+    "wiring by a generator of its own": (
+        WIRED.format("self.wiring = np.random.default_rng().permutation(8)"),
+        ["wiring"],
+    ),
+    "wiring by Python": (WIRED.format("self.wiring = random.sample(range(8), 8)"), ["wiring"]),
+    "a buffer that is not saved": (
+        WIRED.format("self.register_buffer('wiring', torch.randperm(8), persistent=False)"),
+        ["wiring"],
+    ),
+    "a number that is drawn": (
+        "class First(First):\n"
+        "    def draw(self): self.scale = random.random()\n"
+        "    def mix(self, x): return x * self.scale\n",
+        ["layer first: scale"],
+    ),
+    "a closure": (
+        "class First(First):\n"
+        "    def draw(self):\n"
+        "        order = torch.randperm(8)\n"
+        "        self.mix = lambda x: x[:, order] * torch.arange(8.0)[:, None, None]\n",
+        ["layer first: something beside its parameters"],
+    ),
+    "layers that do not fit": (layers("First()", "nn.Linear(7, classes)"), ["layer head", "8×8×8"]),
+    "nothing learns": (
+        layers("First().requires_grad_(False)", "Head(classes).requires_grad_(False)"),
+        ["it cannot learn"],
+    ),
+    "what a gradient needs is overwritten": (
+        "class First(First):\n    def mix(self, x): return x.sigmoid().mul_(2).exp_().mul_(x)",
+        ["it cannot learn", "inplace"],
+    ),
+    "another name each time": (
+        "def build(image_size, classes):\n"
+        "    return [(f'first{random.random()}'.replace('.', '_'), First()), ('head', "
+        "Head(classes))]\n",
+        ["when it is built again"],
+    ),
+}
+
+TRAINED = {
+    "a module that is used twice": """
+def build(image_size, classes):
+    step = nn.Conv2d(8, 8, 3, padding=1)
+    return [("first", First()), ("loop", nn.Sequential(step, nn.ReLU(), step, nn.ReLU())),
+            ("head", Head(classes))]
+""",
+    "weights of five dimensions": """
+class Video(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 4, 3, padding=1)
+    def forward(self, x): return self.conv(x[:, None]).flatten(1, 2)
+
+def build(image_size, classes):
+    conv = nn.Sequential(nn.Conv2d(12, 8, 3), nn.ReLU())
+    return [("video", Video()), ("conv", conv), ("head", Head(classes))]
+""",
+    "lazy modules": layers(
+        "nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.ReLU())",
+        "nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))",
+    ),
+    "wiring in a buffer": WIRED.format("self.register_buffer('wiring', torch.randperm(8))"),
+    "a tensor as further state": """
+class First(First):
+    def get_extra_state(self): return torch.ones(3)
+    def set_extra_state(self, state): pass
+""",
+    "an activation in place above the cut": layers(
+        "nn.Conv2d(3, 8, 3)", "nn.Sequential(nn.LeakyReLU(0.1, inplace=True), Head(classes))"
+    ),
+    "addition in place above the cut": """
+class Head(Head):
+    def forward(self, x): return super().forward(x.add_(0.5).abs_())
+
+def build(image_size, classes):
+    return [("first", nn.Conv2d(3, 8, 3)), ("head", Head(classes))]
+""",
+    "normalisation by the batch": layers(
+        "nn.Sequential(First(), nn.BatchNorm2d(8, track_running_stats=False))"
+    ),
+    "dropout that is always on": """
+class First(First):
+    def mix(self, x): return F.dropout(x, 0.5)
+""",
+}
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A function that writes my_network.py in the folder of the run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    custom._names.clear()
+    sys.modules.pop("my_network", None)
+    yield lambda text: (tmp_path / "my_network.py").write_text(
+        START.replace("\ndef build", f"\n{text}\n\ndef build")
+        if "def build" not in text
+        else START + text
+    )
+    sys.modules.pop("my_network", None)
+
+
+@pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_trained_or_copied_is_refused_before_anything_runs(module, text, words):
+    module(text)
+    with pytest.raises(StudyError) as caught:
+        config.complete({"dataset": {"source": "digits"}, "architecture": "my_network:build"})
+    message = str(caught.value)
+    assert message.startswith("architecture.build: my_network:build")
+    for word in words:
+        assert word in message
+
+
+def trained(laboratory: Laboratory, name: str, *base: str, **recipe: object) -> dict:
+    """The metrics of a network that the command trains."""
+    architecture = {"name": "custom", "build": "my_network:build", "arguments": {}}
+    study = laboratory.study(architecture, {**RECIPE, **recipe}, keep_weights="all")
+    flags = [
+        *("--study", str(study), "--split", "random0", "--seed", "0", "--network", name),
+        *("--images", str(laboratory.images), "--to", name, *base),
+    ]
+    assert main(["train", *flags]) == 0
+    with open(f"{name}/metrics.json") as file:
+        return json.load(file)
+
+
+@pytest.mark.parametrize("text", TRAINED.values(), ids=TRAINED)
+def test_saved_weights_give_what_the_training_found(module, laboratory, text):
+    """Evaluated plainly, by the module of the user alone."""
+    module(text)
+    config.complete({"dataset": {"source": "digits"}, "architecture": "my_network:build"})
+    trained(laboratory, "baseA")
+    metrics = trained(laboratory, "A1B", "--base", "baseA/weights.safetensors")
+    weights, _, _ = checkpoint.load("A1B/weights.safetensors")
+    base, _, _ = checkpoint.load("baseA/weights.safetensors")
+    first = sys.modules["my_network"].build(8, 5)[0][0]
+    for key in weights:
+        if key.startswith(f"{first}."):
+            assert torch.equal(weights[key], base[key]), key
+    opened = store.open_store(laboratory.images)
+    half = class_splits.read(laboratory.split, opened.classes)["B"]
+    network = nn.Sequential(OrderedDict(sys.modules["my_network"].build(8, len(half))))
+    if "Lazy" in text:
+        network.eval()(torch.zeros(2, 3, 8, 8))
+    network.load_state_dict(weights)
+    learned = opened.train_images[np.isin(opened.train_labels, half)].astype(np.float64)
+    chosen = np.isin(opened.validation_labels, half)
+    images = opened.validation_images[chosen] - learned.mean((0, 1, 2))
+    inputs = torch.from_numpy(images / learned.std((0, 1, 2))).float().permute(0, 3, 1, 2)
+    labels = torch.from_numpy(np.searchsorted(half, opened.validation_labels[chosen]))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        logits = network.eval()(inputs)
+    # By chance, or by the other images of a batch, the two differ a little.
+    by_image = "F.dropout" not in text and "track" not in text
+    loss, top1 = F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean()
+    assert metrics["loss"] == pytest.approx(loss, rel=1e-3 if by_image else 0.2)
+    assert metrics["top1"] == pytest.approx(top1.item(), abs=0.005 if by_image else 0.1)

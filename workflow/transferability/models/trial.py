@@ -1,0 +1,139 @@
+"""A trial of a user's own network, when the study that names it is read: two images forward and
+backward, and its weights into a second one, which then has to be the same function.
+
+So a training meets no layer that it cannot train, save or copy.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from transferability.models import seeded
+
+IMAGES, CLASSES = 2, 3
+
+Layers = Sequence[tuple[str, nn.Module]]
+
+
+class TrialError(ValueError):
+    """A network that cannot be trained, saved or copied; the message names the layer."""
+
+
+def check(build: Callable[[int], Layers], image_size: int) -> tuple[str, ...]:
+    """Try the network that `build` makes for a number of classes; the names of its layers.
+
+    Raises TrialError, naming the layer, for outputs or weights that a training cannot use.
+    """
+    with seeded(0):
+        layers = build(CLASSES)
+    for name, layer in layers:
+        _check_state(name, layer)
+    images = torch.randn(
+        IMAGES, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)
+    )
+    features = images.clone()
+    with seeded(2):
+        for name, layer in layers:
+            features = outputs(name, layer.train(), features)
+    if features.shape != (IMAGES, CLASSES):
+        raise TrialError(
+            f"layer {name}, the last, gives {shape_text(features.shape)} for {IMAGES} images and "
+            f"classes={CLASSES}; expected {IMAGES}×{CLASSES}, an output for each class"
+        )
+    try:
+        F.cross_entropy(features, torch.arange(IMAGES)).backward()
+    except RuntimeError as error:
+        raise TrialError(f"it cannot learn ({_one_line(error)})") from error
+    with seeded(1):
+        twins = build(CLASSES)
+    with torch.no_grad():
+        _check_copies(layers, twins, images)
+    return tuple(name for name, _ in layers)
+
+
+def outputs(name: str, layer: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """What a layer makes of its input. Raises TrialError if it fails, or gives anything but one
+    tensor."""
+    shape = shape_text(features.shape[1:])
+    try:
+        made = layer(features)
+    except Exception as error:
+        raise TrialError(
+            f"layer {name}: it cannot take {shape}, the output of the layer before "
+            f"({_one_line(error)})"
+        ) from error
+    if not isinstance(made, torch.Tensor) or not made.is_floating_point():
+        kind = getattr(made, "dtype", None) or f"a {type(made).__name__}"
+        raise TrialError(f"layer {name} gives {kind}; each layer takes one float tensor, gives one")
+    return made
+
+
+def is_lazy(layers: Layers) -> bool:
+    """Whether a module waits for its first input to know its shapes."""
+    lazy = nn.modules.lazy.LazyModuleMixin
+    return any(isinstance(part, lazy) for _, layer in layers for part in layer.modules())
+
+
+def shape_text(shape: torch.Size) -> str:
+    return "×".join(map(str, shape))
+
+
+def _check_state(name: str, layer: nn.Module) -> None:
+    for key, value in layer.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise TrialError(
+                f"layer {name}: {key} in its state_dict is a {type(value).__name__}, and only "
+                "tensors are saved and copied; make it one, or leave it out"
+            )
+    for key, parameter in layer.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise TrialError(
+                f"layer {name}: its parameter {key} is {parameter.dtype}, and weights are "
+                "float32; recipe.precision says in what to multiply"
+            )
+
+
+def _check_copies(layers: Layers, twins: Layers, features: torch.Tensor) -> None:
+    """Raise TrialError unless the twins, built from another seed, are the same functions once they
+    have the weights of the layers."""
+    for (name, layer), (twin_name, twin) in zip(layers, twins, strict=True):
+        if name != twin_name:
+            raise TrialError(f"its layer {name} is called {twin_name} when it is built again")
+        try:
+            twin.load_state_dict(layer.state_dict())
+        except (RuntimeError, KeyError) as error:
+            raise TrialError(
+                f"layer {name}: it cannot take the weights of another one ({_one_line(error)})"
+            ) from error
+        made = []
+        for copy in (layer, twin):
+            # Where a layer always draws random numbers, the same ones.
+            with seeded(2):
+                made.append(outputs(name, copy.eval(), features.clone()))
+        if not torch.allclose(*made, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise TrialError(
+                f"layer {name}: {_drawn(layer, twin)} differs each time that the network is built, "
+                "and is not copied with the weights; make it a buffer, by self.register_buffer"
+            )
+        features = made[0]
+
+
+def _drawn(layer: nn.Module, twin: nn.Module) -> str:
+    """The attribute in which two layers with the same weights differ."""
+    of_modules = vars(nn.Module()).keys()
+    for (path, part), (_, other) in zip(layer.named_modules(), twin.named_modules(), strict=True):
+        for key, value in {**vars(part), **part._buffers}.items():
+            texts = [_text(value), _text({**vars(other), **other._buffers}.get(key))]
+            if key not in of_modules and texts[0] != texts[1] and " at 0x" not in texts[0]:
+                return f"{path}.{key}".lstrip(".")
+    return "something beside its parameters and buffers"
+
+
+def _text(value: object) -> str:
+    return str(value.tolist() if hasattr(value, "tolist") else value)
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
