@@ -35,6 +35,10 @@ onstart:
 
         age = plugin.get_min_job_age() or sys.maxsize
         plugin.get_min_job_age = lambda: age
+    # Before images are read, it may not be known how many there are.
+    with suppress(ValueError):
+        if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
+            print(warning, file=sys.stderr)
     study = as_json(STUDY)
     shell(
         "python -m transferability write-study --study {study:q} --file {STUDY_FILE:q}"

@@ -11,7 +11,7 @@ from transferability.images import Size
 from transferability.models import summary
 from transferability.records import plan
 from transferability.records.plan import Speed
-from transferability.study import config
+from transferability.study import config, design
 
 STUDY = {
     "dataset": {"source": "digits", "image_size": 16},
@@ -98,6 +98,17 @@ def test_what_is_left_out_is_not_counted():
     assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEEDS).index
 
 
+def test_few_steps_are_warned_of_with_their_number():
+    # 7 whole batches of 64 in 500 images, and one of the 100 of baseB@20, 43 times.
+    longer = {**STUDY["recipe"], "epochs": 43}
+    assert design.few_steps(study(recipe=longer), SIZE) is None
+    warning = design.few_steps(study(recipe=longer, target_sizes=["all", 20]), SIZE)
+    assert "@20 is trained in 43 steps, and with fewer than 300" in warning
+    assert "raise recipe.epochs" in warning
+    few = study(recipe={**STUDY["recipe"], "iterations": 299, "evaluate_every": 299})
+    assert "299 steps" in design.few_steps(few, SIZE)
+
+
 @pytest.mark.parametrize("flags", [["--seconds", "0.05"], ["--images-per-second", "1000"]])
 def test_the_command_says_it_all(tmp_path, capsys, flags):
     file = tmp_path / "study.yaml"
@@ -110,6 +121,7 @@ def test_the_command_says_it_all(tmp_path, capsys, flags):
     said = capsys.readouterr().out
     assert "study mine: 9 networks" in said
     assert "1,797 images" in said
+    assert "is trained in 30 steps" in said
     assert all(len(line) <= 100 for line in said.splitlines())
     assert [line.split()[0] for line in said.splitlines()[3:11]] == [
         *("base", "long_base", "selffer", "selffer+", "transfer", "transfer+", "random", "all")
@@ -121,6 +133,7 @@ def test_the_paper_s_study_is_planned_without_its_images(capsys):
     assert main(["plan", str(paper), "--images-per-second", "20000"]) == 0
     said = capsys.readouterr().out
     assert "1,460 networks" in said
+    assert "warning" not in said
     assert "261.7 GB for the store of 1,331,167 images" in said
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import shlex
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 

@@ -83,6 +83,8 @@ def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
         "  " + ", ".join(f"{k}: {speed.learned:,.0f}" for k, speed in speeds.items()),
         *_assumptions(checked, images_per_second, seconds, total.seconds),
     ]
+    if warning := design.few_steps(checked, size):
+        lines += ["", warning]
     return "\n".join(lines)
 
 
@@ -139,9 +141,7 @@ def of_kinds(
         train = train_half
         if network.target_size != ALL_IMAGES:
             train = int(network.target_size) * (size.classes // 2)
-        per_epoch = data.steps_per_epoch(train, recipe["batch_size"])
-        steps = recipe["iterations"] or recipe["epochs"] * per_epoch
-        learned = steps * min(recipe["batch_size"], train)
+        learned = checked.steps_of(split, seed, name, size) * min(recipe["batch_size"], train)
         evaluated = design.evaluations(recipe) * validation
         once = bool(frozen) and not recipe["augment"]
         operations = (

@@ -7,9 +7,12 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from transferability.images import DatasetInfo
+from transferability.images import DatasetInfo, Size
 from transferability.models import ArchitectureInfo
 from transferability.study import networks
+
+FEW_STEPS = 300
+"""With fewer steps in all, networks were found that did not learn."""
 
 Network = tuple[str, int, str]
 """A network of a study: (split, seed, name)."""
@@ -89,6 +92,31 @@ class Study(dict):
             chosen["epochs"] *= 2
             chosen["iterations"] = chosen["iterations"] and 2 * chosen["iterations"]
         return chosen
+
+    def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
+        """The steps of one training where each half has half of the classes and images."""
+        network, recipe = networks.parse_name(name), self.recipe_of(split, seed, name)
+        images = size.train // 2
+        if network.target_size != networks.ALL_IMAGES:
+            images = int(network.target_size) * (size.classes // 2)
+        per_epoch = steps_per_epoch(images, recipe["batch_size"])
+        return recipe["iterations"] or recipe["epochs"] * per_epoch
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps in an epoch: full batches only, but at least one."""
+    return max(1, images // batch_size)
+
+
+def few_steps(study: Study, size: Size) -> str | None:
+    """A warning where a network of the study is trained in few steps."""
+    steps, (split, seed, name) = min((study.steps_of(*n, size), n) for n in study.trained)
+    if steps >= FEW_STEPS:
+        return None
+    return (
+        f"warning: {split}/seed{seed}/{name} is trained in {steps} steps, and with fewer than "
+        f"{FEW_STEPS}\na network may not learn; raise recipe.epochs or lower recipe.batch_size"
+    )
 
 
 def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:

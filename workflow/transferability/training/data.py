@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from transferability.storage import signals
+from transferability.study.design import steps_per_epoch
 from transferability.training import device as devices
 from transferability.training.rng import Stream
 
@@ -117,11 +118,6 @@ def _first_of_each_class(
             raise ValueError(f"target_sizes: class {label} has fewer than {count} training images")
         chosen.append(of_class[:count])
     return np.sort(np.concatenate(chosen))
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in an epoch: full batches only, but at least one."""
-    return max(1, images // batch_size)
 
 
 def shuffled(

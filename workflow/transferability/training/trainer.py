@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
+from transferability.study.design import steps_per_epoch
 from transferability.study.learned import learned
 from transferability.study.networks import TrainingSpec
 from transferability.training import data, frozen_features, optim
@@ -103,7 +104,7 @@ class Trainer:
             self.seconds += time.perf_counter() - start
         self.learned, self.validation = learned, validation
         recipe = self.recipe
-        self.steps_per_epoch = data.steps_per_epoch(len(learned), recipe["batch_size"])
+        self.steps_per_epoch = steps_per_epoch(len(learned), recipe["batch_size"])
         # recipe.epochs and recipe.evaluate_every count epochs, unless recipe.iterations is given.
         period = 1 if recipe["iterations"] else self.steps_per_epoch
         self.steps = recipe["iterations"] or recipe["epochs"] * period
