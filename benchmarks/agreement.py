@@ -24,7 +24,7 @@ PRECISIONS = ("auto", "fp32")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "studies" / "glyphs100.yaml")
     flags = parser.parse_args()
     checked = config.read(flags.study)
     print(machine.described())

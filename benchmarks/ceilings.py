@@ -1,6 +1,6 @@
 """How close each part of a training comes to what the machine can do at all.
 
-    python benchmarks/ceilings.py                      the default study, on one thread
+    python benchmarks/ceilings.py                      studies/glyphs100.yaml, on one thread
     python benchmarks/ceilings.py studies/paper.yaml   any other, without its images
 
 Two ceilings, measured in the same run: operations a second of a matrix product in the study's
@@ -93,7 +93,7 @@ def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "studies" / "glyphs100.yaml")
     parser.add_argument("--seconds", type=float, default=4.0, help="each part is tried for so long")
     parser.add_argument("--classes", type=int, default=50, help="of a half")
     flags = parser.parse_args()

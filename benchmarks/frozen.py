@@ -2,8 +2,8 @@
 
     python benchmarks/frozen.py
 
-The default study's networks, on one thread, some epochs each, in turns. With augmentation every
-image goes through the frozen layers each time, and the time should follow the share of operations
+The networks of studies/glyphs100.yaml, on one thread, some epochs each, in turns. With
+augmentation every image goes through the frozen layers each time, and the time should follow the share of operations
 that remain; without, frozen layers' features are computed once.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
     flags = parser.parse_args()
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
-    checked = config.read(ROOT / "config.yaml")
+    checked = config.read(ROOT / "studies" / "glyphs100.yaml")
     half, pixels = checked["dataset"]["classes"] // 2, checked["dataset"]["image_size"]
     built = models.module("small").build(checked["architecture"], pixels, half)
     layers = summary.summarise(built, pixels)

@@ -4,7 +4,7 @@
 
 First an epoch of a small network on 100, 200 and 400 MB of images that are memory-mapped. What
 counts is the peak of anonymous memory, which is a process's own; pages of mapped files are the
-system's, and it takes them back when it needs them. Then two epochs of the default study's baseB,
+system's, and it takes them back when it needs them. Then two epochs of baseB of glyphs100,
 whose images fit: the peak of all its memory, less that of `import torch` alone, against what it
 cannot do without: the image store, the weights, and what the layers make of one batch. A Python
 that has imported torch holds most as it takes itself down, which a training does not wait for: so
@@ -82,8 +82,8 @@ def peak_of_mapped(place: Path, megabytes: int) -> float:
 
 
 def report_job(place: Path) -> None:
-    """Print the peak of the default study's baseB, and what it cannot do without."""
-    checked = config.read(ROOT / "config.yaml")
+    """Print the peak of baseB of glyphs100, and what it cannot do without."""
+    checked = config.read(ROOT / "studies" / "glyphs100.yaml")
     checked["recipe"] |= {"epochs": 2, "device": "cpu"}
     dataset, recipe = checked["dataset"], checked["recipe"]
     images, split = drawn.store_and_split(dataset, place)
@@ -106,7 +106,7 @@ def report_job(place: Path) -> None:
     }
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in needed.items())
     floor = sum(needed.values()) / 1e6
-    print(f"baseB of the default study: {whole:.0f} MB at most; {floor:.0f} MB are {parts}")
+    print(f"baseB of glyphs100: {whole:.0f} MB at most; {floor:.0f} MB are {parts}")
     for what, less in (("as it ends", alone), ("once imported", once)):
         more = whole - less
         print(f"{more:6.0f} MB more than torch {what} ({less:.0f} MB): {more / floor:.1f} times")

@@ -1,6 +1,6 @@
 """What bf16 brings on this machine, against fp32.
 
-    python benchmarks/precision.py                          the default study, on one thread
+    python benchmarks/precision.py                          glyphs100, on one thread
     python benchmarks/precision.py studies/cifar100.yaml    any other, without its images
 
 Some epochs of a base on noise, and its evaluations, in turns. `auto` takes bf16 where this should
@@ -38,7 +38,7 @@ def evaluate(run: Trainer, times: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "studies" / "glyphs100.yaml")
     parser.add_argument("--repeats", type=int, default=5, help="the median of so many turns")
     parser.add_argument("--epochs", type=int, default=20, help="of noise, in each turn")
     parser.add_argument("--classes", type=int, default=50, help="of a half")

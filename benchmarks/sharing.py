@@ -1,6 +1,6 @@
 """What several trainings on one device bring, against one at a time.
 
-    python benchmarks/sharing.py                                      the default study's baseB
+    python benchmarks/sharing.py                                      studies/glyphs100.yaml's baseB
     python benchmarks/sharing.py studies/glyphs1000.yaml --together 1 2 4 8
 
 So many trainings of baseB, each a process of its own with a seed of its own, start at the same
@@ -49,7 +49,7 @@ def trained_together(count: int, words: Callable, place: Path) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "config.yaml")
+    parser.add_argument("study", type=Path, nargs="?", default=ROOT / "studies" / "glyphs100.yaml")
     parser.add_argument("--together", type=int, nargs="+", default=[1, 2, 4], metavar="trainings")
     parser.add_argument("--epochs", type=int, help="instead of the study's")
     flags = parser.parse_args()

@@ -2,8 +2,8 @@
 
     python benchmarks/training.py
 
-The default study's baseB, from the start of the process to the metrics: by the command `train`, and
-by a script of the kind people write: the same images as PNG files through ImageFolder and a
+BaseB of glyphs100, from the start of the process to the metrics: by the command `train`, and by a
+script of the kind people write: the same images as PNG files through ImageFolder and a
 DataLoader of 2 processes, fp32, torch's default order in memory, the same network, optimizer,
 learning rates and number of steps. On one core, or, where there is a GPU, on the GPU and three
 cores, one for each process. `--cores 2` gives both a second core, which the script's DataLoader
@@ -129,7 +129,7 @@ def run(*arguments: object, environment: dict | None = None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="the median of so many pairs")
-    parser.add_argument("--epochs", type=int, help="instead of the default study's")
+    parser.add_argument("--epochs", type=int, help="instead of the study's")
     parser.add_argument("--cores", type=int, help="that each may use, instead of 1, or 3 by a GPU")
     parser.add_argument("--no-amx", action="store_true", help="hide AMX from torch, in both")
     parser.add_argument("--plainly", nargs=2, help=argparse.SUPPRESS)
@@ -137,7 +137,7 @@ def main() -> None:
     if flags.plainly:
         plain_script(Path(flags.plainly[0]), json.loads(flags.plainly[1]))
         return
-    checked = config.read(ROOT / "config.yaml")
+    checked = config.read(ROOT / "studies" / "glyphs100.yaml")
     recipe = checked.recipe_of("random0", 0, "baseB")
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     environment = {"OMP_NUM_THREADS": "1"}

@@ -1,5 +1,6 @@
 """The architectures' common face, and the paper's own network."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_small_pools_the_same_with_a_gradient_and_without(precision, size):
 @pytest.fixture(scope="module")
 def paper() -> nn.Sequential:
     return transplant.initialised(PAPER, 227, 1000, STREAM)
+
+
+def test_small_guesses_before_it_learns():
+    settings = {"name": "small", "channels": [16, 32, 48, 48, 32], "units": [128, 128]}
+    settings |= {"batch_norm": False, "dropout": 0.0}
+    network = transplant.initialised(settings, 20, 30, STREAM)
+    assert network.fc8.weight.std().item() == pytest.approx(0.01, rel=0.05)
+    weight = network.fc7[0].weight
+    assert weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.05)
+    images = torch.randn(64, 3, 20, 20)
+    loss = nn.functional.cross_entropy(network(images), torch.arange(64) % 30)
+    assert loss.item() == pytest.approx(math.log(30), abs=0.15)
 
 
 def test_caffenet_is_the_paper_s_network(paper):

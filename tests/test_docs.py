@@ -26,6 +26,7 @@ FIRST = "pip install uv && uv run snakemake --cores all"
 # The default study in little: its own file with these sections changed.
 LITTLE = {
     **{key: TINY[key] for key in ("dataset", "architecture")},
+    "splits": {"random": 1},
     "layers": [3],
     "treatments": ["transfer+"],
     "long_base": False,
@@ -177,7 +178,8 @@ def test_a_cluster_knows_its_commands(cluster, tmp_path, command):
 
 def test_config_yaml_is_the_defaults_that_snippets_start_from():
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    assert study_file.complete(config) == {**study_file.complete({}), "layers": list(range(8))}
+    changed = {"splits": {"random": 4}, "layers": [0, 1, 3, 5, 7]}
+    assert study_file.complete(config) == study_file.complete(changed)
 
 
 @pytest.mark.parametrize(

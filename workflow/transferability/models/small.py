@@ -1,8 +1,8 @@
 """The paper's five convolutions and three fully connected layers, at a small size.
 
 As in CaffeNet, layers 1, 2 and 5 end in a pooling; unlike it, there is no local response
-normalisation and there are no groups, and initialisation is that of He et al. (2015), with which
-networks of this depth learn from the first step on.
+normalisation and there are no groups, and initialisation is that of He et al. (2015), but for the
+last layer, whose weights are as small as in CaffeNet.
 """
 
 from itertools import pairwise
@@ -12,6 +12,9 @@ from transferability.models import ArchitectureInfo
 LAYER_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 KERNEL_SIZES = (5, 3, 3, 3, 3)
 POOLED = ("conv1", "conv2", "conv5")
+LAST_STD = 0.01
+"""Of the last layer's weights. A network then guesses at first; with larger ones it begins at a
+high loss, whose long gradients can ruin the layers below."""
 
 
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
@@ -65,8 +68,9 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
 
 def initialise(layer) -> None:
-    """Draw a layer's parameters again from torch's global generator (He et al. 2015: a normal
-    distribution with variance 2 / inputs), biases zero, batch normalisation as new."""
+    """Draw a layer's parameters again from torch's global generator: from a normal distribution of
+    variance 2 / inputs (He et al. 2015), in the last layer, the only bare nn.Linear, of std 0.01;
+    biases zero, batch normalisation as new."""
     from torch import nn
 
     for part in layer.modules():
@@ -75,3 +79,5 @@ def initialise(layer) -> None:
             nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.reset_parameters()
+    if isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=LAST_STD)

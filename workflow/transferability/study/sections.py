@@ -85,15 +85,15 @@ class Glyphs(Section):
 
     source: Literal["glyphs"] = "glyphs"
     """glyphs | digits | folder | torchvision | imagenet"""
-    classes: Annotated[int, Field(ge=2, le=1400)] = 100
+    classes: Annotated[int, Field(ge=2, le=1400)] = 60
     """How many characters. Half of them are letters and half symbols where there are enough."""
     symbols: Natural | None = None
     """How many of the characters are symbols, the others being letters; null for half."""
-    images_per_class: Positive = 200
+    images_per_class: Positive = 100
     """Training images of each class."""
     validation_images_per_class: Positive = 50
     """Validation images of each class, in typefaces that training never saw."""
-    image_size: Annotated[int, Field(ge=12, le=1024)] = 24
+    image_size: Annotated[int, Field(ge=12, le=1024)] = 20
     """Height and width in pixels."""
     seed: Natural = 0
     """Which characters are drawn, and how."""
@@ -228,7 +228,7 @@ Architecture = chosen_by("name", Small, CaffeNet, TorchvisionModel, Custom)
 class Recipe(Section):
     """How each network is trained."""
 
-    epochs: Positive = 12
+    epochs: Positive = 10
     """Passes over the training images of the target half. Those that do not fill a last batch are
     left out, others each time; a long base makes twice as many."""
     iterations: Positive | None = None
@@ -268,7 +268,7 @@ class Recipe(Section):
     """What the step schedule multiplies the learning rate by."""
     warmup: Share = 0.1
     """Share of all steps in which the learning rate rises from zero."""
-    clip_gradient_norm: PositiveNumber | None = 1.0
+    clip_gradient_norm: PositiveNumber | None = 5.0
     """Largest norm of the gradient of all weights; a longer gradient is scaled down to it. So one
     bad step does not ruin a network; null for no limit, as in the 2014 paper."""
     label_smoothing: Share = 0.0
