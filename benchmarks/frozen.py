@@ -3,8 +3,8 @@
     python benchmarks/frozen.py
 
 The networks of studies/glyphs100.yaml, on one thread, some epochs each, in turns. With
-augmentation every image goes through the frozen layers each time, and the time should follow the share of operations
-that remain; without, frozen layers' features are computed once.
+augmentation every image goes through the frozen layers each time, and the time should follow the
+share of operations that remain; without, frozen layers' features are computed once.
 """
 
 import argparse
