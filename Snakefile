@@ -39,25 +39,28 @@ onstart:
     with suppress(ValueError):
         if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
             print(warning, file=sys.stderr)
-    study = as_json(STUDY)
-    shell(
-        "python -m transferability write-study --study {study:q} --file {STUDY_FILE:q}"
-    )
+    study_config.write(STUDY, Path(STUDY_FILE))
 
 
-# What trainings have kept for a second run has served its purpose.
 onsuccess:
-    shell("python -m transferability forget-finished --results {RESULTS:q}")
+    # What trainings have kept for a second run has served its purpose.
+    network_folder.forget_finished(Path(RESULTS, "networks"))
+    findings = Path(RESULTS, targets.FINDINGS)
+    if findings.exists():
+        print(
+            f"What the numbers say: {findings}\n"
+            f"The main figure:      {RESULTS}/figures/effects.svg\n"
+            f"All as a report:      snakemake {STUDY_FLAG}--report report.zip",
+            file=sys.stderr,
+        )
 
 
 onerror:
-    print(
-        slurm_refusals.advice(
-            "".join(Path(file).read_text(encoding="utf-8") for file in log),
-            Path(workflow.basedir, "profiles", "slurm", "profile.yaml"),
-        ),
-        file=sys.stderr,
-    )
+    if any("sbatch failed" in Path(file).read_text("utf-8") for file in log):
+        print(
+            "What jobs ask SLURM for is set at the top of profiles/slurm/profile.yaml.",
+            file=sys.stderr,
+        )
 
 
 rule all:

@@ -20,7 +20,7 @@ from rocrate.rocrate import ROCrate
 from transferability.__main__ import main
 
 METADATA = "ro-crate-metadata.json"
-NOT_RESULTS = ("writers/", "resume")
+NOT_RESULTS = ("writers/", "finished/")
 
 
 @pytest.fixture(scope="module")

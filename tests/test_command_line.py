@@ -54,7 +54,7 @@ def results(tmp_path_factory) -> Path:
         "--groups {groups}",
         groups={"A": ["closed"], "B": ["open"]},
     )
-    run(f"write-study --study {{study}} --file {folder}/study.yaml", study=STUDY)
+    config.write(STUDY, folder / "study.yaml")
     for split in SPLITS:
         for name in NAMES:
             run(
@@ -132,7 +132,7 @@ def test_each_figure_has_three_formats(results, figure):
 
 def test_a_network_leaves_its_files_and_no_more(results):
     networks = results / "networks" / "random0" / "seed0"
-    of_all = {"metrics.json", "history.jsonl", "predictions.npy", "resume.safetensors", "writers"}
+    of_all = {"metrics.json", "history.jsonl", "predictions.npy", "finished", "writers"}
     for name in NAMES:
         left = {file.name for file in (networks / name).iterdir()}
         assert left == of_all | ({"weights.safetensors"} if name.startswith("base") else set())

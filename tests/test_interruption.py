@@ -39,9 +39,7 @@ def trained_steps(network: Path) -> int:
     resume = network / "resume.safetensors"
     if not resume.exists():
         return 0
-    state = checkpoint.load(resume)[1]["state"]
-    # One that is finished notes its evaluations alone.
-    return state.get("step") or state["history"][-1]["iteration"]
+    return checkpoint.load(resume)[1]["state"]["step"]
 
 
 def started(project: Project) -> tuple[subprocess.Popen, psutil.Process]:
@@ -134,7 +132,7 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
     assert metrics(network)["job"]["process"] == training.pid
     assert "trained to its end before" in log_of(project, "baseA")
     # The run has ended well, and whoever forces another one gets another training.
-    assert not (network / "resume.safetensors").exists()
+    assert not (network / "finished").exists()
     project.succeed(TARGET, "--forcerun", TARGET)
     assert results(network) == results(uninterrupted)
     assert "trained to its end before" not in log_of(project, "baseA")
@@ -151,12 +149,12 @@ def test_a_training_that_is_finished_is_kept_until_the_run_has_ended_well(projec
     status, output = project.run(TARGET, TARGET.replace("baseA", "baseB"))
     assert status != 0, output
     assert "FileExistsError" in output
-    assert (network / "resume.safetensors").exists()
+    assert (network / "finished").exists()
     project.jobs(TARGET)
-    assert (network / "resume.safetensors").exists()
+    assert (network / "finished").exists()
     in_the_way.unlink()
     project.succeed(TARGET, TARGET.replace("baseA", "baseB"))
-    assert not (network / "resume.safetensors").exists()
+    assert not (network / "finished").exists()
 
 
 def log_of(project: Project, network: str) -> str:

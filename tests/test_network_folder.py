@@ -1,12 +1,14 @@
 """The folder of a network, and what an interrupted training leaves there."""
 
 import logging
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from transferability.storage import checkpoint, network_folder
+from transferability.storage import network_folder
 from transferability.storage.network_folder import NetworkFolder, read_history
 
 TENSORS = {"network.conv1.0.weight": torch.arange(6.0).reshape(2, 3)}
@@ -44,9 +46,8 @@ def test_a_training_that_was_never_begun_leaves_nothing(folder):
 
 def test_what_a_killed_writer_left_goes_with_the_resume_file(left):
     (left.path / f".resume.{'0' * 32}.safetensors").write_bytes(b"half of it")
-    (left.path / "resume.set-aside0.safetensors").write_bytes(b"kept")
     left.remove_resume()
-    assert [file.name for file in left.path.iterdir()] == ["resume.set-aside0.safetensors"]
+    assert list(left.path.iterdir()) == []
 
 
 def test_a_training_of_the_same_identity_goes_on(left):
@@ -54,54 +55,60 @@ def test_a_training_of_the_same_identity_goes_on(left):
     assert tensors.keys() == TENSORS.keys()
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
     assert state == STATE
-    assert left.resume.exists()
-    left.remove_resume()
-    assert left.load_resume(IDENTITY) is None
-    assert list(left.path.iterdir()) == []
+
+
+def fill(folder: NetworkFolder, with_weights: bool) -> list[Path]:
+    """Write what a finished training leaves; its files, the metrics last."""
+    folder.write_history([{"epoch": 1, "top1": 0.1}])
+    folder.write_predictions(np.array([1, 0]))
+    if with_weights:
+        folder.write_weights({"weight": torch.arange(3.0)}, IDENTITY)
+    folder.write_metrics({**dict.fromkeys(network_folder.MEASURED, 0.5), "identity": IDENTITY})
+    weights = [folder.weights] * with_weights
+    return [folder.history, folder.predictions, *weights, folder.metrics]
 
 
 @pytest.mark.parametrize("with_weights", [True, False])
-def test_what_is_finished_is_put_back(folder, with_weights):
-    folder.write_history([{"epoch": 1, "top1": 0.1}])
-    folder.write_predictions(np.array([1, 0]))
-    files = [folder.history, folder.predictions]
-    if with_weights:
-        folder.write_weights({"weight": torch.arange(3.0)}, IDENTITY)
-        files.append(folder.weights)
+def test_what_is_finished_is_put_back(left, with_weights):
+    *files, metrics = fill(left, with_weights)
     before = [file.read_bytes() for file in files]
-    metrics = {"top1": 0.5, "identity": IDENTITY}
-    folder.write_metrics(metrics)
-    folder.keep_finished(metrics)
-    assert folder.load_finished({**IDENTITY, "code": "other"}, with_weights=False) is None
+    left.keep_finished()
+    assert not left.resume.exists()
+    assert left.load_finished({**IDENTITY, "code": "other"}, with_weights=False) is None
     if not with_weights:
-        assert folder.load_finished(IDENTITY, with_weights=True) is None
+        assert left.load_finished(IDENTITY, with_weights=True) is None
     # As Snakemake does.
-    for file in (*files, folder.metrics):
+    for file in (*files, metrics):
         file.unlink()
-    assert folder.load_finished(IDENTITY, with_weights)["top1"] == 0.5
+    assert left.load_finished(IDENTITY, with_weights)["top1"] == 0.5
     assert [file.read_bytes() for file in files] == before
     # It is written last, by who asked for it.
-    assert not folder.metrics.exists()
+    assert not metrics.exists()
 
 
-def test_what_is_finished_is_nothing_to_go_on_with(left, caplog):
-    left.write_history([{"epoch": 1, "top1": 0.1}])
-    left.write_predictions(np.array([1, 0]))
-    left.keep_finished({"identity": IDENTITY})
-    with caplog.at_level(logging.WARNING):
-        assert left.load_resume({**IDENTITY, "code": "other"}) is None
-    assert not caplog.records
-    assert left.resume.exists()
+def test_what_is_kept_takes_no_room(folder):
+    files = fill(folder, with_weights=True)
+    folder.keep_finished()
+    assert all(file.samefile(folder.finished / file.name) for file in files)
+
+
+def test_where_there_are_no_second_names_it_is_copied(folder, monkeypatch):
+    files = fill(folder, with_weights=True)
+    monkeypatch.setattr(os, "link", refused)
+    folder.keep_finished()
+    for file in files:
+        assert (folder.finished / file.name).read_bytes() == file.read_bytes()
 
 
 def test_what_is_finished_is_forgotten_and_no_other(tmp_path):
-    other = NetworkFolder(tmp_path / "networks" / "random0" / "seed0" / "B3B")
+    networks = tmp_path / "networks"
+    done, other = (NetworkFolder(networks / "random0" / "seed0" / name) for name in ("B0B", "B3B"))
     other.save_resume(TENSORS, IDENTITY, STATE)
-    network_folder.forget_finished(tmp_path / "networks")
+    files = fill(done, with_weights=True)
+    done.keep_finished()
+    network_folder.forget_finished(networks)
+    assert sorted(done.path.iterdir()) == sorted(files)
     assert other.resume.exists()
-    other.write_metrics({})
-    network_folder.forget_finished(tmp_path / "networks")
-    assert not other.resume.exists()
 
 
 @pytest.mark.parametrize("write", ["history", "predictions", "weights", "metrics", "resume"])
@@ -123,45 +130,21 @@ def refused(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "damage", "reason"),
     [
-        ({"code": "other"}, "another code"),
-        ({"recipe": {"augment": [], "epochs": 3}}, "another recipe"),
-        ({"network": "B3B", "code": "other"}, "another network, code"),
+        ({"code": "other"}, None, "another code"),
+        ({"recipe": {"augment": [], "epochs": 3}}, None, "another recipe"),
+        ({"network": "B3B", "code": "other"}, None, "another network, code"),
+        ({}, lambda content: content[:-4], "cannot be read"),
+        ({}, lambda content: b"", "cannot be read"),
+        ({}, lambda content: content[:-1] + b"\x7f", "checksum does not fit"),
     ],
 )
-def test_what_is_of_another_identity_is_set_aside_with_the_reason(left, caplog, changes, reason):
-    content = left.resume.read_bytes()
+def test_what_is_damaged_or_of_another_training_is_not_used(left, caplog, changes, damage, reason):
+    if damage:
+        left.resume.write_bytes(damage(left.resume.read_bytes()))
     with caplog.at_level(logging.WARNING):
         assert left.load_resume({**IDENTITY, **changes}) is None
-    assert not left.resume.exists()
-    assert [file.read_bytes() for file in left.path.iterdir()] == [content]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert reason in caplog.text
-    assert str(left.resume) in caplog.text
-    assert "starts from the beginning" in caplog.text
-    assert left.load_resume(IDENTITY) is None
-
-
-@pytest.mark.parametrize("damage", [lambda b: b[:-4], lambda b: b"", lambda b: b[:-1] + b"\x7f"])
-def test_what_is_damaged_is_set_aside_with_the_reason(left, caplog, damage):
-    content = damage(left.resume.read_bytes())
-    left.resume.write_bytes(content)
-    with caplog.at_level(logging.WARNING):
-        assert left.load_resume(IDENTITY) is None
-    assert not left.resume.exists()
-    assert [file.read_bytes() for file in left.path.iterdir()] == [content]
-    assert str(left.resume) in caplog.text
-    assert "starts from the beginning" in caplog.text
-
-
-def test_what_is_set_aside_is_never_deleted(left):
-    left.load_resume({**IDENTITY, "code": "other"})
-    left.save_resume(TENSORS, {**IDENTITY, "code": "other"}, STATE)
-    left.load_resume(IDENTITY)
-    assert len(list(left.path.iterdir())) == 2
-
-
-def test_tensors_of_another_kind_are_set_aside(folder):
-    checkpoint.save(folder.resume, TENSORS, IDENTITY)
-    assert folder.load_resume(IDENTITY) is None
+    for words in (reason, str(left.resume), "starts from the beginning"):
+        assert words in caplog.text

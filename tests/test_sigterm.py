@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from waiting import ends, wait_until, writers
 
 from transferability import images
 from transferability.images import store
-from transferability.storage import checkpoint
+from transferability.storage import checkpoint, network_folder
 
 # Some seconds, with evaluations at other steps than the ends of epochs.
 LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}
@@ -114,7 +115,6 @@ def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
         "cuda_visible_devices": "1",
         "gpu": None,
         "restarts": 0,
-        "seconds_lost": 0.0,
     }
 
 
@@ -196,30 +196,25 @@ def test_what_is_finished_is_not_done_again_until_it_is_forgotten(laboratory, fi
         (finished / name).unlink()
     assert "to train it again, delete" in done(command(laboratory, finished, RECIPE))
     assert {name: (finished / name).read_bytes() for name in FILES} == left
-    results = finished.parents[1] / "results"
-    place = results / "networks" / "random0" / "seed0" / "baseA"
+    place = finished.parents[1] / "networks" / "random0" / "seed0" / "baseA"
     place.parent.mkdir(parents=True)
     finished.rename(place)
-    forget = [sys.executable, "-m", "transferability", "forget-finished", "--results", str(results)]
-    done(forget)
-    assert not (place / "resume.safetensors").exists()
+    network_folder.forget_finished(place.parents[2])
+    assert not (place / "finished").exists()
     assert weights(place)
     assert "epoch" in done(command(laboratory, place, RECIPE))
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("why", ["another recipe", "damaged", "not there", "no weights kept"])
+@pytest.mark.parametrize("why", ["another recipe", "not there", "no weights kept"])
 def test_what_is_not_whole_or_of_something_else_is_trained(laboratory, finished, why):
-    recipe, kept = RECIPE, finished / "resume.safetensors"
-    tensors, header, _ = checkpoint.load(kept)
+    recipe, kept = RECIPE, finished / "finished"
     if why == "another recipe":
         recipe = {**RECIPE, "learning_rate": 0.02}
-    elif why == "damaged":
-        kept.write_bytes(kept.read_bytes()[:-1] + b"\x7f")
     elif why == "not there":
-        kept.unlink()
+        shutil.rmtree(kept)
     else:
-        checkpoint.save(kept, {"predictions": tensors["predictions"]}, header)
+        (kept / "weights.safetensors").unlink()
     log = done(command(laboratory, finished, recipe))
     assert "epoch" in log
     assert "before" not in log

@@ -107,15 +107,11 @@ def states(project: Project) -> list[str]:
         ("gres: gpu:1", "gres: gpu:a100:1", "Requested node configuration is not available"),
     ],
 )
-def test_what_the_cluster_refuses_is_told_with_the_line_to_change(on_cluster, right, wrong, told):
+def test_what_the_cluster_refuses_is_told_with_the_file_to_change(on_cluster, right, wrong, told):
     shutil.rmtree(on_cluster.network("baseA"))
     on_cluster.edit_profile(right, wrong)
     status, output = on_cluster.run(TARGET, "--retries", "0")
     assert status != 0
-    profile = on_cluster.folder / "profiles" / "slurm" / "profile.yaml"
-    lines = profile.read_text(encoding="utf-8").splitlines()
-    number = next(number for number, line in enumerate(lines, 1) if line.strip() == wrong)
-    advice = output.split("SLURM refused a job:")[1]
-    for text in (told, str(profile), f"line {number}: {wrong}"):
-        assert text in advice
+    assert told in output
+    assert "set at the top of profiles/slurm/profile.yaml" in output
     assert not on_cluster.network("baseA").exists()

@@ -45,8 +45,7 @@ class Made:
         self.write_study(checked)
 
     def write_study(self, checked: dict) -> None:
-        file = str(self.results / "study.yaml")
-        assert main(["write-study", "--study", json.dumps(checked), "--file", file]) == 0
+        config.write(checked, self.results / "study.yaml")
 
     def folder(self, name: str) -> NetworkFolder:
         return NetworkFolder(self.results / "networks" / "random0" / "seed0" / name)

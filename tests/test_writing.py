@@ -28,9 +28,9 @@ if machine:
 try:
     with (
         interruption.noticed(),
-        writing.sole_writer(Path(folder), work, Path(folder) / "saved") as writer,
+        writing.sole_writer(Path(folder), work) as writer,
     ):
-        print("has it", writer.restarts, writer.seconds_lost, writer.is_second, flush=True)
+        print("has it", writer.restarts, writer.is_second, flush=True)
         for line in sys.stdin:
             if line == "end\\n":
                 break
@@ -119,7 +119,7 @@ def contender(folder) -> Iterator[Callable[..., Contender]]:
 def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     first = contender()
-    assert first.line() == "has it 0 0.0 False"
+    assert first.line() == "has it 0 False"
     monkeypatch.delenv("SLURM_JOB_ID")
     second = contender()
     said = second.said()
@@ -128,7 +128,7 @@ def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypat
     assert str(folder) in said
     assert first.told("check") == "writes"
     first.told("end")
-    assert second.line() == "has it 0 0.0 True"
+    assert second.line() == "has it 0 True"
     second.told("end")
     assert ends(folder) == ["finished", "finished"]
     taken, _ = writers(folder)[0]
@@ -141,7 +141,7 @@ def test_who_did_other_work_before_is_nobody_s_second(contender):
     second = contender(work="other")
     second.said()
     first.told("end")
-    assert second.line() == "has it 0 0.0 False"
+    assert second.line() == "has it 0 False"
 
 
 def test_many_take_turns(folder):
@@ -249,17 +249,17 @@ def test_a_folder_that_was_deleted_is_lost(folder, contender):
     first = contender()
     first.line()
     shutil.rmtree(folder)
-    assert "it was deleted" in first.told("check")
+    assert "was deleted" in first.told("check")
 
 
 @pytest.mark.parametrize("text", ["", "filelock/2 lea"])
 def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folder, contender, text):
     (folder / "writers").mkdir(parents=True)
     (folder / "writers" / "lease").write_text(text)
-    (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-')
+    (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-\n')
     first = contender(lease=1)
     assert "has not said which it is" in first.said()
-    assert first.line() == "has it 0 0.0 False"
+    assert first.line() == "has it 0 False"
     first.kill()
     assert contender(lease=1).line().startswith("has it 1")
 
@@ -276,22 +276,17 @@ def test_a_signal_ends_the_waiting(folder, contender, number):
     assert len(writers(folder)) == 1
 
 
-def test_starts_that_did_not_finish_are_counted_with_what_they_lost(folder, contender):
+def test_starts_that_did_not_finish_are_counted(folder, contender):
     killed = contender()
     killed.line()
-    time.sleep(0.5)
-    (folder / "saved").touch()
-    time.sleep(1)
     killed.kill()
     failed = contender()
-    restarts, lost = failed.line().split()[2:4]
-    assert restarts == "1"
-    assert 0.7 < float(lost) < 1.5
+    assert failed.line().startswith("has it 1 ")
     failed.told("fail")
     interrupted = contender(work="other")
     # Of another work, nothing counts.
-    assert interrupted.line().startswith("has it 0 0.0")
+    assert interrupted.line().startswith("has it 0 ")
     interrupted.told("end")
     assert ends(folder) == ["gone", "failed", "finished"]
     again = contender(work="other")
-    assert again.line().startswith("has it 0 0.0")
+    assert again.line().startswith("has it 0 ")

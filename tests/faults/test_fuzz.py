@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from transferability.images import class_splits, groups
 from transferability.storage import checkpoint
 from transferability.storage.checkpoint import CheckpointError
-from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
+from transferability.storage.network_folder import MEASURED, NetworkFolder
 from transferability.study import config as study_file
 from transferability.study import schema
 from transferability.study.design import StudyError
@@ -162,13 +161,7 @@ PIECES = st.lists(st.tuples(SHARES, st.binary(min_size=1, max_size=4)), max_size
 TENSORS = {"conv1.0.weight": torch.arange(6.0).reshape(2, 3), "steps": torch.tensor(7)}
 IDENTITY = {"network": "A3B", "recipe": {"augment": ["crop"], "epochs": 3}, "code": "c0de"}
 STATE = {"step": 2, "history": [{"top1": 0.5}]}
-METRICS = {
-    **{
-        key: {float: 0.5, int: 3, str: "cpu", bool: True, list: []}[kind]
-        for key, kind in MEASURED_AS.items()
-    },
-    "identity": {},
-}
+METRICS = {**dict.fromkeys(MEASURED, 0.5), "layer_names": [], "identity": {}}
 CLASSES = [f"a, {k}" for k in range(6)]
 
 
@@ -214,28 +207,21 @@ def test_safetensors_that_somebody_made_up_are_refused(tmp_path, tensors, metada
 
 @fuzzed(80)
 @given(CUTS, PIECES)
-def test_mutated_resume_files_are_whole_or_set_aside(tmp_path, cuts, pieces):
+def test_mutated_resume_files_are_whole_or_not_used(tmp_path, cuts, pieces):
     folder = NetworkFolder(tmp_path)
     folder.save_resume(TENSORS, IDENTITY, STATE)
     whole = folder.resume.read_bytes()
     folder.resume.write_bytes(mutated(whole, cuts, pieces))
     found = folder.load_resume(IDENTITY)
-    if found is None:
-        assert not folder.resume.exists()
-        (aside,) = tmp_path.glob("resume.set-aside*")
-        aside.unlink()
-    else:
-        assert found[1] == STATE
+    assert found is None or found[1] == STATE
 
 
 def is_of_a_network(metrics: dict) -> bool:
-    return all(
-        np.isfinite(metrics[key]) for key, kind in MEASURED_AS.items() if kind in (int, float)
-    )
+    return metrics.keys() >= set(MEASURED)
 
 
 def is_a_history(lines: list[dict]) -> bool:
-    return all(np.isfinite(line["top1"]) for line in lines)
+    return all("top1" in line for line in lines)
 
 
 def is_a_split(halves: dict) -> bool:

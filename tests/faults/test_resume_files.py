@@ -1,4 +1,4 @@
-"""Resume files that are damaged, or of another training: said in a line, set aside, never used."""
+"""Resume files that are damaged, or of another training: said in a line and never used."""
 
 import json
 import logging
@@ -42,15 +42,13 @@ def uninterrupted(laboratory, tmp_path_factory) -> NetworkFolder:
 
 def trained_anew(laboratory: Laboratory, left: NetworkFolder, caplog) -> str:
     """What is said when the same command runs again, and nothing of the resume file is used."""
-    content = left.resume.read_bytes()
     with caplog.at_level(logging.WARNING):
         assert main(laboratory.command("baseB", left.path, **RECIPE)) == 0
     assert json.loads(left.metrics.read_text(encoding="utf-8"))["resumed_at_iterations"] == []
-    (aside,) = left.path.glob("resume.set-aside*")
-    assert aside.read_bytes() == content
+    assert not left.resume.exists()
     (record,) = caplog.records
     assert "\n" not in record.getMessage()
-    assert f"set aside as {aside.name}" in record.getMessage()
+    assert "training starts from the beginning" in record.getMessage()
     return record.getMessage()
 
 
@@ -96,9 +94,3 @@ def test_one_of_another_training(laboratory, left, caplog, key, value):
     tensors, header, _ = checkpoint.load(left.resume)
     left.save_resume(tensors, {**header["identity"], key: value}, header["state"])
     assert f"it is of another {key};" in trained_anew(laboratory, left, caplog)
-
-
-@pytest.mark.parametrize("header", [{}, {"identity": [], "state": {}}])
-def test_one_without_what_a_resume_file_holds(laboratory, left, caplog, header):
-    checkpoint.save(left.resume, checkpoint.load(left.resume)[0], header)
-    assert "it is of another training" in trained_anew(laboratory, left, caplog)

@@ -20,8 +20,8 @@ shell.prefix(
 )
 
 from transferability import images
-from transferability.records import fingerprint, slurm_refusals
-from transferability.storage import runs
+from transferability.records import fingerprint
+from transferability.storage import network_folder, runs
 from transferability.study import config as study_config
 from transferability.study import design, networks, schema, targets
 

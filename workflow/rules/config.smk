@@ -4,9 +4,11 @@ from snakemake.utils import update_config
 
 # A study given on the command line stands alone: Snakemake would merge it into config.yaml.
 if workflow.configfiles:
+    STUDY_FLAG = shlex.join(["--configfile", *map(str, workflow.configfiles)]) + " "
     # Two studies that name no study must not share a folder.
     config.setdefault("study", Path(workflow.configfiles[-1]).stem)
 else:
+    STUDY_FLAG = ""
 
     configfile: "config.yaml"
 

@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from transferability.models import caffenet
-from transferability.storage.network_folder import MEASURED_AS, NetworkFolder
+from transferability.storage.network_folder import MEASURED, NetworkFolder
 from transferability.study.learned import learned
 from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
 log = logging.getLogger(__name__)
 
-MEASURED = list(MEASURED_AS)
 COLUMNS = [
     *("study", "split", "seed", "network", "kind", "source", "target", "target_size"),
     *("n", "layer", "fine_tuned", *MEASURED),

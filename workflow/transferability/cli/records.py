@@ -7,7 +7,6 @@ from typing import Annotated
 
 from transferability.cli.flags import above_zero
 from transferability.records import archive as archives
-from transferability.storage import files
 from transferability.study import config, targets
 
 STUDY_FILE = Annotated[Path, "the study file"]
@@ -57,18 +56,6 @@ def plan(
     device.keep_freed()
     torch.set_num_threads(1)
     print(plan.text(config.read(study), images_per_second, seconds))
-
-
-def write_study(
-    *,
-    study: Annotated[dict, "the whole study, complete, its layers written out, as JSON"],
-    file: Annotated[Path, "the YAML file to write, results/<study>/study.yaml"],
-) -> None:
-    """Write the study as it is run, every key filled in, beside its results."""
-    import yaml
-
-    text = yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=100)
-    files.write_text(file, f"# The study as it was run, defaults filled in.\n{text}")
 
 
 def status(
@@ -147,4 +134,4 @@ def export(
     print(f"written: {', '.join(map(str, written))}")
 
 
-COMMANDS = [layers, plan, write_study, status, verify, archive, export]
+COMMANDS = [layers, plan, status, verify, archive, export]

@@ -44,7 +44,7 @@ def train(
     # Now, since the working tree may change while the network is trained.
     made_by = provenance.described(sys.argv[1:])
     work = fingerprint.of_work(asdict(task), code)
-    with signals.noticed(), lease.sole_writer(folder.path, work, folder.resume) as writer:
+    with signals.noticed(), lease.sole_writer(folder.path, work) as writer:
         # Later, since who waits for the folder has no need of it. To look for garbage among torch's
         # 160,000 objects takes a tenth of a second, and there is none.
         gc.disable()
@@ -73,17 +73,10 @@ def train(
             )
         # What was found finished tells of the job that finished it.
         metrics.setdefault("provenance", made_by)
-        metrics.setdefault(
-            "job",
-            provenance.of_job(started, metrics["device"], writer.restarts, writer.seconds_lost),
-        )
+        ran = provenance.of_job(started, metrics["device"], writer.restarts)
+        metrics.setdefault("job", ran)
         folder.write_metrics(metrics)
-        folder.keep_finished(metrics)
+        folder.keep_finished()
 
 
-def forget_finished(*, results: Annotated[Path, "folder of the study, results/<study>"]) -> None:
-    """Remove the resume files of finished trainings, which serve a run that was killed."""
-    network_folder.forget_finished(results / "networks")
-
-
-COMMANDS = [train, forget_finished]
+COMMANDS = [train]

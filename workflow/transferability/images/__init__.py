@@ -126,6 +126,7 @@ def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
     if expected is None:
         raise ValueError(
             f"dataset: the number of images is not known before they are read, and "
-            f"{manifest.parent} is not there yet; make it by snakemake --until prepare_images"
+            f"{manifest.parent} is not there yet; make it by snakemake "
+            "--configfile <study> --until prepare_images"
         )
     return expected

@@ -42,14 +42,13 @@ def described(arguments: Sequence[str]) -> dict:
     }
 
 
-def of_job(started: str, device: str, restarts: int, seconds_lost: float) -> dict:
+def of_job(started: str, device: str, restarts: int) -> dict:
     """For the metrics of a training: where it ran, from when to now, on which GPU, after how many
-    starts that did not finish it, and how many seconds these lost."""
+    starts that did not finish it."""
     return {
         **job.place(),
         "gpu": device.removeprefix("cuda ") if device.startswith("cuda ") else None,
         "restarts": restarts,
-        "seconds_lost": seconds_lost,
         "started": started,
         "ended": job.now(),
     }

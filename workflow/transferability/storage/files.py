@@ -70,6 +70,17 @@ def write_text(path: Path | str, text: str, check: Check = lambda: None) -> None
         temporary.write_bytes(content)
 
 
+def link(source: Path, to: Path, check: Check = lambda: None) -> None:
+    """Give a file a second name, or a copy where the file system has no second names."""
+    with atomic_write(to, check=check) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        # Snakemake expects of a job that its outputs are new.
+        os.utime(temporary)
+
+
 def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file in UTF-8, completely or not at all."""
     with (

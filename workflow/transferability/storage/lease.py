@@ -31,8 +31,6 @@ LOG = Path("writers", "log.jsonl")
 BEAT = 10.0
 LEASE = 60.0
 SECONDS_PER_LOOK = 1.0
-SECONDS_PER_LINE = 600.0
-"""A process that waits says for whom at once, and then this often."""
 SECONDS_PER_EXCHANGE = 1.0
 """A process that examines a live lease may move it aside for a moment, and puts it back."""
 
@@ -44,44 +42,33 @@ class FolderLost(RuntimeError):
 class Writer:
     """The process that writes in a folder, as long as `check` raises nothing.
 
-    `restarts` counts the earlier starts of the same work that did not finish it, `seconds_lost`
-    the seconds they worked after their last saves; `is_second` tells that this process waited for
-    another one, which finished the same work.
+    `restarts` counts the earlier starts of the same work that did not finish it; `is_second` tells
+    that this process waited for another one, which finished the same work.
     """
 
-    def __init__(self, folder: Path, work: str, saved: Path | None):
+    def __init__(self, folder: Path, work: str):
         """Wait until nobody else writes in the folder, and log that this process does."""
         self._folder = folder
         self._lease = SoftFileLease(folder / MARKER, lease_duration=LEASE, heartbeat_interval=BEAT)
-        has_waited, last_beat = _acquire(folder, self._lease)
+        has_waited = _acquire(folder, self._lease)
         taken, end = _read(folder)
         is_same, is_finished = taken.get("work") == work, end.get("how") == "finished"
         self.is_second = has_waited and is_same and is_finished
-        self.restarts, self.seconds_lost = 0, 0.0
-        if is_same and not is_finished:
-            # All times are the file system's.
-            ended = max(last_beat, _time_stamp(folder / LOG))
-            safe = max(taken["made"], _time_stamp(saved) if saved else 0.0)
-            self.restarts = taken["restarts"] + 1
-            self.seconds_lost = round(taken["seconds_lost"] + max(0.0, ended - safe), 3)
+        self.restarts = taken["restarts"] + 1 if is_same and not is_finished else 0
         if taken and not end:
             log.info("%s: %s is gone, and its place taken", folder, _described(taken))
             _note(folder, {"ended": job.now(), "how": "gone", "token": taken["token"]})
-        counted = {"restarts": self.restarts, "seconds_lost": self.seconds_lost}
-        made = _time_stamp(folder / MARKER)
-        this = {"machine": job.machine(), "work": work, "made": made, "token": self._lease.token}
-        _note(folder, {"taken": job.now(), **job.place(), **counted, **this})
+        this = {"machine": job.machine(), "work": work, "token": self._lease.token}
+        _note(folder, {"taken": job.now(), **job.place(), "restarts": self.restarts, **this})
 
     def check(self) -> None:
         """Raise FolderLost if the folder is another's by now, or does not exist any more."""
         if self._holds():
             return
         taken, _ = _read(self._folder)
-        reason = f"{self._folder / MARKER} was deleted, or could not be renewed"
-        if not self._folder.exists():
-            reason = "it was deleted"
-        elif taken.get("token") != self._lease.token:
-            reason = f"{_described(taken)} writes there now"
+        reason = f"{_described(taken)} writes there now"
+        if taken.get("token", self._lease.token) == self._lease.token:
+            reason = f"it, or {MARKER} in it, was deleted or could not be renewed"
         raise FolderLost(f"{self._folder}: {reason}; this process has stopped before a save")
 
     def end(self, how: str) -> None:
@@ -105,14 +92,13 @@ class Writer:
 
 
 @contextmanager
-def sole_writer(folder: Path, work: str, saved: Path | None = None) -> Iterator[Writer]:
+def sole_writer(folder: Path, work: str) -> Iterator[Writer]:
     """Write alone in a folder, which is made if need be, as soon as nobody else does.
 
-    `work` tells one work from another; the time stamp of `saved`, if there is such a file, says
-    until when the work is safe. Raises Interrupted if a signal comes while it waits, OSError if the
-    folder cannot be written to.
+    `work` tells one work from another. Raises Interrupted if a signal comes while it waits, OSError
+    if the folder cannot be written to.
     """
-    writer, how = Writer(folder, work, saved), "failed"
+    writer, how = Writer(folder, work), "failed"
     try:
         yield writer
         how = "finished"
@@ -140,22 +126,21 @@ def last_writer(folder: Path) -> tuple[dict, str] | None:
     return taken, "running" if is_alive else "gone"
 
 
-def _acquire(folder: Path, lease: SoftFileLease) -> tuple[bool, float]:
-    """Wait for the lease; whether another process had it, and when that one last renewed it."""
+def _acquire(folder: Path, lease: SoftFileLease) -> bool:
+    """Wait for the lease; whether another process had it."""
     marker = folder / MARKER
     marker.parent.mkdir(parents=True, exist_ok=True)
-    last_line, empty_since, last_beat = None, None, 0.0
+    waited_for, empty_since = None, None
     while True:
-        last_beat = _time_stamp(marker) or last_beat
         with suppress(Timeout):
             lease.acquire(blocking=False)
-            return last_line is not None, last_beat
-        now = time.monotonic()
-        if last_line is None or now - last_line >= SECONDS_PER_LINE:
-            taken, owner = _read(folder)[0], lease.owner
-            has_said = owner is not None and taken.get("token") == owner.token
-            log.info("%s: waiting for %s", folder, _described(taken if has_said else {}))
-            last_line = now
+            return waited_for is not None
+        now, taken, owner = time.monotonic(), _read(folder)[0], lease.owner
+        has_said = owner is not None and taken.get("token") == owner.token
+        holder = _described(taken if has_said else {})
+        if holder != waited_for:
+            log.info("%s: waiting for %s", folder, holder)
+            waited_for = holder
         # filelock keeps an empty file for ever: its writer may be about to fill it. One that was
         # killed there, or whose machine was, never will.
         is_empty = False
@@ -177,29 +162,22 @@ def _described(taken: dict) -> str:
 
 
 def _note(folder: Path, line: dict) -> None:
-    path = folder / LOG
-    text = f"{json.dumps(line, ensure_ascii=False)}\n"
-    # A process may have been killed while it wrote a line.
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        text = f"\n{text}"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with (folder / LOG).open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
 
 
 def _read(folder: Path) -> tuple[dict, dict]:
     """The log's last line of a process that took the folder, and the line of its end; empty where
-    there is none. A line that was not written to its end is passed over."""
+    there is none."""
     taken, end = {}, {}
-    with suppress(FileNotFoundError):
-        for line in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
-            entry = {}
-            with suppress(ValueError):
-                entry = json.loads(line)
+    text = (folder / LOG).read_text(encoding="utf-8") if (folder / LOG).exists() else ""
+    for line in text.splitlines():
+        # After a crash of the machine, a line may not be whole.
+        with suppress(ValueError):
+            entry = json.loads(line)
             if "taken" in entry:
                 taken, end = entry, {}
-            elif "token" in entry and entry["token"] == taken.get("token"):
+            elif entry["token"] == taken.get("token"):
                 end = entry
     return taken, end
 
@@ -217,8 +195,7 @@ def _time_stamp(path: Path) -> float:
 def _is_process(number: int) -> bool:
     try:
         os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    except OSError as error:
+        # Another user's process is there, and may not be signalled.
+        return isinstance(error, PermissionError)
     return True

@@ -5,15 +5,14 @@ history.jsonl         one line per evaluation
 predictions.npy       int32, the predicted class of each validation image in store order, -1
                       where the image's class is not in the target half
 weights.safetensors   for bases; for the others if the study asks
-resume.safetensors    while training: all that is needed to go on; afterwards, until the study has
-                      succeeded: all that is needed to write the other files again
+resume.safetensors    while training: all that is needed to go on
+finished/             until the study has succeeded: second names (hard links) of the files above
 writers/              who writes here, and who did (see lease.py)
 """
 
-import itertools
 import json
 import logging
-import math
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +25,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MEASURED_AS = {
-    **dict.fromkeys(("top1", "top5", "loss", "train_loss", "chance"), float),
-    "learned": bool,
-    "images_seen": int,
-    **dict.fromkeys(("seconds", "images_per_second"), float),
-    **dict.fromkeys(("device", "precision"), str),
-    "validation_images": int,
-}
-"""What each network's metrics.json has at least, and as what."""
+MEASURED = [
+    *("top1", "top5", "loss", "train_loss", "chance", "learned"),
+    *("images_seen", "seconds", "images_per_second", "device", "precision", "validation_images"),
+]
+"""What each network's metrics.json has at least, beside `layer_names` and its identity."""
 
 
 class NetworkFolder:
@@ -47,9 +42,10 @@ class NetworkFolder:
         self.history = path / "history.jsonl"
         self.predictions = path / "predictions.npy"
         self.weights = path / "weights.safetensors"
-        # Not declared to Snakemake. It deletes what a failed job declares and, started again after
-        # it was killed, what jobs have finished meanwhile.
+        # These are not declared to Snakemake. It deletes what a failed job declares and, started
+        # again after it was killed, what jobs have finished meanwhile.
         self.resume = path / "resume.safetensors"
+        self.finished = path / "finished"
 
     def write_history(self, history: list[dict]) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in history)
@@ -79,99 +75,70 @@ class NetworkFolder:
         checkpoint.save(self.resume, tensors, header, self.check)
 
     def load_resume(self, identity: dict) -> tuple[dict[str, "torch.Tensor"], dict] | None:
-        """What an interrupted training left, if it is whole and of the very same identity.
-
-        What is not is set aside with a word why, never used and never deleted.
-        """
+        """What an interrupted training left, if it is whole and of the very same identity. What is
+        not is never used; the log says why."""
         from transferability.storage import checkpoint
 
         if not self.resume.exists():
             return None
-        wanted, found = _from_json(identity), {}
+        wanted = _from_json(identity)
         try:
             tensors, header, _ = checkpoint.load(self.resume)
         except checkpoint.CheckpointError as error:
             reason = str(error)
         else:
-            match header:
-                case {"state": {"metrics": _}}:
-                    # Of a training that was finished, but is not wanted: it lacks nothing.
-                    return None
-                case {"identity": dict() as found, "state": dict() as state} if found == wanted:
-                    return tensors, state
-            differing = [key for key in wanted if found and found.get(key) != wanted[key]]
-            reason = f"{self.resume}: it is of another {', '.join(differing) or 'training'}"
-        places = (self.path / f"resume.set-aside{k}.safetensors" for k in itertools.count())
-        aside = next(place for place in places if not place.exists())
-        self.check()
-        self.resume.replace(aside)
-        log.warning("%s; set aside as %s, training starts from the beginning", reason, aside.name)
+            if header["identity"] == wanted:
+                return tensors, header["state"]
+            differing = [key for key in wanted if header["identity"].get(key) != wanted[key]]
+            reason = f"{self.resume}: it is of another {', '.join(differing)}"
+        log.warning("%s; training starts from the beginning", reason)
         return None
 
-    def keep_finished(self, metrics: dict) -> None:
-        """Keep, in place of what a training needs to go on, all that it has written."""
-        import torch
-
-        from transferability.storage import checkpoint
-
-        tensors = {"predictions": torch.from_numpy(np.load(self.predictions))}
-        if self.weights.exists():
-            weights, *_ = checkpoint.load(self.weights)
-            tensors |= {f"network.{name}": tensor for name, tensor in weights.items()}
-        state = {"metrics": metrics, "history": self.read_history()}
-        self.save_resume(tensors, metrics["identity"], state)
-        self._remove_unfinished()
+    def keep_finished(self) -> None:
+        """Keep all that a training has written, in place of what it needed to go on."""
+        self.forget_finished()
+        # The metrics last, which mean that all is there.
+        for file in (self.history, self.predictions, self.weights, self.metrics):
+            if file.exists():
+                files.link(file, self.finished / file.name, self.check)
+        self.remove_resume()
 
     def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
-        """Write the files again, all but the metrics, of a training that was kept to its end and is
-        of the very same identity; its metrics. None if there is none."""
-        from transferability.storage import checkpoint
-
-        try:
-            tensors, header, _ = checkpoint.load(self.resume)
-        except checkpoint.CheckpointError:
+        """Put back the files, all but the metrics, of a training that was kept to its end and is of
+        the very same identity; its metrics. None if there is none."""
+        kept = NetworkFolder(self.finished)
+        if not kept.metrics.exists() or (with_weights and not kept.weights.exists()):
             return None
-        state = header.get("state")
-        if header.get("identity") != _from_json(identity) or "metrics" not in (state or {}):
+        metrics = kept.read_metrics()
+        if metrics["identity"] != _from_json(identity):
             return None
-        predictions = tensors.pop("predictions").numpy()
-        if with_weights and not tensors:
-            return None
-        self.write_history(state["history"])
-        self.write_predictions(predictions)
-        if with_weights:
-            weights = {name.removeprefix("network."): tensors[name] for name in tensors}
-            self.write_weights(weights, identity)
+        names = ["history", "predictions"] + ["weights"] * with_weights
+        for name in names:
+            files.link(getattr(kept, name), getattr(self, name), self.check)
         log.info(
             "%s was trained to its end before, with the same code and inputs, and is taken as it "
             "is; to train it again, delete %s",
-            *(self.path, self.resume),
+            *(self.path, self.finished),
         )
-        return state["metrics"]
+        return metrics
+
+    def forget_finished(self) -> None:
+        shutil.rmtree(self.finished, ignore_errors=True)
 
     def remove_resume(self) -> None:
         """Remove the resume file, and what a training left that was killed while it wrote one."""
-        self.resume.unlink(missing_ok=True)
-        self._remove_unfinished()
-
-    def _remove_unfinished(self) -> None:
-        for unfinished in self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}"):
-            unfinished.unlink(missing_ok=True)
+        for file in (self.resume, *self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}")):
+            file.unlink(missing_ok=True)
 
     def read_metrics(self) -> dict:
         """What metrics.json holds. Raises ValueError, naming it, if that is not a network's."""
         try:
             metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            lacking = [key for key in (*MEASURED, "layer_names") if key not in metrics]
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
-        values = metrics if isinstance(metrics, dict) else {}
-        kinds = {**MEASURED_AS, "layer_names": list}
-        wrong = [key for key, kind in kinds.items() if not _is_of(kind, values.get(key))]
-        if wrong or not isinstance(values.get("identity", {}), dict):
-            raise ValueError(
-                f"{self.metrics}: it has no {', '.join(wrong) or 'identity'} such as a training "
-                "writes"
-            )
+        if lacking:
+            raise ValueError(f"{self.metrics}: it has no {', '.join(lacking)}")
         return metrics
 
     def read_history(self) -> list[dict]:
@@ -180,9 +147,7 @@ class NetworkFolder:
             history = read_history(self.history)
         except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.history}: cannot be read ({error})") from error
-        if not history or not all(
-            isinstance(line, dict) and _is_of(float, line.get("top1")) for line in history
-        ):
+        if not history or not all(isinstance(line, dict) and "top1" in line for line in history):
             raise ValueError(f"{self.history}: it has no evaluations such as a training writes")
         return history
 
@@ -193,20 +158,9 @@ def read_history(path: Path | str) -> list[dict]:
 
 
 def forget_finished(networks: Path) -> None:
-    """Remove the resume files of the trainings of a study that are finished.
-
-    `networks` is the folder results/<study>/networks.
-    """
-    for metrics in networks.glob("*/*/*/metrics.json"):
-        NetworkFolder(metrics.parent).remove_resume()
-
-
-def _is_of(kind: type, value: object) -> bool:
-    """Whether a value is of a kind; a float is finite, and may be written without a point."""
-    if kind in (str, bool, list):
-        return isinstance(value, kind)
-    kinds = int if kind is int else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    """Forget what finished trainings have kept, in the folder results/<study>/networks."""
+    for kept in networks.glob("*/*/*/finished"):
+        NetworkFolder(kept.parent).forget_finished()
 
 
 def _from_json(values: dict) -> dict:

@@ -6,7 +6,7 @@ Where a file system does not share it with other machines, a run there is not se
 of each network's folder still keeps two trainings apart.
 """
 
-import json
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,19 +26,17 @@ def begin(folder: Path, study: str) -> FileLock:
 
     Raises AnotherRun if a live process holds it.
     """
-    about = folder / f"{study}.run.json"
-    lock = FileLock(folder / f"{study}.lock", blocking=False)
-    # One at a time, so that who finds the lock held finds there who holds it.
-    with FileLock(folder / f"{study}.begin.lock"):
-        try:
-            lock.acquire()
-        except Timeout:
-            run = json.loads(about.read_text(encoding="utf-8"))
-            raise AnotherRun(
-                f"Another run is at work in {Path.cwd()}: process {run['process']} on "
-                f"{run['host']} (since {run['since']}). Wait for its end, or end it, and type the "
-                "same again."
-            ) from None
-        about.write_text(json.dumps({**job.place(), "since": job.now()}), encoding="utf-8")
+    holder, lock = folder / f"{study}.run.txt", FileLock(folder / f"{study}.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        # Empty for a moment after the lock was taken.
+        run = holder.read_text(encoding="utf-8") if holder.exists() else "a process"
+        raise AnotherRun(
+            f"Another run is at work in {Path.cwd()}: {run}. Wait for its end, or end it, and type "
+            "the same again."
+        ) from None
+    place = job.place()
+    holder.write_text(f"process {os.getpid()} on {place['host']} (since {job.now()})", "utf-8")
     HELD.append(lock)
     return lock

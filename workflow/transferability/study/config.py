@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from transferability import images, models
+from transferability.storage import files
 from transferability.study import design
 from transferability.study.design import Study, StudyError
 from transferability.study.schema import StudyConfig, Word, json_schema
@@ -53,10 +54,19 @@ def read(path: Path | str) -> Study:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
+    if isinstance(config, dict):
+        # As the workflow names it.
+        config.setdefault("study", Path(path).stem)
     try:
         return complete(config)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
+
+
+def write(study: Study, path: Path) -> None:
+    """Write a study as it is run, every key filled in, beside its results."""
+    text = yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=100)
+    files.write_text(path, f"# The study as it was run, defaults filled in.\n{text}")
 
 
 def resolved(path: Path | str) -> Study:
