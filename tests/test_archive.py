@@ -4,8 +4,6 @@ itself."""
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from project import ROOT, Project
+from project import Project
 from rocrate.rocrate import ROCrate
 
 from transferability.__main__ import main
@@ -100,12 +98,11 @@ def test_what_it_says_of_itself(archive, unpacked):
     assert action["endTime"] == max(one["job"]["ended"] for one in metrics)
     assert datetime.fromisoformat(action["endTime"]) == crate.datePublished
     assert [one.id for one in action["object"]] == ["study.yaml"]
-    software = action["instrument"]
-    assert software["version"] == "0.1.0"
-    required = {one["name"]: one["version"] for one in software["softwareRequirements"]}
-    assert required["torch"] == metrics[0]["provenance"]["versions"]["torch"]
-    (paper,) = software["citation"]
-    assert next(author["name"] for author in paper["author"]) == "Jason Yosinski"
+    (software,) = action["instrument"]
+    assert software["version"] == ["0.1.0"]
+    torch = metrics[0]["provenance"]["versions"]["torch"]
+    assert f"torch {torch}" in software["softwareRequirements"]
+    assert software["citation"] == ["How transferable are features in deep neural networks?"]
     files = {file.id: file for file in crate.data_entities}
     assert {quote(name.removeprefix("tiny/")) for name in names(archive)} == {*files, METADATA}
     assert {one.id for one in action["result"]} == files.keys() - {"study.yaml"}
@@ -133,7 +130,7 @@ def test_commits_are_told_and_no_licence_is_made_up(project, tmp_path):
         f"git commit {'a' * 40}, with changes that were not committed",
     ]
     assert said["./"]["license"].startswith("No licence was given")
-    assert "author" not in said["./"]
+    assert said["./"]["author"] == []
 
 
 def test_an_archive_and_its_folder_are_good_elsewhere(archive, unpacked, capsys, caplog):
@@ -161,11 +158,6 @@ def longer(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
 
 
-def linked(path: Path) -> None:
-    path.rename(path.with_name("other"))
-    path.symlink_to("other")
-
-
 NETWORK = "networks/random0/seed0/baseA"
 KINDS = (
     *("study.yaml", "METHODS.md", "findings.html", "splits/random0.csv", "tables/effects.csv"),
@@ -178,12 +170,7 @@ KINDS = (
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [
-        (flipped, "its bytes changed"),
-        (longer, "bytes, not "),
-        (Path.unlink, "is missing"),
-        (linked, "is a link"),
-    ],
+    [(flipped, "its bytes changed"), (longer, "its bytes changed"), (Path.unlink, "is missing")],
 )
 def test_whatever_changed_is_named(unpacked, capsys, caplog, change, told):
     changed = [name for name in KINDS if (unpacked / name).stat().st_size]
@@ -226,9 +213,8 @@ def test_a_file_that_is_not_in_the_manifest_is_named(unpacked, capsys, caplog):
 def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, network, told):
     (project.network(network) / told).unlink()
     assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 1
-    assert f"1 files of the study are not there, such as {project.network(network) / told}" in (
-        caplog.text
-    )
+    lacking = project.network(network) / told
+    assert f"1 files of the study are not there, e.g. {lacking}" in caplog.text
     assert "run it to its end with snakemake" in caplog.text
     assert not list(tmp_path.glob("*.zip"))
 
@@ -259,10 +245,6 @@ def there(folder: Path) -> list[str]:
     [
         (there, "tiny.zip is there already; name another file, or delete it"),
         (lambda folder: ["--to", str(folder / "tiny.tar")], "expected one that ends in .zip"),
-        (
-            lambda folder: ["--to", str(folder / "tiny.zip"), "--license", "as you like"],
-            "--license: 'as you like' is none; expected a name of spdx.org/licenses",
-        ),
     ],
 )
 def test_a_mistake_is_named_and_nothing_is_written(
@@ -273,13 +255,3 @@ def test_a_mistake_is_named_and_nothing_is_written(
     assert main(["archive", str(finished.results), *given]) == 1
     assert told in caplog.text
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
-
-
-def test_other_commands_do_not_import_rocrate():
-    code = (
-        "import sys, transferability.__main__; "
-        "from transferability.records import archive, verify; "
-        "sys.exit('rocrate' in sys.modules)"
-    )
-    environment = {"PYTHONPATH": str(ROOT / "workflow")}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

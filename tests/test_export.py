@@ -69,28 +69,23 @@ def test_plain_torchvision_loads_the_weights_and_sees_the_same(large, tmp_path, 
 
 def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_path, capsys):
     network = trained(laboratory, tmp_path)
-    file = tmp_path / "exported.pt"
+    file = tmp_path / "exported.safetensors"
     arguments = ["export", str(network), "--to", str(file), "--images", str(laboratory.images)]
     assert main(arguments) == 0
-    printed = capsys.readouterr().out
-    described = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-    assert json.dumps(described, indent=2) in printed
-    assert f"written: {file}" in printed
-
-    state = torch.load(file, weights_only=True)
-    assert all(type(tensor) is torch.Tensor for tensor in state.values())
-    model = nn.Sequential(OrderedDict(small.build(described["architecture"], 8, 5)))
-    model.load_state_dict(state)
+    about = described(file)
+    assert json.loads(capsys.readouterr().out) == about
+    model = nn.Sequential(OrderedDict(small.build(about["architecture"], 8, 5)))
+    model.load_state_dict(safetensors.torch.load_file(file))
     opened = store.open_store(laboratory.images)
     names = np.array(opened.classes)
-    asked = np.isin(names[opened.validation_labels], described["classes"])
+    asked = np.isin(names[opened.validation_labels], about["classes"])
     pixels = torch.from_numpy(opened.validation_images[asked]).float()
-    normalise = described["normalise"]
+    normalise = about["normalise"]
     pixels = (pixels - torch.tensor(normalise["mean"])) / torch.tensor(normalise["std"])
     with torch.no_grad():
         found = model.eval()(pixels.permute(0, 3, 1, 2).contiguous()).argmax(1)
     expected = np.load(NetworkFolder(network).predictions)[asked]
-    agreeing = np.array(described["classes"])[found] == names[expected]
+    agreeing = np.array(about["classes"])[found] == names[expected]
     # All but such as lie between two classes: the training multiplies by 1 / deviation.
     assert agreeing.mean() > 0.995
 
@@ -148,11 +143,11 @@ def test_what_cannot_be_exported_is_named(laboratory, large, tmp_path, caplog):
         assert main(["export", str(folder), "--to", str(tmp_path / file), *more]) == 1
         return caplog.text
 
-    assert "expected .safetensors or .pt" in told(network, "weights.onnx", *images)
-    assert "study.yaml: cannot be read" in told(network, "weights.pt")
-    assert "other images" in told(network, "weights.pt", "--images", str(large.images))
-    assert "keep_weights: all" in told(network.parent / "A3B", "weights.pt", *images)
+    assert "expected .safetensors" in told(network, "weights.onnx", *images)
+    assert "study.yaml: cannot be read" in told(network, "weights.safetensors")
+    assert "other images" in told(network, "weights.safetensors", "--images", str(large.images))
+    assert "keep_weights: all" in told(network.parent / "A3B", "weights.safetensors", *images)
     split = tmp_path / "results" / "made" / "splits" / "random0.csv"
     split.write_text(split.read_text().replace(",A", ",C").replace(",B", ",A").replace(",C", ",B"))
-    assert "of another split" in told(network, "weights.pt", *images)
+    assert "of another split" in told(network, "weights.safetensors", *images)
     assert not list(tmp_path.glob("weights*"))

@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import torch
-from project import ROOT
+from project import ROOT, TINY
 from rich.console import Console
 
 from transferability.__main__ import main
@@ -37,6 +39,11 @@ def line(epoch: float, iteration: int, **values: object) -> dict:
     }
 
 
+def at(seconds: float) -> str:
+    """The time, so many seconds from now, as metrics have it."""
+    return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat(timespec="seconds")
+
+
 class Made:
     """A folder of results in which a test puts what a run would leave."""
 
@@ -56,19 +63,21 @@ class Made:
         log.write_text(text, encoding="utf-8")
         return log
 
-    def finish(self, name: str, seconds: float = 20.0, learned: bool = True) -> None:
+    def finish(
+        self, name: str, seconds: float = 20.0, ago: float = 100.0, learned: bool = True
+    ) -> None:
+        """A network that took so long and ended so many seconds ago."""
         recipe = self.study.recipe_of("random0", 0, name)
-        self.folder(name).write_metrics(
+        folder = self.folder(name)
+        folder.write_metrics(
             {
                 **{"top1": 0.9 if learned else 0.2, "chance": 0.2, "learned": learned},
                 **{"images_per_second": 1000.0, "seconds": seconds},
                 "identity": {"recipe": recipe, "architecture": self.study["architecture"]},
+                "job": {"started": at(-ago - seconds), "ended": at(-ago), "restarts": 0},
             }
         )
-
-    def save(self, name: str, step: int, history: list[dict]) -> None:
-        state = {"step": step, "images_seen": 64 * step, "seconds": step / 10, "history": history}
-        self.folder(name).save_resume({"weight": torch.zeros(3)}, {}, state)
+        os.utime(folder.metrics, (time.time() - ago,) * 2)
 
     def gone(self, name: str) -> None:
         """A writer that has ended without a word."""
@@ -126,27 +135,19 @@ def test_to_look_takes_no_lock_from_one_that_writes(made):
     assert made.of("baseA").state == WAITING
 
 
-def test_what_was_saved_after_the_last_evaluation_counts(made):
-    made.save("baseA", 30, [line(2, 20)])
-    with made.writing("baseA"):
-        assert made.of("baseA").reached == 3
-        made.folder("baseA").write_history([line(4, 40)])
-        assert made.of("baseA").reached == 4
-
-
 def test_iterations_are_counted_where_the_recipe_has_them(made):
-    made.save("A3B", 250, [])
+    made.folder("A3B").write_history([line(12.5, 250)])
     with made.writing("A3B"):
         found = made.of("A3B")
     assert (found.reached, found.length, found.unit) == (250, 500, "iterations")
 
 
 def test_an_interrupted_one_waits_and_keeps_what_it_has(made):
-    made.save("baseB", 30, [line(2, 20)])
+    made.folder("baseB").write_history([line(2, 20)])
     with pytest.raises(signals.Interrupted), made.writing("baseB"):
         raise signals.Interrupted("SIGTERM")
     found = made.of("baseB")
-    assert (found.state, found.reached) == (WAITING, 3)
+    assert (found.state, found.reached) == (WAITING, 2)
     assert "interrupted" in found.why
 
 
@@ -206,57 +207,68 @@ def test_what_is_to_come_takes_as_long_as_what_is_done(made):
         assert made.look().share == pytest.approx(3 / 8)
 
 
-def printed(capsys, *arguments: str) -> list[str]:
+def test_as_many_run_at_once_as_did_since_the_run_began(made):
+    """Also in a moment between two trainings."""
+    os.utime(made.results / "study.yaml", (time.time() - 100,) * 2)
+    for name, seconds, ago in [("baseA", 60.0, 1.0), ("baseB", 60.0, 1.0), ("B3B", 50.0, 1.0)]:
+        made.finish(name, seconds, ago)
+    made.finish("A3B", seconds=50.0, ago=10_000.0)
+    with made.writing("B0B"):
+        # 170 s of work in 61, for base2B, B0B, and two that count iterations.
+        left = made.look().seconds_left
+    assert left == pytest.approx(max(120, (120 + 60 + 2 * 50) / (170 / 61)), rel=0.1)
+
+
+def printed(capsys, *arguments: str) -> str:
     assert main(["status", *arguments]) == 0
-    return capsys.readouterr().out.splitlines()
+    return capsys.readouterr().out
 
 
-def test_lines_where_there_is_no_terminal(made, capsys):
+def test_what_is_printed_where_there_is_no_terminal(made, capsys):
     made.finish("baseA")
     made.gone("baseB")
-    *networks, last = printed(capsys, str(made.results))
-    assert networks[0] == ("random0/seed0/baseA  done  8 of 8 epochs  top-1 0.900  1,000 images/s")
-    assert networks[1].startswith("random0/seed0/baseB  failed  its process is gone")
-    assert networks[1].endswith("/logs/networks/random0/seed0/baseB.log")
-    assert networks[2] == "random0/seed0/base2B  waiting"
-    assert last == "made: 1 of 8 networks done, 6 waiting, 1 failed, 12 %, nothing runs"
+    text = printed(capsys, str(made.results))
+    assert text.startswith("made: 1 of 8 networks done, 6 waiting, 1 failed, 12 %, nothing runs")
+    assert "random0/seed0/baseB failed: its process is gone" in text
+    assert "logs/networks/random0/seed0/baseB.log" in text.replace("\n", "")
+    assert "\x1b" not in text
 
 
 def test_a_network_that_did_not_learn_is_named(made, capsys):
     made.finish("baseA")
     made.finish("baseB", learned=False)
-    *networks, last = printed(capsys, str(made.results))
-    said = "did not learn: top-1 0.200 at a chance of 0.200"
-    assert networks[1].endswith(f"top-1 0.200  1,000 images/s  {said}")
-    assert last == "made: 2 of 8 networks done, 6 waiting, 1 did not learn, 25 %, nothing runs"
-    terminal = Console(file=io.StringIO(), width=100, force_terminal=True)
-    terminal.print(board.board(made.look()))
-    assert f"random0/seed0/baseB {said}" in terminal.file.getvalue()
+    text = printed(capsys, str(made.results))
+    assert text.startswith("made: 2 of 8 networks done, 6 waiting, 1 did not learn, 25 %")
+    assert "random0/seed0/baseB did not learn: top-1 0.200 at a chance of 0.200" in text
 
 
 def test_json_for_programs(made, capsys):
     made.finish("baseA")
-    (text,) = printed(capsys, str(made.results), "--json")
-    found = json.loads(text)
+    found = json.loads(printed(capsys, str(made.results), "--json"))
     assert found["counts"] == {"done": 1, "running": 0, "waiting": 7, "failed": 0}
     assert [network["network"] for network in found["networks"]] == NAMES
     assert found["networks"][0]["top1"] == 0.9
 
 
-def test_watching_tells_the_news_until_all_is_done(made, capsys, monkeypatch):
+def test_watching_waits_for_a_run_and_goes_on_until_all_is_done(tmp_path, capsys, monkeypatch):
+    results = tmp_path / "results" / "made"
+    looks = []
+
     def pause(_: float) -> None:
-        waiting = made.look().of(WAITING)
-        for network in waiting[:4]:
-            made.finish(network.network)
+        looks.append(made.look().counts[DONE] if (made := of_run()) else None)
+        if not made:
+            Made(results)
+        else:
+            for network in made.look().of(WAITING)[:4]:
+                made.finish(network.network)
+
+    def of_run() -> Made | None:
+        return Made(results) if (results / "study.yaml").exists() else None
 
     monkeypatch.setattr(board.time, "sleep", pause)
-    lines = printed(capsys, str(made.results), "--watch")
-    assert [text for text in lines if text.startswith("made:")] == [
-        "made: 0 of 8 networks done, 8 waiting, 0 %, nothing runs",
-        "made: 4 of 8 networks done, 4 waiting, 50 %, nothing runs",
-        "made: 8 of 8 networks done, 100 %",
-    ]
-    assert len(lines) == 3 + 2 * 8
+    lines = printed(capsys, str(results), "--watch", "--json").splitlines()
+    assert looks == [None, 0, 4]
+    assert [json.loads(text)["counts"][DONE] for text in lines] == [0, 4, 8]
 
 
 def test_a_folder_that_is_no_study_s_is_named(tmp_path, caplog):
@@ -273,21 +285,26 @@ def drawn(found: status.StudyStatus, width: int) -> list[str]:
     return console.export_text().splitlines()
 
 
-def test_the_board_of_the_largest_study_fits_a_screen(tmp_path):
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_board_of_the_largest_study_fits_a_screen(tmp_path, width):
     paper = config.read(ROOT / "studies" / "paper.yaml")
     made = Made(tmp_path, paper)
     for name in ("baseA", "baseB"):
         made.finish(name)
     made.gone("base2B")
+    made.folder("B3B+").write_history([line(88.5, 444_000)])
     with made.writing("B3B+"):
         found = made.look()
     assert len(found.networks) == 1460
-    lines = drawn(found, 100)
+    lines = drawn(found, width)
     assert len(lines) < 24
-    assert all(len(text) <= 100 for text in lines)
+    assert all(len(text) <= width for text in lines)
     text = "\n".join(lines)
     for words in ("1,460 networks", "waiting:", "transfer+", "running", "failed", "done", "log:"):
         assert words in text
+    # Nothing is cut off.
+    assert "…" not in text
+    assert "444,000" in text
 
 
 @pytest.mark.parametrize("watch", [False, True])
@@ -302,12 +319,18 @@ def test_a_terminal_shows_the_board(made, watch):
 
 
 def test_every_network_of_a_run_is_done_after_it(finished, capsys):
-    *networks, last = printed(capsys, str(finished.results))
-    assert len(networks) == 14
-    assert all("  done  10 of 10 epochs  " in text or "20 of 20" in text for text in networks)
-    assert last == "tiny: 14 of 14 networks done, 100 %"
+    text = printed(capsys, str(finished.results))
+    assert text.startswith("tiny: 14 of 14 networks done, 100 %")
+    assert all(network.reached in (10, 20) for network in status.look(finished.results).networks)
 
 
 def test_the_study_beside_the_results_is_the_study_that_was_run(finished):
     written = config.read(finished.results / "study.yaml")
     assert written == config.read(finished.folder / "study.yaml")
+
+
+def test_what_a_part_of_a_changed_study_has_trained_is_done(project):
+    project.write_study(recipe={**TINY["recipe"], "epochs": 11}, layers=[0, 3])
+    project.succeed("--until", "train_base")
+    counts = status.look(project.results).counts
+    assert (counts[DONE], counts[WAITING]) == (3, 6)

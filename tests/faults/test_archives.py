@@ -1,5 +1,5 @@
-"""An archive from a stranger: nothing is written outside of a folder of its own, nothing that is
-larger than it says is unpacked, and what is wrong is named."""
+"""An archive from a stranger: nothing is written outside of a folder of its own, and what is wrong
+is named."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from transferability.__main__ import main
+from transferability.records.archive import faults
 from transferability.records.archive import opened as open_archive
 
 METADATA = "ro-crate-metadata.json"
@@ -57,44 +58,35 @@ def refused(file: Path, caplog, unpacked_to: Path) -> str:
     return caplog.text
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("../evil", "tiny/../../evil", "/etc/evil", "tiny//evil", "tiny/./evil", "tiny/.."),
-        *("C:/evil", "C:evil", "tiny\\..\\evil", "\\\\host\\evil", "tiny/evil\n", "tiny/a:b"),
-    ],
-)
-def test_a_path_that_leads_elsewhere_is_refused(tmp_path, caplog, unpacked_to, name):
+def packed(name: str) -> zipfile.ZipInfo:
+    """An entry whose name zipfile has not made safe."""
     entry = zipfile.ZipInfo("x")
     entry.filename = name
-    file = archive(tmp_path, (f"tiny/{METADATA}", manifest()), (entry, "evil"))
-    said = refused(file, caplog, unpacked_to)
-    assert f"{name!r} would lie outside of the archive's folder" in said
+    return entry
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil", "tiny/../../evil", "/etc/evil", "C:/evil", "tiny\\..\\evil", "\\\\host\\evil"],
+)
+def test_a_path_that_leads_elsewhere_stays_inside(tmp_path, unpacked_to, name):
+    file = archive(tmp_path, (f"tiny/{METADATA}", manifest()), (packed(name), "evil"))
+    with open_archive(file):
+        evil = [path for path in tmp_path.rglob("*evil") if path.is_file()]
+        assert len(evil) == 1
+        assert unpacked_to in evil[0].parents
+    assert not list(unpacked_to.iterdir())
+    assert not Path("/etc/evil").exists()
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
-def test_a_link_or_a_device_is_refused(tmp_path, caplog, unpacked_to, kind):
-    entry = zipfile.ZipInfo("tiny/study.yaml")
+def test_a_link_or_a_device_is_unpacked_as_a_file(tmp_path, kind):
+    entry = packed("tiny/study.yaml")
     entry.create_system, entry.external_attr = 3, (kind | 0o777) << 16
     file = archive(tmp_path, (f"tiny/{METADATA}", manifest()), (entry, "/etc/passwd"))
-    assert "tiny/study.yaml is a link or a device" in refused(file, caplog, unpacked_to)
-
-
-def test_a_bomb_is_refused_with_its_size(tmp_path, caplog, unpacked_to):
-    size = 10**8
-    listed = manifest(("bomb.csv", str(size), "0" * 64))
-    file = archive(tmp_path, (f"tiny/{METADATA}", listed), ("tiny/bomb.csv", bytes(size)))
-    held = file.stat().st_size
-    assert held < size / 500
-    said = refused(file, caplog, unpacked_to)
-    assert f"its {held:,} bytes would unpack to {size + len(listed):,}, more than 200" in said
-
-
-def test_a_file_larger_than_it_says_is_not_unpacked(tmp_path, caplog, unpacked_to):
-    listed = manifest(("a.csv", "3", "0" * 64))
-    file = archive(tmp_path, (f"tiny/{METADATA}", listed), ("tiny/a.csv", "more"))
-    said = refused(file, caplog, unpacked_to)
-    assert "it is not what its manifest says: tiny/a.csv has 4 bytes, not 3" in said
+    with open_archive(file) as folder:
+        assert not (folder / "study.yaml").is_symlink()
+        assert (folder / "study.yaml").read_text(encoding="utf-8") == "/etc/passwd"
 
 
 def test_more_than_there_is_room_for_is_refused(tmp_path, caplog, unpacked_to, monkeypatch):
@@ -104,35 +96,31 @@ def test_more_than_there_is_room_for_is_refused(tmp_path, caplog, unpacked_to, m
     assert "and 9 are free" in refused(file, caplog, unpacked_to)
 
 
-def test_two_files_of_one_name_are_refused(tmp_path, caplog, unpacked_to):
-    file = archive(
-        tmp_path, (f"tiny/{METADATA}", manifest()), ("tiny/a.csv", "1"), ("tiny/A.csv", "2")
-    )
-    assert "it holds two files of one name" in refused(file, caplog, unpacked_to)
-
-
 @pytest.mark.parametrize(
     "text",
     [
         *("{", "[]", "{}", '{"@graph": 5}', '{"@graph": [{"@type": "File"}]}', "[" * 100_000),
-        manifest(("a.csv", "many", "")),
         manifest((["a.csv"], "1", "")),
     ],
 )
-def test_a_manifest_that_is_none_is_named(tmp_path, caplog, unpacked_to, text):
-    file = archive(tmp_path, (f"tiny/{METADATA}", text))
-    assert f"{METADATA}: is no manifest of a study's archive" in refused(file, caplog, unpacked_to)
+def test_a_manifest_that_is_none_is_named(tmp_path, text):
+    with (
+        open_archive(archive(tmp_path, (f"tiny/{METADATA}", text))) as folder,
+        pytest.raises(ValueError, match=f"{METADATA}: is no manifest of a study's archive"),
+    ):
+        faults(folder)
 
 
-def test_a_manifest_that_lists_files_elsewhere_is_refused(tmp_path, caplog, unpacked_to):
-    listed = manifest(("..%2F..%2Fevil", "1", "0" * 64))
-    file = archive(tmp_path, (f"tiny/{METADATA}", listed))
-    assert "'../../evil' would lie outside" in refused(file, caplog, unpacked_to)
+def test_no_file_outside_is_looked_at(tmp_path):
+    (tmp_path / "secret").write_text("1")
+    listed = manifest((str(Path("..", "..", "..", "secret")), "1", "0" * 64))
+    with open_archive(archive(tmp_path, (f"tiny/{METADATA}", listed))) as folder:
+        assert [fault.rpartition(": ")[2] for fault in faults(folder)] == ["is missing"]
 
 
 @pytest.mark.parametrize(
     "entries",
-    [[], [("tiny/study.yaml", "")], [(METADATA, manifest())], [(f"a/{METADATA}", ""), ("b/c", "")]],
+    [[], [("tiny/study.yaml", "")], [(METADATA, manifest())]],
 )
 def test_another_zip_is_no_archive(tmp_path, caplog, unpacked_to, entries):
     said = refused(archive(tmp_path, *entries), caplog, unpacked_to)
@@ -158,7 +146,8 @@ def test_a_changed_byte_of_the_file_is_named(finished, tmp_path, caplog, unpacke
     content[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 1
     file.write_bytes(content)
     said = refused(file, caplog, unpacked_to)
-    assert f"cannot be unpacked: {info.filename} (" in said
+    assert "cannot be read as the archive of a study (" in said
+    assert info.filename in said
 
 
 def test_whatever_byte_changes_no_file_is_another_one(tmp_path, unpacked_to):

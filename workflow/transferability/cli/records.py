@@ -10,6 +10,7 @@ from transferability.records import archive as archives
 from transferability.study import config, targets
 
 STUDY_FILE = Annotated[Path, "the study file"]
+WIDTH = 100
 RESULTS = Annotated[Path, "folder of the study, results/<study>"]
 
 
@@ -48,6 +49,7 @@ def plan(
 ) -> None:
     """Print what a study will take: networks, images, bytes, operations, hours."""
     import torch
+    from rich.console import Console
 
     from transferability.records import plan
     from transferability.training import device
@@ -55,7 +57,8 @@ def plan(
     # As the workflow trains, so that as many trainings as there are cores go on at once.
     device.keep_freed()
     torch.set_num_threads(1)
-    print(plan.text(config.read(study), images_per_second, seconds))
+    console = Console(width=WIDTH, highlight=False)
+    plan.show(config.read(study), images_per_second, seconds, console)
 
 
 def status(
@@ -118,7 +121,7 @@ def archive(
 def export(
     network: Annotated[Path, "its folder, results/<study>/networks/<split>/seed<seed>/<network>"],
     *,
-    to: Annotated[Path, "the file to write: .safetensors or .pt"],
+    to: Annotated[Path, "the file to write, .safetensors"],
     images: Annotated[Path | None, "its image store; by default the study's, in images/"] = None,
 ) -> None:
     """Write a network's weights for use elsewhere, and print what else one has to know of it."""
@@ -129,9 +132,8 @@ def export(
     study = of_split.parent.parent / targets.STUDY
     stored = images or targets.run_folder(study) / targets.store(config.resolved(study))
     split = study.parent / "splits" / f"{of_split.name}.csv"
-    description, written = export.export(network, split, store.open_store(stored), to)
+    description = export.export(network, split, store.open_store(stored), to)
     print(json.dumps(description, indent=2, ensure_ascii=False))
-    print(f"written: {', '.join(map(str, written))}")
 
 
 COMMANDS = [layers, plan, status, verify, archive, export]

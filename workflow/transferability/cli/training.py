@@ -69,7 +69,7 @@ def train(
                 base=base,
                 folder=folder,
                 code=code,
-                keep_weights=network.startswith("base") or settings["keep_weights"] == "all",
+                keep_weights=settings.keeps_weights(network),
             )
         # What was found finished tells of the job that finished it.
         metrics.setdefault("provenance", made_by)

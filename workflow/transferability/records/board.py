@@ -1,4 +1,4 @@
-"""The status of a study to look at: a table in a terminal, lines elsewhere, JSON for programs."""
+"""The status of a study to look at, or as JSON for programs."""
 
 import json
 import time
@@ -15,50 +15,43 @@ from rich.text import Text
 
 from transferability.records import status
 from transferability.records.status import DONE, FAILED, RUNNING, WAITING, Status, StudyStatus
+from transferability.study import targets
 from transferability.study.networks import parse_name
 
 SECONDS_PER_LOOK = 2.0
-SHARE_OF_TIME = 1 / 200
-"""Looks are so seldom that they take no more than this share of a processor's time."""
+LOOKS = 200
+"""Looks are so seldom that they take no more than one part in so many of a processor's time."""
 MOST_ROWS = {RUNNING: 16, FAILED: 8, DONE: 6}
 STYLES = {RUNNING: "bold", DONE: "dim", FAILED: "bold reverse"}
-TEXTS, NUMBERS = ("network", "state", "trained"), ("top-1", "images/s", "time")
 
 
 def show(results: Path, watch: bool, as_json: bool, console: Console) -> None:
     """Print where a study stands; again and again if `watch`, until there is nothing to wait for or
-    the user ends it."""
-    shows_board = console.is_terminal and not as_json
-    printed: dict[str, str] = {}
-    screen = Live(console=console, auto_refresh=False) if shows_board else nullcontext()
+    the user ends it. Where there is no terminal, a board is printed once, at the end."""
+    screen = nullcontext() if as_json else Live(console=console, auto_refresh=False)
     with suppress(KeyboardInterrupt), screen as live:
         while True:
             start = time.process_time()
-            study = status.look(results)
-            if shows_board:
-                live.update(board(study), refresh=True)
-            elif as_json:
+            has_begun = not watch or (results / targets.STUDY).exists()
+            study = status.look(results) if has_begun else None
+            if live:
+                waiting = Text(f"{results}: waiting for a run to start")
+                live.update(board(study) if study else waiting, refresh=True)
+            elif study:
                 console.out(json.dumps(study.as_json()), highlight=False)
-            else:
-                # Every network once, and again what is new of it.
-                lines = {network.path: line(network) for network in study.networks}
-                news = [text for path, text in lines.items() if printed.get(path) != text]
-                for text in [*news, summary(study)] if news else []:
-                    console.out(text, highlight=False)
-                printed = lines
-            if not watch or not study.of(WAITING, RUNNING):
+            if not watch or (study and not study.of(WAITING, RUNNING)):
                 return
-            time.sleep(max(SECONDS_PER_LOOK, (time.process_time() - start) / SHARE_OF_TIME))
+            time.sleep(max(SECONDS_PER_LOOK, LOOKS * (time.process_time() - start)))
 
 
 def board(study: StudyStatus) -> Group:
     """The study as a bar; networks that run, have failed or were done last; what waits."""
-    bar = ProgressBar(1.0, study.share, 96, style="grey70", complete_style="blue")
-    bar.finished_style = "blue"
+    bar = ProgressBar(1.0, study.share, 80, style="grey70", complete_style="blue")
     networks = Table(box=None, padding=(0, 2, 0, 0), header_style="bold underline")
-    for heading in (*TEXTS, *NUMBERS):
-        justify = "right" if heading in NUMBERS else "left"
-        networks.add_column(heading, justify=justify, no_wrap=True)
+    for heading in ("network", "state", "trained", "top-1", "images/s", "time"):
+        justify = "left" if heading in ("network", "state", "trained") else "right"
+        # Alone to be broken where a terminal is narrow.
+        networks.add_column(heading, justify=justify, no_wrap=heading != "trained")
     for state, most in MOST_ROWS.items():
         of_state = _latest(study.of(state))
         for network in of_state[:most]:
@@ -71,8 +64,9 @@ def board(study: StudyStatus) -> Group:
     for network in _latest(study.of(FAILED))[: MOST_ROWS[FAILED]]:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
         parts.append(Text(f"  its log: {network.log}"))
-    for network in unlearned(study)[: MOST_ROWS[FAILED]]:
-        parts.append(Text(f"{network.path} {did_not_learn(network)}", style="bold"))
+    for network in _unlearned(study)[: MOST_ROWS[FAILED]]:
+        scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}"
+        parts.append(Text(f"{network.path} did not learn: {scores}", style="bold"))
     if waiting := study.of(WAITING):
         names = [parse_name(network.network).treatment.replace("_", " ") for network in waiting]
         counts = [f"{count:,} {name}" for name, count in Counter(names).items()]
@@ -85,33 +79,20 @@ def summary(study: StudyStatus) -> str:
     counts = study.counts
     words = [f"{study.study}: {counts[DONE]:,} of {len(study.networks):,} networks done"]
     words += [f"{counts[state]:,} {state}" for state in (RUNNING, WAITING, FAILED) if counts[state]]
-    if count := len(unlearned(study)):
+    if count := len(_unlearned(study)):
         words.append(f"{count:,} did not learn")
     words.append(f"{int(100 * study.share)} %")
-    left = "time to go not known yet"
     if not counts[RUNNING]:
         left = "nothing runs"
-    elif study.seconds_left is not None:
+    elif study.seconds_left is None:
+        left = "time to go not known yet"
+    else:
         left = f"{duration(study.seconds_left)} to go"
     return ", ".join([*words, left] if study.of(WAITING, RUNNING) else words)
 
 
-def line(network: Status) -> str:
-    """A network in a line, without the time, which changes at each look."""
-    trained, top1, speed, _ = _cells(network)
-    words = [network.path, network.state, trained, top1 and f"top-1 {top1}"]
-    words += [speed and f"{speed} images/s", network.learned is False and did_not_learn(network)]
-    words += [network.why, network.log and f"log: {network.log}"]
-    return "  ".join(filter(None, words))
-
-
-def unlearned(study: StudyStatus) -> list[Status]:
-    """The networks that are done and did not learn."""
-    return [network for network in study.of(DONE) if network.learned is False]
-
-
-def did_not_learn(network: Status) -> str:
-    return f"did not learn: top-1 {network.top1:.3f} at a chance of {network.chance:.3f}"
+def _unlearned(study: StudyStatus) -> list[Status]:
+    return [network for network in study.of(DONE) if not network.learned]
 
 
 def duration(seconds: float) -> str:
@@ -134,8 +115,7 @@ def _cells(network: Status) -> tuple[str, str, str, str]:
     """How far it is trained, its top-1, its images a second, and what it took or will take."""
     trained = "not evaluated yet" if network.state == RUNNING else ""
     if network.reached:
-        digits = ",.4g" if network.unit == "epochs" else ","
-        trained = f"{network.reached:{digits}} of {network.length:,} {network.unit}"
+        trained = f"{network.reached:,.6g} of {network.length:,} {network.unit}"
     top1 = "" if network.top1 is None else f"{network.top1:.3f}"
     speed = "" if network.images_per_second is None else f"{network.images_per_second:,.0f}"
     took = ""

@@ -4,7 +4,6 @@ A model of torchvision gets its original names back, so that torchvision alone l
 architectures keep the names of their layers.
 """
 
-import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import fields
@@ -23,37 +22,32 @@ from transferability.study.networks import TrainingSpec
 from transferability.training import loop, preprocessing
 
 
-def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, list[Path]]:
+def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     """Write the network of a folder, trained on the images of `store` as `split` divides them; its
-    description and the files written.
+    description.
 
-    The description, also written, says which network it is, how to build its module, how its images
-    are normalised and which classes its outputs stand for. It is in the metadata of .safetensors,
-    and beside .pt, of which torch.load gives the state dict alone, as .json. A mean image (float32
-    H×W×3, 0 to 255) is written as .mean_image.npy. Raises ValueError for another suffix, and if the
-    weights were not kept, or are of other images or another split.
+    The description, which is in the file's metadata too, says which network it is, how to build its
+    module, how its images are normalised and which classes its outputs stand for. A mean image
+    (float32 H×W×3, 0 to 255) is written beside it as .mean_image.npy. Raises ValueError for another
+    suffix, and if the weights were not kept, or are of other images or another split.
     """
-    if to.suffix not in (".safetensors", ".pt"):
-        raise ValueError(f"--to: {to} has no known suffix; expected .safetensors or .pt")
+    if to.suffix != ".safetensors":
+        raise ValueError(f"--to: {to} has no known suffix; expected .safetensors")
     tensors, identity = _load(NetworkFolder(folder).weights, split, store)
     task = TrainingSpec(**{field.name: identity[field.name] for field in fields(TrainingSpec)})
     halves = class_splits.read(split, store.classes)
     learned, _ = loop.load_data(store, halves[task.target], task, torch.device("cpu"))
     measured = preprocessing.images_of_statistics(task, store, halves, learned.indices)
     recipe, stored = identity["recipe"], store.train_images.shape[1]
-    pixels, written = recipe["crop"] or stored, [to]
-    normalise = {"kind": recipe["normalise"], "pixels": "RGB, 0 to 255"}
-    if recipe["normalise"] == "channels":
-        statistics = preprocessing.statistics("channels", store, measured)
+    pixels, kind = recipe["crop"] or stored, recipe["normalise"]
+    normalise = {"kind": kind, "pixels": "RGB, 0 to 255"}
+    statistics = preprocessing.statistics(kind, store, measured)
+    if kind == "channels":
         # As in training, where the std of a single colour is zero.
-        normalise |= {
-            "mean": statistics["mean"].tolist(),
-            "std": statistics["std"].clamp_min(1).tolist(),
-        }
-    elif recipe["normalise"] == "mean_image":
-        written.append(to.with_suffix(".mean_image.npy"))
-        with files.atomic_write(written[-1]) as temporary:
-            statistics = preprocessing.statistics("mean_image", store, measured)
+        std = statistics["std"].clamp_min(1)
+        normalise |= {"mean": statistics["mean"].tolist(), "std": std.tolist()}
+    elif kind == "mean_image":
+        with files.atomic_write(to.with_suffix(".mean_image.npy")) as temporary:
             np.save(temporary, statistics["mean"].numpy())
     tensors, build = _named(identity["architecture"], pixels, len(learned.classes), tensors)
     description = {
@@ -64,19 +58,12 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> tuple[dict, lis
         "normalise": normalise,
         "classes": [store.classes[index] for index in learned.classes],
     }
-    text = json.dumps(description, indent=2, ensure_ascii=False)
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-    if to.suffix == ".pt":
-        written.append(to.with_suffix(".json"))
-        files.write_text(written[-1], f"{text}\n")
+    metadata = {"format": "pt", "description": json.dumps(description, ensure_ascii=False)}
     with files.atomic_write(to) as temporary:
-        if to.suffix == ".pt":
-            torch.save(tensors, temporary)
-        else:
-            metadata = {"format": "pt", "description": text}
-            safetensors.torch.save_file(tensors, temporary, metadata)
-            files.share(temporary)
-    return description, written
+        safetensors.torch.save_file(tensors, temporary, metadata)
+        files.share(temporary)
+    return description
 
 
 def _load(weights: Path, split: Path, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
@@ -92,7 +79,7 @@ def _load(weights: Path, split: Path, store: Store) -> tuple[dict[str, torch.Ten
             f"{weights}: is of other images than those in {store.folder}; name the folder of its "
             "images with --images"
         )
-    if identity["split_sha256"] != hashlib.sha256(split.read_bytes()).hexdigest():
+    if identity["split_sha256"] != files.sha256(split):
         raise ValueError(
             f"{weights}: is of another split than {split} is now; let snakemake train it again"
         )

@@ -3,7 +3,6 @@
 Halves are taken to be equal, each with half of the classes and of the images.
 """
 
-import io
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,9 @@ from rich.table import Table
 from transferability import images, models
 from transferability.models import summary
 from transferability.models.summary import LayerSummary
+from transferability.records.board import duration
 from transferability.study import design
+from transferability.study.design import Study
 from transferability.study.networks import ALL_IMAGES, TrainingSpec, parse_name
 from transferability.training import data, loop, transplant
 from transferability.training import device as devices
@@ -34,7 +35,7 @@ BACKWARD = 2
 """Operations of a learned layer's way back, in multiples of its way forward: one for the gradient
 of its parameters, one for that of its input."""
 ENDLESS = 10**9
-BATCHES, ON_A_GPU = 2, 32
+BATCHES = {"cpu": 2, "mps": 2, "cuda": 32}
 """In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
 
 
@@ -46,102 +47,82 @@ class Speed:
 
     learned: float
     evaluated: float
-    features: float | None = None
+    features: float = np.inf
 
 
-def text(checked: dict, images_per_second: float | None, seconds: float) -> str:
-    """The plan of a study, with times at so many images a second of a network that learns with all
-    layers, or, for None, as this machine is found to be when tried for `seconds` with each number
-    of frozen layers.
+def show(study: Study, images_per_second: float | None, seconds: float, console: Console) -> None:
+    """Print the plan of a study, with times at so many images a second of a network that learns
+    with all layers, or, for None, as this machine is found to be when tried for `seconds` with each
+    number of frozen layers.
 
     Raises ValueError where it is not known how many images there are.
     """
-    size = images.size(checked["dataset"])
-    pixels, half = checked.input_size, size.classes // 2
-    module = models.module(checked["architecture"]["name"])
-    layers = summary.summarise(module.build(checked["architecture"], pixels, half), pixels)
-    parameters = sum(layer.parameters for layer in layers)
-    networks = [parse_name(name) for *_, name in checked.trained]
-    frozen = sorted({network.frozen_layers for network in networks})
+    size, pixels = images.size(study["dataset"]), study.input_size
+    module = models.module(study["architecture"]["name"])
+    built = module.build(study["architecture"], pixels, size.classes // 2)
+    layers = summary.summarise(built, pixels)
+    names = [name for *_, name in study.trained]
+    frozen = sorted({parse_name(name).frozen_layers for name in names})
     if images_per_second is None:
-        speeds = measure_speeds(checked, half, frozen, seconds)
+        speeds = measure_speeds(study, size.classes // 2, frozen, seconds)
     else:
         speeds = scale_speeds(layers, frozen, images_per_second)
-    kinds = of_kinds(checked, size, layers, speeds)
-    kinds.loc["all"] = total = kinds.sum()
-    count, pixels_stored = size.train + size.validation, checked["dataset"]["image_size"] ** 2
-    kept = sum(network.is_base or checked["keep_weights"] == "all" for network in networks)
-    lines = [
-        f"study {checked['study']}: {len(networks):,} networks of {parameters:,} parameters",
-        "",
-        *_table(kinds),
-        "",
-        f"disk: {decimal(3 * pixels_stored * count)} for the store of {count:,} images, "
-        f"{decimal(kept * BYTES_PER_PARAMETER * parameters)} for the weights that are kept",
-        "(these lie there twice until the study has succeeded)",
-        "speed, in images a second by the number of frozen layers:",
-        "  " + ", ".join(f"{k}: {speed.learned:,.0f}" for k, speed in speeds.items()),
-        *_assumptions(checked, images_per_second, seconds, total.seconds),
-    ]
-    if warning := design.few_steps(checked, size):
-        lines += ["", warning]
-    return "\n".join(lines)
-
-
-def _table(kinds: pd.DataFrame) -> list[str]:
+    kinds = of_kinds(study, size, layers, speeds)
+    kinds.loc["all"] = kinds.sum()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for kind, *counts, operations, seconds in kinds.itertuples():
+    for kind, *counts, operations, needed in kinds.itertuples():
         cells = [f"{count:,.0f}" for count in counts]
-        table.add_row(kind, *cells, f"{operations:.2e}", _time(seconds))
-    console = Console(file=io.StringIO(), width=100)
+        table.add_row(kind, *cells, f"{operations:.2e}", duration(needed))
+    parameters, count = sum(layer.parameters for layer in layers), size.train + size.validation
+    kept = BYTES_PER_PARAMETER * parameters * sum(map(study.keeps_weights, names))
+    console.print(f"study {study['study']}: {len(names):,} networks of {parameters:,} parameters\n")
     console.print(table)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+    console.print(
+        f"\ndisk: {decimal(3 * study['dataset']['image_size'] ** 2 * count)} for the store of "
+        f"{count:,} images, {decimal(kept)} for the weights that are kept\n"
+        "speed, in images a second by the number of frozen layers: "
+        + ", ".join(f"{k}: {speed.learned:,.0f}" for k, speed in speeds.items())
+        + f"\n{_measured_by(study, images_per_second, seconds, kinds.loc['all'].seconds)}"
+    )
+    if warning := design.few_steps(study, size):
+        console.print(f"\n{warning}")
 
 
-def _assumptions(
-    checked: dict, images_per_second: float | None, seconds: float, total: float
-) -> list[str]:
-    """What the time is measured by."""
-    if images_per_second is not None:
-        return [
-            f"time of one device that learns from {images_per_second:,.0f} images a second "
-            "with all layers,",
-            "and from more in the measure in which frozen layers leave less to do",
-        ]
-    device = devices.choose_device(checked["recipe"]["device"])
-    if device.type == "cpu":
-        at_once, each = len(os.sched_getaffinity(0)), "core"
-    else:
+def _measured_by(study: Study, given: float | None, seconds: float, total: float) -> str:
+    """What the times are measured by."""
+    if given is not None:
+        return (
+            f"time of one device that learns from {given:,.0f} images a second with all layers, "
+            "and from more in the measure in which frozen layers leave less to do"
+        )
+    device = devices.choose_device(study["recipe"]["device"])
+    at_once, each = len(os.sched_getaffinity(0)), "core"
+    if device.type != "cpu":
         at_once, each = max(1, torch.cuda.device_count()), "device"
-    precision = devices.choose_precision(checked["recipe"]["precision"], device)
-    return [
+    precision = devices.choose_precision(study["recipe"]["precision"], device)
+    return (
         f"time of one {each} here ({devices.describe(device)}, {precision}), tried for "
-        f"{seconds:g} s each; with {at_once} at once {_time(total / at_once)}"
-    ]
-
-
-def _time(seconds: float) -> str:
-    """Hours to read; where they are few, minutes."""
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+        f"{seconds:g} s each; with {at_once} at once {duration(total / at_once)}"
+    )
 
 
 def of_kinds(
-    checked: dict, size: images.Size, layers: Sequence[LayerSummary], speeds: Mapping[int, Speed]
+    study: Study, size: images.Size, layers: Sequence[LayerSummary], speeds: Mapping[int, Speed]
 ) -> pd.DataFrame:
     """Of each kind of network of a study (base, long_base, selffer, …; with all layers learning,
     selffer+ or transfer+), a row: how many `networks`, images `learned` from and `evaluated`,
     `operations`, and `seconds` on one device. `speeds` is by the number of frozen layers.
     """
     rows, train_half, validation = [], size.train // 2, size.validation // 2
-    for split, seed, name in checked.trained:
-        network, recipe = parse_name(name), checked.recipe_of(split, seed, name)
+    for split, seed, name in study.trained:
+        network, recipe = parse_name(name), study.recipe_of(split, seed, name)
         frozen, speed = network.frozen_layers, speeds[network.frozen_layers]
         train = train_half
         if network.target_size != ALL_IMAGES:
             train = int(network.target_size) * (size.classes // 2)
-        learned = checked.steps_of(split, seed, name, size) * min(recipe["batch_size"], train)
+        learned = study.steps_of(split, seed, name, size) * min(recipe["batch_size"], train)
         evaluated = design.evaluations(recipe) * validation
         once = bool(frozen) and not recipe["augment"]
         operations = (
@@ -150,8 +131,7 @@ def of_kinds(
             + once * (train + validation) * forward(layers[:frozen])
         )
         seconds = learned / speed.learned + evaluated / speed.evaluated
-        if speed.features is not None:
-            seconds += (train + validation) / speed.features
+        seconds += (train + validation) / speed.features
         rows.append((network.treatment, 1, learned, evaluated, float(operations), seconds))
     return pd.DataFrame(rows, columns=COLUMNS).groupby("kind", sort=False).sum()
 
@@ -181,15 +161,15 @@ def scale_speeds(
 
 
 def measure_speeds(
-    checked: dict, classes: int, frozen: Iterable[int], seconds: float
+    study: Study, classes: int, frozen: Iterable[int], seconds: float
 ) -> dict[int, Speed]:
     """The speed of a study's networks by the number of their frozen layers, each tried for so many
     seconds, with the study's recipe."""
     measured = {}
-    for k in sorted(frozen):
-        run = on_noise(checked, classes, k)
+    for k in frozen:
+        run = on_noise(study, classes, k)
         count = len(run.learned)
-        features = 2 * count / run.seconds if run.layers is not run.network else None
+        features = 2 * count / run.seconds if run.layers is not run.network else np.inf
         # The first step makes what the others find.
         loop.train_one_epoch(run, 0.0)
         seen, before = run.images_seen, run.seconds
@@ -203,18 +183,18 @@ def measure_speeds(
     return measured
 
 
-def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
+def on_noise(study: Study, classes: int, frozen: int) -> Trainer:
     """A training of a study's network with so many frozen layers that never ends and keeps nothing,
     on images that mean nothing, as features where frozen layers always give the same."""
-    recipe = {**checked["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
+    recipe = {**study["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
     device = devices.choose_device(recipe["device"])
     precision = devices.choose_precision(recipe["precision"], device)
     devices.use_precision(precision)
-    size = checked["dataset"]["image_size"]
+    size = study["dataset"]["image_size"]
     name = f"R{frozen}B" if frozen else "baseB"
-    task = TrainingSpec.of(name, "random0", 0, checked["architecture"], recipe)
+    task = TrainingSpec.of(name, "random0", 0, study["architecture"], recipe)
     stream = Stream(task.stream, task.split, task.seed, task.target)
-    network = transplant.initialised(task.architecture, recipe["crop"] or size, classes, stream)
+    network = transplant.initialised(task.architecture, study.input_size, classes, stream)
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[:frozen])
     # About those of noise.
@@ -222,11 +202,7 @@ def on_noise(checked: dict, classes: int, frozen: int) -> Trainer:
     statistics = {"mean": mean, "std": torch.full((3,), 74.0)}
     preprocess = Preprocessing(recipe, (size, size), statistics, device)
     run = Trainer(network, task, preprocess, precision, stream)
-    steps = BATCHES
-    if device.type == "cuda":
-        room = devices.room_for_images(device) // (3 * size**2 * recipe["batch_size"])
-        steps = min(max(BATCHES, room), ON_A_GPU)
-    count = steps * recipe["batch_size"]
+    count = BATCHES[device.type] * recipe["batch_size"]
     pixels = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
     labels = torch.arange(count, device=device) % classes
     noise = data.ImageSet(pixels, labels, np.arange(count), np.arange(classes))

@@ -16,16 +16,13 @@ from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
 
-import safetensors
-
-from transferability.storage import job, lease
+from transferability.storage import lease
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, targets
 from transferability.study.design import Study
 from transferability.study.networks import parse_name
 
-WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
-STATES = (DONE, RUNNING, WAITING, FAILED)
+WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 LOG_TAIL = 4096
@@ -39,11 +36,11 @@ ENDS = {
 class Status:
     """Where one network stands.
 
-    `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation or save, None
-    where nothing tells; `learned` says whether a done one did; `seconds` what it took (done) or is
-    expected to take (None where nothing tells yet), `seconds_left` of these. `why` says what ended
-    a failed network or interrupted a waiting one; `log` is where to read more of a failed one;
-    `changed` the time of the last news, in seconds since 1970.
+    `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation, None where
+    there is none; `learned` whether a done one did; `seconds` what it took (done) or is expected to
+    take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a failed network or interrupted a waiting
+    one; `log` is where to read more of a failed one; `began` and `changed` are the times of its
+    last start and of its last news, in seconds since 1970.
     """
 
     split: str
@@ -61,6 +58,7 @@ class Status:
     seconds_left: float | None = None
     why: str | None = None
     log: str | None = None
+    began: float | None = None
     changed: float | None = None
 
     @property
@@ -88,7 +86,6 @@ class StudyStatus:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many networks are in each state."""
         return {state: len(self.of(state)) for state in STATES}
 
     @property
@@ -104,48 +101,49 @@ class StudyStatus:
 def look(results: Path) -> StudyStatus:
     """Where the study of a folder of results stands now. Raises StudyError if it is none."""
     file = results / targets.STUDY
-    study = _study(file, file.stat().st_mtime_ns if file.exists() else 0)
-    networks = []
-    for split, seed, name in study.trained:
-        recipe = study.recipe_of(split, seed, name)
-        unit = "iterations" if recipe["iterations"] else "epochs"
-        waiting = Status(split, seed, name, WAITING, unit, recipe[unit])
-        networks.append(_status(results, study, waiting, recipe))
-    networks = _with_time(networks)
-    return StudyStatus(study["study"], networks, _seconds_left(networks))
+    # Written when a run starts.
+    start = file.stat().st_mtime if file.exists() else 0.0
+    study = _study(file, start)
+    networks = _with_time([_status(results, study, *network) for network in study.trained])
+    return StudyStatus(study["study"], networks, _seconds_left(networks, start))
 
 
 @lru_cache(1)
-def _study(file: Path, stamp: int) -> Study:
+def _study(file: Path, stamp: float) -> Study:
     """A study, read again when its time stamp changes."""
     return config.resolved(file)
 
 
-def _status(results: Path, study: Study, waiting: Status, recipe: dict) -> Status:
+def _status(results: Path, study: Study, split: str, seed: int, name: str) -> Status:
+    recipe = study.recipe_of(split, seed, name)
+    unit = "iterations" if recipe["iterations"] else "epochs"
+    waiting = Status(split, seed, name, WAITING, unit, recipe[unit])
     folder = NetworkFolder(results / "networks" / waiting.path)
-    with suppress(OSError, ValueError):
-        stamp = folder.metrics.stat().st_mtime_ns
+    if folder.metrics.exists():
+        stamp = folder.metrics.stat().st_mtime
         metrics = _metrics(folder.metrics, stamp)
         wanted = {"recipe": recipe, "architecture": study["architecture"]}
         # Others were trained for the study as it was before it was changed.
-        if wanted.items() <= metrics.get("identity", {}).items():
+        if wanted.items() <= metrics["identity"].items():
+            began, seconds = _job(metrics)
             return replace(
                 waiting,
                 state=DONE,
                 reached=waiting.length,
-                **{key: metrics.get(key) for key in ("top1", "chance", "learned")},
+                **{key: metrics[key] for key in ("top1", "chance", "learned")},
                 images_per_second=metrics["images_per_second"],
-                seconds=_seconds_of_job(metrics),
+                seconds=seconds,
                 seconds_left=0.0,
-                changed=stamp / 1e9,
+                began=began,
+                changed=stamp,
             )
     taken, how = lease.last_writer(folder.path) or ({}, None)
-    news = _progress(folder, waiting)
+    news = _progress(folder.history, waiting)
     if how == "running":
         # Who has just taken the folder may not have said yet who it is.
-        started = datetime.fromisoformat(taken.get("taken", job.now())).timestamp()
-        news["changed"] = max(started, news.get("changed", started))
-        return replace(waiting, state=RUNNING, **news)
+        began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
+        news["changed"] = max(began, news.get("changed", began))
+        return replace(waiting, state=RUNNING, began=began, **news)
     if how == "interrupted":
         return replace(waiting, why="interrupted; it goes on when the study does", **news)
     log = results / "logs" / "networks" / f"{waiting.path}.log"
@@ -154,76 +152,58 @@ def _status(results: Path, study: Study, waiting: Status, recipe: dict) -> Statu
 
 
 @cache
-def _metrics(file: Path, stamp: int) -> dict:
+def _metrics(file: Path, stamp: float) -> dict:
     """A metrics.json, read again when its time stamp changes."""
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _seconds_of_job(metrics: dict) -> float:
-    """What a training took by the clock, or its loop alone where that is all it noted."""
-    ran = metrics.get("job", {})
-    if ran.get("restarts") != 0:
-        return metrics["seconds"]
-    started, ended = (datetime.fromisoformat(ran[key]) for key in ("started", "ended"))
-    return max(metrics["seconds"], (ended - started).total_seconds())
+def _job(metrics: dict) -> tuple[float, float]:
+    """When a training began for the last time, and what all of it took: by the clock, or its loop
+    alone where it was started more than once."""
+    began, ended = (
+        datetime.fromisoformat(metrics["job"][key]).timestamp() for key in ("started", "ended")
+    )
+    return began, metrics["seconds"] if metrics["job"]["restarts"] else ended - began
 
 
-def _progress(folder: NetworkFolder, status: Status) -> dict:
-    """What the last evaluation says of a training, or its resume file, if that tells of more:
-    values of a Status."""
-    states = []
-    with suppress(OSError, ValueError):
-        line = read_history(folder.history)[-1:]
-        if line:
-            states.append(({**line[0], "history": line}, folder.history.stat().st_mtime))
-    with suppress(OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
-        with safetensors.safe_open(folder.resume, framework="numpy") as opened:
-            header = json.loads(opened.metadata()["checkpoint"])["header"]
-        state = json.loads(header)["state"]
-        states.append(({**state, "iteration": state["step"]}, folder.resume.stat().st_mtime))
-    if not states:
+def _progress(history: Path, status: Status) -> dict:
+    """What the last evaluation says of a training: values of a Status."""
+    lines = read_history(history) if history.exists() else []
+    if not lines:
         return {}
-    state, changed = max(states, key=lambda pair: pair[0]["iteration"])
-    iteration, last = state["iteration"], (state["history"] or [{}])[-1]
-    values = {"top1": last.get("top1"), "changed": changed}
-    if status.unit == "iterations":
-        values["reached"] = iteration
-    elif last:
-        # Steps of an epoch are known from an evaluation.
-        values["reached"] = round(iteration * last["epoch"] / last["iteration"], 4)
-    if state["seconds"]:
-        values["images_per_second"] = round(state["images_seen"] / state["seconds"], 1)
-        if values.get("reached"):
-            values["seconds"] = state["seconds"] * status.length / values["reached"]
-    return values
+    last = lines[-1]
+    reached = last["iteration" if status.unit == "iterations" else "epoch"]
+    return {
+        "reached": reached,
+        "top1": last["top1"],
+        "images_per_second": round(last["images_seen"] / last["seconds"], 1),
+        "seconds": last["seconds"] * status.length / reached,
+        "changed": history.stat().st_mtime,
+    }
 
 
 def _last_error(log: Path) -> str | None:
     """The error with which a log ends; None if it ends with none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_TAIL))
-            lines = file.read().decode("utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    match = ERROR.fullmatch(lines[-1].strip()) if lines else None
-    return match[1] if match else None
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL))
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+        match = ERROR.fullmatch(lines[-1].strip()) if lines else None
+        return match[1] if match else None
+    return None
 
 
 def _with_time(networks: Sequence[Status]) -> list[Status]:
     """With the seconds that those to come will take, and have left: as its own training shows,
     else as those of its kind and n take for an epoch or iteration, else as all do on average."""
-    rates, alike = defaultdict(list), {}
+    rates = defaultdict(list)
     for status in networks:
-        network = parse_name(status.network)
-        alike[status] = status.unit, network.treatment, network.n
         if status.seconds and status.state in (DONE, RUNNING):
-            for key in (alike[status], status.unit):
+            for key in _alike(status):
                 rates[key].append(status.seconds / status.length)
     means = {key: statistics.fmean(values) for key, values in rates.items()}
     timed = []
     for status in networks:
-        mean = means.get(alike[status], means.get(status.unit))
+        mean = next((means[key] for key in _alike(status) if key in means), None)
         seconds = status.seconds or (mean and mean * status.length)
         if seconds and status.state in (WAITING, RUNNING):
             since = time.time() - status.changed if status.state == RUNNING else 0
@@ -233,13 +213,28 @@ def _with_time(networks: Sequence[Status]) -> list[Status]:
     return timed
 
 
-def _seconds_left(networks: Sequence[Status]) -> float | None:
-    """Of the whole study with as many networks at once as run now; None where nothing runs or
-    nothing tells."""
+def _alike(status: Status) -> tuple[tuple, ...]:
+    """What networks have in common that take as long, the more telling first."""
+    network = parse_name(status.network)
+    return (status.unit, network.treatment, network.n), (status.unit,)
+
+
+def _seconds_left(networks: Sequence[Status], start: float) -> float | None:
+    """Of the whole study with as many networks at once as, on average, since its run started; None
+    where nothing runs or nothing tells."""
     left = [status.seconds_left for status in networks if status.state in (WAITING, RUNNING)]
-    running = sum(status.state == RUNNING for status in networks)
     if not left:
         return 0.0
+    running = [status for status in networks if status.state == RUNNING]
     if None in left or not running:
         return None
-    return round(max(max(left), sum(left) / running), 1)
+    now = time.time()
+    spans = [(status.began, now) for status in running]
+    for status in networks:
+        if status.state == DONE and status.began >= start:
+            spans.append((status.began, status.changed))
+    elapsed = now - min(began for began, _ in spans)
+    # Clocks of nodes may differ.
+    busy = sum(max(0.0, end - began) for began, end in spans)
+    at_once = max(1.0, busy / elapsed) if elapsed > 0 else len(running)
+    return round(max(max(left), sum(left) / at_once), 1)

@@ -81,6 +81,10 @@ class Study(dict):
         omitted = set(self.omitted)
         return [network for network in self.networks if network not in omitted]
 
+    def keeps_weights(self, name: str) -> bool:
+        """Whether a network's weights are kept."""
+        return self["keep_weights"] == "all" or networks.parse_name(name).is_base
+
     def recipe_of(self, split: str, seed: int, name: str) -> dict:
         """The recipe by which one network is trained: the study's, its overrides (a later one
         wins), and twice the epochs or iterations for a long base."""
