@@ -63,7 +63,8 @@ def fill(folder: NetworkFolder, with_weights: bool) -> list[Path]:
     folder.write_predictions(np.array([1, 0]))
     if with_weights:
         folder.write_weights({"weight": torch.arange(3.0)}, IDENTITY)
-    folder.write_metrics({**dict.fromkeys(network_folder.MEASURED, 0.5), "identity": IDENTITY})
+    measured = dict.fromkeys([*network_folder.MEASURED, "layer_names"], 0.5)
+    folder.write_metrics({**measured, "identity": IDENTITY})
     weights = [folder.weights] * with_weights
     return [folder.history, folder.predictions, *weights, folder.metrics]
 

@@ -37,10 +37,11 @@ class Status:
     """Where one network stands.
 
     `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation, None where
-    there is none; `learned` whether a done one did; `seconds` what it took (done) or is expected to
-    take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a failed network or interrupted a waiting
-    one; `log` is where to read more of a failed one; `began` and `changed` are the times of its
-    last start and of its last news, in seconds since 1970.
+    there is none; `learned` says whether a done one did; `seconds` what it took (done) or is
+    expected to take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a
+    failed network or interrupted a waiting one; `log` is where to read more of a failed one;
+    `began` and `changed` are the times of its last start and of its last news, in seconds since
+    1970.
     """
 
     split: str
