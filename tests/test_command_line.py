@@ -198,11 +198,6 @@ def test_a_study_that_lacks_a_key_is_named_without_traceback(laboratory, tmp_pat
     assert f"{study}: is no complete study" in failure("train", "--study", study, *arguments)
 
 
-def test_a_key_that_a_section_lacks_is_named_without_traceback(tmp_path, failure):
-    arguments = ["prepare-images", "--folder", tmp_path / "store", "--settings", "{}"]
-    assert "lacks the key 'source'" in failure(*arguments)
-
-
 def test_a_missing_input_is_named(laboratory, tmp_path, failure):
     missing = tmp_path / "none" / "networks.csv"
     assert str(missing) in failure("plot-cost", "--table", missing, "--figure", tmp_path / "cost")

@@ -83,11 +83,6 @@ def test_without_git_there_is_no_commit(tree, monkeypatch, caplog):
     assert "no commit is recorded" in caplog.text
 
 
-def test_a_hook_of_another_repository_may_have_started_it(tree, tmp_path, monkeypatch):
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other"))
-    assert provenance.commit(tree)[0] is not None
-
-
 def test_a_training_says_where_its_numbers_come_from(finished):
     metrics = json.loads((finished.network("A3B+") / "metrics.json").read_text(encoding="utf-8"))
     said = metrics["provenance"]

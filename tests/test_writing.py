@@ -18,13 +18,13 @@ from waiting import ends, writers
 PROGRAM = """
 import logging, socket, sys
 from pathlib import Path
-from transferability.storage import job, lease as writing, signals as interruption
+from transferability.storage import lease as writing, signals as interruption
 
 folder, work, machine, beat, lease = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 writing.BEAT, writing.LEASE, writing.SECONDS_PER_LOOK = float(beat), float(lease), 0.05
 if machine:
-    socket.gethostname = job.machine = lambda: machine
+    socket.gethostname = lambda: machine
 try:
     with (
         interruption.noticed(),

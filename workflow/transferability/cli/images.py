@@ -5,8 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli.flags import at_least_one
-
 log = logging.getLogger(__name__)
 
 
@@ -14,7 +12,7 @@ def prepare_images(
     *,
     settings: Annotated[dict, "the study's section dataset, as JSON"],
     folder: Annotated[Path, "folder of the image store to write"],
-    workers: Annotated[int, "processes that draw or read", {"type": at_least_one}] = 1,
+    workers: Annotated[int, "processes that draw or read"] = 1,
     download: Annotated[
         str, "whether torchvision may download what is not there", {"choices": ["yes", "no"]}
     ] = "no",

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli.flags import at_least_one
 from transferability.storage import job, lease, network_folder, signals
 from transferability.study import config, targets
 from transferability.study.networks import TrainingSpec
@@ -24,7 +23,7 @@ def train(
     to: Annotated[
         Path | None, "folder to write; by default the network's, beside the study"
     ] = None,
-    threads: Annotated[int, "threads of the processor", {"type": at_least_one}] = 1,
+    threads: Annotated[int, "threads of the processor"] = 1,
 ) -> None:
     """Train one network of a study."""
     # torch then asks for large pages; for small ones, the system takes a tenth of a step's time.

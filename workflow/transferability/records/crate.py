@@ -13,10 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-import yaml
-
 from transferability.images.store import CLASSES, MANIFEST
-from transferability.records import provenance, verify
+from transferability.records import verify
 from transferability.records.archive import METADATA
 from transferability.storage import files
 from transferability.storage.network_folder import NetworkFolder
@@ -128,57 +126,43 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
 def _graph(
     study: Study, contents: dict[str, Path], authors: Sequence[str], license: str | None
 ) -> list[dict]:
-    """The entities of the RO-Crate: what each file is, the training that made them, the software,
-    and who made the study. The only dates are those of the networks."""
+    """The entities of the RO-Crate: the study, who made it, its licence, and what each file is. Its
+    only date is when the last network was trained."""
     parts = [_file(name, file) for name, file in contents.items()]
     folders = [file.parent for name, file in contents.items() if name.endswith("/metrics.json")]
-    metrics = [NetworkFolder(folder).read_metrics() for folder in folders]
-    ended = max(network["job"]["ended"] for network in metrics)
+    ended = max(NetworkFolder(folder).read_metrics()["job"]["ended"] for folder in folders)
     people = [
         {"@id": f"#author-{quote(name)}", "@type": "Person", "name": name} for name in authors
     ]
-    software = _software([network["provenance"] for network in metrics])
-    action = {
-        "@id": "#training",
-        "@type": "CreateAction",
-        "name": f"The study {study['study']} was trained and analysed",
-        "agent": _refer(*people),
-        "instrument": _refer(software),
-        "object": [{"@id": targets.STUDY}],
-        "result": _refer(*(part for part in parts if part["name"] != targets.STUDY)),
-        "startTime": min(network["job"]["started"] for network in metrics),
-        "endTime": ended,
-    }
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": f"Results of the study {study['study']}",
-        "description": (
-            f"How transferable the features of a network are, layer by layer: {len(metrics)} "
-            f"networks trained on {study['dataset']['source']}, with their tables and figures. "
-            f"{targets.METHODS} says how they were made."
-        ),
-        "datePublished": ended,
-        "author": _refer(*people),
-        "license": "No licence was given: ask the authors before you use this.",
-        "hasPart": _refer(*parts),
-        "mentions": _refer(action),
-    }
-    entities = [root, action, software, *people, *parts]
-    if license:
-        address = license if "://" in license else f"https://spdx.org/licenses/{quote(license)}"
-        entities.append({"@id": address, "@type": "CreativeWork", "name": license})
-        root["license"] = {"@id": address}
     descriptor = {
         "@id": METADATA,
         "@type": "CreativeWork",
         "conformsTo": {"@id": "https://w3id.org/ro/crate/1.2"},
         "about": {"@id": "./"},
     }
-    return [descriptor, *entities]
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"Results of the study {study['study']}",
+        "description": (
+            f"How transferable the features of a network are, layer by layer: {len(folders)} "
+            f"networks trained on {study['dataset']['source']}, with their tables and figures. "
+            f"{targets.METHODS} says how they were made, and each metrics.json by which software."
+        ),
+        "datePublished": ended,
+        "author": _refer(people),
+        "license": "No licence was given: ask the authors before you use this.",
+        "hasPart": _refer(parts),
+    }
+    entities = [descriptor, root, *people, *parts]
+    if license:
+        address = license if "://" in license else f"https://spdx.org/licenses/{quote(license)}"
+        entities.append({"@id": address, "@type": "CreativeWork", "name": license})
+        root["license"] = {"@id": address}
+    return entities
 
 
-def _refer(*entities: dict) -> list[dict]:
+def _refer(entities: list[dict]) -> list[dict]:
     return [{"@id": entity["@id"]} for entity in entities]
 
 
@@ -193,26 +177,4 @@ def _file(name: str, file: Path) -> dict:
         "encodingFormat": FORMATS.get(path.suffix, media_type),
         "contentSize": str(file.stat().st_size),
         "sha256": files.sha256(file),
-    }
-
-
-def _software(provenances: Sequence[dict]) -> dict:
-    """This software as it trained the networks, and the packages it needed."""
-    citation = yaml.safe_load((provenance.PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
-    versions = {pair for made in provenances for pair in made["versions"].items()}
-    changed = ", with changes that were not committed"
-    commits = {
-        f"git commit {made['commit']}{changed if made['changed_files'] else ''}"
-        for made in provenances
-        if made["commit"]
-    }
-    return {
-        "@id": "#transferability",
-        "@type": "SoftwareApplication",
-        "name": citation["title"],
-        "version": sorted(v for name, v in versions if name == "transferability"),
-        "identifier": sorted(commits),
-        "license": f"https://spdx.org/licenses/{citation['license']}",
-        "citation": [paper["title"] for paper in citation["references"]],
-        "softwareRequirements": sorted(f"{name} {version}" for name, version in versions),
     }

@@ -5,11 +5,9 @@ code and the machine years later.
 """
 
 import logging
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -19,13 +17,10 @@ from transferability.storage import job
 log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[3]
-PROGRAM = ("python", "-m", "transferability")
 LIBRARIES = ("torch", "torchvision", "numpy", "safetensors", "pillow")
 """Those whose version decides numbers."""
 GIT_SECONDS = 5
 """A training waits no longer for git, which may be slow on the disks of a cluster."""
-ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-"""Set by hooks of git, which may have started this, and which mean another repository."""
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -34,8 +29,13 @@ def described(arguments: Sequence[str]) -> dict:
     `versions`, `processor`, `commit` and `changed_files`."""
     head, changed = commit(PROJECT)
     return {
-        "command": [*PROGRAM, *arguments],
-        "versions": versions(),
+        "command": ["python", "-m", "transferability", *arguments],
+        "versions": {
+            "python": platform.python_version(),
+            # As it is imported, which need not be as it is installed.
+            "transferability": transferability.__version__,
+            **{library: metadata.version(library) for library in LIBRARIES},
+        },
         "processor": processor(),
         "commit": head,
         "changed_files": changed,
@@ -54,20 +54,6 @@ def of_job(started: str, device: str, restarts: int) -> dict:
     }
 
 
-def versions() -> dict[str, str | None]:
-    """The versions of Python, of this software and of LIBRARIES, None for what is not installed."""
-    versions: dict[str, str | None] = {
-        "python": platform.python_version(),
-        # As it is imported, which need not be as it is installed.
-        "transferability": transferability.__version__,
-        **dict.fromkeys(LIBRARIES),
-    }
-    for library in LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[library] = metadata.version(library)
-    return versions
-
-
 def processor() -> str:
     """The model of the processor, or its architecture where the system does not tell."""
     if CPUINFO.exists():
@@ -83,8 +69,7 @@ def commit(project: Path) -> tuple[str | None, list[str] | None]:
     try:
         root, head = _git(project, "rev-parse", "--show-toplevel", "HEAD").splitlines()
         if not Path(root).samefile(project):
-            log.info("no commit is recorded: %s is a part of another repository, %s", project, root)
-            return None, None
+            raise ValueError(f"{project} is a part of another repository, {root}")
         changed = _git(project, "diff", "--name-only", "-z", "HEAD")
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         reason = getattr(error, "stderr", None) or error
@@ -97,12 +82,9 @@ def _git(folder: Path, *arguments: str) -> str:
     # Without locks, since many trainings may ask at once, also where they cannot write.
     return subprocess.run(
         ["git", "--no-optional-locks", "-C", folder, *arguments],
-        env={name: value for name, value in os.environ.items() if name not in ELSEWHERE},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        encoding="utf-8",
-        errors="replace",
         timeout=GIT_SECONDS,
         check=True,
     ).stdout

@@ -2,12 +2,7 @@
 
 import os
 import socket
-import uuid
 from datetime import UTC, datetime
-from pathlib import Path
-
-BOOT = Path("/proc/sys/kernel/random/boot_id")
-NUMBERING = Path("/proc/self/ns/pid")
 
 
 def place() -> dict:
@@ -20,14 +15,6 @@ def place() -> dict:
         "slurm_node": os.environ.get("SLURMD_NODENAME"),
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
-
-
-def machine() -> str:
-    """The same for processes that know each other by their numbers: those of one kernel since it
-    started, and of one container."""
-    if BOOT.exists():
-        return f"{BOOT.read_text(encoding='ascii').strip()} {NUMBERING.stat().st_ino}"
-    return f"{socket.gethostname()} {uuid.getnode():012x}"
 
 
 def now() -> str:

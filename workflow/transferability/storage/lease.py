@@ -58,8 +58,8 @@ class Writer:
         if taken and not end:
             log.info("%s: %s is gone, and its place taken", folder, _described(taken))
             _note(folder, {"ended": job.now(), "how": "gone", "token": taken["token"]})
-        this = {"machine": job.machine(), "work": work, "token": self._lease.token}
-        _note(folder, {"taken": job.now(), **job.place(), "restarts": self.restarts, **this})
+        this = {"restarts": self.restarts, "work": work, "token": self._lease.token}
+        _note(folder, {"taken": job.now(), **job.place(), **this})
 
     def check(self) -> None:
         """Raise FolderLost if the folder is another's by now, or does not exist any more."""
@@ -113,17 +113,19 @@ def last_writer(folder: Path) -> tuple[dict, str] | None:
     """What the last writer of a folder said when it took it, and how it ended: finished, failed,
     interrupted, gone, or "running". None if nobody has written there. Changes nothing.
 
-    A writer on another machine is taken to run if its lease was renewed less than LEASE seconds ago
-    by the clock of this one: there is no time to wait here.
+    A writer is taken to run if its lease was renewed less than LEASE seconds ago by the clock of
+    this machine: there is no time to wait here.
     """
     taken, end = _read(folder)
-    marker = folder / MARKER
-    if end or not (taken or marker.exists()):
-        return (taken, end["how"]) if end else None
-    is_alive = time.time() - _time_stamp(marker) < LEASE
-    if taken.get("machine") == job.machine():
-        is_alive = _is_process(taken["process"])
-    return taken, "running" if is_alive else "gone"
+    if end:
+        return taken, end["how"]
+    try:
+        # NFS answers from memory what it is asked of a file that is not opened.
+        with (folder / MARKER).open("rb") as file:
+            renewed = os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        return (taken, "gone") if taken else None
+    return taken, "running" if time.time() - renewed < LEASE else "gone"
 
 
 def _acquire(folder: Path, lease: SoftFileLease) -> bool:
@@ -180,22 +182,3 @@ def _read(folder: Path) -> tuple[dict, dict]:
             elif entry["token"] == taken.get("token"):
                 end = entry
     return taken, end
-
-
-def _time_stamp(path: Path) -> float:
-    """When a file was last touched, as the server of its file system has it; 0 if it is gone."""
-    try:
-        # NFS answers from memory what it is asked of a file that is not opened.
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _is_process(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except OSError as error:
-        # Another user's process is there, and may not be signalled.
-        return isinstance(error, PermissionError)
-    return True
