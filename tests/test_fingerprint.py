@@ -114,7 +114,10 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
     [
         *((f"training/{module}", {"training"}) for module in ("device", "frozen_features", "rng")),
         *((f"training/{module}", {"training"}) for module in ("transplant", "trainer")),
-        ("study/networks", {"training", "collection", "published", "effects", "figures"}),
+        (
+            "study/networks",
+            {"training", "collection", "published", "effects", "findings", "figures"},
+        ),
         ("study/design", set()),
         ("images/class_splits", {"training", "splits"}),
         ("images/store", {"training", "digits", "glyphs"}),
@@ -131,7 +134,9 @@ def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
         ("analysis/vocabulary", {"findings", "figures"}),
         ("figures/style", {"figures"}),
         ("figures/transfer", {"figures"}),
-        *((f"models/{module}", set()) for module in ("caffenet", "torchvision_cuts", "custom")),
+        # The published networks are its.
+        ("models/caffenet", {"collection", "published", "effects"}),
+        *((f"models/{module}", set()) for module in ("torchvision_cuts", "custom")),
         ("records/fingerprint", set()),
         ("study/config", set()),
         ("__main__", set()),

@@ -144,7 +144,7 @@ def refused(*_: object) -> None:
 def test_what_is_damaged_or_of_another_training_is_not_used(left, caplog, changes, damage, reason):
     if damage:
         left.resume.write_bytes(damage(left.resume.read_bytes()))
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="transferability"):
         assert left.load_resume({**IDENTITY, **changes}) is None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     for words in (reason, str(left.resume), "starts from the beginning"):
