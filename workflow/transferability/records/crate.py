@@ -99,15 +99,16 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
     """
     chosen = [results / name for name in (targets.STUDY, *targets.files(study))]
     chosen += [results / "splits" / f"{split}.csv" for split in study.split_names]
-    for kind in ("logs/*.log", "logs/splits/*.log", "costs/*.tsv"):
-        chosen += results.glob(kind)
+    records = [*results.glob("logs/**/*.log"), *results.glob("costs/*.tsv")]
+    chosen += [file for file in records if "networks" not in file.relative_to(results).parts]
     for split, seed, name in study.trained:
         place = f"networks/{split}/seed{seed}/{name}"
         folder = NetworkFolder(results / place)
         chosen += [folder.metrics, folder.history, folder.predictions]
         chosen += [folder.weights] * (with_weights and study.keeps_weights(name))
-        records = (results / f"logs/{place}.log", results / f"costs/{place}.tsv")
-        chosen += filter(Path.exists, records)
+        chosen += filter(
+            Path.exists, (results / f"logs/{place}.log", results / f"costs/{place}.tsv")
+        )
     contents = {file.relative_to(results).as_posix(): file for file in chosen}
     run, store = targets.run_folder(results / targets.STUDY), targets.store(study)
     needed = [targets.labels(study), targets.reference(study)]
