@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from project import Project
-from real_formats import BAD, COLOURED, GREY, cifar10, truncated_jpeg
-from torchvision import datasets
-
-from transferability.__main__ import main
+from real_formats import BAD, COLOURED, GREY, truncated_jpeg
 
 pytestmark = pytest.mark.full
 
@@ -113,28 +109,3 @@ def test_resnet18_of_torchvision_on_one_s_own_photos(flowers):
     assert set(table["network"]) == {"baseA", "baseB", "A4B"}
     for figure in FIGURES:
         assert (flowers.folder / f"results/resnet/figures/{figure}.svg").stat().st_size > 1000
-
-
-def test_cifar_s_own_files_go_through_a_whole_study(tmp_path, monkeypatch):
-    project = Project.copied(tmp_path / "project")
-    train, test, meta = cifar10(project.folder / "data", images_per_batch=60)
-    # torchvision knows the true files by their checksums, so it is told those of these.
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", train)
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", test)
-    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
-    settings = {"source": "torchvision", "name": "CIFAR10", "root": "data", "image_size": 16}
-    project.write_study(**FEW, dataset=settings, layers=[3], architecture=SMALL)
-    # Snakemake runs in a process of its own, so the images are prepared in this one, by its line.
-    output = project.succeed("--dry-run", "--printshellcmds", "--until", "prepare_images")
-    (line,) = [text for text in output.splitlines() if "prepare-images" in text]
-    monkeypatch.chdir(project.folder)
-    assert main(shell_words(line)) == 0
-    assert not any("prepare_images" in job for job in project.jobs())
-    project.succeed()
-    check_whole(project, networks=4)
-
-
-def shell_words(line: str) -> list[str]:
-    """The arguments of a command that Snakemake prints."""
-    words = shlex.split(line.split(" > ")[0])
-    return words[words.index("transferability") + 1 :]

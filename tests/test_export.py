@@ -21,7 +21,7 @@ from transferability.storage.network_folder import NetworkFolder
 from transferability.training import loop
 
 # A small model of each way of naming and building.
-MODELS = ("squeezenet1_0", "resnet18", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
+MODELS = ("squeezenet1_0", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,9 @@ def described(file: Path) -> dict:
         return json.loads(opened.metadata()["description"])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", ["resnet18", *(pytest.param(name, marks=pytest.mark.full) for name in MODELS)]
+)
 def test_plain_torchvision_loads_the_weights_and_sees_the_same(large, tmp_path, name):
     network = trained(
         large,

@@ -3,7 +3,6 @@
 import pytest
 from made_photos import tree
 from project import Project
-from real_formats import truncated_jpeg
 
 SPLITS = ("results/tiny/splits/random0.csv", "results/tiny/splits/dissimilar.csv")
 FOLDER = {"source": "folder", "path": "photos", "image_size": 16, "groups": "groups.csv"}
@@ -41,19 +40,6 @@ def test_other_groups_part_the_classes_anew_and_read_no_image(photographs):
 
 
 @pytest.mark.full
-def test_bad_images_stop_the_run_until_they_are_skipped(photographs):
-    truncated_jpeg(photographs.folder / "photos" / "b" / "cut.jpg")
-    status, output = photographs.run(SPLITS[0])
-    assert status != 0
-    assert "1 of 65 images are bad" in output
-    assert "bad_images.csv" in output
-    skipping = {**FOLDER, "on_bad_image": "skip"}
-    photographs.write_study(dataset=skipping, splits=HALVES)
-    photographs.succeed(SPLITS[0])
-    assert photographs.jobs(SPLITS[0]) == set()
-
-
-@pytest.mark.full
 def test_whether_a_dataset_may_be_downloaded_reruns_nothing(tmp_path):
     project = Project.copied(tmp_path / "project")
     tree(project.folder / "data" / "eurosat" / "2750")
@@ -62,19 +48,3 @@ def test_whether_a_dataset_may_be_downloaded_reruns_nothing(tmp_path):
     project.succeed(SPLITS[0])
     project.write_study(dataset={**dataset, "download": False})
     assert project.jobs(SPLITS[0]) == set()
-
-
-@pytest.mark.full
-def test_a_study_of_imagenet_is_planned_without_its_images(tmp_path):
-    project = Project.copied(tmp_path / "project")
-    project.write_study(
-        dataset={"source": "imagenet", "path": "ILSVRC2012"},
-        splits={"random": 0, "published": ["random3", "natman"]},
-    )
-    jobs = project.jobs()
-    assert {"prepare_images", "split_classes random3", "split_classes natman"} <= jobs
-    assert "train_treatment natman/0/A3B" in jobs
-    status, output = project.run("results/tiny/splits/natman.csv")
-    assert status != 0
-    assert "there is no folder ILSVRC2012" in output
-    assert "ILSVRC2012/train/<wnid>/" in output
