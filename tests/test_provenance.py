@@ -5,7 +5,6 @@ import logging
 import os
 import platform
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -102,22 +101,6 @@ def test_a_training_says_where_its_numbers_come_from(finished):
     assert said["processor"]
     # The copy of the project in which it ran is in no repository.
     assert (said["commit"], said["changed_files"]) == (None, None)
-
-
-def test_its_command_line_makes_the_network_again(project):
-    network = project.network("R7B")
-    before = {name: (network / name).read_bytes() for name in ("metrics.json", "predictions.npy")}
-    _, *arguments = json.loads(before["metrics.json"])["provenance"]["command"]
-    for name in before:
-        (network / name).unlink()
-    subprocess.run(
-        [sys.executable, *arguments],
-        cwd=project.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
-        check=True,
-        capture_output=True,
-    )
-    assert (network / "predictions.npy").read_bytes() == before["predictions.npy"]
 
 
 def test_the_version_is_the_same_in_all_places():

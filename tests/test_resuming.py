@@ -217,16 +217,6 @@ def saves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_what_another_recipe_left_is_not_gone_on_with(laboratory, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        kill_after_saving(patch, 20)
-        with pytest.raises(Killed):
-            laboratory.train("baseB", tmp_path / "left", recipe={"learning_rate": 0.01})
-    after = laboratory.train("baseB", tmp_path / "left")
-    assert after.metrics["resumed_at_iterations"] == []
-    assert after.history == laboratory.train("baseB", tmp_path / "alone").history
-
-
 def test_frozen_parameters_have_no_state_of_the_optimizer(
     laboratory: Laboratory, bases, tmp_path, monkeypatch
 ):

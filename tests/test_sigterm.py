@@ -169,19 +169,6 @@ def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
     assert "metrics.json" not in left
 
 
-@pytest.mark.full
-def test_a_signal_ends_the_waiting_for_a_folder(laboratory, tmp_path):
-    folder = tmp_path / "baseA"
-    first = begun(command(laboratory, folder), folder / "writers" / "log.jsonl")
-    second = started(command(laboratory, folder))
-    assert "waiting" in second.stderr.readline()
-    second.send_signal(signal.SIGTERM)
-    second.communicate(timeout=10)
-    assert second.returncode == 75
-    first.kill()
-    first.communicate()
-
-
 @pytest.fixture
 def finished(laboratory, tmp_path) -> Path:
     """The folder of a short training that ended well."""

@@ -1,6 +1,5 @@
 """A training whose numbers are no longer finite: it stops, and what was finite is kept."""
 
-import json
 import logging
 import re
 
@@ -95,16 +94,3 @@ def test_a_learning_rate_that_is_far_too_high(laboratory, tmp_path, caplog):
     assert "in epoch 1 at learning rate" in record.getMessage()
     assert "gradient norm" in record.getMessage()
     assert written(tmp_path) == []
-
-
-def test_a_lower_learning_rate_starts_from_the_beginning(laboratory, tmp_path, monkeypatch):
-    """What was kept is of another recipe, and so not of this training."""
-    (tmp_path / "exploding.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    own = {"name": "custom", "build": "exploding:build", "arguments": {"last": 45}}
-    folder = NetworkFolder(tmp_path / "baseB")
-    assert main(laboratory.command("baseB", folder.path, architecture=own, epochs=4)) == 1
-    lower = {"epochs": 2, "learning_rate": 0.01}
-    assert main(laboratory.command("baseB", folder.path, architecture=own, **lower)) == 0
-    metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
-    assert metrics["resumed_at_iterations"] == []
