@@ -66,19 +66,13 @@ def test_what_a_name_says(name, kind, source, target, n, fine_tuned, size, base,
     [
         *("A0B", "B0A", "R0B", "B0B+", "R3B+", "C3B", "A3C", "baseC", "base", "base3B", "base2"),
         *("A3B@0", "A3B@", "A3B@all", "A3B@20+", "baseB+", "A-1B", "A1.0B", "AB", "a3b", "A3b"),
-        *("", " A3B", "A3B ", "A3B\n", "A3B++", "../A3B"),
+        *("", " A3B", "A3B ", "A3B\n", "A3B++", "../A3B", "A03B", "A٣B"),
     ],
 )
 def test_what_is_no_name_is_refused_with_the_name(name):
     with pytest.raises(ValueError, match="network") as caught:
         parse_name(name)
     assert repr(name) in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["A03B", "A٣B"])
-def test_a_network_has_one_name(name):
-    with pytest.raises(ValueError, match="network"):
-        parse_name(name)
 
 
 def test_the_default_study_is_39_networks():
@@ -195,20 +189,11 @@ def test_an_override_changes_the_networks_that_match_and_no_other(where, expecte
 
 def test_an_override_of_a_split_or_a_seed_changes_that_replicate():
     where = {"split": "random1", "seed": [1, 2]}
-    changed = a_study(
-        splits={"random": 2},
-        seeds=[0, 1, 2],
-        overrides=[{"where": where, "recipe": {"epochs": 5}}],
-    )
-    epochs = {
-        (split, seed): changed.recipe_of(split, seed, "A3B")["epochs"]
-        for split in ("random0", "random1")
-        for seed in (0, 1, 2)
-    }
-    assert {replicate for replicate, number in epochs.items() if number == 5} == {
-        ("random1", 1),
-        ("random1", 2),
-    }
+    overrides = [{"where": where, "recipe": {"epochs": 5}}]
+    changed = a_study(splits={"random": 2}, seeds=[0, 1, 2], overrides=overrides)
+    replicates = changed.replicates
+    found = [of for of in replicates if changed.recipe_of(*of, "A3B")["epochs"] == 5]
+    assert found == [("random1", 1), ("random1", 2)]
 
 
 def test_a_later_override_wins_and_others_keep_what_they_set():

@@ -12,9 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from project import ROOT, TINY, Project
-
-from transferability.study import config
+from project import TINY, Project
 
 NOT_RESULTS = ["seconds", "images_per_second"]
 NETWORKS = "results/tiny/tables/networks.csv"
@@ -191,8 +189,3 @@ def embedded(html: str, name: str) -> dict:
     for start in re.finditer(rf"\bvar {name} = (?={{)", html):
         return json.JSONDecoder().raw_decode(html, start.end())[0]
     raise AssertionError(f"the report has no {name}")
-
-
-@pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda f: f.name)
-def test_the_studies_at_hand_can_be_run(study):
-    assert config.read(study).network_names
