@@ -1,62 +1,26 @@
-"""Memory for batches is used again, and never while something still looks at it."""
+"""Memory that a step frees is used by the next one."""
 
 import ctypes
-import gc
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from transferability.training import device
+from transferability.training.preprocessing import Preprocessing
 
 
-@pytest.fixture(autouse=True)
-def nothing_free():
-    device._free.clear()
-    yield
-    device._free.clear()
-
-
-def test_memory_is_used_again_once_its_tensor_is_gone():
-    first = device.empty((4, 5), torch.float32)
-    place = first.data_ptr()
-    assert device.empty((4, 5), torch.float32).data_ptr() != place
-    device._free.clear()
-    del first
-    again = device.empty((2, 5, 8), torch.uint8)
-    assert again.data_ptr() == place
-    assert again.shape == (2, 5, 8)
-    assert again.dtype == torch.uint8
-
-
-@pytest.mark.parametrize(
-    "held",
-    [
-        lambda tensor: tensor[1:2],
-        lambda tensor: tensor.view(torch.int32),
-        lambda tensor: tensor.permute(1, 0),
-        lambda tensor: tensor.numpy(),
-        # Autograd keeps the factor for the gradient.
-        lambda tensor: torch.ones(4, 5, requires_grad=True) * tensor,
-    ],
-    ids=["part", "other type", "permuted", "array", "graph"],
-)
-def test_memory_in_use_is_not_given_out(held):
-    tensor = device.empty((4, 5), torch.float32).fill_(7)
-    place, used = tensor.data_ptr(), held(tensor)
-    del tensor
-    gc.collect()
-    others = [device.empty((4, 5), torch.float32) for _ in range(3)]
-    assert place not in [other.data_ptr() for other in others]
-    del used
-    assert device.empty((4, 5), torch.float32).data_ptr() == place
-
-
-def test_little_is_kept_for_later():
-    many = [device.empty((k + 1,), torch.uint8) for k in range(3 * device.FREE)]
-    del many
-    assert len(device._free) == device.FREE
+def test_memory_is_used_again_by_the_next_batch():
+    statistics = {"mean": torch.zeros(3), "std": torch.ones(3)}
+    recipe = {"normalise": "channels", "crop": None}
+    preprocess = Preprocessing(recipe, (4, 5), statistics, torch.device("cpu"))
+    images = torch.arange(4 * 4 * 5 * 3, dtype=torch.uint8).view(4, 4, 5, 3)
+    first = preprocess(images)
+    place, expected = first.data_ptr(), images[:3].permute(0, 3, 1, 2).float()
+    assert torch.equal(first, images.permute(0, 3, 1, 2).float())
+    fewer = preprocess(images[:3])
+    assert fewer.data_ptr() == place
+    assert torch.equal(fewer, expected)
 
 
 # The pages that the system gives out in a step, once the first steps are over.

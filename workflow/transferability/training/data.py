@@ -15,7 +15,6 @@ import torch
 
 from transferability.storage import signals
 from transferability.study.design import steps_per_epoch
-from transferability.training import device as devices
 from transferability.training.rng import Stream
 
 READERS = 4
@@ -61,10 +60,8 @@ class ImageSet:
             # Layers may change in place what they are given.
             yield from (batch.clone() for batch in self.images.split(batch_size))
         else:
-            shape, dtype = self.images.shape[1:], self.images.dtype
             for chosen in order.to(device).split(batch_size):
-                batch = devices.empty((len(chosen), *shape), dtype, device)
-                yield torch.index_select(self.images, 0, chosen, out=batch)
+                yield self.images.index_select(0, chosen)
 
 
 def reordered(images: ImageSet, order: torch.Tensor) -> ImageSet:
@@ -169,7 +166,6 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
         # The system may take the file's pages back, or keep them as long as it has room.
         if is_mapped and hasattr(mmap, "MADV_DONTNEED"):
             images.base.madvise(mmap.MADV_DONTNEED)
-    devices.forget_free()
 
 
 def read_ahead(
@@ -195,7 +191,8 @@ def read_ahead(
             if pinned:
                 batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
             else:
-                batch = devices.empty(shape, torch.uint8)
+                # numpy asks the system for large pages, which it clears faster.
+                batch = torch.from_numpy(np.empty(shape, np.uint8))
             ahead.append(readers.submit(read, chosen, batch))
             if len(ahead) > READERS:
                 yield ahead.popleft().result()

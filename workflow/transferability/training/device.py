@@ -2,19 +2,15 @@
 
 import ctypes
 import itertools
-import math
 import os
 import tempfile
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Barrier
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -191,17 +187,12 @@ def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-FREE = 8
-"""Pieces of memory that wait for their next use, at most: a few are in use in each step."""
-
 KEPT_PIECE = 2**25
 """Bytes of the largest piece that the C library keeps for its next use, which is also the most that
 glibc allows."""
 
 # As in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-
-_free: deque[np.ndarray] = deque(maxlen=FREE)
 
 
 def keep_freed() -> None:
@@ -214,41 +205,3 @@ def keep_freed() -> None:
     if hasattr(library, "mallopt"):
         library.mallopt(M_MMAP_THRESHOLD, KEPT_PIECE)
         library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def empty(
-    shape: Sequence[int], dtype: torch.dtype, device: torch.device | None = None
-) -> torch.Tensor:
-    """A tensor with any values; on the CPU, in memory that earlier ones no longer use.
-
-    For a batch of large images the system takes as long to clear new pages as it takes to fill
-    them. The memory is numpy's, which asks for large pages; torch asks for aligned pieces, which
-    the C library cannot put where others were, so that it would hold several times what is in use.
-    """
-    if device is not None and device.type != "cpu":
-        return torch.empty(shape, dtype=dtype, device=device)
-    size = math.prod(shape) * dtype.itemsize
-    piece = _free_piece(size)
-    # The tensor, and all that shares its memory, autograd's graph as well, holds this array.
-    array = piece[:]
-    weakref.finalize(array, _free.append, piece).atexit = False
-    return torch.from_numpy(array).view(dtype).view(shape)
-
-
-def _free_piece(size: int) -> np.ndarray:
-    """A free piece of so many bytes, or a new one."""
-    # Other threads may take and give back in between, and no two may get the same one.
-    for _ in range(len(_free)):
-        try:
-            piece = _free.popleft()
-        except IndexError:
-            break
-        if piece.nbytes == size:
-            return piece
-        _free.append(piece)
-    return np.empty(size, np.uint8)
-
-
-def forget_free() -> None:
-    """Keep none of the pieces that wait, where the next ones will be of other sizes."""
-    _free.clear()

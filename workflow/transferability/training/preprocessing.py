@@ -41,6 +41,8 @@ class Preprocessing:
     ):
         self.centre = CentreCrop(recipe, stored)
         self.mean = self.scale = None
+        # On a CPU the system takes as long to clear new pages as it takes to fill them.
+        self.pixels = torch.empty(0, device=device)
         if recipe["normalise"] == "mean_image":
             self.mean = statistics["mean"].to(device)
         elif recipe["normalise"] == "channels":
@@ -54,9 +56,12 @@ class Preprocessing:
         self, images: torch.Tensor, augment: CentreCrop | None = None, first: int = 0
     ) -> torch.Tensor:
         """Images through an augmentation, or through none; `first` is the place of the first one
-        in the epoch's order."""
+        in the epoch's order. The next call takes the same memory again."""
         augment = augment or self.centre
-        pixels = devices.empty((len(images), *augment.seen, 3), torch.float32, images.device)
+        shape = (len(images), *augment.seen, 3)
+        if self.pixels.shape[1:] != shape[1:] or len(self.pixels) < len(images):
+            self.pixels = torch.empty(shape, device=images.device)
+        pixels = self.pixels[: len(images)]
 
         def prepare_one_by_one(numbers: range) -> None:
             for i in numbers:
