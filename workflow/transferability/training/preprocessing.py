@@ -60,7 +60,9 @@ class Preprocessing:
         augment = augment or self.centre
         shape = (len(images), *augment.seen, 3)
         if self.pixels.shape[1:] != shape[1:] or len(self.pixels) < len(images):
-            self.pixels = torch.empty(shape, device=images.device)
+            # Training goes on in what an evaluation may have been the first to need.
+            with torch.inference_mode(False):
+                self.pixels = torch.empty(shape, device=images.device)
         pixels = self.pixels[: len(images)]
 
         def prepare_one_by_one(numbers: range) -> None:
