@@ -212,10 +212,11 @@ def test_a_later_override_wins_and_others_keep_what_they_set():
 
 
 def test_a_long_base_has_twice_the_epochs_also_of_an_override():
-    plain = a_study()
+    plain = a_study(recipe={"epochs": 12})
     assert plain.recipe_of("random0", 0, "base2B")["epochs"] == 24
     assert plain.recipe_of("random0", 0, "baseB")["epochs"] == 12
-    changed = a_study(overrides=[{"where": {"kind": "long_base"}, "recipe": {"epochs": 5}}])
+    override = {"where": {"kind": "long_base"}, "recipe": {"epochs": 5}}
+    changed = a_study(recipe={"epochs": 12}, overrides=[override])
     assert changed.recipe_of("random0", 0, "base2B")["epochs"] == 10
     # Asking changes nothing.
     assert changed["recipe"]["epochs"] == 12

@@ -54,7 +54,8 @@ layers: [1.0] | layers[0] | 1.0 & whole number
 treatments: [selfer] | treatments[0] | selffer, selffer+, transfer, transfer+, random
 targets: [C] | targets[0] | "C" & one of A, B
 targets: B | targets | a list
-target_sizes: [all, 201] | target_sizes | 201 & at most 200 & 'all'
+{dataset: {images_per_class: 200}, target_sizes: [all, 201]}
+    | target_sizes | 201 & at most 200 & 'all'
 target_sizes: [some] | target_sizes[0] | number
 splits: {rnadom: 1} | splits.rnadom | unknown key & did you mean random? & dissimilar
 dataset: {classes: 3} | splits.random | 3 classes & at least 2 & 4 or more
@@ -94,7 +95,8 @@ recipe: {step_factor: 0} | recipe.step_factor | more than 0
 recipe: {bias_learning_rate: 0} | recipe.bias_learning_rate | more than 0 & multiple
 recipe: {label_smoothing: 1} | recipe.label_smoothing | less than 1
 recipe: {normalise: mean} | recipe.normalise | "mean" & channels, mean_image, none
-recipe: {crop: 25} | recipe.crop | 25 & at most 24 & dataset.image_size
+{dataset: {image_size: 24}, recipe: {crop: 25}}
+    | recipe.crop | 25 & at most 24 & dataset.image_size
 recipe: {crop: 7} | recipe.crop | 7 & too few & at least 8
 recipe: {augment: [crop, random_resized_crop]}
     | recipe.augment | crop and random_resized_crop & one of them
@@ -102,7 +104,7 @@ recipe: {learning_rate: .nan} | recipe.learning_rate | not a finite number
 recipe: {learning_rate: .inf} | recipe.learning_rate | not a finite number
 recipe: {batch_size: 64.0} | recipe.batch_size | 64.0 & whole number
 score: best | score | final, mean_of_10_best
-score: mean_of_10_best
+{score: mean_of_10_best, recipe: {epochs: 12, evaluate_every: 2}}
     | score | at least 10 & makes 6 & recipe.epochs & recipe.evaluate_every & 'final'
 {score: mean_of_10_best, recipe: {iterations: 900, evaluate_every: 100}}
     | score | at least 10 & makes 9 & recipe.iterations & recipe.evaluate_every
