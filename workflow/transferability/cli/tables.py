@@ -3,12 +3,20 @@
 from pathlib import Path
 
 
+TEXTS = (
+    *("study", "split", "split_kind", "network", "kind", "source", "target", "target_size"),
+    *("effect", "layer", "layers", "estimator", "comparison", "interval", "not_learned"),
+)
+"""Columns that are text whatever stands there: a study may be called NA, 007 or True."""
+
+
 def read_table(path: Path):
     """A table as the project writes it; an empty cell is an empty text where texts are meant."""
     import pandas as pd
 
-    kinds = {"source": str, "target_size": str, "layer": str, "learned": "boolean"}
-    return pd.read_csv(path, dtype=kinds).fillna({"source": "", "layer": ""})
+    kinds = {**dict.fromkeys(TEXTS, str), "learned": "boolean"}
+    table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+    return table.fillna({column: "" for column in TEXTS if column in table})
 
 
 def write_table(table, path: Path) -> None:
