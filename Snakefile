@@ -53,6 +53,9 @@ onsuccess:
             f"All as a report:      snakemake {STUDY_FLAG}--report report.zip",
             file=sys.stderr,
         )
+    # What the log of prepare_images says of the images, where it is seen.
+    for note in images.notes(Path(STORE)):
+        print(note, file=sys.stderr)
 
 
 onerror:

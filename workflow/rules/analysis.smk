@@ -30,8 +30,8 @@ rule collect_networks:
         networks=as_json([STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]),
         code=fingerprint.collection_fingerprint(),
     shell:
-        "python -m transferability collect-networks --study {params.study}"
-        " --table {output.networks} --evaluations {output.evaluations} > {log} 2>&1"
+        "python -m transferability collect-networks --study {params.study:q}"
+        " --table {output.networks:q} --evaluations {output.evaluations:q} > {log:q} 2>&1"
 
 
 rule read_published:
@@ -55,8 +55,8 @@ rule read_published:
         code=fingerprint.published_fingerprint(),
     shell:
         "python -m transferability read-published"
-        " --study {params.study} --published {input.networks}"
-        " --class-splits {input.class_splits} --table {output} > {log} 2>&1"
+        " --study {params.study:q} --published {input.networks:q}"
+        " --class-splits {input.class_splits:q} --table {output:q} > {log:q} 2>&1"
 
 
 # None where each effect has replicates enough.
@@ -87,9 +87,9 @@ rule estimate_effects:
         results=subpath(input.table, ancestor=2),
         code=fingerprint.effects_fingerprint(),
     shell:
-        "python -m transferability estimate-effects --table {input.table}"
-        " --results {params.results} --labels {input.labels} --boost {output.boost}"
-        " --differences {output.differences} --effects {output.effects} > {log} 2>&1"
+        "python -m transferability estimate-effects --table {input.table:q}"
+        " --results {params.results:q} --labels {input.labels:q} --boost {output.boost:q}"
+        " --differences {output.differences:q} --effects {output.effects:q} > {log:q} 2>&1"
 
 
 rule write_findings:
@@ -112,4 +112,4 @@ rule write_findings:
         code=fingerprint.findings_fingerprint(),
     shell:
         "python -m transferability write-findings"
-        " --effects {input.effects} --boost {input.boost} --page {output} > {log} 2>&1"
+        " --effects {input.effects:q} --boost {input.boost:q} --page {output:q} > {log:q} 2>&1"

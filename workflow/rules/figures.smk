@@ -60,7 +60,7 @@ for figure, inputs in INPUTS.items():
             code=fingerprint.figures_fingerprint(),
         shell:
             "python -m transferability {params.command} {params.inputs}"
-            " --figure {params.figure} --options {params.options:q} > {log} 2>&1"
+            " --figure {params.figure:q} --options {params.options:q} > {log:q} 2>&1"
 
 
 for table in targets.TABLES:
@@ -86,4 +86,4 @@ for table in targets.TABLES:
             code=fingerprint.table_pages_fingerprint(),
         shell:
             "python -m transferability show-tables"
-            " --tables {input} --pages {output} > {log} 2>&1"
+            " --tables {input:q} --pages {output:q} > {log:q} 2>&1"

@@ -33,8 +33,8 @@ rule prepare_images:
     # exec, as in networks.smk.
     shell:
         "exec python -m transferability prepare-images"
-        " --settings {params.settings:q} --folder {params.folder} --workers {threads}"
-        " --download {resources.download} > {log} 2>&1"
+        " --settings {params.settings:q} --folder {params.folder:q} --workers {threads}"
+        " --download {resources.download} > {log:q} 2>&1"
 
 
 rule split_classes:
@@ -55,5 +55,5 @@ rule split_classes:
         folder=subpath(input.manifest, parent=True),
         code=fingerprint.splits_fingerprint(),
     shell:
-        "python -m transferability split-classes --images {params.folder}"
-        " {params.drawn_by} --split {output} > {log} 2>&1"
+        "python -m transferability split-classes --images {params.folder:q}"
+        " {params.drawn_by} --split {output:q} > {log:q} 2>&1"

@@ -56,7 +56,10 @@ def study_only(files, wildcards):
 
 def as_flags(wildcards, input):
     """The inputs of a figure, each as the flag of its name."""
-    return " ".join(f"--{name} {files}" for name, files in input.items())
+    return " ".join(
+        shlex.join([f"--{name}", *([files] if isinstance(files, str) else files)])
+        for name, files in input.items()
+    )
 
 
 def shelf(name, wildcards):

@@ -44,8 +44,8 @@ rule train_base:
     # end before it has saved; SLURM then kills what is left of the job.
     shell:
         "exec python -m transferability train"
-        " --study {params.study} --split {wildcards.split} --seed {wildcards.seed}"
-        " --network {wildcards.network} --threads {threads} > {log} 2>&1"
+        " --study {params.study:q} --split {wildcards.split} --seed {wildcards.seed}"
+        " --network {wildcards.network} --threads {threads} > {log:q} 2>&1"
 
 
 use rule train_base as train_treatment with:

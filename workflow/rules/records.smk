@@ -22,6 +22,6 @@ rule write_methods:
         results=subpath(output[0], parent=True),
         code=fingerprint.methods_fingerprint(),
     shell:
-        "python -m transferability write-methods --study {params.study}"
-        " --results {params.results} --effects {input.effects} --boost {input.boost}"
-        " --citation {input.citation} --text {output} > {log} 2>&1"
+        "python -m transferability write-methods --study {params.study:q}"
+        " --results {params.results:q} --effects {input.effects:q} --boost {input.boost:q}"
+        " --citation {input.citation:q} --text {output:q} > {log:q} 2>&1"

@@ -38,6 +38,8 @@ def prepare_images(
                 log.info("%s: the same images were written meanwhile", folder)
                 return
         build.write_store(content, folder, settings, workers, code)
+        for note in images.notes(folder):
+            log.warning(note)
 
 
 def split_classes(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-
 TEXTS = (
     *("study", "split", "split_kind", "network", "kind", "source", "target", "target_size"),
     *("effect", "layer", "layers", "estimator", "comparison", "interval", "not_learned"),

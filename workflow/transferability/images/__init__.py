@@ -91,7 +91,11 @@ def source_module(name: str) -> ModuleType:
 
 def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide what a store holds."""
-    return {key: value for key, value in settings.items() if key not in NOT_STORED}
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in NOT_STORED and (key, value) != ("on_duplicate", "keep")
+    }
 
 
 def store_name(settings: Mapping[str, Any]) -> str:
@@ -130,3 +134,35 @@ def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
             "--configfile <study> --until prepare_images"
         )
     return expected
+
+
+DUPLICATES = {
+    "two_classes": "Images with the same pixels as one of another class",
+    "validation_in_train": "Validation images with the same pixels as a training image",
+    "train": "Training images with the same pixels as another one",
+    "validation": "Validation images with the same pixels as another one",
+}
+"""What the lists of equal images in a manifest are of."""
+
+
+def notes(store: Path) -> list[str]:
+    """What a store leaves out and holds twice, a sentence each; none if there is no store."""
+    if not (store / "manifest.json").is_file():
+        return []
+    manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
+    left_out, duplicates = (manifest.get(key, {}) for key in ("left_out", "duplicates"))
+    twice = {image for pairs in duplicates.values() for image, _ in pairs}
+    sentences = []
+    for why in dict(map(reversed, left_out.get("files", []))):
+        names = [name for name, reason in left_out["files"] if reason == why]
+        sentences.append(f"Left out, since {why}: {len(names)}, the first {names[0]}")
+    images = [image for part in ("train", "validation") for image in left_out.get(part, [])]
+    bad = [(name, why) for name, why in images if name not in twice]
+    if bad:
+        sentences.append(f"Bad images left out: {len(bad)}, the first {bad[0][0]} ({bad[0][1]})")
+    skipped = manifest["settings"].get("on_duplicate") == "skip"
+    done = "left out" if skipped else "kept (dataset.on_duplicate: skip leaves them out)"
+    for kind, pairs in duplicates.items():
+        first, other = pairs[0]
+        sentences.append(f"{DUPLICATES[kind]}: {len(pairs)}, {done}, the first {first} as {other}")
+    return sentences

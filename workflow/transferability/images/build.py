@@ -29,7 +29,7 @@ import filelock
 import numpy as np
 import PIL
 
-from transferability.images import ImageSource, Item, store, store_name
+from transferability.images import DUPLICATES, ImageSource, Item, store, store_name
 from transferability.images.decode import BadImage
 from transferability.storage import files
 
@@ -49,12 +49,13 @@ def write_store(
 
     The same settings and `code`, the version of the code that loads, continue what was interrupted.
     The same images give the same bytes, whatever the number of processes. Bad images are listed in
-    `<folder>/bad_images.csv`. Raises ValueError if there are any, unless the setting on_bad_image
-    is skip, if another run loads the same images, or for classes that make no store (see
-    `store.write`); OSError if the disk is too small or a process is killed.
+    `<folder>/bad_images.csv`, images with the same pixels in the manifest. Raises ValueError if
+    there are bad images, unless the setting on_bad_image is skip, if another run loads the same
+    images, or for classes that make no store (see `store.write`); OSError if the disk is too small
+    or a process is killed.
     """
-    # Without on_bad_image, so that a run that skips bad images continues one that had to stop.
-    deciding = {key: value for key, value in settings.items() if key != "on_bad_image"}
+    # A run that leaves images out continues one that had to stop.
+    deciding = {key: value for key, value in settings.items() if not key.startswith("on_")}
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
     with _locked(folder.parent / f"{store_name(deciding)}.unfinished") as unfinished:
         arrays = [
@@ -65,14 +66,18 @@ def write_store(
         with _mapping(min(workers, blocks) if source.in_processes else 1) as run:
             for array in arrays:
                 array.fill(run)
-        left_out = {
-            array.part: [[str(array.items[k][1]), why] for k, why in array.bad.items()]
-            for array in arrays
-        }
+        bad = [image for array in arrays for image in array.left_out()]
         count = sum(len(array.items) for array in arrays)
-        _report_bad(left_out, count, folder, settings.get("on_bad_image", "error"))
+        _report_bad(bad, count, folder, settings.get("on_bad_image", "error"))
+        found = _duplicates(arrays, settings.get("on_duplicate") == "skip")
         parts = {array.part: array.ordered() for array in arrays}
-        store.write(folder, source.classes, parts, settings, left_out)
+        facts = {}
+        # Drawn images are never left out.
+        if "on_bad_image" in settings:
+            facts["left_out"] = {array.part: array.left_out() for array in arrays}
+            facts["left_out"] |= {"files": [*source.left_out]} if source.left_out else {}
+            facts |= {"duplicates": found} if found else {}
+        store.write(folder, source.classes, parts, settings, facts)
         shutil.rmtree(unfinished)
 
 
@@ -150,6 +155,10 @@ class _Array:
                 left = timedelta(seconds=round((total - count) / rate))
                 line = "%s: %d of %d images, %.0f a second, %s left"
                 logger.info(line, self.part, count, total, rate, left)
+
+    def left_out(self) -> list[list[str]]:
+        """[item, why] of each bad one."""
+        return [[str(self.items[index][1]), why] for index, why in self.bad.items()]
 
     def ordered(self) -> tuple[np.ndarray, Path]:
         """The good images in the order of the items: their labels, int32 N, and their file."""
@@ -263,10 +272,28 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _report_bad(
-    left_out: Mapping[str, list[list[str]]], count: int, folder: Path, on_bad_image: str
-) -> None:
-    bad = [image for of_part in left_out.values() for image in of_part]
+def _duplicates(arrays: Sequence[_Array], skip: bool) -> dict[str, list[list[str]]]:
+    """[image, an earlier one] of images with the same pixels, by kind (images.DUPLICATES), training
+    before validation; with `skip`, the later ones are left out."""
+    found = {kind: [] for kind in DUPLICATES}
+    earlier: dict[int, tuple[str, int, Item]] = {}
+    for array in arrays:
+        contents = array.listed[array.places, 1].tolist()
+        for index, ((label, item), content) in enumerate(zip(array.items, contents, strict=True)):
+            if index in array.bad:
+                continue
+            if content not in earlier:
+                earlier[content] = array.part, label, item
+                continue
+            part, of_class, same = earlier[content]
+            kind = array.part if array.part == part else "validation_in_train"
+            found["two_classes" if label != of_class else kind].append([str(item), str(same)])
+            if skip:
+                array.bad[index] = f"the same pixels as {same}"
+    return {kind: pairs for kind, pairs in found.items() if pairs}
+
+
+def _report_bad(bad: list[list[str]], count: int, folder: Path, on_bad_image: str) -> None:
     table = folder / "bad_images.csv"
     if not bad:
         table.unlink(missing_ok=True)

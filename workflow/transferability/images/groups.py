@@ -1,17 +1,25 @@
 """Groups of classes that a user names in a CSV file with the columns class, group."""
 
 import csv
+import io
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-COLUMNS = ["class", "group"]
+from transferability.images import path_of
+
+COLUMNS = {"class", "group"}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""What a file begins with that Excel saved as Unicode text."""
 
 
 def read(path: Path | str) -> dict[str, str]:
-    """Class → group, of a CSV file.
+    """Class → group, of a CSV file as people and spreadsheets write it: with commas, semicolons or
+    tabs, further columns, empty rows, and blanks around names.
 
-    Raises ValueError, naming `dataset.groups`, if there is no such file or it has another form.
+    Raises ValueError, naming `dataset.groups` and the line, if there is no such file or it has
+    another form.
     """
 
     def unfit(problem: str) -> ValueError:
@@ -20,20 +28,45 @@ def read(path: Path | str) -> dict[str, str]:
             "group and a row for each class, or null"
         )
 
+    if {"{", "}"} & set(str(path)):
+        raise unfit(f"{path}: Snakemake takes what is in braces for a wildcard, so rename the file")
     try:
+        content = path_of(str(path)).read_bytes()
         # With the mark that spreadsheets put in front, and without it.
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+        text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
+        head = next(iter(text.splitlines()), "")
+        delimiter = next((mark for mark in ";\t" if mark in head), ",")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        # As folders are named: see folder.Tree.by_class.
+        rows = [
+            (reader.line_num, [unicodedata.normalize("NFC", cell.strip()) for cell in row])
+            for row in reader
+        ]
     except FileNotFoundError:
         raise unfit(f"there is no file {path}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except IsADirectoryError:
+        raise unfit(f"{path} is a folder") from None
+    except (UnicodeError, csv.Error) as error:
         raise unfit(f"{path} cannot be read as CSV in UTF-8 ({error})") from error
-    if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-        raise unfit(f"{path} has other columns, or a row with more or fewer")
-    for name, count in Counter(name for name, _ in rows[1:]).items():
-        if count > 1:
-            raise ValueError(f"dataset.groups: {path} names the class {name!r} twice; name it once")
-    return dict(rows[1:])
+    columns = [cell.lower() for cell in rows[0][1]] if rows else []
+    if any(columns.count(column) != 1 for column in COLUMNS):
+        raise unfit(f"{path}, line 1, has other columns: {head!r:.80}")
+    group_of: dict[str, str] = {}
+    for line, row in rows[1:]:
+        if not any(row):
+            continue
+        cells = dict(zip(columns, row, strict=False))
+        if any(row[len(columns) :]) or not (cells.get("class") and cells.get("group")):
+            raise unfit(f"{path}, line {line}: {delimiter.join(row)!r:.80} is no class and group")
+        if cells["class"] in group_of:
+            raise ValueError(
+                f"dataset.groups: {path}, line {line}, names the class {cells['class']!r} again; "
+                "name it once"
+            )
+        group_of[cells["class"]] = cells["group"]
+    if not group_of:
+        raise unfit(f"{path} has no rows")
+    return group_of
 
 
 def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
@@ -43,6 +76,8 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
     that is none of them.
     """
     group_of = read(path)
+    # A folder's name may begin or end with a blank, which nobody sees in a table.
+    names = [name.strip() for name in names]
     mistakes = differences(group_of, names, "the dataset has no class")
     if mistakes:
         raise ValueError(

@@ -64,13 +64,13 @@ def write(
     classes: Sequence[tuple[str, str]],
     parts: Mapping[str, tuple[np.ndarray, Path]],
     settings: Mapping[str, Any],
-    left_out: Mapping[str, list[list[str]]],
+    facts: Mapping[str, Any],
 ) -> None:
     """Make a store of arrays that lie on the same disk, and which it takes over.
 
     `classes` are (name, group), in the order of the labels. Each part has its labels, int32 N and
-    ascending, its images, a file uint8 N×H×W×3, and in `left_out` [image, why] of each bad one.
-    The manifest is written last. Raises ValueError for a class without images and for two of the
+    ascending, and its images, a file uint8 N×H×W×3. The manifest, with these further `facts`, is
+    written last. Raises ValueError for a class without images and for two of the
     same name.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,6 +97,7 @@ def write(
     rows = [(index, name, group) for index, (name, group) in enumerate(classes)]
     files.write_table(folder / CLASSES, ("index", "name", "group"), rows)
     manifest = {
+        **facts,
         "format": FORMAT,
         "settings": dict(settings),
         "classes": len(names),
@@ -111,8 +112,6 @@ def write(
             for name in FILES
         },
     }
-    if "on_bad_image" in settings:
-        manifest["left_out"] = dict(left_out)
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     files.write_text(folder / MANIFEST, text)
 

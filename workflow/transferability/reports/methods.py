@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from transferability import models
+from transferability import images, models
 from transferability.analysis.collect import network_path
 from transferability.analysis.intervals import CONFIDENCE, RESAMPLES
 from transferability.models import summary
 from transferability.reports.render import render
 from transferability.storage.network_folder import NetworkFolder
+from transferability.study import targets
 from transferability.study.design import Study, as_list, evaluations
 from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
@@ -41,6 +42,7 @@ def text(
         study=study,
         recipe=study["recipe"],
         citation=citation,
+        notes=images.notes(results.parents[1] / targets.store(study)),
         **_design(study, metrics),
         **_architecture(study, metrics),
         **_estimates(effects, boost),

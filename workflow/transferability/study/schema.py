@@ -4,13 +4,14 @@
 editors read, and config.yaml, the default study with a comment at each key.
 """
 
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from transferability.study import sections
 from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set
@@ -26,15 +27,17 @@ PUBLISHED = "yosinski2014"
 
 Half = Literal["A", "B"]
 Kind = Literal["base", "long_base", "selffer", "transfer", "random"]
+# As the file of groups is read.
+GroupName = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFC", name.strip()))]
 AllOrNumber = sections.either(Literal["all"], sections.Positive)
 
 
 class Dissimilar(Section):
     """Two groups of classes, or lists of groups, one for each half."""
 
-    A: OneOrMore[str]
+    A: OneOrMore[GroupName]
     """The group of half A, or several."""
-    B: OneOrMore[str]
+    B: OneOrMore[GroupName]
     """The group of half B, or several."""
 
 

@@ -118,6 +118,9 @@ class Photos(Section):
     on_bad_image: Literal["error", "skip"] = "error"
     """What a damaged image means; error stops when all have been read, with a list of the bad ones,
     skip leaves them out."""
+    on_duplicate: Literal["keep", "skip"] = "keep"
+    """What becomes of images with the same pixels as another one; skip keeps the first of them, a
+    training image before a validation image. Either way they are counted and named."""
 
 
 class HeldBack(Section):

@@ -139,5 +139,6 @@ def drawn_from(study: Study, split: str, published: str) -> tuple[str | list, li
         return [], ["--random", split.removeprefix("random")]
     groups = {half: as_list(splits["dissimilar"][half]) for half in HALVES}
     flags = ["--groups", json.dumps(groups, sort_keys=True, ensure_ascii=False)]
-    file = study["dataset"].get("groups")
+    groups_file = study["dataset"].get("groups")
+    file = groups_file and str(images.path_of(groups_file))
     return (file, [*flags, "--grouped-by", file]) if file else ([], flags)
