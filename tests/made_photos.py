@@ -1,6 +1,7 @@
 """Small trees of images such as users have, and the command that reads them into a store."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -28,7 +29,7 @@ def shade(number: int) -> Image.Image:
     return Image.new("RGB", (20, 20), (number * 5,) * 3)
 
 
-def tree(root: Path, classes: str = "abcd", count: int = 8) -> Path:
+def tree(root: Path, classes: Sequence[str] = "abcd", count: int = 8) -> Path:
     """A folder a class, with so many images each."""
     for c, name in enumerate(classes):
         (root / name).mkdir(parents=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 RED, GREEN, BLUE, WHITE = (230, 20, 20), (20, 200, 40), (30, 40, 220), (255, 255, 255)
 SIDE = 48
@@ -174,3 +174,151 @@ def mnist(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
         (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
         head = struct.pack(">II", 0x801, len(labels))
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + labels.astype(np.uint8).tobytes())
+
+
+RAMP = np.tile(np.linspace(0, 1, 16), (16, 1))
+"""From black to white, as shares of white; what a person sees of the files below."""
+
+
+def tiff(file: Path, values: np.ndarray, bits: int, photometric: int, sample_format: int = 1):
+    """A grey TIFF of one strip; 12 bits are packed."""
+    height, width = values.shape
+    data = values.tobytes()
+    if bits == 12:
+        pairs = values.astype(int).reshape(-1, 2).tolist()
+        data = b"".join((a << 12 | b).to_bytes(3) for a, b in pairs)
+    start = 8 + 2 + 10 * 12 + 4
+    tags = [
+        *((256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric)),
+        *((273, 4, start), (277, 3, 1), (278, 4, height), (279, 4, len(data))),
+        (339, 3, sample_format),
+    ]
+    entries = b"".join(
+        # A short value lies in the first half of its place, in this order of bytes.
+        struct.pack("<HHII", tag, kind, 1, value)
+        for tag, kind, value in tags
+    )
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    file.write_bytes(head + entries + struct.pack("<I", 0) + data)
+
+
+def png(file: Path, depth: int, kind: int, rows: list[bytes], width: int, **chunks: bytes) -> None:
+    """A PNG of these rows, with further chunks before them."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        body = name + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, kind, 0, 0, 0)
+    further = b"".join(chunk(name.encode(), data) for name, data in chunks.items())
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    file.write_bytes(start + further + pixels + chunk(b"IEND", b""))
+
+
+def linear_profile(name: str = "sRGB, linear") -> bytes:
+    """The colours of sRGB without its curve, whatever the name says."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (tags,) = struct.unpack_from(">I", profile, 128)
+    for entry in range(132, 132 + 12 * tags, 12):
+        place, length = struct.unpack_from(">II", profile, entry + 4)
+        if profile[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            curve = b"para\0\0\0\0" + struct.pack(">HHi", 0, 0, 65536)
+            profile[place : place + length] = curve.ljust(length, b"\0")
+    return bytes(profile)
+
+
+def levels(image: np.ndarray, highest: int, kind: str) -> np.ndarray:
+    return np.rint(image * highest).astype(kind)
+
+
+def to_linear(srgb: np.ndarray) -> np.ndarray:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def with_preview(file: Path) -> None:
+    with TiffImagePlugin.AppendingTiffWriter(str(file), True) as pages:
+        Image.new("L", (4, 4), 200).save(pages, "TIFF", tiffinfo={254: 1})
+        pages.newFrame()
+        Image.fromarray(levels(RAMP, 255, "u1")).save(pages, "TIFF")
+        pages.newFrame()
+
+
+def lab(file: Path) -> None:
+    to_lab = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    grey = Image.fromarray(levels(RAMP, 255, "u1")).convert("RGB")
+    ImageCms.applyTransform(grey, to_lab).save(file)
+
+
+def linear_png(file: Path) -> None:
+    grey = Image.fromarray(levels(to_linear(RAMP), 255, "u1")).convert("RGB")
+    grey.save(file, icc_profile=linear_profile())
+
+
+# How to write the ramp so that a person sees it.
+RAMPS: dict[str, Callable[[Path], object]] = {
+    "12_bits.tif": lambda file: tiff(file, levels(RAMP, 4095, "u2"), 12, 1),
+    "8_bits_white_is_zero.tif": lambda file: tiff(file, levels(1 - RAMP, 255, "u1"), 8, 0),
+    "16_bits_white_is_zero.tif": lambda file: tiff(file, levels(1 - RAMP, 65535, "u2"), 16, 0),
+    "linear_called_srgb.png": linear_png,
+    "preview_first.tif": with_preview,
+    "lab.tif": lab,
+    "gamma_1.png": lambda file: png(
+        file,
+        16,
+        0,
+        [row.tobytes() for row in levels(RAMP**2.2, 65535, ">u2")],
+        16,
+        gAMA=struct.pack(">I", 100_000),
+    ),
+    "much_text.png": lambda file: png(
+        file,
+        8,
+        0,
+        [row.tobytes() for row in levels(RAMP, 255, "u1")],
+        16,
+        zTXt=b"workflow\0\0" + zlib.compress(b"x" * 3_000_000),
+    ),
+}
+
+# Two pixels, the first transparent black, or nearly, and the second black.
+SEE_THROUGH: dict[str, Callable[[Path], object]] = {
+    "grey_16.png": lambda file: png(
+        file, 16, 0, [struct.pack(">2H", 300, 0)] * 2, 2, tRNS=struct.pack(">H", 300)
+    ),
+    "rgb_16.png": lambda file: png(
+        file,
+        16,
+        2,
+        [struct.pack(">6H", *[300] * 3, 0, 0, 0)] * 2,
+        2,
+        tRNS=struct.pack(">3H", *[300] * 3),
+    ),
+    "grey_4.png": lambda file: png(file, 4, 0, [b"\x10"] * 2, 2, tRNS=struct.pack(">H", 1)),
+    "grey_2.png": lambda file: png(file, 2, 0, [b"\x40"] * 2, 2, tRNS=struct.pack(">H", 1)),
+}
+
+# How files begin that have an image's name, and what they are.
+NO_IMAGES = {
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC",
+    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC",
+    b"\0\0\0\x18ftypqt  \0\0\0\0": "a video",
+    b"\0\0\0\x18ftypcrx \0\0\0\0": "raw data of a camera",
+    b"<!DOCTYPE html><html><title>404</title></html>": "a web page",
+    b"\n<html>\n": "a web page",
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n": "git lfs pull",
+    b"PK\x03\x04....": "an archive",
+    b"\x1f\x8b\x08....": "an archive",
+    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "SVG",
+    b"%PDF-1.7\n": "PDF",
+    b"\xff\x0a..": "JPEG XL",
+    b"\0\0\0\x0cjP  \r\n": "JPEG 2000",
+    b"II*\0\x08\0\0\0\0\0": "a TIFF of a rare form",
+    b"8BPS\0\1": "Photoshop",
+    bytes(128) + b"DICM": "DICOM",
+    b"": "empty",
+    bytes(600): "zeros alone",
+    b"Rate limit exceeded\n": "a text",
+}

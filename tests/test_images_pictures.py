@@ -5,15 +5,20 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from real_formats import (
     BAD,
     COLOURED,
     GREY,
+    NO_IMAGES,
     QUARTERS,
+    RAMP,
+    RAMPS,
+    SEE_THROUGH,
     SIDE,
     quartered,
     rotated_by_camera,
+    tiff,
 )
 
 from transferability.images import decode
@@ -116,3 +121,38 @@ def test_a_failing_disk_is_not_blamed_on_the_image(tmp_path, monkeypatch):
     monkeypatch.setattr(decode.Image, "open", failing)
     with pytest.raises(OSError, match="Input/output error"):
         decode.load_file("a.jpg", tmp_path, 16, "crop")
+
+
+@pytest.mark.parametrize("name", RAMPS)
+def test_bits_photometry_profiles_and_gamma_are_those_of_the_file(tmp_path, name):
+    RAMPS[name](tmp_path / name)
+    pixels = decode.load_file(name, tmp_path, 16, "crop").astype(int)
+    assert np.abs(pixels - 255 * RAMP[..., None]).max() <= 5
+
+
+@pytest.mark.parametrize("name", SEE_THROUGH)
+def test_the_transparent_colour_is_that_of_the_file(tmp_path, name):
+    SEE_THROUGH[name](tmp_path / name)
+    assert decode.load_file(name, tmp_path, 2, "crop")[0, :, 0].tolist() == [255, 0]
+
+
+def test_a_profile_of_srgb_changes_nothing(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, text in (("named", b"s\0R\0G\0B"), ("unnamed", b"m\0i\0n\0e")):
+        file = tmp_path / f"{name}.png"
+        Image.fromarray(noise).save(file, icc_profile=profile.replace(b"s\0R\0G\0B", text))
+        assert np.array_equal(decode.load_file(file.name, tmp_path, 16, "crop"), noise)
+
+
+@pytest.mark.parametrize(("start", "kind"), NO_IMAGES.items(), ids=NO_IMAGES.values())
+def test_what_is_no_image_is_called_what_it_is(tmp_path, start, kind):
+    (tmp_path / "a.jpg").write_bytes(start)
+    with pytest.raises(decode.BadImage, match=f"no image in any of the formats .*; it is .*{kind}"):
+        decode.load_file("a.jpg", tmp_path, 16, "crop")
+
+
+def test_signed_numbers_are_called_that(tmp_path):
+    tiff(tmp_path / "a.tif", np.zeros((16, 16), "<i2"), 16, 1, 2)
+    with pytest.raises(decode.BadImage, match="signed numbers of 16 bits"):
+        decode.load_file("a.tif", tmp_path, 16, "crop")

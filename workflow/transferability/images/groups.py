@@ -33,7 +33,7 @@ def read(path: Path | str) -> dict[str, str]:
     try:
         content = path_of(str(path)).read_bytes()
         # With the mark that spreadsheets put in front, and without it.
-        text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8").lstrip("\ufeff")
         head = next(iter(text.splitlines()), "")
         delimiter = next((mark for mark in ";\t" if mark in head), ",")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

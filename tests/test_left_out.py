@@ -1,0 +1,244 @@
+"""What a preparation leaves out and finds twice is counted and named where it is seen."""
+
+import csv
+import json
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_photos import prepare, settings, shade, tree
+
+from transferability import images
+from transferability.images import groups, store
+from transferability.storage import files
+
+Change = Callable[[Path], object]
+
+
+def written(file: Path, content: bytes = b"x") -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def phones(root: Path) -> None:
+    for folder in root.iterdir():
+        for number in range(20):
+            written(folder / f"IMG_{number:04}.HEIC")
+
+
+def in_parts(train: str, validation: str, *others: str) -> Change:
+    def change(root: Path) -> None:
+        for number, part in enumerate((train, validation, *others)):
+            for name, place in zip("abcd", range(4), strict=True):
+                folder = root / part / name
+                folder.mkdir(parents=True)
+                for k in range(2):
+                    # No two alike in training and validation.
+                    shade(16 * (number % 2) + 4 * place + k).save(folder / f"{k}.png")
+        for name in "abcd":
+            shutil.rmtree(root / name)
+
+    return change
+
+
+# How a tree of images is changed, and what is then said; the images themselves stay usable.
+LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
+    "phones": (phones, ["Left out, since .heic is not read: 80, the first a/IMG_0000.HEIC"]),
+    "raw files": (lambda root: written(root / "b" / "1.NEF"), ["since .nef is not read: 1"]),
+    "no suffix": (
+        lambda root: written(root / "a" / "picture"),
+        ["since a file without a suffix is not read: 1, the first a/picture"],
+    ),
+    "beside the classes": (
+        lambda root: shade(50).save(root / "stray.png"),
+        ["since it lies beside the folders of the classes: 1, the first stray.png"],
+    ),
+    "of a Mac's archive": (
+        lambda root: written(root / "__MACOSX" / "a" / "._000.png"),
+        ["since a system made this folder: 1, the first __MACOSX/"],
+    ),
+    "of a network drive": (
+        lambda root: written(root / "a" / "@eaDir" / "000.png"),
+        ["since a system made this folder: 1, the first a/@eaDir/"],
+    ),
+    "files of systems": (
+        lambda root: [written(root / "a" / n) for n in ("Thumbs.db", "desktop.ini", "Icon\r")],
+        [],
+    ),
+    "hidden folders": (lambda root: written(root / ".ipynb_checkpoints" / "a.png"), []),
+    "train and valid": (in_parts("train", "valid"), []),
+    "capitals": (in_parts("Train", "VAL"), []),
+    "training and validation": (in_parts("training", "validation"), []),
+    "train and test": (in_parts("train", "test"), []),
+    "three parts": (
+        in_parts("train", "valid", "test"),
+        ["since it lies beside train and valid: 1, the first test/"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_is_left_out_is_said(tmp_path, caplog, change, said):
+    root = tree(tmp_path / "photos")
+    change(root)
+    assert prepare(tmp_path / "store", settings(root)) == 0
+    notes = images.notes(tmp_path / "store")
+    assert len(notes) == len(said)
+    for note, words in zip(notes, said, strict=True):
+        assert words in note
+        assert note in caplog.text
+    assert store.open_store(tmp_path / "store").classes == ["a", "b", "c", "d"]
+
+
+REFUSED: dict[str, tuple[Change, list[str]]] = {
+    "a class on a disk that is not there": (
+        lambda root: (root / "e").symlink_to("/mnt/usb/photos/e"),
+        ["photos/e is a link to /mnt/usb/photos/e, which is not there"],
+    ),
+    "a link to itself": (
+        lambda root: (root / "e").symlink_to(root / "e"),
+        ["photos/e is a link to", "is not there"],
+    ),
+    "a folder in a class on a disk that is not there": (
+        lambda root: (root / "a" / "more").symlink_to("/mnt/usb"),
+        ["photos/a/more is a link to /mnt/usb"],
+    ),
+    "two folders of one part": (in_parts("train", "val", "valid"), ["has both val and valid"]),
+    "classes a folder deeper": (
+        lambda root: shutil.move(shutil.move(root, root.with_name("x")), root / "mine"),
+        ["holds the folder 'a'", "dataset.path is", "photos/mine"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_would_lose_a_class_is_refused(tmp_path, caplog, change, words):
+    root = tree(tmp_path / "photos")
+    change(root)
+    assert prepare(tmp_path / "store", settings(root)) == 1
+    for word in words:
+        assert word in caplog.text
+
+
+def copied(root: Path, part: str, name: str, to: str) -> None:
+    shutil.copy(root / part / name, root / to)
+
+
+def test_images_that_are_there_twice_are_counted_named_and_left_out_where_asked(tmp_path, caplog):
+    root = tmp_path / "photos"
+    in_parts("train", "val")(tree(root))
+    copied(root, "train/a", "0.png", "train/a/0 (1).png")
+    copied(root, "train/b", "0.png", "val/b/copy.png")
+    copied(root, "val/b", "1.png", "val/b/again.png")
+    copied(root, "train/c", "0.png", "train/d/other.png")
+    assert prepare(tmp_path / "kept", settings(root)) == 0
+    manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
+    assert manifest["duplicates"] == {
+        "two_classes": [["train/d/other.png", "train/c/0.png"]],
+        "validation_in_train": [["val/b/copy.png", "train/b/0.png"]],
+        "train": [["train/a/0.png", "train/a/0 (1).png"]],
+        "validation": [["val/b/again.png", "val/b/1.png"]],
+    }
+    assert "Validation images with the same pixels as a training image: 1, kept" in caplog.text
+    assert (manifest["train"], manifest["validation"]) == (10, 10)
+    skipping = settings(root, on_duplicate="skip")
+    assert images.store_name(settings(root, on_duplicate="keep")) == images.store_name(
+        settings(root)
+    )
+    assert images.store_name(skipping) != images.store_name(settings(root))
+    assert prepare(tmp_path / "skipped", skipping) == 0
+    opened = store.open_store(tmp_path / "skipped")
+    opened.verify()
+    assert (len(opened.train_labels), len(opened.validation_labels)) == (8, 8)
+    both = np.concatenate([opened.train_images, opened.validation_images])
+    assert len(np.unique(both, axis=0)) == 16
+    assert len(images.notes(tmp_path / "skipped")) == 4
+
+
+def test_a_validation_folder_that_is_a_copy_of_training_cannot_be_left_out(tmp_path, caplog):
+    root = tmp_path / "photos"
+    tree(root / "train")
+    shutil.copytree(root / "train", root / "val")
+    assert prepare(tmp_path / "store", settings(root, on_duplicate="skip")) == 1
+    assert "no validation images of a, b, c, d" in caplog.text
+
+
+def test_the_form_in_which_a_mac_stores_names_makes_no_difference(tmp_path):
+    composed, decomposed = (
+        [unicodedata.normalize(form, name) for name in ("écureuil", "âne", "lion", "ours")]
+        for form in ("NFC", "NFD")
+    )
+    root = tmp_path / "photos"
+    tree(root / "train", decomposed)
+    tree(root / "val", composed)
+    assert prepare(tmp_path / "store", settings(root)) == 0
+    names = store.open_store(tmp_path / "store").classes
+    assert sorted(names) == sorted(composed)
+    file = tmp_path / "groups.csv"
+    files.write_table(file, ("class", "group"), [(name, "g") for name in decomposed])
+    assert groups.of_classes(file, names) == ["g"] * 4
+
+
+def test_class_names_of_any_kind_are_kept(tmp_path):
+    names = ["NA", "007", "True", "a\nb", "cat\r", "c\rd", 'say "hi"', "x, y", "end ", "{b} $HOME"]
+    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos", names, 2))) == 0
+    assert store.open_store(tmp_path / "store").classes == sorted(names)
+    with (tmp_path / "store" / "classes.csv").open(newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == sorted(names)
+
+
+@pytest.mark.parametrize("path", ["~/photos", "$HOME/photos", "${HOME}/photos"])
+def test_the_folder_of_the_user_is_found(tmp_path, monkeypatch, path):
+    monkeypatch.setenv("HOME", os.fspath(tmp_path))
+    tree(tmp_path / "photos")
+    assert prepare(tmp_path / "store", settings(Path(path))) == 0
+
+
+# A file of groups, and what is read or said.
+TABLES = {
+    "empty rows of Excel": ("class,group\na,x\nb,y\n,\n,\n", {"a": "x", "b": "y"}),
+    "a column more": ("class,group,\na,x,\nb,y,\n", {"a": "x", "b": "y"}),
+    "a comma more in rows": ("class,group\na,x,\nb,y,,\n", {"a": "x", "b": "y"}),
+    "blanks": ("class , Group\na , x\nb,\ty\n", {"a": "x", "b": "y"}),
+    "semicolons": ("class;group\na;x, z\nb;y\n", {"a": "x, z", "b": "y"}),
+    "tabs": ("class\tgroup\na\tx\nb\ty\n", {"a": "x", "b": "y"}),
+    "an index": (",group,class\n0,x,a\n1,y,b\n", {"a": "x", "b": "y"}),
+    "of an old Mac": ("class,group\ra,x\rb,y\r", {"a": "x", "b": "y"}),
+    "names like numbers": ("class,group\n007,NA\n1e5,True\n", {"007": "NA", "1e5": "True"}),
+    "a mark in front": ("\ufeffclass,group\na,x\nb,y\n", {"a": "x", "b": "y"}),
+    "quotes": ('"class","group"\n"a, b","x"\n"c\nd","y"\n', {"a, b": "x", "c\nd": "y"}),
+    "a comment": ("# groups\nclass,group\na,x\n", "line 1, has other columns: '# groups'"),
+    "no group": ("class,group\na,x\nb,\n", "line 3: 'b,'"),
+    "no class": ("class,group\n,x\n", "line 2: ',x'"),
+    "a cell more": ("class,group\na,x\nb,y,z\n", "line 3: 'b,y,z'"),
+    "a comma in a name": ("class,group\na, b,x\n", "line 2: 'a,b,x'"),
+    "a quote that stays open": ('class,group\n"a,x\nb,y\n', "cannot be read as CSV"),
+    "a class twice": ("class,group\na,x\nb,y\na,y\n", "line 4, names the class 'a' again"),
+    "no rows": ("class,group\n", "has no rows"),
+    "nothing": ("", "line 1, has other columns"),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(("text", "expected"), TABLES.values(), ids=TABLES)
+def test_groups_are_read_as_people_write_them_or_the_line_is_named(
+    tmp_path, text, expected, encoding
+):
+    file = tmp_path / "groups.csv"
+    file.write_bytes(text.encode(encoding))
+    if isinstance(expected, dict):
+        assert groups.read(file) == expected
+        return
+    with pytest.raises(ValueError, match=r"^dataset\.groups: ") as caught:
+        groups.read(file)
+    assert expected in str(caught.value)
+
+
+def test_a_name_that_the_workflow_cannot_take_is_refused(tmp_path):
+    for name, words in (("{x}.csv", "wildcard"), (".", "is a folder"), ("no.csv", "no file")):
+        with pytest.raises(ValueError, match=words):
+            groups.read(tmp_path / name)
