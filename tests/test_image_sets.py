@@ -25,7 +25,9 @@ ALL = 10**6
 def chosen(
     per_class: int | None, stream: Stream = STREAM, classes: tuple = (4, 1, 2), room: int = ALL
 ) -> ImageSet:
-    return data.image_set(STORE_IMAGES, STORE_LABELS, classes, CPU, room, per_class, stream)
+    return data.image_set(
+        STORE_IMAGES, STORE_LABELS, classes, CPU, room, per_class, stream, "abcdef"
+    )
 
 
 def pixels(images: ImageSet) -> torch.Tensor:
@@ -57,12 +59,12 @@ def test_which_images_represent_a_class_is_drawn_from_the_stream():
 
 
 def test_a_class_with_too_few_images_is_refused():
-    with pytest.raises(ValueError, match=r"target_sizes: class 3 has fewer than 31"):
+    with pytest.raises(ValueError, match=r"target_sizes: the class 'd' has 30 .* fewer than 31"):
         chosen(31, classes=(1, 3, 5))
 
 
 def test_a_last_class_with_too_few_images_is_refused():
-    with pytest.raises(ValueError, match=r"target_sizes: class 4 has fewer than 31"):
+    with pytest.raises(ValueError, match=r"target_sizes: the class 'e' has 30 .* fewer than 31"):
         chosen(31)
 
 

@@ -114,3 +114,65 @@ def test_a_study_is_read_without_the_libraries_that_train_and_draw():
         check=True,
     )
     assert found.stdout.strip() == ""
+
+
+WRITTEN = {
+    "a section twice": (
+        "recipe: {epochs: 3}\nlayers: [1]\nrecipe: {batch_size: 4}\n",
+        "recipe stands in line 1 and again in line 3",
+    ),
+    "a key twice in a section": (
+        "recipe:\n  epochs: 3\n  batch_size: 4\n  epochs: 5\n",
+        "epochs stands in line 2 and again in line 4",
+    ),
+    "a key twice in a list": (
+        "overrides:\n- where: {n: 1}\n  recipe: {epochs: 1}\n  where: {n: 2}\n",
+        "where stands in line 2 and again in line 4",
+    ),
+    "a group that YAML takes for true": (
+        "splits: {dissimilar: {A: yes, B: b}}\n",
+        r"splits\.dissimilar\.A: true is not allowed; .*write it in quotes",
+    ),
+    "a group that YAML takes for nothing": (
+        "splits: {dissimilar: {A: [null], B: b}}\n",
+        r"splits\.dissimilar\.A\[0\]: null is not .*write it in quotes",
+    ),
+    "a year as a name": ("study: 2024\n", "study: 2024 is not .*write it in quotes"),
+    "a date as a name": ("study: 2024-05-01\n", "study: .*write it in quotes"),
+    "a comma in a number": ("recipe: {learning_rate: 0,01}\n", "write a point, not a comma"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), WRITTEN.values(), ids=WRITTEN)
+def test_what_yaml_reads_otherwise_than_it_was_meant_is_named(tmp_path, text, words):
+    file = tmp_path / "study.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=words):
+        config.read(file)
+
+
+def test_what_an_alias_stands_for_is_no_key_twice(tmp_path):
+    file = tmp_path / "study.yaml"
+    once = "{where: {n: 1}, recipe: &once {epochs: 1}}"
+    file.write_text(f"overrides: [{once}, {{where: {{n: 2}}, recipe: *once}}]\n", encoding="utf-8")
+    assert len(config.read(file)["overrides"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("my study.yaml", "study: my_my_study"),
+        ("photos.v2.yaml", "study: my_photos_v2"),
+        ("übung (1).yaml", "study: my_ubung_1"),
+        ("-x.yml", "study: my_x"),
+        ("写真.yaml", "study: my_study"),
+        ("yosinski2014.yaml", "study: my_yosinski2014"),
+    ],
+)
+def test_a_file_whose_name_is_none_of_a_study_is_told_to_name_it(tmp_path, name, advice):
+    file = tmp_path / name
+    file.write_text("layers: [1]\n", encoding="utf-8")
+    with pytest.raises(StudyError, match=f"takes the name of its file.*`{advice}`"):
+        config.read(file)
+    file.write_text("layers: [1]\nstudy: fine\n", encoding="utf-8")
+    assert config.read(file)["study"] == "fine"

@@ -141,7 +141,7 @@ def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_
 def test_so_it_is_where_numpy_asks_for_it(laboratory):
     with (
         pytest.raises(TrainingError, match=r"this job used [\d,]+ bytes.*recipe\.micro_batch"),
-        trainer.out_of_memory_explained(laboratory.task("baseB")),
+        trainer.torch_explained(laboratory.task("baseB")),
     ):
         np.zeros(2**50)
 
@@ -149,7 +149,7 @@ def test_so_it_is_where_numpy_asks_for_it(laboratory):
 def test_other_errors_stay_as_they_are(laboratory):
     with (
         pytest.raises(RuntimeError, match="shapes"),
-        trainer.out_of_memory_explained(laboratory.task("B0B")),
+        trainer.torch_explained(laboratory.task("B0B")),
     ):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

@@ -5,8 +5,6 @@ from snakemake.utils import update_config
 # A study given on the command line stands alone: Snakemake would merge it into config.yaml.
 if workflow.configfiles:
     STUDY_FLAG = shlex.join(["--configfile", *map(str, workflow.configfiles)]) + " "
-    # Two studies that name no study must not share a folder.
-    config.setdefault("study", Path(workflow.configfiles[-1]).stem)
 else:
     STUDY_FLAG = ""
 
@@ -16,6 +14,8 @@ else:
 # Numbers and lists again, where --config has made texts of them.
 update_config(config, study_config.typed(workflow.config_settings.config))
 try:
+    for file in workflow.configfiles[::-1]:
+        study_config.check_file(file, config)
     STUDY = study_config.complete(config)
 except design.StudyError as error:
     files = ", ".join(map(str, workflow.configfiles))

@@ -57,7 +57,7 @@ def train(
         torch.set_num_threads(threads)
         folder = network_folder.NetworkFolder(folder.path, writer.check)
         with (
-            trainer.out_of_memory_explained(task),
+            trainer.torch_explained(task),
             device.repeatable(recipe["deterministic"]),
             device.least_used(device.choose_device(recipe["device"])),
         ):

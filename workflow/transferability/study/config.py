@@ -8,6 +8,8 @@ import contextlib
 import copy
 import difflib
 import json
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -19,7 +21,7 @@ from transferability import images, models
 from transferability.storage import files
 from transferability.study import design
 from transferability.study.design import Study, StudyError
-from transferability.study.schema import StudyConfig, Word, json_schema
+from transferability.study.schema import PUBLISHED, STUDY_NAME, StudyConfig, Word, json_schema
 
 MOST_VALUES = 100_000
 """In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
@@ -54,13 +56,51 @@ def read(path: Path | str) -> Study:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
-    if isinstance(config, dict):
-        # As the workflow names it.
-        config.setdefault("study", Path(path).stem)
     try:
+        check_file(path, config)
         return complete(config)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
+
+
+def check_file(path: Path | str, config: object) -> None:
+    """Check what a study's file holds beside its `config`, which takes its name where it has none.
+
+    Raises StudyError for a key that stands twice in a section, of which YAML keeps the last alone,
+    and for a file whose name cannot be a study's.
+    """
+    try:
+        node = yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
+    waiting, seen = [node], set()
+    for node in waiting:
+        if node is None or isinstance(node, yaml.ScalarNode) or id(node) in seen:
+            continue
+        # An alias is the node that it stands for.
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            waiting.append(value)
+            if key.value in lines and isinstance(key, yaml.ScalarNode):
+                raise StudyError(
+                    f"{key.value} stands in line {lines[key.value]} and again in line "
+                    f"{key.start_mark.line + 1}, and only the last would count; join the two"
+                )
+            lines[str(key.value)] = key.start_mark.line + 1
+    if isinstance(config, dict) and "study" not in config:
+        stem = Path(path).stem
+        if not re.fullmatch(STUDY_NAME, stem) or stem == PUBLISHED:
+            ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+            name = re.sub("[^A-Za-z0-9]+", "_", ascii_stem).strip("_")
+            raise StudyError(
+                f"study: without this key the study takes the name of its file, and {stem!r} "
+                f"cannot be one; write e.g. `study: my_{name or 'study'}` into it"
+            )
+        config["study"] = stem
 
 
 def write(study: Study, path: Path) -> None:
@@ -131,7 +171,8 @@ def _check_form(config: object) -> None:
                 if not isinstance(key, str):
                     raise StudyError(
                         f"the study: {key!r} stands where the name of a key is expected; write "
-                        "one of those in workflow/schemas/study.schema.yaml, as a text"
+                        "one of those in workflow/schemas/study.schema.yaml, as a text; in "
+                        "numbers, write a point, not a comma"
                     )
         if len(values) > MOST_VALUES:
             raise StudyError(
@@ -180,7 +221,7 @@ def _describe(error: dict) -> str:
             bound = f"a list of exactly {forms[0]['minItems']}"
         return f"{key}: {value} is not possible; expected {bound}{purpose}"
     # Of the wrong type, or of none of several forms.
-    words = list(dict.fromkeys(_words(form) for form in forms))
+    words = sorted({_words(form) for form in forms}, key=len)
     expected = "not allowed; expected " if words[1:] else "not "
     return (
         f"{key}: {value} is {expected}{' or '.join(words)}{_hint(error['input'], forms)}{purpose}"
@@ -253,6 +294,11 @@ def _words(form: dict) -> str:
 def _hint(value: object, forms: Sequence[dict]) -> str:
     """How a value of the wrong type was probably meant."""
     types = {form.get("type") for form in forms}
+    below = {
+        item.get("type") for form in forms if "items" in form for item in _forms(form["items"])
+    }
+    if "string" in types | below and not isinstance(value, str | dict | list):
+        return "; YAML reads yes, no, null, numbers and dates as such, so write it in quotes"
     if "array" in types and not isinstance(value, (dict, list)):
         return f"; write [{value}]"
     if not types & {"integer", "number"} or not isinstance(value, str):

@@ -23,6 +23,7 @@ WRITE = "python -m transferability.study.schema"
 
 # The study of 2014, whose results are published and come with the project.
 PUBLISHED = "yosinski2014"
+STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 Half = Literal["A", "B"]
@@ -137,7 +138,7 @@ class Figures(Section):
 class StudyConfig(Section):
     """One complete experiment: dataset, splits, seeds, networks, architecture and recipe."""
 
-    study: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "glyphs"
+    study: Annotated[str, Field(pattern=STUDY_NAME)] = "glyphs"
     """Its results lie in results/<study>. The name is of letters, digits, - and _."""
     dataset: sections.Dataset = Field(default_factory=sections.Glyphs)
     """The images; source says where they come from, the other keys depend on it."""

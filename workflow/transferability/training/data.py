@@ -83,18 +83,20 @@ def image_set(
     room: int,
     images_per_class: int | None = None,
     stream: Stream | None = None,
+    names: Sequence[str] | None = None,
 ) -> ImageSet:
     """The images of some classes of a store (`images` uint8 N×H×W×3, `labels` int32 N), on the
     device if they fit into `room` bytes.
 
     With `images_per_class`, so many images of each class, drawn from the stream; a smaller number
-    takes a part of those that a larger one takes. Raises ValueError if a class has fewer.
+    takes a part of those that a larger one takes. Raises ValueError, with the class's name of the
+    store's `names`, if it has fewer.
     """
     classes = np.sort(np.asarray(classes))
     indices = np.flatnonzero(np.isin(labels, classes))
     if images_per_class is not None:
         order = torch.randperm(len(indices), generator=stream.generator("images"))
-        indices = _first_of_each_class(indices[order], labels, classes, images_per_class)
+        indices = _first_of_each_class(indices[order], labels, classes, images_per_class, names)
     fits = images[:1].nbytes * len(indices) <= room
     return ImageSet(
         images=resident(images, indices, device) if fits else images,
@@ -105,14 +107,21 @@ def image_set(
 
 
 def _first_of_each_class(
-    indices: np.ndarray, labels: np.ndarray, classes: np.ndarray, count: int
+    indices: np.ndarray,
+    labels: np.ndarray,
+    classes: np.ndarray,
+    count: int,
+    names: Sequence[str],
 ) -> np.ndarray:
     """The first `count` of each class among the images at `indices`, sorted."""
     chosen = []
     for label in classes:
         of_class = indices[labels[indices] == label]
         if len(of_class) < count:
-            raise ValueError(f"target_sizes: class {label} has fewer than {count} training images")
+            raise ValueError(
+                f"target_sizes: the class {names[label]!r} has {len(of_class)} training images, "
+                f"fewer than {count}"
+            )
         chosen.append(of_class[:count])
     return np.sort(np.concatenate(chosen))
 

@@ -166,7 +166,8 @@ def load_data(
     validation = data.image_set(images, labels, half, device, room)
     room -= validation.resident_bytes
     images, labels, count = store.train_images, store.train_labels, task.images_per_class
-    return data.image_set(images, labels, half, device, room, count, stream), validation
+    learned = data.image_set(images, labels, half, device, room, count, stream, store.classes)
+    return learned, validation
 
 
 def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:

@@ -246,11 +246,20 @@ def micro_batch(recipe: dict) -> int:
 
 
 @contextmanager
-def out_of_memory_explained(task: TrainingSpec) -> Iterator[None]:
-    """Raise TrainingError in place of what torch and numpy raise where there is not enough memory:
-    it names how many images were tried, the memory that there was, and the keys to lower."""
+def torch_explained(task: TrainingSpec) -> Iterator[None]:
+    """Raise TrainingError, with the keys to change, in place of what torch and numpy raise where
+    there is not enough memory, or a single image for batch normalisation."""
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        sizes = [f"{key} {task.recipe[key]}" for key in ("batch_size", "micro_batch")]
+        raise TrainingError(
+            f"{task.network} ({task.split}, seed {task.seed}): batch normalisation needs more than "
+            f"one image at a time; raise recipe.batch_size or recipe.micro_batch (now "
+            f"{', '.join(sizes)}) so that no part of a batch has one"
+        ) from error
     except (MemoryError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         # torch's own message tells how much memory a device had.
