@@ -38,14 +38,14 @@ def tree(root: Path, classes: Sequence[str] = "abcd", count: int = 8) -> Path:
     return root
 
 
-def prepare(store_folder: Path, asked: dict, workers: int = 1) -> int:
+def prepare(store_folder: Path, asked: dict, workers: int = 1, flags: tuple[str, ...] = ()) -> int:
     """Run the command of the workflow's rule; its exit status."""
     return main(
         [
             "prepare-images",
             *("--settings", json.dumps(images.stored(asked))),
             *("--folder", str(store_folder)),
-            *("--workers", str(workers)),
+            *("--workers", str(workers), *flags),
         ]
     )
 

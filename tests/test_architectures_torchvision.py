@@ -40,6 +40,11 @@ FAMILIES = {
     "vit_b_16": (32, 14),
     "maxvit_t": (224, 14),
 }
+# The others are cut by the same few rules.
+SAMPLE = ("alexnet", "resnet18", "densenet121", "inception_v3", "swin_t", "vit_b_16")
+FAMILY = [
+    name if name in SAMPLE else pytest.param(name, marks=pytest.mark.full) for name in FAMILIES
+]
 ALL = models.list_models(module=models)
 TREATMENT = Stream("treatment", "random0", 0, "B")
 BASE = Stream("base", "random0", 0, "B")
@@ -61,7 +66,7 @@ def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
     return nn.Sequential(*(layer for _, layer in layers))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILY)
 def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
     image_size, count = FAMILIES[name]
     torch.manual_seed(0)
@@ -76,7 +81,7 @@ def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
     assert len(layers) == count
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILY)
 def test_every_parameter_is_in_one_layer(name):
     with torchvision_table.WithoutMemory():
         model = torchvision_cuts.make(name, classes=7)
@@ -107,6 +112,7 @@ def test_layers_learn_in_bf16_and_channels_last(name):
     assert all(parameter.grad is None for parameter in network[:2].parameters())
 
 
+@pytest.mark.full
 def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
     with warnings.catch_warnings(action="error"):
         torchvision_table.write_table(tmp_path / "made.csv")
@@ -118,7 +124,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
     assert len(ALL) == 80
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILY)
 def test_the_smallest_image_passes_through(name):
     smallest = architectures.info(settings(name)).smallest_image
     with torchvision_table.WithoutMemory():

@@ -30,7 +30,7 @@ def checked(*command: str) -> str:
         "ruff format --check",
         "snakefmt --check Snakefile workflow",
         "snakemake --lint",
-        "snakemake --lint --configfile studies/digits.yaml",
+        pytest.param("snakemake --lint --configfile studies/digits.yaml", marks=pytest.mark.full),
     ],
 )
 def test_form(command):

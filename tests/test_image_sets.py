@@ -118,6 +118,7 @@ print(most - before)
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
 def test_memory_does_not_grow_with_images_that_are_mapped(tmp_path):
     file, shape = tmp_path / "images.npy", (32000, 64, 64, 3)
@@ -154,6 +155,7 @@ print(most, torch.equal(copied, torch.from_numpy(images[:])))
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells")
 def test_pages_of_a_file_are_not_held_once_they_were_read(tmp_path):
     file, shape = tmp_path / "images.npy", (16 * 256, 64, 64, 3)

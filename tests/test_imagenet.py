@@ -1,11 +1,11 @@
 """ILSVRC-2012 in the folders in which people have it, and the paper's own splits of it."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_photos import prepare
 from PIL import Image
 from project import ROOT
 from scipy.io import savemat
@@ -21,16 +21,6 @@ SETTINGS = {"source": "imagenet", "image_size": 16, "resize": "warp", "on_bad_im
 
 def settings(path: Path) -> dict:
     return {**SETTINGS, "path": str(path)}
-
-
-def prepare(store_folder: Path, asked: dict) -> int:
-    return main(
-        [
-            "prepare-images",
-            *("--settings", json.dumps(asked)),
-            *("--folder", str(store_folder)),
-        ]
-    )
 
 
 def shade(number: int, file: Path) -> None:

@@ -131,6 +131,7 @@ def test_a_class_left_without_images_is_named(tmp_path, caplog):
     assert not (tmp_path / "store" / "manifest.json").exists()
 
 
+@pytest.mark.full
 def test_killed_in_the_middle_the_same_command_goes_on(tmp_path):
     root = tree(tmp_path / "photos", "ab", count=4)
     # Large, so that reading them takes a while.
@@ -188,6 +189,7 @@ def peak_memory(root: Path, store_folder: Path) -> int:
     return int(run.stdout)
 
 
+@pytest.mark.full
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     few, many = tree(tmp_path / "few"), tree(tmp_path / "many")
     for file in sorted(many.glob("*/*")):

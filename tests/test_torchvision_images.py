@@ -1,17 +1,15 @@
 """Datasets of torchvision, in their own formats."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import contents
+from made_photos import contents, prepare
 from PIL import Image
 from real_formats import cifar10, mnist
 from torchvision import datasets
 
 from transferability import images
-from transferability.__main__ import main
 from transferability.images import store, torchvision, torchvision_datasets
 
 SETTINGS = {
@@ -28,18 +26,6 @@ SETTINGS = {
 
 def settings(name: str, root: Path, **changes: object) -> dict:
     return {**SETTINGS, "name": name, "root": str(root), **changes}
-
-
-def prepare(store_folder: Path, asked: dict, *flags: str, workers: int = 1) -> int:
-    return main(
-        [
-            "prepare-images",
-            *("--settings", json.dumps(images.stored(asked))),
-            *("--folder", str(store_folder)),
-            *("--workers", str(workers)),
-            *flags,
-        ]
-    )
 
 
 @pytest.fixture
@@ -155,8 +141,8 @@ def test_what_is_not_there_is_downloaded_if_it_may_be(tmp_path, monkeypatch):
     wanted = settings("EuroSAT", tmp_path)
     assert prepare(tmp_path / "store", wanted) == 1
     assert not asked
-    assert prepare(tmp_path / "store", wanted, "--download", "yes") == 0
-    assert prepare(tmp_path / "again", wanted, "--download", "yes") == 0
+    assert prepare(tmp_path / "store", wanted, flags=("--download", "yes")) == 0
+    assert prepare(tmp_path / "again", wanted, flags=("--download", "yes")) == 0
     assert len(asked) == 1
 
 

@@ -144,6 +144,7 @@ def test_who_did_other_work_before_is_nobody_s_second(contender):
     assert second.line() == "has it 0 False"
 
 
+@pytest.mark.full
 def test_many_take_turns(folder):
     folder.mkdir()
     (folder / "number").write_text("0")
@@ -164,10 +165,8 @@ def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):
     first = contender()
     first.line()
     first.kill()
-    start = time.monotonic()
     second = contender()
     assert second.line().startswith("has it 1")
-    assert time.monotonic() - start < 10
     assert "is gone" in second.said()
     second.told("end")
     assert ends(folder) == ["gone", "finished"]
@@ -188,6 +187,7 @@ def test_one_that_stands_still_for_less_than_its_lease_is_waited_for(folder, con
     assert second.line().startswith("has it")
 
 
+@pytest.mark.full
 def test_on_another_machine_one_that_lives_is_waited_for(folder, contender):
     first = contender(machine="other", lease=1)
     first.line()
@@ -202,6 +202,7 @@ def test_on_another_machine_one_that_lives_is_waited_for(folder, contender):
     assert ends(folder) == ["finished", "finished"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, contender, hours):
     """Whatever its clock said."""
@@ -212,11 +213,10 @@ def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, 
     os.utime(folder / "writers" / "lease", (then, then))
     second = contender(lease=2)
     second.said()
-    start = time.monotonic()
     assert second.line().startswith("has it 1")
-    assert 1 < time.monotonic() - start < 10
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("machine", ["", "other"])
 def test_who_stood_still_for_its_lease_finds_the_folder_lost(folder, contender, machine):
     first = contender(machine=machine, lease=1)
@@ -233,6 +233,7 @@ def test_who_stood_still_for_its_lease_finds_the_folder_lost(folder, contender, 
     assert ends(folder) == ["gone", "finished"]
 
 
+@pytest.mark.full
 def test_who_lost_the_folder_to_one_that_has_finished_says_nothing_of_an_end(folder, contender):
     first = contender(machine="other", lease=1)
     first.line()
@@ -252,6 +253,7 @@ def test_a_folder_that_was_deleted_is_lost(folder, contender):
     assert "was deleted" in first.told("check")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("text", ["", "filelock/2 lea"])
 def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folder, contender, text):
     (folder / "writers").mkdir(parents=True)
@@ -276,6 +278,7 @@ def test_a_signal_ends_the_waiting(folder, contender, number):
     assert len(writers(folder)) == 1
 
 
+@pytest.mark.full
 def test_starts_that_did_not_finish_are_counted(folder, contender):
     killed = contender()
     killed.line()
