@@ -74,7 +74,9 @@ class Trainer:
         start = time.perf_counter()
         with torch.no_grad(), self.autocast():
             network = self.network.eval()
-            sample = self.inputs(next(data.ordered(learned, frozen_features.SAMPLE)))
+            # Twice as many go through the layers at once.
+            few = max(1, min(frozen_features.SAMPLE, self.micro_batch // 2))
+            sample = self.inputs(next(data.ordered(learned, few)))
             is_by_batch = frozen_features.depends_on_batch(network, sample)
             fixed = frozen_features.unchanging_layers(
                 self.network[: self.frozen_layers], self.recipe["augment"], sample
