@@ -96,6 +96,13 @@ def test_the_words_of_the_study_take_the_place_of_ours(tmp_path):
     assert "selffer" not in text
 
 
+@pytest.mark.parametrize("word", ["cost $5 to $9 net", "US$ (net_$)", "a $x^2$ b", "50% {n} #1 _"])
+def test_a_dollar_in_words_is_no_mathematics(tmp_path, word):
+    stem = saved(tmp_path, labels={"AnB": word}, formats=("pdf",))
+    text = pypdf.PdfReader(stem.with_suffix(".pdf")).pages[0].extract_text()
+    assert word in text.replace("\xa0", " ")
+
+
 def test_words_are_taken_whole_and_the_longest_first():
     wanted = Options(labels={"AnB": "x", "AnB+": "y"})
     assert wanted.in_words("A$n$B+ − A$n$B, AnB+ and AnBs") == "y − x, y and AnBs"

@@ -106,15 +106,20 @@ class Options:
         """The size of most letters."""
         return self.font_size or WIDTHS.get(self.width, WIDTHS["page"])[1]
 
-    def in_words(self, text: str) -> str:
-        """A text of a figure in the study's words; ours may have their n in italics there."""
+    def in_words(self, text: str, dollar: str = "$") -> str:
+        """A text of a figure in the study's words, with `dollar` for each of their dollars; ours
+        may have their n in italics there."""
         if not self.labels:
             return text
         words = {ours.replace("n", "$n$", 1): theirs for ours, theirs in self.labels.items()}
         words |= self.labels
         # The longest first, since AnB+ begins with AnB.
         pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-        return re.sub(rf"(?<!\w)(?:{pattern})(?![\w+])", lambda match: words[match[0]], text)
+        return re.sub(
+            rf"(?<!\w)(?:{pattern})(?![\w+])",
+            lambda match: words[match[0]].replace("$", dollar),
+            text,
+        )
 
 
 DEFAULT = Options()
@@ -277,7 +282,8 @@ def save(figure: Figure, stem: Path | str) -> None:
     Other formats are removed, since they would show what was drawn before."""
     stem, options = Path(stem), in_use()
     for text in figure.findobj(mpl.text.Text):
-        text.set_text(options.in_words(text.get_text()))
+        # In the study's words a dollar begins no mathematics.
+        text.set_text(options.in_words(text.get_text(), r"\$"))
     for suffix, metadata in METADATA.items():
         path = stem.with_name(f"{stem.name}.{suffix}")
         # SVG is what the report shows.
