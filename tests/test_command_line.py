@@ -159,6 +159,6 @@ def test_the_program_ends_with_all_that_it_said_and_at_once():
         text=True,
         check=True,
     )
-    assert "96 networks" in found.stdout
+    assert "95 networks" in found.stdout
     assert found.stdout.endswith("\n")
     assert "taken down" not in found.stdout

@@ -240,7 +240,8 @@ CONFIG_HEADER = """\
 
 def config_text() -> str:
     """The default study as YAML, a comment at each key."""
-    default = StudyConfig(splits=Splits(random=4), layers=[0, 1, 3, 5, 7])
+    # After the first convolution, after the last, and before the last layer.
+    default = StudyConfig(splits=Splits(random=5), layers=[0, 1, 5, 7])
     lines = _lines(default, "")
     return "\n".join([CONFIG_HEADER, *lines]).replace("\n\n\n", "\n\n") + "\n"
 
