@@ -172,7 +172,7 @@ MISTAKES = {
     "shared parameters": (
         f"{LINEAR}    a = nn.Linear(3, 3)\n    return [('a', a), ('b', nn.Sequential(a))]",
         "my_bad:build",
-        ["a and b share a parameter"],
+        ["a and b share a tensor"],
     ),
 }
 

@@ -120,6 +120,14 @@ REFUSED = {
         "class First(First):\n    def mix(self, x): return x.sigmoid().mul_(2).exp_().mul_(x)",
         ["it cannot learn", "inplace"],
     ),
+    "a buffer of two layers": (
+        "def build(image_size, classes):\n"
+        "    norm = nn.BatchNorm2d(8, affine=False)\n"
+        "    first, second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)\n"
+        "    return [('first', nn.Sequential(first, norm)),\n"
+        "            ('second', nn.Sequential(second, norm)), ('head', Head(classes))]\n",
+        ["first and second share a tensor"],
+    ),
     "another name each time": (
         "def build(image_size, classes):\n"
         "    return [(f'first{random.random()}'.replace('.', '_'), First()), ('head', "
@@ -230,12 +238,14 @@ def test_saved_weights_give_what_the_training_found(module, laboratory, text):
         if key.startswith(f"{first}."):
             assert torch.equal(weights[key], base[key]), key
     opened = store.open_store(laboratory.images)
-    half = class_splits.read(laboratory.split, opened.classes)["B"]
+    halves = class_splits.read(laboratory.split, opened.classes)
+    half = halves["B"]
     network = nn.Sequential(OrderedDict(sys.modules["my_network"].build(8, len(half))))
     if "Lazy" in text:
         network.eval()(torch.zeros(2, 3, 8, 8))
     network.load_state_dict(weights)
-    learned = opened.train_images[np.isin(opened.train_labels, half)].astype(np.float64)
+    # Copied layers see images as they did in their own training.
+    learned = opened.train_images[np.isin(opened.train_labels, halves["A"])].astype(np.float64)
     chosen = np.isin(opened.validation_labels, half)
     images = opened.validation_images[chosen] - learned.mean((0, 1, 2))
     inputs = torch.from_numpy(images / learned.std((0, 1, 2))).float().permute(0, 3, 1, 2)

@@ -161,7 +161,7 @@ def _mistake(layers: object) -> str:
                 f"; {name} has no parameters, and n counts layers that do: join it to a neighbour"
             )
         names.add(name)
-        for parameter in parameters:
-            if (owner := owners.setdefault(id(parameter), name)) != name:
-                return f"; {owner} and {name} share a parameter, so neither can be copied alone"
+        for tensor in (*parameters, *module.buffers()):
+            if (owner := owners.setdefault(id(tensor), name)) != name:
+                return f"; {owner} and {name} share a tensor, so neither can be copied alone"
     return ""
