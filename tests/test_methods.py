@@ -193,7 +193,11 @@ def test_a_run_writes_what_its_files_say(finished):
         ),
         pytest.param(
             {"architecture": {"batch_norm": True, "dropout": 0.5}},
-            ["with batch normalisation, with dropout of 50 % of the units"],
+            [
+                "with batch normalisation, with dropout of 50 % of the units, initialised as in He "
+                "et al. (2015), but for weights of standard deviation 0.01 in the last layer.",
+                "Gradients of a norm above 5 were scaled down to it.",
+            ],
             id="dropout",
         ),
     ],
