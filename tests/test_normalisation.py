@@ -1,6 +1,7 @@
 """How pixels are normalised, and that what this needs is computed once."""
 
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,8 @@ def test_statistics_are_computed_once(store, monkeypatch, kind):
     assert again.keys() == first.keys()
     assert all(torch.equal(again[name], first[name]) for name in first)
     assert list(file.parent.iterdir()) == [file]
+    # By the same name as in each version, so that a store's statistics are found.
+    assert re.fullmatch(rf"{kind}-[0-9a-f]{{16}}\.safetensors", file.name)
 
 
 @pytest.mark.parametrize("kind", ["channels", "mean_image"])
