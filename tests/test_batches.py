@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from transferability.study import design
+from transferability.study import networks
 from transferability.training import data
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
@@ -40,7 +40,7 @@ def test_images_come_with_their_labels():
 def test_an_epoch_shows_each_image_once_but_for_what_fills_no_batch(count, steps):
     images = numbered(count)
     assert [len(labels) for _, labels, _ in epoch(images)] == steps
-    assert design.steps_per_epoch(count, 8) == len(steps)
+    assert networks.steps_per_epoch(count, 8) == len(steps)
     seen = order(images)
     assert len(set(seen)) == len(seen) == sum(steps)
 

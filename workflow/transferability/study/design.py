@@ -103,13 +103,8 @@ class Study(dict):
         images = size.train // 2
         if network.target_size != networks.ALL_IMAGES:
             images = int(network.target_size) * (size.classes // 2)
-        per_epoch = steps_per_epoch(images, recipe["batch_size"])
+        per_epoch = networks.steps_per_epoch(images, recipe["batch_size"])
         return recipe["iterations"] or recipe["epochs"] * per_epoch
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in an epoch: full batches only, but at least one."""
-    return max(1, images // batch_size)
 
 
 def few_steps(study: Study, size: Size) -> str | None:

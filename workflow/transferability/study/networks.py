@@ -116,6 +116,11 @@ def other_half(half: str) -> str:
     return "B" if half == "A" else "A"
 
 
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps in an epoch: full batches only, but at least one."""
+    return max(1, images // batch_size)
+
+
 @dataclass(frozen=True)
 class TrainingSpec:
     """One network: what it copies, what learns, from which random numbers, by which recipe.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from transferability.storage import signals
-from transferability.study.design import steps_per_epoch
+from transferability.study.networks import steps_per_epoch
 from transferability.training.rng import Stream
 
 READERS = 4

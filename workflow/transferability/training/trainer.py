@@ -13,9 +13,8 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
-from transferability.study.design import steps_per_epoch
 from transferability.study.learned import learned
-from transferability.study.networks import TrainingSpec
+from transferability.study.networks import TrainingSpec, steps_per_epoch
 from transferability.training import data, frozen_features, optim
 from transferability.training import device as devices
 from transferability.training.augmentation import Augmentation
