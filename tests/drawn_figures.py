@@ -6,7 +6,7 @@ from functools import cache
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from made_networks import correctness, networks
+from made_networks import FOUR_SPLITS, correctness, networks
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from project import ROOT
@@ -18,32 +18,22 @@ from transferability.analysis.effects import estimate
 
 STUDIES = {
     "one replicate": {"noise": 0.002},
-    "eight replicates": {
-        "splits": ("random0", "random1", "random2", "random3"),
-        "seeds": (0, 1),
-        "noise": 0.004,
-    },
-    "both targets": {"targets": "AB", "layers": (0, 2, 7), "noise": 0.003},
+    "four splits": {"splits": FOUR_SPLITS, "targets": "AB", "noise": 0.004},
     "dissimilar": {
         "splits": ("random0", "random1", "dissimilar"),
         "targets": "AB",
         "layers": (0, 1, 4, 7),
         "noise": 0.003,
     },
-    "dissimilar alone": {"splits": ("dissimilar",), "layers": (1, 7)},
-    "random and dissimilar": {"splits": ("random0", "dissimilar"), "layers": (1, 7)},
     "one n": {"layers": (3,), "splits": ("random0", "random1"), "noise": 0.002},
-    "frozen alone": {"treatments": (("selffer", False), ("transfer", False))},
     "no selffer": {"treatments": (("transfer", False), ("transfer", True))},
     "random alone": {"treatments": (("random", False),)},
     "two sizes": {"target_sizes": ("100", "all"), "layers": (0, 1, 4, 7), "noise": 0.002},
+    "did not learn": {"splits": FOUR_SPLITS, "layers": (0, 1, 4, 7), "noise": 0.003},
+    "nothing learned": {"layers": (0, 1, 7)},
 }
-FOUR_SPLITS = {
-    "splits": ("random0", "random1", "random2", "random3"),
-    "targets": "AB",
-    "noise": 0.003,
-}
-DRAWN = ("transfer", "effects", "dissimilar", "learning_curves", "cost", "boost")
+FAILED = ("random1/seed0/baseB", "random2/seed0/A4B", "random0/seed0/B0B", "random3/seed0/B7B+")
+DRAWN = ("transfer", "random_features", "effects", "dissimilar", "learning_curves", "cost", "boost")
 DATA = ROOT / "workflow" / "resources" / "yosinski2014"
 
 
@@ -51,6 +41,10 @@ DATA = ROOT / "workflow" / "resources" / "yosinski2014"
 def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A made study's table of networks and its effects, bootstrapped over images in one study."""
     table = networks(**STUDIES[study])
+    names = table["split"] + "/seed" + table["seed"].astype(str) + "/" + table["network"]
+    failed = names.isin(FAILED) if study == "did not learn" else study == "nothing learned"
+    table["learned"] &= ~failed
+    table["top1"] = table["top1"].where(table["learned"], table["chance"])
     return table, estimate(table, correctness if study == "one replicate" else None)
 
 
@@ -69,21 +63,20 @@ def without(table: pd.DataFrame, lost: Callable[[pd.DataFrame], pd.Series]) -> p
 
 def evaluations_of(table: pd.DataFrame) -> pd.DataFrame:
     epochs = pd.DataFrame({"epoch": np.arange(1, 6)})
-    told = table.dropna(subset="top1")[["split", "seed", "network", "top1"]]
-    told = told.merge(epochs, how="cross")
-    return told.assign(top1=told["top1"] * told["epoch"] / 5, train_loss=1 / told["epoch"])
+    curves = table.dropna(subset="top1")[["split", "seed", "network", "top1"]]
+    curves = curves.merge(epochs, how="cross")
+    return curves.assign(top1=curves["top1"] * curves["epoch"] / 5, train_loss=1 / curves["epoch"])
 
 
 def draw(name: str, table: pd.DataFrame, effects: pd.DataFrame) -> Figure:
-    if name == "effects":
-        return figures.effects(effects)
-    if name == "boost":
-        return figures.boost(boost(table))
-    if name == "dissimilar":
-        return figures.dissimilar(table, effects)
-    if name == "learning_curves":
-        return figures.learning_curves(table, evaluations_of(table))
-    return getattr(figures, name)(table)
+    inputs = {
+        "effects": [effects],
+        "dissimilar": [effects],
+        "data_size": [effects],
+        "boost": [boost(table)],
+        "learning_curves": [table, evaluations_of(table)],
+    }
+    return getattr(figures, name)(*inputs.get(name, [table]))
 
 
 def words(figure: Figure) -> str:
@@ -91,7 +84,7 @@ def words(figure: Figure) -> str:
 
 
 def titles(figure: Figure) -> list[str]:
-    return [axes.get_title(loc="left").replace("\n", ": ") for axes in figure.axes]
+    return [axes.get_title(loc="left").replace("\n", ", ") for axes in figure.axes]
 
 
 def lines(axes: Axes, label: str) -> list[mpl.lines.Line2D]:
@@ -105,13 +98,13 @@ def line(axes: Axes, label: str) -> np.ndarray:
     return np.asarray(found.get_ydata(), dtype=float)
 
 
-def bars(axes: Axes) -> list[np.ndarray]:
-    return [
-        segment[:, 1]
-        for container in axes.containers
-        for segment in container.lines[2][0].get_segments()
-    ]
+def bars(axes: Axes) -> np.ndarray:
+    """bars × 2: both ends of each vertical interval bar."""
+    segments = [bar for drawn in axes.containers for bar in drawn.lines[2][0].get_segments()]
+    return np.array([segment[:, 1] for segment in segments if len(segment)])
 
 
-def labelled(axes: Axes, label: str) -> list[mpl.artist.Artist]:
-    return axes.findobj(lambda artist: artist.get_label() == label)
+def crosses(axes: Axes) -> np.ndarray:
+    """crosses × 2: where those stand that did not learn."""
+    drawn = [np.array(line.get_data(), dtype=float).T for line in lines(axes, "did not learn")]
+    return np.concatenate([np.empty((0, 2)), *drawn])

@@ -125,19 +125,6 @@ def test_the_published_figures_fit_a_column(tmp_path):
         assert first.get_window_extent().width > 0.4 * drawn.bbox.width
 
 
-@pytest.mark.parametrize(
-    ("section", "told"),
-    [
-        ({"widht": "slide"}, "widht"),
-        ({"width": "poster"}, "poster"),
-        ({"theme": "grey"}, "grey"),
-    ],
-)
-def test_an_option_that_there_is_not_is_named(section, told):
-    with pytest.raises(ValueError, match=told):
-        Options.of(section)
-
-
 def test_options_end_with_the_figure():
     with used(Options(theme="dark")):
         pass

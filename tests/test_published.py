@@ -24,7 +24,7 @@ PUBLISHED_FILES = {
     ),
     *(
         f"figures/{figure}.{suffix}"
-        for figure in ("transfer", "effects", "boost", "dissimilar")
+        for figure in ("transfer", "effects", "boost", "dissimilar", "random_features")
         for suffix in ("svg", "pdf", "png")
     ),
     "findings.html",

@@ -14,8 +14,9 @@ from transferability.study import targets
 TABLES = {"collect_networks", "estimate_effects"}
 PAGES = {f"show_{table}" for table in targets.TABLES}
 TEXTS = {"write_findings", "write_methods", *PAGES}
-FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost", "plot_dissimilar"}
-FIGURES_OF_TABLES = {"plot_transfer", "plot_learning_curves", "plot_cost", *FIGURES_OF_EFFECTS}
+FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost"}
+FIGURES_OF_NETWORKS = {"plot_transfer", "plot_random_features", "plot_learning_curves", "plot_cost"}
+FIGURES_OF_TABLES = FIGURES_OF_NETWORKS | FIGURES_OF_EFFECTS
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
 DOWNSTREAM = TABLES | TEXTS | FIGURES_OF_TABLES
 # As docs/what-can-go-wrong.md has it.

@@ -18,7 +18,7 @@ NOT_RESULTS = ["seconds", "images_per_second"]
 NETWORKS = "results/tiny/tables/networks.csv"
 FEW = {"layers": [3], "treatments": ["transfer", "selffer+"]}
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
-FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost", "dissimilar")
+FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost", "random_features")
 # Figures that have a page to explore.
 PAGES = ("transfer", "effects")
 FOREIGN = {

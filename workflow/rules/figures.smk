@@ -12,7 +12,8 @@ INPUTS = {
         "reference": partial(study_only, targets.reference(STUDY)),
     },
     "boost": {"boost": "<tables>/boost.csv"},
-    "dissimilar": {"table": "<tables>/networks.csv", "effects": "<tables>/effects.csv"},
+    "random_features": {"table": "<tables>/networks.csv"},
+    "dissimilar": {"effects": "<tables>/effects.csv"},
     "data_size": {"effects": "<tables>/effects.csv"},
     "filters": {
         "weights": of_every_network("weights.safetensors", targets.drawn_bases(STUDY))

@@ -35,7 +35,8 @@ PLOTS = {
     "transfer": (["table"], "Draw top-1 against n (figure 2 above)."),
     "effects": (["effects", "reference"], "Draw the effects against n (figure 2 below)."),
     "boost": (["boost"], "Draw the boost by each estimator (table 1)."),
-    "dissimilar": (["table", "effects"], "Draw dissimilar halves and random features (figure 3)."),
+    "random_features": (["table"], "Draw top-1 of random features against n (figure 3)."),
+    "dissimilar": (["effects"], "Draw transfer between dissimilar halves (figure 3)."),
     "data_size": (["effects"], "Draw the effects against the images a class of the target half."),
     "learning_curves": (["table", "evaluations"], "Draw top-1 and training loss by epoch."),
     "cost": (["table"], "Draw the seconds that each network took."),
@@ -56,7 +57,7 @@ def _plot(name: str) -> Callable:
             contents = [_first_filters(paths["weights"])]
         else:
             contents = [paths[key] and read_table(paths[key]) for key in inputs]
-        with figures.used(figures.Options.of(options)):
+        with figures.used(figures.Options(**options)):
             figures.save(getattr(figures, name)(*contents), figure)
             if name in targets.EXPLORED_FIGURES:
                 page = getattr(interactive, name)(*contents)

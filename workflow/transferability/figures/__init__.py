@@ -10,4 +10,5 @@ from transferability.figures.learning_curves import learning_curves as learning_
 from transferability.figures.style import Options as Options
 from transferability.figures.style import save as save
 from transferability.figures.style import used as used
+from transferability.figures.transfer import random_features as random_features
 from transferability.figures.transfer import transfer as transfer

@@ -1,188 +1,83 @@
-"""Figure 2 below: the treatments relative to their base, and the effects between them."""
+"""Figure 2 below: the treatments relative to their base."""
 
-from typing import NamedTuple
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from transferability.analysis.effects import EXCHANGEABLE
+from transferability.analysis.vocabulary import points
 from transferability.figures import notes, style
-from transferability.figures.panels import Panel, noise_width, panel_grid, panels_of
+from transferability.figures.panels import (
+    Panel,
+    base_line,
+    draw_crosses,
+    draw_line,
+    keep_limits,
+    label_ends,
+    panel_grid,
+    panels_of,
+)
 
-# The areas between lines show best where the lines stand close to their n.
 LINES = {
-    effect: style.LOOKS[treatment]._replace(offset=style.LOOKS[treatment].offset / 2)
-    for effect, treatment in (
-        ("coadaptation", ("selffer", False)),
-        ("self_boost", ("selffer", True)),
-        ("transfer", ("transfer", False)),
-        ("boost", ("transfer", True)),
-    )
+    "coadaptation": style.LOOKS["selffer", False],
+    "self_boost": style.LOOKS["selffer", True],
+    "transfer": style.LOOKS["transfer", False],
+    "boost": style.LOOKS["transfer", True],
 }
+# Markers at n = 0.
 LONG_BASE = style.LOOKS["long_base", False]
-LABELS = {effect: look.label for effect, look in LINES.items()} | {"base": "baseB"}
-# What else is averaged, and how it is named.
-BESIDE = {"long_base": LONG_BASE.label, "retraining": "B0B"}
+RETRAINING = LINES["coadaptation"]._replace(label="B0B")
+DRAWN = {**LINES, "long_base": LONG_BASE, "retraining": RETRAINING}
 NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
+RELATIVE = "top-1 relative to baseB\n(percentage points)"
+PUBLISHED = {"marker": "", "alpha": 0.5, "lw": 0.8, "zorder": 1, "label": "2014"}
 
 
-class Area(NamedTuple):
-    """An effect of the paper as the area between a line and a lower one, or the base at zero."""
-
-    name: str
-    control: str
-
-
-AREAS = {
-    "coadaptation": Area("fragile co-adaptation", "base"),
-    "self_boost": Area("fine-tuning recovers it", "coadaptation"),
-    "transfer": Area("representation specificity", "coadaptation"),
-    "boost": Area("transfer + fine-tuning improves", "base"),
-}
-SHADE = 0.13
-# The published lines may make each side of a panel longer by its range this many times, no longer.
-WIDEN = 1.0
-# What of a line's colour is left on the paper, and how wide it is, in points.
-STRENGTH, THIN = 0.55, 1.0
-# Above the areas, below the study's lines.
-BEHIND = 1.5
+def without_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each effect and n: the estimate without networks that did not learn, and none where
+    nothing else is left."""
+    key = ["split_kind", "target", "target_size", "effect", "n"]
+    # `paired` comes before `paired_learned`, which is there only where a network did not learn.
+    rows = effects_table.sort_values("estimator").drop_duplicates(key, keep="last")
+    lost = rows["not_learned"].fillna("").ne("") & (rows["estimator"] == "paired")
+    rows = rows.assign(**{column: rows[column].mask(lost) for column in ("mean", "low", "high")})
+    return rows.sort_index()
 
 
-def area_edges(rows: pd.DataFrame, effect: str) -> pd.DataFrame:
-    """The `lower` and `upper` line of an effect's area, in percentage points, at each n where both
-    exist."""
-    lines = rows[rows["n"] > 0].pivot(index="n", columns="effect", values="mean") * 100
-    lines = lines.assign(base=0.0).reindex(columns=[AREAS[effect].control, effect]).dropna()
-    return lines.set_axis(["lower", "upper"], axis=1)
+def with_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
+    """The estimates in which a network did not learn."""
+    paired = effects_table["estimator"] == "paired"
+    return effects_table[paired & effects_table["not_learned"].fillna("").ne("")]
 
 
-def published_panels(reference: pd.DataFrame | None) -> list[Panel]:
-    """The panels of a published effects.csv: of full targets, the lines of LINES alone."""
+def lost_names(effects_table: pd.DataFrame) -> list[str]:
+    """The networks that did not learn, e.g. random0/seed0/B0B."""
+    return " ".join(with_not_learned(effects_table)["not_learned"]).split()
+
+
+def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> None:
+    """The base at zero, a line with intervals through the rows of each effect, and crosses where a
+    network did not learn."""
+    base_line(axes)
+    for rows, look in lines:
+        draw_line(axes, without_not_learned(rows), look)
+    for rows, look in lines:
+        lost = with_not_learned(rows)
+        draw_crosses(axes, lost["n"] + look.offset, 100 * lost["mean"], look.colour)
+
+
+def published_behind(
+    panel: Panel, reference: pd.DataFrame | None
+) -> list[tuple[str, pd.DataFrame]]:
+    """Each effect of 2014 that stands behind a panel: random splits behind random splits, each
+    target of other splits behind others."""
     if reference is None:
         return []
     full = reference["target_size"].astype(str) == "all"
-    return panels_of(reference[full & reference["effect"].isin(list(LINES))])
-
-
-def published_lines(panel: Panel, published: list[Panel]) -> list[tuple[style.Look, pd.DataFrame]]:
-    """What stands behind one panel, up to its last n: random splits behind random splits, all other
-    published halves behind others; pale, and dotted for target A."""
-    lines = []
-    for other in published:
-        if (other.split_kind == EXCHANGEABLE) != (panel.split_kind == EXCHANGEABLE):
-            continue
-        for effect, look in LINES.items():
-            rows = other.rows[other.rows["effect"] == effect].sort_values("n")
-            rows = rows[rows["n"] <= panel.rows["n"].max()]
-            if len(rows):
-                lines.append((pale(look, dotted=other.pool == "A"), rows))
-    return lines
-
-
-def pale(look: style.Look, dotted: bool = False) -> style.Look:
-    """How a published line is drawn."""
-    ink, paper = np.array(to_rgb(look.colour)), np.array(to_rgb(style.PAPER))
-    colour = tuple(STRENGTH * ink + (1 - STRENGTH) * paper)
-    dashes = (0, (1, 1.5)) if dotted else look.dashes
-    return look._replace(label="thin, pale: 2014", colour=colour, marker="", dashes=dashes)
-
-
-def _draw_panel(axes: Axes, panel: Panel) -> None:
-    rows = panel.rows
-    width = noise_width(rows)
-    if len(width):
-        width = width.max()
-        axes.axhspan(-width, width, color=style.LIGHT, zorder=0, lw=0, label="training noise")
-    style.zero_line(axes)
-    axes.plot(0, 0, **style.LOOKS["base", False].style)
-    style.draw_means(axes, rows[rows["effect"] == "long_base"], LONG_BASE)
-    for effect, look in LINES.items():
-        of_effect = rows[rows["effect"] == effect]
-        if len(of_effect):
-            style.draw_means(axes, of_effect, look)
-        edges = area_edges(rows, effect)
-        shade = {"color": look.colour, "alpha": SHADE, "lw": 0, "zorder": 0.5}
-        shade["label"] = f"area {effect}"
-        axes.fill_between(edges.index, edges["lower"], edges["upper"], **shade)
-
-
-def _draw_published(grid: list[Axes], panels: list[Panel], published: list[Panel]) -> bool:
-    """The published lines in each panel, behind what is drawn; True if any are cut off.
-
-    The study's own lines decide a panel's limits, which the published ones may widen.
-    """
-    limits = [axes.get_ylim() for axes in grid]
-    are_cut = False
-    for axes, panel, (low, high) in zip(grid, panels, limits, strict=True):
-        axes.set_autoscale_on(False)
-        heights = []
-        for look, rows in published_lines(panel, published):
-            heights += list(100 * rows["mean"])
-            thin = look.style | {"label": "published", "lw": style.scaled(THIN), "zorder": BEHIND}
-            axes.plot(rows["n"], 100 * rows["mean"], **thin)
-        if not heights:
-            continue
-        # So that a line does not run along the edge.
-        margin = 0.05 * (high - low)
-        least, most = low - WIDEN * (high - low), high + WIDEN * (high - low)
-        are_cut |= min(heights) < least or max(heights) > most
-        bottom, top = axes.get_ylim()
-        bottom = min(bottom, max(least, min(heights) - margin))
-        axes.set_ylim(bottom, max(top, min(most, max(heights) + margin)))
-    return are_cut
-
-
-def published_words(panels: list[Panel], published: list[Panel], are_cut: bool = False) -> str:
-    """Sentences that say what the pale lines are."""
-    shown = [other for other in published if any(published_lines(p, [other]) for p in panels)]
-    if not shown:
-        return ""
-    deeper = max(p.rows["n"].max() for p in panels) > max(p.rows["n"].max() for p in shown)
-    halves = sorted({other.split_kind for other in shown if other.pool == "A"})
-    return (
-        "Thin and pale: published networks of 2014 (CaffeNet, ImageNet; Yosinski et al. 2014)"
-        + (", where n counts other layers than here" if deeper else "")
-        + (f"; {' and '.join(halves)}, target A dotted" if halves else "")
-        + ("; cut off where they leave a panel." if are_cut else ".")
-    )
-
-
-def average_words(panels: list[Panel]) -> str:
-    """Sentences on what lines average, where they differ in it."""
-    names = LABELS | BESIDE
-    words = [
-        notes.uneven(panel, panel.rows.assign(line=panel.rows["effect"].map(names)))
-        for panel in panels
-    ]
-    if any(words):
-        words.append("Areas between such lines are no paired effects; effects.csv has those.")
-    return " ".join(filter(None, words))
-
-
-def _handles(panels: list[Panel], published: list[Panel]) -> list[Line2D | Patch | tuple]:
-    handles = [style.LOOKS["base", False].sample()]
-    present = set().union(*(panel.rows["effect"] for panel in panels))
-    if "long_base" in present:
-        handles.append(LONG_BASE.sample(f"{LONG_BASE.label} − baseB"))
-    if "retraining" in present:
-        handles.append(Patch(color=style.LIGHT, label="± |B0B − baseB|, training noise"))
-    if any(published_lines(panel, published) for panel in panels):
-        thin = pale(LINES["transfer"]).sample()
-        thin.set_linewidth(style.scaled(THIN))
-        handles.append(thin)
-    for effect, look in LINES.items():
-        if effect in present:
-            name, control = AREAS[effect]
-            less = "" if control == "base" else f"; less {LABELS[control]}"
-            has_area = any(len(area_edges(panel.rows, effect)) for panel in panels)
-            area = f"{less}: {name}" if has_area else ""
-            handles.append(look.sample(f"{look.label} − baseB{area}"))
-    return handles
+    alike = (reference["split_kind"] == EXCHANGEABLE) == (panel.split_kind == EXCHANGEABLE)
+    rows = reference[full & alike & reference["effect"].isin(list(LINES))].sort_values("n")
+    return [(effect, line) for (effect, _), line in rows.groupby(["effect", "target"])]
 
 
 @style.styled()
@@ -190,28 +85,46 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
 
     Drawn from effects.csv alone: coadaptation, transfer, boost and self_boost as lines with
-    interval bars, the four effects of the paper as shaded areas in the colours of their lines,
-    retraining as a grey band about zero, long_base as a marker at n = 0. A panel for each kind of
-    split, target size and, except on random splits, target. `reference` is another effects.csv,
-    that of the published networks, whose lines stand faintly behind: those of random splits in
-    panels of random splits, those of its other splits in others. Source: Yosinski et al. 2014,
-    Figure 2, below.
+    interval bars; long_base and, with several replicates, retraining as markers at n = 0. A panel
+    for each kind of split, target size and, except on random splits, target. `reference` is
+    another effects.csv, that of the published networks, whose lines stand faintly behind. Source:
+    Yosinski et al. 2014, Figure 2, below.
     """
-    table = effects_table[effects_table["effect"].isin([*LINES, *BESIDE])]
+    table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return style.empty(NO_EFFECTS)
-    panels, published = panels_of(table), published_panels(reference)
-    ylabel = "top-1 relative to the base\n(percentage points)"
-    figure, grid = panel_grid(panels, ylabel, tall=3.4, small=2.3, top=1.0)
+    panels = panels_of(table)
+    figure, grid = panel_grid(panels, RELATIVE)
     for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, panel)
-    are_cut = _draw_published(grid, panels, published)
-    style.legend(figure, _handles(panels, published), column=3.3)
+        rows = dict(list(panel.rows.groupby("effect")))
+        if panel.replicates == 1 and "retraining" in rows:
+            # One draw of the noise is no yardstick, so it is a number and not drawn.
+            mean = rows.pop("retraining")["mean"].iloc[0]
+            axes.set_title(f"{panel.title}, one retraining\nof baseB: {points(mean)} points")
+        draw_relative(
+            axes, [(rows[effect], look) for effect, look in DRAWN.items() if effect in rows]
+        )
+    handles = [Line2D([], [], color=style.INK, ls=":", label="baseB")]
+    named = {**LINES, "long_base": LONG_BASE}
+    handles += [look.sample() for effect, look in named.items() if effect in set(table["effect"])]
+    names = lost_names(table)
+    if names:
+        handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))
+    for axes, panel in zip(grid, panels, strict=True):
+        keep_limits(axes)
+        for effect, rows in published_behind(panel, reference):
+            look = {"color": LINES[effect].colour, "ls": LINES[effect].dashes, **PUBLISHED}
+            axes.plot(rows["n"], 100 * rows["mean"], **look)
+        label_ends(axes)
+    if reference is not None:
+        handles.append(Line2D([], [], color=style.GREY, **PUBLISHED))
+    style.legend(figure, handles)
     style.note(
         figure,
-        notes.intervals_are(table["interval"]),
-        average_words(panels),
+        notes.intervals_are(table.loc[table["effect"].isin(list(LINES)), "interval"]),
+        notes.not_learned(names),
+        notes.missing(table),
         notes.halves(panels),
-        published_words(panels, published, are_cut),
+        notes.of_2014(reference),
     )
     return figure

@@ -8,48 +8,51 @@ from matplotlib.ticker import MaxNLocator
 
 from transferability.analysis.effects import of_treatment
 from transferability.figures import notes, style
-from transferability.figures.panels import means, panels_of, trained, with_wilson
+from transferability.figures.panels import (
+    keep_limits,
+    layer_names,
+    means,
+    panels_of,
+    place_rows,
+    trained,
+    with_layer,
+)
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
-BASES = {"base": ("baseB", "-"), "long_base": ("base2B", (0, (1, 1)))}
-RANDOM = ("random", False)
+BASE, LONG_BASE, RANDOM = ("base", False), ("long_base", False), ("random", False)
 KEY = ["split", "seed", "network"]
+ROW = 1.45
+NOT_LEARNED = {"color": style.VERMILION, "ls": style.DOTTED, "lw": 0.8}
 
 
-def _draw(axes: Axes, mean: pd.DataFrame, colour: str, dashes="-") -> None:
-    """The mean over replicates against time, with its t interval as a band."""
-    axes.plot(mean["time"], mean["mean"], color=colour, linestyle=dashes, lw=style.scaled(1))
-    axes.fill_between(mean["time"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
+def _draw(axes: Axes, curves: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
+    """The mean of the networks that learned against time."""
+    mean = means(curves[curves["learned"]], metric, ["time"])
+    axes.plot(mean["time"], mean["mean"], color=colour, ls=dashes, lw=style.scaled(1))
 
 
 def _draw_row(
-    line: list[Axes], mean: pd.DataFrame, treatments: list[tuple], colours: dict[int, str]
+    line: list[Axes], rows: pd.DataFrame, metric: str, columns: list, colours: dict[int, str]
 ) -> None:
-    """One metric in one place: the bases first, then each treatment with its base in black."""
-    for kind, (_, dashes) in BASES.items():
-        _draw(line[0], mean[mean["kind"] == kind], style.INK, dashes)
-    for axes, treatment in zip(line[1:], treatments, strict=True):
-        _draw(axes, mean[mean["kind"] == "base"], style.INK)
-        for n, of_layer in of_treatment(mean, treatment).groupby("n"):
-            _draw(axes, of_layer, colours[n])
+    """One metric in one place: the long base, then each treatment, with their base in black."""
+    base = of_treatment(rows, BASE)
+    for axes, treatment in zip(line, columns, strict=True):
+        _draw(axes, base, metric, style.INK)
+        for n, of_layer in of_treatment(rows, treatment).groupby("n"):
+            look = (style.INK, style.DOTTED) if treatment == LONG_BASE else (colours[n],)
+            _draw(axes, of_layer, metric, *look)
         # Random features would press the curves of all others together.
-        if treatment != RANDOM:
+        if treatment not in (LONG_BASE, RANDOM):
             axes.sharey(line[0])
             axes.tick_params(labelleft=False)
-    for axes in line:
         axes.yaxis.set_major_locator(MaxNLocator(4))
-
-
-def _interval_words(replicates: int, networks: pd.DataFrame) -> str:
-    if replicates > 1:
-        return f"Lines: means over replicates; bands: 95 % {notes.T_INTERVALS}."
-    base = with_wilson(networks[networks["kind"] == "base"])
-    reach = 100 * pd.DataFrame(style.reach(base)).max(axis=None)
-    over_images = (
-        " Over validation images alone, a top-1 like the base's has a 95 % Wilson interval of "
-        f"± {reach:.1f} points."
-    )
-    return "No intervals: one replicate." + (over_images if reach > 0 else "")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for axes, treatment in zip(line, columns, strict=True):
+        keep_limits(axes)
+        of_column = pd.concat([base, of_treatment(rows, treatment)])
+        for _, curve in of_column[~of_column["learned"]].groupby(KEY):
+            axes.plot(curve["time"], curve[metric], **NOT_LEARNED)
+    line[0].set_ylabel(METRICS[metric])
 
 
 @style.styled(at_least=style.WIDTH)
@@ -58,9 +61,9 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     colour.
 
     `evaluations` has a row for each evaluation of each (split, seed, network), with the columns
-    epoch, iteration, top1 (fraction) and train_loss. With several replicates, means with t
-    intervals. Two rows of panels for each kind of split, target size and, except on random splits,
-    target. Raises ValueError when a column is missing or a network is listed twice.
+    epoch, iteration, top1 (fraction) and train_loss. Two rows of panels for each kind of split,
+    target size and, except on random splits, target. Raises ValueError when a column is missing or
+    a network is listed twice.
     """
     table = trained(networks)
     if table.empty or evaluations.empty:
@@ -73,36 +76,32 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     )
     curves = table.drop(columns=list(METRICS)).merge(evaluated, on=KEY)
     panels = panels_of(curves)
-    treated = curves[~curves["kind"].isin(BASES)]
-    treatments = [shown for shown in style.LOOKS if len(of_treatment(treated, shown))]
-    colours = style.layer_palette(sorted(treated["n"].unique()))
-    places = [(panel, metric) for panel in panels for metric in METRICS]
-    figure = style.new_figure(0.9 + 1.45 * len(places))
-    grid = figure.subplots(len(places), 1 + len(treatments), squeeze=False, sharex="col")
-    for line, (panel, metric) in zip(grid, places, strict=True):
-        _draw_row(list(line), means(panel.rows, metric, also=("time",)), treatments, colours)
-        label = METRICS[metric]
-        line[0].set_ylabel(label if len(panels) == 1 else f"{panel.place}\n{label}")
-    titles = ["bases", *(style.LOOKS[treatment].label for treatment in treatments)]
-    for axes, title in zip(grid[0], titles, strict=True):
-        axes.set_title(title)
-    for axes in grid[-1]:
-        axes.set_xlabel(time)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    handles = [
-        Line2D([], [], color=style.INK, linestyle=dashes, label=label)
-        for kind, (label, dashes) in BASES.items()
-        if (curves["kind"] == kind).any()
-    ]
-    handles += [Line2D([], [], color=colour, label=f"$n$ = {n}") for n, colour in colours.items()]
-    style.legend(figure, handles, column=0.7, columnspacing=1.0)
-    counts = "; ".join(f"{panel.place}: {panel.replicate_words}" for panel in panels)
-    random = f"{style.LOOKS[RANDOM].label} has vertical axes of its own."
+    treatments = [treatment for treatment in style.LOOKS if treatment not in (BASE, LONG_BASE)]
+    columns = [shown for shown in treatments if len(of_treatment(curves, shown))]
+    titles = ["bases", *(style.LOOKS[treatment].label for treatment in columns)]
+    layers = layer_names(curves[curves["kind"].isin([kind for kind, _ in columns])])
+    colours = style.layer_palette(list(layers))
+    figure, parts = place_rows(panels, ROW * len(METRICS))
+    for part, panel in zip(parts, panels, strict=True):
+        grid = part.subplots(len(METRICS), len(titles), sharex="col", squeeze=False)
+        for line, metric in zip(grid, METRICS, strict=True):
+            _draw_row(list(line), panel.rows, metric, [LONG_BASE, *columns], colours)
+        for top, below, title in zip(grid[0], grid[-1], titles, strict=True):
+            top.set_title(title)
+            below.set_xlabel(time)
+    looks = {"baseB": (style.INK, "-"), "base2B": (style.INK, style.DOTTED)}
+    looks |= {with_layer(n, layers[n]): (colour, "-") for n, colour in colours.items()}
+    style.legend(
+        figure,
+        [Line2D([], [], color=colour, ls=ls, label=label) for label, (colour, ls) in looks.items()],
+        column=1.1,
+    )
+    lost = notes.names_of(table[~table["learned"]])
     style.note(
         figure,
-        f"{counts}.",
-        random if RANDOM in treatments else "",
-        _interval_words(max(panel.replicates[1] for panel in panels), table),
-        notes.without_score(networks),
+        "Lines: means over networks.",
+        "R$n$B has vertical axes of its own." if RANDOM in columns else "",
+        notes.not_learned(lost).replace("Crosses", "Thin dotted lines"),
+        notes.missing(networks),
     )
     return figure

@@ -1,155 +1,196 @@
-"""What goes into one panel and where it stands: networks that may be averaged, their means and
-intervals."""
+"""Which rows of a table go into which panel, where the panels stand, and what they draw against n:
+lines, crosses for networks that did not learn, and labels at the ends of lines."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from statsmodels.stats.proportion import proportion_confint
+from matplotlib.figure import Figure, SubFigure
+from scipy.optimize import isotonic_regression
 
 from transferability.analysis.effects import EXCHANGEABLE, checked, size_order
-from transferability.analysis.intervals import CONFIDENCE, REPLICATE, mean_over_replicates
-from transferability.figures.style import layer_axis, new_figure, room
+from transferability.figures import style
+from transferability.study.networks import ALL_IMAGES, HALVES
 
-TREATMENT = ["kind", "fine_tuned"]
-# The target of networks that are trained on all classes of a dataset.
-ALL_CLASSES = "all"
-# Inches that a panel needs.
-NARROW = 2.3
-
-
-def counted(numbers: Iterable[int], noun: str) -> str:
-    """How many there are, or from how many to how many: `1 to 4 replicates`."""
-    low, high = min(numbers), max(numbers)
-    span = f"{low:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
-    return f"{span} {noun}{'' if high == 1 else 's'}"
+# Inches that a panel needs, that one has which stands alone in its row, and that others have.
+NARROW, TALL, SMALL = 2.3, 3.2, 2.4
+# How many letters of tick labels fit into an inch.
+LETTERS_PER_INCH = 14
 
 
 class Panel(NamedTuple):
     """Rows of one kind of split, one target size and, but on random splits, one target."""
 
     split_kind: str
-    pool: str
+    target: str
     target_size: str
     rows: pd.DataFrame
-    # Of the mean that has fewest, and of the one that has most.
-    replicates: tuple[int, int]
-
-    @property
-    def splits(self) -> str:
-        """Its kind of split, in words."""
-        return "all classes" if self.pool == ALL_CLASSES else f"{self.split_kind} split"
 
     @property
     def place(self) -> str:
         """Where its networks were trained, in words."""
-        target = "" if self.pool in ("", ALL_CLASSES) else f", target {self.pool}"
-        size = "" if self.target_size == "all" else f", {self.target_size} images a class"
-        return f"{self.splits}{target}{size}"
+        # Published networks may be of all classes, which is no half of a split.
+        split = f"{self.split_kind} split" if self.target != "all" else "all classes"
+        target = f", target {self.target}" if self.target in HALVES else ""
+        size = f", {self.target_size} images a class" if self.target_size != ALL_IMAGES else ""
+        return f"{split}{target}{size}"
 
     @property
-    def replicate_words(self) -> str:
-        """How many replicates its means have."""
-        return counted(self.replicates, "replicate")
+    def replicates(self) -> int:
+        """The replicates of most of its rows, or the (split, seed) of its networks."""
+        if "replicates" in self.rows:
+            return int(self.rows["replicates"].max())
+        return len(self.rows[["split", "seed"]].drop_duplicates())
 
     @property
     def title(self) -> str:
         """Place and number of replicates, in lines that are short enough for a small panel."""
         place = self.place.replace(f", {self.target_size} images", f"\n{self.target_size} images")
-        return f"{place}\n{self.replicate_words}"
-
-
-def trained(networks: pd.DataFrame, kinds: set[str] | None = None) -> pd.DataFrame:
-    """The checked table, of these kinds or of all, without networks that have no score, and without
-    the bases of halves on which nothing else was trained: those are there as sources only."""
-    table = checked(networks).dropna(subset="top1")
-    table = table[table["kind"].isin(kinds)] if kinds else table
-    cell = ["split", "seed", "target", "target_size"]
-    is_target = (table["kind"] != "base").groupby([table[column] for column in cell])
-    return table[is_target.transform("any")]
+        return f"{place}\n{self.replicates} replicate{'s' * (self.replicates != 1)}"
 
 
 def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
     """The panels of a table of networks, of effects or of boosts: random splits first, small sizes
     first. Unless `by_size`, a panel holds the rows of all sizes."""
     keyed = table.assign(
-        pool=table["target"].where(table["split_kind"] != EXCHANGEABLE, ""),
-        size=size_order(table["target_size"].astype(str)) if by_size else 0,
+        size=size_order(table["target_size"].astype(str)) if by_size else np.inf,
         late=table["split_kind"] != EXCHANGEABLE,
+        half=table["target"].where(table["split_kind"] != EXCHANGEABLE, ""),
     )
-    panels = []
-    for (_, _, split_kind, pool), rows in keyed.groupby(["size", "late", "split_kind", "pool"]):
-        averaged = "replicates" in rows
-        counts = rows["replicates"] if averaged else replicates_in(rows)
-        size = str(rows["target_size"].iloc[0]) if by_size else "all"
-        panels.append(Panel(split_kind, pool, size, rows, (int(counts.min()), int(counts.max()))))
-    return panels
+    return [
+        Panel(split_kind, half, ALL_IMAGES if size == np.inf else f"{size:.0f}", rows)
+        for (size, _, split_kind, half), rows in keyed.groupby(
+            ["size", "late", "split_kind", "half"]
+        )
+    ]
 
 
-def replicates_in(networks: pd.DataFrame) -> pd.Series:
-    """How many replicates, (split, seed), the networks of each treatment and n have."""
-    by = [*TREATMENT, "n"]
-    return networks.drop_duplicates([*by, *REPLICATE]).groupby(by).size()
+def trained(networks: pd.DataFrame) -> pd.DataFrame:
+    """The checked table without networks that have no score, and without the bases of halves on
+    which nothing else was trained: those are there as sources only."""
+    table = checked(networks).dropna(subset="top1").assign(learned=lambda rows: ~rows["failed"])
+    cell = [table[column] for column in ("split", "seed", "target", "target_size")]
+    return table[(table["kind"] != "base").groupby(cell).transform("any")]
 
 
-def panel_grid(
-    panels: list[Panel], ylabel: str, tall: float, small: float, top: float
-) -> tuple[Figure, list[Axes]]:
-    """A figure with axes against n for each panel. Heights are in inches: `tall` of a panel that is
-    as wide as the figure and stands above or alone, `small` of other rows, `top` of what all share.
+def means(networks: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
+    """The mean of `value` over splits for each group `by`; in a split over seeds, in these over
+    targets."""
+    for level in ([*by, "split", "seed"], [*by, "split"], by):
+        networks = networks.groupby(level, as_index=False)[value].mean()
+    return networks.rename(columns={value: "mean"})
 
-    Where one target size has random splits and other places, random splits stand above. Several
-    sizes have a row each. Random splits have a y axis of their own, since other places can lie far
-    below; those of one size share theirs.
-    """
-    one_size = len({panel.target_size for panel in panels}) == 1
-    places = len({(panel.split_kind, panel.pool) for panel in panels})
-    above = one_size and places > 1 and panels[0].split_kind == EXCHANGEABLE
-    others = range(above, len(panels))
-    columns = min(int(room() / NARROW) or 1, len(others) if one_size or places == 1 else places)
-    rows = [[*others[start : start + columns]] for start in range(0, len(others), columns)]
-    mosaic = [[0] * columns] if above else []
-    mosaic += [[*row, *["."] * (columns - len(row))] for row in rows]
-    heights = [small] * len(mosaic)
-    if above or len(panels) == 1:
-        heights[0] = tall
-    figure = new_figure(top + sum(heights))
-    of_place = figure.subplot_mosaic(mosaic, height_ratios=heights)
-    grid = [of_place[place] for place in range(len(panels))]
-    leaders: dict[str, Axes] = {}
-    for axes, panel in zip(grid, panels, strict=True):
-        is_first = axes.get_subplotspec().is_first_col()
-        if places > 1 and panel.split_kind != EXCHANGEABLE:
-            leader = leaders.setdefault(panel.target_size, axes)
-            if axes is not leader:
-                axes.sharey(leader)
-                axes.tick_params(labelleft=is_first)
-        axes.set_ylabel(ylabel if is_first else "")
+
+def layer_names(table: pd.DataFrame) -> dict[int, str]:
+    """Each n of a table with the name of its n-th layer, the last that is copied; 0 without."""
+    return {0: "", **table["layer"].fillna("").groupby(table["n"]).max()}
+
+
+def with_layer(n: int, name: str) -> str:
+    """`n = 5, conv5`."""
+    return f"$n$ = {n}, {name}" if name else f"$n$ = {n}"
+
+
+def layer_axis(axes: Axes, layers: dict[int, str], inches: float) -> None:
+    """The axis of n, so many inches long, with the name of each layer below its number; upright
+    where names are too long for one line."""
+    closest = min(np.diff([n for n in layers if n]), default=1) / (max(layers) + 1)
+    upright = max(map(len, layers.values())) > LETTERS_PER_INCH * inches * closest
+    labels = [f"{name}  {n}" if upright else f"{n}\n{name}" for n, name in layers.items()]
+    axes.set_xticks(list(layers), labels, rotation=90 if upright else 0)
+    axes.set_xlim(-0.4, max(layers) + 0.4)
+    axes.set_xlabel("$n$, layers copied; name of the last")
+
+
+def panel_grid(panels: list[Panel], ylabel: str) -> tuple[Figure, list[Axes]]:
+    """A figure with axes against n for each panel; a row for each size where there are several
+    sizes and places."""
+    sizes = len({panel.target_size for panel in panels})
+    places = len({panel[:2] for panel in panels})
+    columns = places if min(sizes, places) > 1 else 2
+    columns = min(columns, len(panels), int(style.room() / NARROW) or 1)
+    mosaic = [[*range(start, start + columns)] for start in range(0, len(panels), columns)]
+    if len(panels) % columns == 1:
+        # Rather than leave the last one alone, the first is as wide as the figure.
+        mosaic = [[0] * columns, *([n + 1 for n in row] for row in mosaic[:-1])]
+    mosaic = [[n if n < len(panels) else "." for n in row] for row in mosaic]
+    heights = [TALL if len(set(row)) == 1 and not n else SMALL for n, row in enumerate(mosaic)]
+    figure = style.new_figure(0.6 + sum(heights))
+    grid = figure.subplot_mosaic(mosaic, height_ratios=heights)
+    layers = layer_names(pd.concat([panel.rows for panel in panels]))
+    for place, panel in enumerate(panels):
+        axes = grid[place]
+        spec = axes.get_subplotspec()
+        axes.set_ylabel(ylabel if spec.is_first_col() else "")
         axes.set_title(panel.title)
-        layer_axis(axes, panel.rows["n"])
-    return figure, grid
+        layer_axis(axes, layers, style.room() * len(spec.colspan) / columns - 1)
+        if not spec.is_last_row():
+            axes.set_xlabel("")
+    return figure, [grid[place] for place in range(len(panels))]
 
 
-def means(rows: pd.DataFrame, value: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Mean of `value` over replicates for each treatment, n and `also`, with its t interval."""
-    return mean_over_replicates(rows.dropna(subset=value), [*TREATMENT, "n", *also], value)
+def place_rows(panels: list[Panel], height: float) -> tuple[Figure, list[SubFigure]]:
+    """A figure with a part of its own, so many inches high, for each panel's place."""
+    figure = style.new_figure(0.4 + (height + 0.25) * len(panels))
+    parts = figure.subfigures(len(panels), 1, squeeze=False).ravel()
+    for part, panel in zip(parts, panels, strict=True):
+        part.suptitle(panel.title.replace("\n", ", "), x=0.01, ha="left", fontsize="medium")
+    return figure, list(parts)
 
 
-def with_wilson(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks with their top-1 as `mean` and its 95 % Wilson interval as `low` and `high`, NaN
-    where the number of validation images is not known."""
-    images = networks.get("validation_images", pd.Series(np.nan, networks.index)).astype(float)
-    right = (networks["top1"] * images).round()
-    low, high = proportion_confint(right, images, 1 - CONFIDENCE, method="wilson")
-    return networks.assign(mean=networks["top1"], low=low, high=high)
+def reach(rows: pd.DataFrame) -> np.ndarray:
+    """2 × rows: how far each interval reaches below and above its mean."""
+    # Equal replicates give an interval of no width, whose ends rounding may turn about.
+    return np.clip([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], 0, None)
 
 
-def noise_width(rows: pd.DataFrame) -> pd.Series:
-    """How far, in percentage points, B0B − baseB reaches to either side of zero at each target
-    size, since its other sign was as likely; empty where there is none."""
-    retraining = rows[rows["effect"] == "retraining"].set_index("target_size")
-    # Without an interval the difference alone is left.
-    return 100 * retraining[["mean", "low", "high"]].abs().max(axis=1)
+def draw_line(axes: Axes, rows: pd.DataFrame, look: style.Look, scale: float = 100.0) -> None:
+    """A line through the means against n, with interval bars where the rows have `low` and `high`;
+    fractions in percent unless `scale` says otherwise."""
+    rows = rows.sort_values("n")
+    bars = {"yerr": scale * reach(rows), "elinewidth": style.scaled(0.9)} if "low" in rows else {}
+    x, y = rows["n"] + look.offset, scale * rows["mean"]
+    axes.errorbar(x, y, label=look.label, **look.style | bars)
+
+
+def base_line(axes: Axes, level: float = 0.0) -> None:
+    """The dotted line of the base."""
+    axes.axhline(level, color=style.INK, lw=style.scaled(0.8), ls=":")
+
+
+def keep_limits(axes: Axes) -> None:
+    """What is drawn from now on sets no limits."""
+    if np.isfinite(axes.dataLim.intervaly).all():
+        axes.set_ylim(axes.get_ylim())
+
+
+def draw_crosses(axes: Axes, x: pd.Series, y: pd.Series, colour: str) -> None:
+    """Crosses for what did not learn. They set no axis: those beyond it stand at its edge."""
+    # An empty line that is not clipped would confuse the layout.
+    if len(x):
+        keep_limits(axes)
+        y = y if axes.get_autoscaley_on() else y.clip(*axes.get_ylim())
+        axes.plot(x, y, color=colour, clip_on=False, zorder=5, **style.NOT_LEARNED)
+
+
+def label_ends(axes: Axes) -> None:
+    """The label of each line that runs over several n to the right of the panel, at the height of
+    its last point or as near as there is room."""
+    ends = []
+    for drawn in axes.containers:
+        line = drawn.lines[0]
+        heights = np.asarray(line.get_ydata(), dtype=float)
+        heights = heights[np.isfinite(heights)]
+        if len(heights) > 1 and line.get_linestyle() != "None":
+            ends.append((heights[-1], drawn.get_label(), line.get_color()))
+    if not ends:
+        return
+    ends.sort()
+    low, high = axes.get_ylim()
+    inches = axes.get_subplotspec().get_position(axes.figure).height * axes.figure.get_figheight()
+    places = style.scaled(style.LINE) * (high - low) / inches * np.arange(len(ends))
+    heights = isotonic_regression(np.array([end for end, *_ in ends]) - places).x + places
+    for height, (_, label, colour) in zip(heights, ends, strict=True):
+        settings = {"color": colour, "va": "center", "fontsize": "small", "annotation_clip": False}
+        axes.annotate(label, (1.01, height), xycoords=("axes fraction", "data"), **settings)

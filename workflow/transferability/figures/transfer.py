@@ -1,67 +1,92 @@
-"""Figure 2 above: top-1 against n, each network a marker."""
+"""Top-1 against n, each network a marker: figure 2 above, and random features (figure 3)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from transferability.analysis.effects import of_treatment
+from transferability.analysis.effects import BASE, of_treatment
 from transferability.figures import notes, style
-from transferability.figures.panels import means, panel_grid, panels_of, trained, with_wilson
+from transferability.figures.panels import (
+    base_line,
+    draw_crosses,
+    draw_line,
+    keep_limits,
+    label_ends,
+    means,
+    panel_grid,
+    panels_of,
+    trained,
+)
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
-SHOWN = [treatment for treatment in style.LOOKS if treatment[0] != "random"]
+RANDOM = ("random", False)
+SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
 NO_NETWORKS = "This study has no selffer or transfer networks with a score."
-# Layers between the networks of one n.
-JITTER = 0.03
+NO_RANDOM = "This study has no networks with random features."
+# Layers over which the networks of one n stand beside their mean.
+SPREAD = 0.06
 
 
-def draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look, replicates: int) -> None:
-    """The markers of the networks of one treatment, and the line through their means, in %.
+def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
+    """The line through the means of one treatment, in %, and small markers of its networks; it is
+    broken where none learned."""
+    rows = rows.assign(top1=rows["top1"].where(rows["learned"]))
+    draw_line(axes, means(rows, "top1", ["n"]), look)
+    place = rows.groupby("n").cumcount() / rows.groupby("n")["n"].transform("size") - 0.5
+    small = {"linestyle": "none", "ms": style.scaled(2.2), "mew": 0.5, "alpha": 0.6}
+    axes.plot(rows["n"] + look.offset + SPREAD * place, 100 * rows["top1"], **look.style | small)
 
-    With one replicate each marker has its Wilson interval; with several, each mean its t interval.
-    """
-    rows = rows.sort_values(["n", "split", "seed", "target"])
-    place = rows.groupby("n").cumcount()
-    last = rows.groupby("n")["n"].transform("size") - 1
-    beside = rows.assign(n=rows["n"] + JITTER * (2 * place / last.clip(lower=1) - (last > 0)))
-    mean = means(rows, "top1")
-    if replicates == 1:
-        line = mean.assign(low=mean["mean"], high=mean["mean"])
-        style.draw_means(axes, line, look, marker="none")
-        style.draw_means(axes, with_wilson(beside), look, linestyle="none", label="networks")
-    else:
-        style.draw_single(axes, beside["n"] + look.offset, 100 * rows["top1"], look)
-        style.draw_means(axes, mean, look)
+
+def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> Figure:
+    table = trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
+    if table.empty:
+        return style.empty(lack)
+    panels = panels_of(table)
+    figure, grid = panel_grid(panels, "top-1 accuracy (%)")
+    for axes, panel in zip(grid, panels, strict=True):
+        for treatment in shown:
+            _draw_networks(axes, of_treatment(panel.rows, treatment), style.LOOKS[treatment])
+        base = of_treatment(panel.rows[panel.rows["learned"]], BASE)
+        for level in means(base, "top1", ["n"])["mean"]:
+            base_line(axes, 100 * level)
+        lost = panel.rows[~panel.rows["learned"]]
+        for treatment in shown:
+            rows, look = of_treatment(lost, treatment), style.LOOKS[treatment]
+            draw_crosses(axes, rows["n"] + look.offset, 100 * rows["top1"], look.colour)
+        keep_limits(axes)
+        axes.axhline(100 * panel.rows["chance"].mean(), color=style.GREY, lw=style.scaled(0.6))
+        label_ends(axes)
+    present = [treatment for treatment in shown if len(of_treatment(table, treatment))]
+    handles = [style.LOOKS[treatment].sample() for treatment in present]
+    lost = table[~table["learned"]]
+    if len(lost):
+        handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))
+    style.legend(figure, handles)
+    style.note(
+        figure,
+        "Small markers: networks; lines: means.",
+        f"Chance (thin line): {100 * table['chance'].mean():.2g} %.",
+        notes.not_learned(notes.names_of(lost)),
+        notes.missing(networks),
+        notes.halves(panels),
+    )
+    return figure
 
 
 @style.styled()
 def transfer(networks: pd.DataFrame) -> Figure:
     """Top-1 (%) of bases, BnB, BnB+, AnB and AnB+ against n, from the table of networks.
 
-    A panel for each kind of split, target size and, except on random splits, target. n = 0 are
-    the bases (and B0B, which copies nothing). Source: Yosinski et al. 2014, Figure 2, above.
-    Raises ValueError when a column is missing or a network is listed twice.
+    A panel for each kind of split, target size and, except on random splits, target. n = 0 are the
+    bases, and B0B, which copies nothing. Intervals are drawn of paired differences alone, in
+    `effects`. Source: Yosinski et al. 2014, Figure 2, above. Raises ValueError when a column is
+    missing or a network is listed twice.
     """
-    table = trained(networks, {kind for kind, _ in SHOWN})
-    if table.empty:
-        return style.empty(NO_NETWORKS)
-    panels = panels_of(table)
-    figure, grid = panel_grid(panels, "top-1 accuracy (%)", tall=3.2, small=2.3, top=0.8)
-    for axes, panel in zip(grid, panels, strict=True):
-        for treatment in SHOWN:
-            rows = of_treatment(panel.rows, treatment)
-            if len(rows):
-                draw_networks(axes, rows, style.LOOKS[treatment], panel.replicates[1])
-        base = means(panel.rows[panel.rows["kind"] == "base"], "top1")
-        if len(base):
-            style.zero_line(axes, 100 * base["mean"].iloc[0])
-    looks = [style.LOOKS[shown] for shown in SHOWN if len(of_treatment(table, shown))]
-    style.legend(figure, [look.sample(f"{look.label}  {look.meaning}") for look in looks])
-    style.note(
-        figure,
-        notes.markers(panels),
-        notes.uneven_networks(panels, SHOWN),
-        notes.halves(panels),
-        notes.without_score(networks),
-    )
-    return figure
+    return _top1(networks, SHOWN, NO_NETWORKS)
+
+
+@style.styled()
+def random_features(networks: pd.DataFrame) -> Figure:
+    """As `transfer`, of RnB and its base. Source: Yosinski et al. 2014, Figure 3, middle."""
+    return _top1(networks, [BASE, RANDOM], NO_RANDOM)

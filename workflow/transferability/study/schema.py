@@ -110,9 +110,7 @@ class Override(Section):
 Word = Literal[
     *("baseB", "base2B", "B0B", "BnB", "BnB+", "AnB", "AnB+", "RnB", "selffer", "transfer"),
     *("trained on B alone", "twice as long", "selffer, frozen", "selffer, fine-tuned"),
-    *("transfer, frozen", "transfer, fine-tuned", "random, frozen", "fragile co-adaptation"),
-    *("fine-tuning recovers it", "representation specificity"),
-    *("transfer + fine-tuning improves", "training noise"),
+    *("transfer, frozen", "transfer, fine-tuned", "random, frozen"),
 ]
 
 

@@ -18,7 +18,7 @@ STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS = "validation.labels.npy"
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 PUBLISHED_TABLES = ("networks", "differences", "effects", "boost")
-PUBLISHED_FIGURES = ("transfer", "effects", "boost", "dissimilar")
+PUBLISHED_FIGURES = ("transfer", "effects", "boost", "dissimilar", "random_features")
 EXPLORED_FIGURES = ("transfer", "effects")
 """Figures that are pages, too."""
 
@@ -32,9 +32,8 @@ MARGIN = 1.5
 def figures(study: Study) -> list[str]:
     """The figures of a study."""
     names = ["transfer", "effects", "boost", "filters", "learning_curves", "cost"]
-    # What Figure 3 of the paper is about.
-    if {"dissimilar", "natman", "random"} & {*study.split_names, *study["treatments"]}:
-        names.append("dissimilar")
+    names += ["random_features"] * ("random" in study["treatments"])
+    names += ["dissimilar"] * bool({"dissimilar", "natman"} & {*study.split_names})
     return names + ["data_size"] * (len(study["target_sizes"]) > 1)
 
 
