@@ -69,7 +69,7 @@ def written(tmp_path, text: str):
     ("text", "words"),
     [
         ("", "columns class, half"),
-        ("class,half\n", "a row for each class"),
+        ("class,half\n", "fewer than two classes"),
         ("class,part\na,A\n", "columns class, half"),
         ("class,half\na,A\nz,B\n", "'z'"),
         ("class,half\na,A\nb,C\n", "'C'"),

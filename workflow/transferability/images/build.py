@@ -168,13 +168,14 @@ class _Array:
         if places == list(range(len(self.listed))):
             return labels.astype(np.int32), self.file
         ordered = self.file.with_suffix(".ordered.npy")
-        _set_length(ordered, len(places), self.shape)
-        # Not by memory maps, whose pages would count as this process's memory.
-        with self.file.open("rb") as read, ordered.open("r+b") as written:
-            written.seek(HEADER)
-            for place in places:
-                read.seek(HEADER + place * size)
-                written.write(read.read(size))
+        with files.atomic_write(ordered, len(places) * size) as temporary:
+            _set_length(temporary, len(places), self.shape)
+            # Not by memory maps, whose pages would count as this process's memory.
+            with self.file.open("rb") as read, temporary.open("r+b") as written:
+                written.seek(HEADER)
+                for place in places:
+                    read.seek(HEADER + place * size)
+                    written.write(read.read(size))
         return labels.astype(np.int32), ordered
 
 

@@ -76,26 +76,19 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
 
     `names` are the store's classes. Raises ValueError naming the file if it does not fit them.
     """
-
-    def unfit(problem: object) -> ValueError:
-        return ValueError(f"{path}: {problem}; delete {path} and run again")
-
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise unfit(f"cannot be read as CSV in UTF-8 ({error})") from error
-    if not rows or any(set(row) != set(COLUMNS) for row in rows):
-        raise unfit("expected a CSV file with the columns class, half and a row for each class")
     index = {name: i for i, name in enumerate(names)}
     halves: dict[str, list[int]] = {"A": [], "B": []}
-    for row in rows:
-        if row["class"] not in index or row["half"] not in halves:
-            raise unfit(
-                f"class {row['class']!r} in half {row['half']!r}: the image store has no such "
-                "class, or there is no such half"
-            )
-        halves[row["half"]].append(index[row["class"]])
-    if len({row["class"] for row in rows}) < len(rows) or min(map(len, halves.values())) < 2:
-        raise unfit("a class is listed twice, or a half has fewer than two classes")
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                halves[row["half"]].append(index.pop(row["class"]))
+        problem = "a half has fewer than two classes"
+    except (UnicodeDecodeError, csv.Error, KeyError) as error:
+        problem = f"cannot be read ({type(error).__name__}: {error})"
+        halves = {}
+    if min(map(len, halves.values()), default=0) < 2:
+        raise ValueError(
+            f"{path}: {problem}; expected a CSV file with the columns class, half and each class "
+            f"of the image store in one row at most; delete {path} and run again"
+        )
     return {half: sorted(indices) for half, indices in halves.items()}

@@ -71,25 +71,27 @@ class Trainer:
         count the steps: in all, in an epoch, between evaluations, and those of which a training
         loss is the mean."""
         start = time.perf_counter()
-        with torch.no_grad(), self.autocast():
-            network = self.network.eval()
+        with torch.no_grad():
             # Twice as many go through the layers at once.
             few = max(1, min(frozen_features.SAMPLE, self.micro_batch // 2))
             sample = self.inputs(next(data.ordered(learned, few)))
-            is_by_batch = frozen_features.depends_on_batch(network, sample)
-            fixed = frozen_features.unchanging_layers(
-                self.network[: self.frozen_layers], self.recipe["augment"], sample
-            )
-            if is_by_batch:
-                # In the order of the store, a batch would be of one class or few.
-                generator = self.stream.generator("validation order")
-                order = torch.randperm(len(validation), generator=generator)
-                validation = data.reordered(validation, order)
-                log.info(
-                    "%s: its output for an image depends on the others in the batch, or on chance; "
-                    "validation images are evaluated in a shuffled order",
-                    self.task.network,
+            # In fp32, since the rounding of bf16 adds up over layers.
+            is_by_batch = frozen_features.depends_on_batch(self.network.eval(), sample)
+            with self.autocast():
+                fixed = frozen_features.unchanging_layers(
+                    self.network[: self.frozen_layers], self.recipe["augment"], sample
                 )
+        if is_by_batch:
+            # In the order of the store, a batch would be of one class or few.
+            order = torch.randperm(
+                len(validation), generator=self.stream.generator("validation order")
+            )
+            validation = data.reordered(validation, order)
+            log.info(
+                "%s: its output for an image depends on the others in the batch, or on chance; "
+                "validation images are evaluated in a shuffled order",
+                self.task.network,
+            )
         if fixed:
             frozen = self.network[:fixed].eval()
             with torch.no_grad(), self.autocast():
