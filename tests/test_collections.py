@@ -86,8 +86,11 @@ def test_bad_images_stop_the_study_and_are_named(flowers):
 
 def test_photos_in_odd_formats_go_through_a_whole_study(flowers):
     flowers.write_study(**FEW, dataset=dataset(on_bad_image="skip"), layers=[3], architecture=SMALL)
-    flowers.succeed()
+    output = flowers.succeed()
     check_whole(flowers, networks=4)
+    assert "Bad images left out: 3, the first " in output
+    methods = (flowers.results / "METHODS.md").read_text(encoding="utf-8")
+    assert "Bad images left out: 3, the first " in methods
     assert "3 of 243 images are bad and left out" in logs(flowers)
     (store,) = (manifest.parent for manifest in flowers.folder.rglob("images/*/manifest.json"))
     kept = sum(len(np.load(store / f"{part}.labels.npy")) for part in ("train", "validation"))

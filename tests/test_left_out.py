@@ -74,6 +74,10 @@ LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
     "capitals": (in_parts("Train", "VAL"), []),
     "training and validation": (in_parts("training", "validation"), []),
     "train and test": (in_parts("train", "test"), []),
+    "beside the parts": (
+        lambda root: (in_parts("train", "val")(root), shade(50).save(root / "stray.png")),
+        ["since it lies beside train and val: 1, the first stray.png"],
+    ),
     "three parts": (
         in_parts("train", "valid", "test"),
         ["since it lies beside train and valid: 1, the first test/"],

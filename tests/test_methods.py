@@ -13,6 +13,7 @@ import safetensors
 import yaml
 from project import ROOT
 
+from transferability import images
 from transferability.analysis import effects
 from transferability.reports import methods
 from transferability.storage.network_folder import NetworkFolder
@@ -43,6 +44,22 @@ def written(folder: Path, changes: dict, estimated: pd.DataFrame | None = None, 
         network.write_metrics({**METRICS, "job": JOB, "provenance": MADE_BY, **metrics})
     estimated = one_replicate() if estimated is None else estimated
     return methods.text(checked, folder, estimated, pd.DataFrame({"estimator": []}), CITATION)
+
+
+def test_what_the_images_lack_or_hold_twice_is_told(tmp_path):
+    dataset = {"source": "folder", "path": "photos", "image_size": 16}
+    settings = config.complete({"dataset": dataset})["dataset"]
+    store = tmp_path / "images" / images.store_name(settings)
+    store.mkdir(parents=True)
+    manifest = {
+        "settings": settings,
+        "left_out": {"files": [["a/1.heic", ".heic is not read"]]},
+        "duplicates": {"validation_in_train": [["val/a/1.png", "train/a/1.png"]]},
+    }
+    (store / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    text = written(tmp_path / "results" / "made", {"dataset": dataset})
+    assert "Left out, since .heic is not read: 1, the first a/1.heic. Validation images" in text
+    assert "the first val/a/1.png as train/a/1.png." in text
 
 
 @cache

@@ -79,14 +79,14 @@ class Tree:
         return ValueError(f"dataset.path: {problem}; expected {self.expected}")
 
     def parts(self) -> dict[str, str]:
-        """The folder of each part that there is, `test` for validation where no other is.
+        """The folder of each part that there is.
 
-        Raises ValueError for two folders of one part.
+        Raises ValueError for two folders of one part, unless none is for training.
         """
-        parts = {}
+        parts, folders = {}, self.folders()
         for part, names in PARTS.items():
-            present = [name for name in self.folders() if name.lower() in names]
-            if len(present) > 1:
+            present = [name for name in folders if name.lower() in names]
+            if len(present) > 1 and (part == "train" or "train" in parts):
                 raise self.wrong_form(f"{self.root} has both {' and '.join(present)}")
             if present:
                 parts[part] = present[0]
@@ -143,8 +143,9 @@ class Tree:
         Raises ValueError unless both have the same classes.
         """
         folders = [parts["train"], parts.get("validation", parts.get("test"))]
-        for name in set(self.folders()) - set(folders):
-            self.left_out[f"{name}/"] = f"it lies beside {' and '.join(folders)}"
+        others, files = self._listed("")
+        files += [f"{name}/" for name in others if name not in folders]
+        self.left_out |= dict.fromkeys(files, f"it lies beside {' and '.join(folders)}")
         by_part = {folder: self.by_class(folder) for folder in folders}
         classes = set().union(*by_part.values())
         for folder, by_class in reversed(by_part.items()):
