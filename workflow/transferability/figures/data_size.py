@@ -24,20 +24,16 @@ from transferability.figures.panels import (
 
 # Frozen networks above, fine-tuned below. In a row: transfer less the base, transfer less the
 # selffer, and the selffer less the base, which add up.
-PANELS = (
-    {
-        "transfer": "A$n$B − baseB",
-        "specificity": "A$n$B − B$n$B",
-        "coadaptation": "B$n$B − baseB",
-    },
-    {
-        "boost": "A$n$B+ − baseB",
-        "boost_over_selffer": "A$n$B+ − B$n$B+",
-        "self_boost": "B$n$B+ − baseB",
-    },
-)
-NAMES = PANELS[0] | PANELS[1]
-ROW = 1.9
+ROWS, COLUMNS = 2, 3
+NAMES = {
+    "transfer": "A$n$B − baseB",
+    "specificity": "A$n$B − B$n$B",
+    "coadaptation": "B$n$B − baseB",
+    "boost": "A$n$B+ − baseB",
+    "boost_over_selffer": "A$n$B+ − B$n$B+",
+    "self_boost": "B$n$B+ − baseB",
+}
+HEIGHT = 1.9
 MARKERS = "os^vDPX"
 # Sizes over which the n of one size stand side by side.
 SPREAD = 0.5
@@ -81,9 +77,9 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     table = table.assign(at=table["target_size"].map(sizes.index))
     layers = {n: name for n, name in layer_names(table).items() if n}
     panels, looks = panels_of(table, by_size=False), _looks(layers)
-    figure, parts = place_rows(panels, ROW * len(PANELS))
+    figure, parts = place_rows(panels, HEIGHT * ROWS)
     for part, panel in zip(parts, panels, strict=True):
-        grid = part.subplots(len(PANELS), 3, sharex=True, sharey="row")
+        grid = part.subplots(ROWS, COLUMNS, sharex=True, sharey="row")
         for axes, title in zip(grid.flat, NAMES.values(), strict=True):
             base_line(axes)
             axes.set_title(title)

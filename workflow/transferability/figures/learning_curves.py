@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from transferability.analysis.effects import of_treatment
+from transferability.analysis.effects import BASE, of_treatment
 from transferability.figures import notes, style
 from transferability.figures.panels import (
     keep_limits,
@@ -17,9 +17,9 @@ from transferability.figures.panels import (
     trained,
     with_layer,
 )
+from transferability.figures.style import LONG_BASE, RANDOM
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
-BASE, LONG_BASE, RANDOM = ("base", False), ("long_base", False), ("random", False)
 KEY = ["split", "seed", "network"]
 ROW = 1.45
 NOT_LEARNED = {"color": style.VERMILION, "ls": style.DOTTED, "lw": 0.8}

@@ -177,14 +177,15 @@ class Look(NamedTuple):
 
 
 DASHED, DOTTED = (0, (4, 1.5)), (0, (1, 1))
+LONG_BASE, RANDOM = ("long_base", False), ("random", False)
 LOOKS = {
     effects.BASE: Look("baseB", "trained on B alone", INK, "D", dashes=":"),
-    ("long_base", False): Look("base2B", "twice as long", INK, "D", False, "none", 0.15),
+    LONG_BASE: Look("base2B", "twice as long", INK, "D", False, "none", 0.15),
     effects.SELFFER: Look("B$n$B", "selffer, frozen", BLUE, "o", offset=-0.12),
     effects.SELFFER_PLUS: Look("B$n$B+", "selffer, fine-tuned", SKY, "o", False, DASHED, -0.04),
     effects.TRANSFER: Look("A$n$B", "transfer, frozen", VERMILION, "^", offset=0.04),
     effects.TRANSFER_PLUS: Look("A$n$B+", "transfer, fine-tuned", ORANGE, "^", False, DASHED, 0.12),
-    ("random", False): Look("R$n$B", "random, frozen", GREEN, "s", dashes=DOTTED),
+    RANDOM: Look("R$n$B", "random, frozen", GREEN, "s", dashes=DOTTED),
 }
 NOT_LEARNED = {"marker": "x", "linestyle": "none", "label": "did not learn"}
 

@@ -18,9 +18,9 @@ from transferability.figures.panels import (
     panels_of,
     trained,
 )
+from transferability.figures.style import RANDOM
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
-RANDOM = ("random", False)
 SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
 NO_NETWORKS = "This study has no selffer or transfer networks with a score."
 NO_RANDOM = "This study has no networks with random features."
