@@ -127,7 +127,7 @@ def resolved(path: Path | str) -> Study:
         if _with_defaults(left) == left and left["layers"] != "all":
             return Study(left)
     raise StudyError(
-        f"{path}: is no complete study; snakemake --forcerun write_methods writes it again"
+        f"{path}: is no complete study of this version; snakemake writes it again when it starts"
     )
 
 
