@@ -44,7 +44,7 @@ def test_a_finished_study_is_good_without_snakemake(finished):
     store = next((finished.folder / "images").glob("digits-*")).name
     assert rows.keys() == {f"images/{store}", *(f"random0/seed0/{name}" for name in NETWORKS)}
     assert all(row.endswith(" good") for row in rows.values())
-    assert "recipe, provenance, history, predictions, weights " in rows["random0/seed0/baseA"]
+    assert "recipe, inputs, history, predictions, weights " in rows["random0/seed0/baseA"]
     assert "history, predictions " in rows["random0/seed0/A3B+"]
 
 
@@ -91,7 +91,6 @@ def other_predictions(path: Path) -> None:
         ("baseA", "weights.safetensors", other_weights, "weights.safetensors: not the weights"),
         ("A3B", "metrics.json", lambda path: path.write_text("{"), "metrics.json: cannot be read"),
         ("A3B", "metrics.json", edited(lambda m: m.pop("identity")), "'identity'"),
-        ("A3B", "metrics.json", edited(lambda m: m["identity"].pop("code")), "say its code"),
         ("A3B", "metrics.json", edited(lambda m: m["identity"].pop("recipe")), "'recipe'"),
         ("A3B", "metrics.json", edited(lambda m: m.update(top1=0.99)), "metrics.json: its top1"),
         (
@@ -105,12 +104,6 @@ def other_predictions(path: Path) -> None:
             "metrics.json",
             edited(lambda m: m["identity"].update(base_sha256="0")),
             "baseA/weights.safetensors: not the weights that the network was copied from",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m.pop("provenance")),
-            "metrics.json: it does not say its provenance",
         ),
         (
             "A3B",

@@ -49,10 +49,13 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     elif kind == "mean_image":
         with files.atomic_write(to.with_suffix(".mean_image.npy")) as temporary:
             np.save(temporary, statistics["mean"].numpy())
-    tensors, build = _named(identity["architecture"], pixels, len(learned.classes), tensors)
+    architecture, count = identity["architecture"], len(learned.classes)
+    options = {}
+    if architecture["name"] == "torchvision":
+        tensors, options = _of_torchvision(architecture["model"], pixels, count, tensors)
     description = {
         **{key: identity[key] for key in ("network", "split", "seed", "architecture")},
-        "build": build,
+        "options": options,
         "stored_image_size": stored,
         "image_size": pixels,
         "normalise": normalise,
@@ -86,26 +89,13 @@ def _load(weights: Path, split: Path, store: Store) -> tuple[dict[str, torch.Ten
     return tensors, identity
 
 
-def _named(
-    settings: dict, pixels: int, count: int, tensors: dict[str, torch.Tensor]
-) -> tuple[dict[str, torch.Tensor], str]:
-    """The weights by the names of their module elsewhere, and the code that builds it there."""
-    if settings["name"] == "torchvision":
-        from transferability.models import torchvision_cuts
+def _of_torchvision(
+    model: str, pixels: int, count: int, tensors: dict[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], dict]:
+    """The weights by torchvision's names, and the options that build its model."""
+    from transferability.models import torchvision_cuts
 
-        model = torchvision_cuts.make(settings["model"], count, pixels)
-        # The layers are the model's modules under other names, so this sets its weights.
-        nn.Sequential(OrderedDict(torchvision_cuts.cut(model))).load_state_dict(tensors)
-        options = torchvision_cuts.options(settings["model"], count, pixels)
-        return model.state_dict(), f"torchvision.models.{settings['model']}({_arguments(options)})"
-    if settings["name"] == "custom":
-        options = {"image_size": pixels, "classes": count, **settings["arguments"]}
-        layers = f"{settings['build'].replace(':', '.')}({_arguments(options)})"
-    else:
-        module = f"transferability.models.{settings['name']}"
-        layers = f"{module}.build({settings!r}, image_size={pixels}, classes={count})"
-    return tensors, f"torch.nn.Sequential(collections.OrderedDict({layers}))"
-
-
-def _arguments(options: dict) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in options.items())
+    built = torchvision_cuts.make(model, count, pixels)
+    # The layers are the model's modules under other names, so this sets its weights.
+    nn.Sequential(OrderedDict(torchvision_cuts.cut(built))).load_state_dict(tensors)
+    return built.state_dict(), torchvision_cuts.options(model, count, pixels)

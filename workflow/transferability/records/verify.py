@@ -21,7 +21,6 @@ from transferability.study import config, design
 from transferability.study.networks import TrainingSpec, parse_name
 from transferability.study.targets import LABELS, STUDY
 
-IDENTITY = ("images_sha256", "split_sha256", "base_sha256", "code", "torch", "precision", "device")
 DAMAGED = (OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
@@ -170,12 +169,8 @@ def _recipe(network: _Network) -> Iterator[str]:
         yield f"{network.folder.history}: {lines} evaluations, and the recipe makes {expected}"
 
 
-def _provenance(network: _Network) -> Iterator[str]:
-    identity, metrics = network.identity, network.folder.metrics
-    lacking = [key for key in IDENTITY if key not in identity]
-    lacking += [key for key in ("provenance", "job") if key not in network.metrics]
-    if lacking:
-        yield f"{metrics}: it does not say its {', '.join(lacking)}"
+def _inputs(network: _Network) -> Iterator[str]:
+    identity = network.identity
     split = network.results / "splits" / f"{identity['split']}.csv"
     if files.sha256(split) != identity["split_sha256"]:
         yield f"{split}: not the split that the network was trained on"
@@ -220,4 +215,4 @@ def _checksum(path: Path, expected: str) -> Iterator[str]:
         yield f"{path}: its checksum does not fit; it changed after it was written"
 
 
-CHECKS = (_recipe, _provenance, _history, _predictions, _weights)
+CHECKS = (_recipe, _inputs, _history, _predictions, _weights)
