@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
+from transferability.cli import flags
 from transferability.cli.tables import read_table, write_table
 from transferability.study import config
 
 
 def collect_networks(
-    *,
-    study: Annotated[Path, "results/<study>/study.yaml; its networks lie beside it"],
-    table: Annotated[Path, "tables/networks.csv to write"],
-    evaluations: Annotated[Path, "tables/evaluations.csv to write"],
+    *, study: flags.STUDY, table: flags.TABLE, evaluations: flags.EVALUATIONS
 ) -> None:
     """Gather the metrics and histories of a study's networks in two tables."""
     from transferability.analysis import collect
@@ -35,7 +33,7 @@ def read_published(
     study: Annotated[str, "name of the study that they make up"],
     published: Annotated[Path, "the published table, networks.csv"],
     class_splits: Annotated[Path, "the published class splits, class_splits.csv"],
-    table: Annotated[Path, "tables/networks.csv to write"],
+    table: flags.TABLE,
 ) -> None:
     """Read the published networks of 2014 into a table like a study's."""
     from transferability.analysis import collect
@@ -45,17 +43,17 @@ def read_published(
 
 def estimate_effects(
     *,
-    table: Annotated[Path, "tables/networks.csv"],
-    results: Annotated[Path, "folder of the study, results/<study>"],
+    table: flags.TABLE,
+    results: flags.RESULTS,
     labels: Annotated[
         Path | None,
         "validation.labels.npy of the image store: with one replicate, intervals are over its "
         "images; left empty where there are no predictions",
         {"nargs": "?"},
     ] = None,
-    differences: Annotated[Path, "tables/differences.csv to write"],
-    effects: Annotated[Path, "tables/effects.csv to write"],
-    boost: Annotated[Path, "tables/boost.csv to write"],
+    differences: flags.DIFFERENCES,
+    effects: flags.EFFECTS,
+    boost: flags.BOOST,
 ) -> None:
     """Estimate paired effects and the boost, with intervals."""
     import numpy as np

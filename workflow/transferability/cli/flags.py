@@ -5,7 +5,16 @@ import inspect
 import json
 import math
 from collections.abc import Callable
-from typing import get_args
+from pathlib import Path
+from typing import Annotated, get_args
+
+STUDY = Annotated[Path, "results/<study>/study.yaml; splits and networks lie beside it"]
+RESULTS = Annotated[Path, "folder of the study, results/<study>"]
+TABLE = Annotated[Path, "tables/networks.csv"]
+EVALUATIONS = Annotated[Path, "tables/evaluations.csv"]
+DIFFERENCES = Annotated[Path, "tables/differences.csv"]
+EFFECTS = Annotated[Path, "tables/effects.csv"]
+BOOST = Annotated[Path, "tables/boost.csv"]
 
 
 def add(subparsers, function: Callable) -> None:

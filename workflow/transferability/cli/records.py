@@ -5,13 +5,12 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli.flags import above_zero
+from transferability.cli import flags
 from transferability.records import archive as archives
 from transferability.study import config, targets
 
 STUDY_FILE = Annotated[Path, "the study file"]
 WIDTH = 100
-RESULTS = Annotated[Path, "folder of the study, results/<study>"]
 
 
 def layers(study: STUDY_FILE) -> None:
@@ -39,12 +38,12 @@ def plan(
         float | None,
         "of a network that learns with all layers, on the device that is thought of; without it, "
         "this machine is tried",
-        {"type": above_zero},
+        {"type": flags.above_zero},
     ] = None,
     seconds: Annotated[
         float,
         "for how long this machine is tried with each number of frozen layers",
-        {"type": above_zero},
+        {"type": flags.above_zero},
     ] = 2.0,
 ) -> None:
     """Print what a study will take: networks, images, bytes, operations, hours."""
@@ -62,7 +61,7 @@ def plan(
 
 
 def status(
-    results: RESULTS,
+    results: flags.RESULTS,
     *,
     watch: Annotated[bool, "again and again, until it has ended"] = False,
     json: Annotated[bool, "for programs: a line of JSON a look"] = False,
@@ -98,7 +97,7 @@ def verify(
 
 
 def archive(
-    results: RESULTS,
+    results: flags.RESULTS,
     *,
     to: Annotated[Path, "the file to write, .zip"],
     license: Annotated[

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+from transferability.cli import flags
 from transferability.storage import job, lease, network_folder, signals
 from transferability.study import config, targets
 from transferability.study.networks import TrainingSpec
@@ -14,7 +15,7 @@ from transferability.study.networks import TrainingSpec
 
 def train(
     *,
-    study: Annotated[Path, "results/<study>/study.yaml; its splits and bases lie beside it"],
+    study: flags.STUDY,
     split: Annotated[str, "name of the class split, e.g. random0"],
     seed: Annotated[int, "the seed"],
     network: Annotated[str, "name of the network, e.g. baseA, B0B, A3B, B3B+, R5B"],
