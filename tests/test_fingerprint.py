@@ -15,12 +15,17 @@ RESULTS = {
     "glyphs": lambda: fingerprint.images_fingerprint("glyphs"),
     "splits": fingerprint.splits_fingerprint,
     "training": lambda: fingerprint.training_fingerprint("small"),
+    "torchvision": lambda: fingerprint.training_fingerprint("torchvision"),
     "collection": fingerprint.collection_fingerprint,
     "published": fingerprint.published_fingerprint,
     "effects": fingerprint.effects_fingerprint,
     "findings": fingerprint.findings_fingerprint,
+    "methods": fingerprint.methods_fingerprint,
+    "tables": fingerprint.table_pages_fingerprint,
     "figures": fingerprint.figures_fingerprint,
 }
+TRAININGS = {"training", "torchvision"}
+ADDED = "def info(settings):\n    return 1 + 1\n"
 
 
 @pytest.fixture
@@ -44,159 +49,91 @@ def untouched() -> dict[str, str]:
     return fingerprints()
 
 
-@pytest.fixture
-def changed(package, untouched) -> Callable[[str, Callable[[str], str]], set[str]]:
-    """The results whose code an edit of a module's text changes."""
-
-    def of(module: str, edit: Callable[[str], str]) -> set[str]:
-        file = package / f"{module}.py"
-        text = file.read_text(encoding="utf-8")
-        edited = edit(text)
-        assert edited != text
-        file.write_text(edited, encoding="utf-8")
-        after = fingerprints()
-        return {result for result in RESULTS if after[result] != untouched[result]}
-
-    return of
-
-
-def with_a_comment(text: str) -> str:
-    return text.replace("\n\n\n", "\n\n\n# A remark.\n", 1) + "# The end.\n"
-
-
-def with_another_docstring(text: str) -> str:
-    return re.sub(r'"""(\w)', r'"""Put otherwise: \1', text)
-
-
-def in_another_format(text: str) -> str:
-    return ast.unparse(ast.parse(text))
+def changed(untouched: dict, file: Path, edit: Callable[[str], str]) -> set[str]:
+    """The results whose code an edit of a file changes; the file is as it was afterwards."""
+    text = file.read_text(encoding="utf-8")
+    assert edit(text) != text
+    file.write_text(edit(text), encoding="utf-8")
+    after = fingerprints()
+    file.write_text(text, encoding="utf-8")
+    return {result for result in RESULTS if after[result] != untouched[result]}
 
 
 def with_other_arithmetic(text: str) -> str:
     """The first operation becomes another one."""
     tree = ast.parse(text)
-    operation = next(
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow)
-    )
-    operation.op = ast.Pow()
+    operations = (node for node in ast.walk(tree) if isinstance(node, ast.BinOp))
+    next(operations).op = ast.Pow()
     return ast.unparse(tree)
 
 
-def with_another_line(text: str) -> str:
-    return f"{text}\nADDED = 1\n"
-
-
 @pytest.mark.parametrize(
-    "module", ["training/loop", "figures/style", "analysis/effects", "images/digits"]
+    "edit",
+    [
+        lambda text: text.replace("\n\n\n", "\n\n\n# A remark.\n", 1) + "# The end.\n",
+        lambda text: re.sub(r'"""(\w)', r'"""Put otherwise: \1', text),
+        lambda text: ast.unparse(ast.parse(text)),
+    ],
+    ids=["comment", "docstring", "format"],
 )
-@pytest.mark.parametrize("edit", [with_a_comment, with_another_docstring, in_another_format])
-def test_comments_docstrings_and_formatting_do_not_count(changed, module, edit):
-    assert changed(module, edit) == set()
+def test_comments_docstrings_and_formatting_do_not_count(package, untouched, edit):
+    for module in ("training/loop", "figures/style", "analysis/effects", "images/digits"):
+        assert changed(untouched, package / f"{module}.py", edit) == set(), module
 
 
-def test_time_stamps_do_not_count(package, untouched):
+def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
     for file in package.rglob("*.py"):
         file.touch()
+    for folder in ("images", "models"):
+        (package / folder / "added.py").write_text(ADDED, encoding="utf-8")
     assert fingerprints() == untouched
 
 
 @pytest.mark.parametrize(
-    "module", ["training/loop", "training/optim", "training/data", "models/small"]
-)
-def test_the_arithmetic_of_training_counts_for_networks_alone(changed, module):
-    assert changed(module, with_other_arithmetic) == {"training"}
-
-
-@pytest.mark.parametrize(
-    ("module", "results"),
+    ("results", "files"),
     [
-        *((f"training/{module}", {"training"}) for module in ("device", "frozen_features", "rng")),
-        *((f"training/{module}", {"training"}) for module in ("transplant", "trainer")),
-        (
-            "study/networks",
-            {"training", "collection", "published", "effects", "findings", "figures"},
-        ),
-        ("study/design", set()),
-        ("images/class_splits", {"training", "splits"}),
-        ("images/store", {"training", "digits", "glyphs"}),
-        ("images/build", {"digits", "glyphs"}),
-        ("images/digits", {"digits"}),
-        ("images/glyphs", {"glyphs"}),
-        ("images/glyph_characters", {"glyphs"}),
-        ("images/glyph_drawings", {"glyphs"}),
-        ("analysis/collect", {"collection", "published", "effects"}),
-        # Figures and findings take the names of the effects from where these are estimated.
-        ("analysis/effects", {"effects", "findings", "figures"}),
-        ("analysis/intervals", {"effects", "findings", "figures"}),
-        ("analysis/boost", {"effects"}),
-        ("analysis/vocabulary", {"findings", "figures"}),
-        ("figures/style", {"figures"}),
-        ("figures/transfer", {"figures"}),
-        # The published networks are its.
-        ("models/caffenet", {"collection", "published", "effects"}),
-        *((f"models/{module}", set()) for module in ("torchvision_cuts", "custom")),
-        ("records/fingerprint", set()),
-        ("study/config", set()),
-        ("__main__", set()),
-        ("cli/training", set()),
-        *(
-            (module, set())
-            for module in (
-                "training/gpus",
-                "storage/signals",
-                "storage/job",
-                "storage/lease",
-                "records/provenance",
-                "study/targets",
-            )
-        ),
+        (TRAININGS, ["training/loop", "training/optim", "training/data", "training/device"]),
+        (TRAININGS, ["training/rng", "training/transplant", "training/trainer"]),
+        ({"training"}, ["models/small"]),
+        ({"torchvision"}, ["models/torchvision_cuts"]),
+        ({"digits"}, ["images/digits"]),
+        ({"glyphs"}, ["images/glyphs", "images/glyph_characters", "images/glyph_drawings"]),
+        ({"digits", "glyphs"}, ["images/build"]),
+        ({"splits", *TRAININGS}, ["images/class_splits"]),
+        ({"digits", "glyphs", *TRAININGS}, ["images/store"]),
+        ({"figures"}, ["figures/style", "figures/transfer"]),
+        ({"findings"}, ["reports/templates/findings.html.j2"]),
+        ({"methods"}, ["reports/templates/METHODS.md.j2"]),
+        ({"tables"}, ["reports/templates/page.html.j2"]),
+        # Modules that change no result, whoever imports them.
+        (set(), ["training/gpus", "storage/signals", "storage/job", "storage/lease"]),
+        (set(), ["records/fingerprint", "records/provenance", "cli/training", "__main__"]),
     ],
+    ids=lambda value: None if isinstance(value, set) else value[0],
 )
-def test_a_module_counts_for_what_it_decides(changed, module, results):
-    assert changed(module, with_another_line) == results
+def test_a_file_counts_for_what_it_decides(package, untouched, results, files):
+    for name in files:
+        is_template, file = name.endswith(".j2"), package / name
+        added = "More.\n" if is_template else "\nADDED = 1\n"
+        found = changed(
+            untouched,
+            file if is_template else file.with_suffix(".py"),
+            lambda text, added=added: text + added,
+        )
+        assert found == results, name
 
 
-@pytest.mark.parametrize(
-    ("template", "result"),
-    [
-        ("findings.html.j2", "findings"),
-        ("findings_words.html.j2", "findings"),
-        ("METHODS.md.j2", "methods"),
-        ("page.html.j2", "table_pages"),
-    ],
-)
-def test_a_template_counts_for_its_page_alone(package, template, result):
-    def prints() -> dict[str, str]:
-        fingerprint.fingerprint.cache_clear()
-        names = ("findings", "methods", "table_pages")
-        return {name: getattr(fingerprint, f"{name}_fingerprint")() for name in names}
-
-    before = prints()
-    file = package / "reports" / "templates" / template
-    file.write_text(file.read_text(encoding="utf-8") + "More.\n", encoding="utf-8")
-    after = prints()
-    assert [name for name in before if before[name] != after[name]] == [result]
-
-
-ADDED = "def info(settings):\n    return 1 + 1\n"
-
-
-@pytest.mark.parametrize("room", ["images", "models"])
-def test_another_source_or_architecture_counts_for_nothing_that_does_not_use_it(
-    package, untouched, room
-):
-    (package / room / "added.py").write_text(ADDED, encoding="utf-8")
-    assert fingerprints() == untouched
-
-
-def test_how_torchvision_s_models_are_cut_counts_for_networks_of_these(package):
-    before = fingerprint.training_fingerprint("torchvision")
-    file = package / "models" / "torchvision_cuts.py"
-    file.write_text(with_another_line(file.read_text(encoding="utf-8")), encoding="utf-8")
-    fingerprint.fingerprint.cache_clear()
-    assert fingerprint.training_fingerprint("torchvision") != before
+def test_what_is_imported_from_afar_counts_too(package, untouched):
+    """Names of networks are read by trainings and tables; effects are named in what shows them."""
+    for module, counts, does_not in (
+        ("study/networks", {*TRAININGS, "collection", "effects", "figures"}, {"digits", "splits"}),
+        ("analysis/effects", {"effects", "findings", "figures"}, {*TRAININGS, "collection"}),
+        ("analysis/collect", {"collection", "published", "effects"}, {*TRAININGS, "splits"}),
+        ("analysis/intervals", {"effects"}, {*TRAININGS, "collection"}),
+    ):
+        found = changed(untouched, package / f"{module}.py", with_other_arithmetic)
+        assert found >= counts, module
+        assert not found & does_not, module
 
 
 @pytest.mark.parametrize(
