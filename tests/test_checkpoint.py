@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,14 +63,6 @@ def test_the_checksum_is_of_the_content(tmp_path, saved):
     assert checkpoint.save(again, tensors(), {**HEADER, "epoch": 4}) != first
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_truncated_file_is_refused_by_name(saved, share):
-    content = saved.read_bytes()
-    saved.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(CheckpointError, match=saved.name):
-        checkpoint.load(saved)
-
-
 def test_a_flipped_bit_is_found_wherever_it_is(saved):
     few = {name: tensors()[name] for name in ("odd", "num_batches_tracked", "bf16")}
     checkpoint.save(saved, {name: t.flatten()[:6] for name, t in few.items()}, HEADER)
@@ -82,46 +75,49 @@ def test_a_flipped_bit_is_found_wherever_it_is(saved):
             checkpoint.load(saved)
 
 
-def test_a_header_that_was_tampered_with_is_found(saved):
-    with safetensors.safe_open(saved, "pt") as file:
-        metadata = file.metadata()
-    stored = json.loads(metadata["checkpoint"])
-    stored["header"] = json.dumps({**HEADER, "epoch": 4}, sort_keys=True)
-    metadata["checkpoint"] = json.dumps(stored)
-    held = checkpoint.load(saved)[0]
-    safetensors.torch.save_file(held, saved, metadata)
-    with pytest.raises(CheckpointError, match="checksum does not fit"):
-        checkpoint.load(saved)
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def of_another_program(path: Path) -> None:
+    safetensors.torch.save_file({"a": torch.ones(2)}, path)
+
+
+def with_another_header(path: Path) -> None:
+    rewrite(path, lambda held: held, json.dumps({**HEADER, "epoch": 4}))
+
+
+def rewrite(path: Path, change: Callable[[dict], dict], header: str | None = None) -> None:
+    """Tensors changed, or the header, under the checksum of those that were written."""
+    with safetensors.safe_open(path, "pt") as file:
+        stored = json.loads(file.metadata()["checkpoint"])
+    stored["header"] = header or stored["header"]
+    metadata = {"checkpoint": json.dumps(stored)}
+    safetensors.torch.save_file(change(checkpoint.load(path)[0]), path, metadata)
+
+
+def with_tensors(change: Callable[[dict], dict]) -> Callable[[Path], None]:
+    return lambda path: rewrite(path, change)
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("damage", "told"),
     [
-        lambda held: {**held, "transposed": held["transposed"].reshape(3, 4)},
-        lambda held: {**held, "scalar": held["scalar"].view(torch.int32)},
-        lambda held: {**held, "scalar": held["odd"], "odd": held["scalar"]},
-        lambda held: {name: tensor for name, tensor in held.items() if name != "empty"},
+        (Path.unlink, "cannot be read"),
+        (truncated, "cannot be read as safetensors"),
+        (of_another_program, "no header and checksum"),
+        (with_another_header, "checksum does not fit"),
+        (with_tensors(lambda t: {**t, "transposed": t["transposed"].reshape(3, 4)}), "checksum"),
+        (with_tensors(lambda t: {**t, "scalar": t["scalar"].view(torch.int32)}), "checksum"),
+        (with_tensors(lambda t: {**t, "scalar": t["odd"], "odd": t["scalar"]}), "checksum"),
+        (with_tensors(lambda t: {name: t[name] for name in t if name != "empty"}), "checksum"),
     ],
-    ids=["shape", "type", "names", "fewer"],
+    ids=["missing", "truncated", "other", "header", "shape", "type", "names", "fewer"],
 )
-def test_tensors_under_another_description_are_found(saved, change):
-    with safetensors.safe_open(saved, "pt") as file:
-        metadata = file.metadata()
-    safetensors.torch.save_file(change(checkpoint.load(saved)[0]), saved, metadata)
-    with pytest.raises(CheckpointError, match="checksum does not fit"):
+def test_what_was_not_written_is_refused_by_name(saved, damage, told):
+    damage(saved)
+    with pytest.raises(CheckpointError, match=f"{saved.name}.*{told}"):
         checkpoint.load(saved)
-
-
-def test_a_file_of_another_program_is_refused(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    safetensors.torch.save_file({"a": torch.ones(2)}, path)
-    with pytest.raises(CheckpointError, match="no header and checksum"):
-        checkpoint.load(path)
-
-
-def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(CheckpointError, match=r"none\.safetensors"):
-        checkpoint.load(tmp_path / "none.safetensors")
 
 
 def fail_to_replace(monkeypatch):

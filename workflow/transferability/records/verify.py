@@ -8,6 +8,7 @@ archive with its manifest.
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,8 +21,6 @@ from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, design
 from transferability.study.networks import TrainingSpec, parse_name
 from transferability.study.targets import LABELS, STUDY
-
-DAMAGED = (OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -64,22 +63,17 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
             continue
         verdict = Verdict(name)
         on_networks.append(verdict)
-        try:
+        with _damage_noted(verdict, folder.metrics):
             metrics = folder.read_metrics()
             images = metrics["identity"]["images_sha256"]
-        except DAMAGED as error:
-            verdict.faults.append(_damage(folder.metrics, error))
-            continue
-        if images not in on_stores:
-            on_stores[images], labels[images] = _of_store(images, stores.get(images), whole_images)
-        network = _Network(results, folder, metrics, study, labels[images])
-        for check in CHECKS:
-            if check is not _weights or network.has_weights:
+            if images not in on_stores:
+                store = _of_store(images, stores.get(images), whole_images)
+                on_stores[images], labels[images] = store
+            network = _Network(results, folder, metrics, study, labels[images])
+            for check in CHECKS if network.has_weights else CHECKS[:-1]:
                 verdict.checked.append(check.__name__.strip("_"))
-                try:
+                with _damage_noted(verdict, folder.metrics):
                     verdict.faults.extend(check(network))
-                except DAMAGED as error:
-                    verdict.faults.append(_damage(folder.metrics, error))
     return [*verdicts, *on_stores.values(), *on_networks]
 
 
@@ -98,10 +92,15 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
 
 
-def _damage(metrics: Path, error: Exception) -> str:
-    """An error that names its file, or else the file that led to it."""
-    named = isinstance(error, OSError | ValueError)
-    return str(error) if named else f"{metrics}: what it says is damaged ({error!r})"
+@contextmanager
+def _damage_noted(verdict: Verdict, metrics: Path) -> Iterator[None]:
+    """What is raised inside is a fault. An error of another kind than these two names no file."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        verdict.faults.append(str(error))
+    except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
+        verdict.faults.append(f"{metrics}: what it says is damaged ({error!r})")
 
 
 def _of_store(
@@ -111,17 +110,16 @@ def _of_store(
     be read; `folder` is None where there is no such store."""
     if folder is None:
         return Verdict(f"images {digest:.8}", unchecked="not there, so not compared"), None
-    try:
+    verdict, labels = Verdict(f"images/{folder.name}"), None
+    verdict.checked.append("every byte" if whole_images else "labels")
+    with _damage_noted(verdict, folder / MANIFEST):
         if whole_images:
             open_store(folder).verify()
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if files.sha256(folder / LABELS) != manifest["files"][LABELS]["sha256"]:
             raise ValueError(f"{folder / LABELS}: its checksum does not fit the store's")
-        labels, faults = np.load(folder / LABELS), []
-    except DAMAGED as error:
-        labels, faults = None, [str(error)]
-    checked = ["every byte"] if whole_images else ["labels"]
-    return Verdict(f"images/{folder.name}", checked, faults), labels
+        labels = np.load(folder / LABELS)
+    return verdict, labels
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class _Network:
         """An archive may lack weights; those that it lists and lacks are a fault of its own."""
         is_base = parse_name(self.folder.path.name).is_base
         is_there = self.folder.weights.exists() or not is_archive(self.results)
-        return is_there and (is_base or self.metrics["weights_sha256"] is not None)
+        return is_there and (is_base or self.metrics.get("weights_sha256") is not None)
 
 
 def _recipe(network: _Network) -> Iterator[str]:
