@@ -171,7 +171,11 @@ def test_deleted_images_are_missed_by_new_networks_alone(project):
 @pytest.mark.full
 def test_n_taken_out_and_put_back_trains_nothing(project):
     project.write_study(layers=[0, 3])
-    project.succeed()
+    output = project.succeed()
+    # The end says where the results are.
+    assert "results/tiny/findings.html" in output
+    assert "results/tiny/figures/effects.svg" in output
+    assert f"--configfile {project.folder / 'study.yaml'} --report report.zip" in output
     table = (project.results / "tables" / "networks.csv").read_text(encoding="utf-8")
     assert ",B3B," in table
     assert ",B7B," not in table
