@@ -44,21 +44,6 @@ except interruption.Interrupted as error:
     print("interrupted:", error, flush=True)
 """
 
-# Writes a number that grows, in a way that only one at a time can.
-COUNTING = """
-import sys, time
-from pathlib import Path
-from transferability.storage import lease as writing
-
-folder = Path(sys.argv[1])
-writing.SECONDS_PER_LOOK = 0.01
-for _ in range(5):
-    with writing.sole_writer(folder, "count"):
-        number = int((folder / "number").read_text())
-        time.sleep(0.01)
-        (folder / "number").write_text(str(number + 1))
-"""
-
 
 @dataclass(frozen=True)
 class Contender:
@@ -142,23 +127,6 @@ def test_who_did_other_work_before_is_nobody_s_second(contender):
     second.said()
     first.told("end")
     assert second.line() == "has it 0 False"
-
-
-@pytest.mark.full
-def test_many_take_turns(folder):
-    folder.mkdir()
-    (folder / "number").write_text("0")
-    counting = [
-        subprocess.Popen(
-            [sys.executable, "-c", COUNTING, str(folder)],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(6)
-    ]
-    assert [process.wait(timeout=60) for process in counting] == [0] * 6
-    assert (folder / "number").read_text() == "30"
-    assert ends(folder) == ["finished"] * 30
 
 
 def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):

@@ -1,6 +1,5 @@
 """The commands for training: one network of a study, by hand as in the workflow."""
 
-import gc
 import os
 import sys
 from dataclasses import asdict
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import flags
-from transferability.storage import job, lease, network_folder, signals
+from transferability.storage import job, lease, signals
+from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, targets
 from transferability.study.networks import TrainingSpec
 
@@ -37,26 +37,22 @@ def train(
     recipe = settings.recipe_of(split, seed, network)
     task = TrainingSpec.of(network, split, seed, architecture, recipe)
     trained = study.parent / "networks" / split / f"seed{seed}"
-    folder = network_folder.NetworkFolder(to or trained / network)
+    folder = NetworkFolder(to or trained / network)
     if base is None and task.base is not None:
-        base = network_folder.NetworkFolder(trained / task.base).weights
+        base = NetworkFolder(trained / task.base).weights
     code = fingerprint.training_fingerprint(architecture["name"], architecture.get("build"))
     # Now, since the working tree may change while the network is trained.
     made_by = provenance.described(sys.argv[1:])
     work = fingerprint.of_work(asdict(task), code)
     with signals.noticed(), lease.sole_writer(folder.path, work) as writer:
-        # Later, since who waits for the folder has no need of it. To look for garbage among torch's
-        # 160,000 objects takes a tenth of a second, and there is none.
-        gc.disable()
+        # Later, since who waits for the folder has no need of it.
         import torch
 
         from transferability.training import device, loop, trainer
 
-        gc.freeze()
-        gc.enable()
         device.keep_freed()
         torch.set_num_threads(threads)
-        folder = network_folder.NetworkFolder(folder.path, writer.check)
+        folder = NetworkFolder(folder.path, writer.check)
         with (
             trainer.torch_explained(task),
             device.repeatable(recipe["deterministic"]),
@@ -73,8 +69,7 @@ def train(
             )
         # What was found finished tells of the job that finished it.
         metrics.setdefault("provenance", made_by)
-        ran = provenance.of_job(started, metrics["device"], writer.restarts)
-        metrics.setdefault("job", ran)
+        metrics.setdefault("job", provenance.of_job(started, metrics["device"], writer.restarts))
         folder.write_metrics(metrics)
         folder.keep_finished()
 

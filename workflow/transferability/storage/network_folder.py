@@ -109,7 +109,7 @@ class NetworkFolder:
         kept = NetworkFolder(self.finished)
         if not kept.metrics.exists() or (with_weights and not kept.weights.exists()):
             return None
-        metrics = kept.read_metrics()
+        metrics = json.loads(kept.metrics.read_text(encoding="utf-8"))
         if metrics["identity"] != _from_json(identity):
             return None
         names = ["history", "predictions"] + ["weights"] * with_weights
