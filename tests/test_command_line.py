@@ -88,20 +88,6 @@ def test_a_base_is_given_to_those_who_copy_one(laboratory, tmp_path, failure, na
     assert not (tmp_path / name / "metrics.json").exists()
 
 
-def test_the_weights_of_another_network_are_refused(laboratory, tmp_path, failure):
-    assert main([str(word) for word in training(laboratory, tmp_path / "baseB", "baseB")]) == 0
-    weights = tmp_path / "baseB" / "weights.safetensors"
-    arguments = training(laboratory, tmp_path / "A3B", "A3B")
-    assert "baseA" in failure(*arguments, "--base", weights)
-
-
-def test_a_training_that_diverges_leaves_no_metrics(laboratory, tmp_path, failure):
-    found = failure(*training(laboratory, tmp_path, "baseB", learning_rate=1e12))
-    for words in ("TrainingError", "baseB", "epoch 1", "recipe.learning_rate"):
-        assert words in found
-    assert not (tmp_path / "metrics.json").exists()
-
-
 def test_a_study_that_lacks_a_key_is_named_without_traceback(laboratory, tmp_path, failure):
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump({**config.complete({}), "recipe": None}))
