@@ -14,6 +14,7 @@ import pytest
 import yaml
 from project import Project
 from rocrate.rocrate import ROCrate
+from verdicts import flipped, verified
 
 from transferability.__main__ import main
 
@@ -40,16 +41,6 @@ def unpacked(archive, tmp_path) -> Path:
 def names(archive: Path) -> list[str]:
     with zipfile.ZipFile(archive) as opened:
         return opened.namelist()
-
-
-def verified(path: Path, capsys, caplog) -> tuple[int, dict[str, str], str]:
-    """The exit status, the last column of the table by the first, and what was said at the end."""
-    caplog.clear()
-    capsys.readouterr()
-    status = main(["verify", str(path)])
-    first, *lines = capsys.readouterr().out.splitlines() or [""]
-    verdict = first.find("verdict")
-    return status, {line.split()[0]: line[verdict:] for line in lines}, caplog.text
 
 
 def test_it_holds_the_results_and_no_images(archive, finished):
@@ -124,12 +115,6 @@ def test_an_archive_without_weights_is_good_too(finished, tmp_path, capsys, capl
     assert main(["archive", str(finished.results), "--to", str(file), "--without-weights"]) == 0
     assert not any(name.endswith(".safetensors") for name in names(file))
     assert set(verified(file, capsys, caplog)[1].values()) == {"good"}
-
-
-def flipped(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def longer(path: Path) -> None:

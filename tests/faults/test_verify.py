@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from project import ROOT, Project
+from project import ROOT
+from verdicts import flipped, verified
 
 from transferability.__main__ import main
 from transferability.storage import checkpoint
@@ -17,16 +18,6 @@ NETWORKS = {"baseA", "baseB", "base2B", "B0B"} | {
     f"{source}{n}B{plus}" for n in (3, 7) for source in "AB" for plus in ("", "+")
 }
 NETWORKS |= {"R3B", "R7B"}
-
-
-def verified(project: Project, capsys, caplog) -> tuple[int, dict[str, str], str]:
-    """The exit status, the last column of the table by the first, and what was said at the end."""
-    caplog.clear()
-    status = main(["verify", str(project.results)])
-    first, *lines = capsys.readouterr().out.splitlines()
-    assert first.split() == ["what", "checked", "verdict"]
-    verdict = first.index("verdict")
-    return status, {line.split()[0]: line[verdict:] for line in lines}, caplog.text
 
 
 def test_a_finished_study_is_good_without_snakemake(finished):
@@ -46,12 +37,6 @@ def test_a_finished_study_is_good_without_snakemake(finished):
     assert all(row.endswith(" good") for row in rows.values())
     assert "recipe, inputs, history, predictions, weights " in rows["random0/seed0/baseA"]
     assert "history, predictions " in rows["random0/seed0/A3B+"]
-
-
-def flipped(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.write_bytes(content)
 
 
 def edited(change: Callable[[dict], object]) -> Callable[[Path], None]:
@@ -139,7 +124,7 @@ def other_predictions(path: Path) -> None:
 )
 def test_what_was_changed_is_named(project, capsys, caplog, network, file, change, named):
     change(project.network(network) / file)
-    status, verdicts, said = verified(project, capsys, caplog)
+    status, verdicts, said = verified(project.results, capsys, caplog)
     assert status == 1
     assert named in verdicts[f"random0/seed0/{network}"]
     assert "delete the folder of the network" in said
@@ -151,21 +136,21 @@ def test_what_was_changed_is_named(project, capsys, caplog, network, file, chang
 def test_a_changed_store_is_named(project, capsys, caplog):
     (images,) = (project.folder / "images").glob("digits-*")
     flipped(images / "validation.images.npy")
-    status, verdicts, _ = verified(project, capsys, caplog)
+    status, verdicts, _ = verified(project.results, capsys, caplog)
     assert status == 1
     assert f"{images / 'validation.images.npy'} " in verdicts[f"images/{images.name}"]
 
 
 def test_results_without_their_images_are_compared_with_what_is_there(project, capsys, caplog):
     (project.folder / "images").rename(project.folder / "elsewhere")
-    status, verdicts, _ = verified(project, capsys, caplog)
+    status, verdicts, _ = verified(project.results, capsys, caplog)
     assert status == 0
     assert set(verdicts.values()) == {"good", "not there, so not compared"}
 
 
 def test_a_network_that_is_not_finished_is_no_fault(project, capsys, caplog):
     (project.network("R3B") / "metrics.json").unlink()
-    status, verdicts, _ = verified(project, capsys, caplog)
+    status, verdicts, _ = verified(project.results, capsys, caplog)
     assert status == 0
     assert verdicts["random0/seed0/R3B"] == "not finished"
 

@@ -1,0 +1,22 @@
+"""What `verify` says of results, and results that are damaged."""
+
+from pathlib import Path
+
+from transferability.__main__ import main
+
+
+def verified(results: Path, capsys, caplog) -> tuple[int, dict[str, str], str]:
+    """The exit status, the last column of the table by the first, and what was said at the end."""
+    caplog.clear()
+    capsys.readouterr()
+    status = main(["verify", str(results)])
+    first, *lines = capsys.readouterr().out.splitlines() or [""]
+    verdict = first.find("verdict")
+    return status, {line.split()[0]: line[verdict:] for line in lines}, caplog.text
+
+
+def flipped(file: Path) -> None:
+    """Change a bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
