@@ -77,8 +77,7 @@ def status(
 def verify(
     results: Annotated[Path, "folder of the study, results/<study>, or its archive"],
 ) -> None:
-    """Check every network of a study, or of its archive, against its recipe, its checksums and its
-    provenance."""
+    """Check each network of a study or of its archive: its recipe, its inputs, its checksums."""
     from transferability.records import verify
 
     with archives.opened(results) as folder:
