@@ -62,6 +62,14 @@ def test_what_the_images_lack_or_hold_twice_is_told(tmp_path):
     assert "the first val/a/1.png as train/a/1.png." in text
 
 
+def test_networks_that_look_at_the_batch_are_told(tmp_path):
+    assert "in its batch" not in written(tmp_path / "none", {"layers": [3]})
+    text = written(tmp_path / "all", {"layers": [3]}, shuffled_validation=True)
+    assert re.search(
+        r"What \w+ networks made of an image depended on the others in its batch", text
+    )
+
+
 @cache
 def one_replicate() -> pd.DataFrame:
     """The effects of n = 3 in one replicate, with B0B."""

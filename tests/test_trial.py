@@ -255,6 +255,7 @@ def test_saved_weights_give_what_the_training_found(module, laboratory, text):
         logits = network.eval()(inputs)
     # By chance, or by the other images of a batch, the two differ a little.
     by_image = "F.dropout" not in text and "track" not in text
+    assert metrics["shuffled_validation"] == (not by_image)
     loss, top1 = F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean()
     assert metrics["loss"] == pytest.approx(loss, rel=1e-3 if by_image else 0.2)
     assert metrics["top1"] == pytest.approx(top1.item(), abs=0.005 if by_image else 0.1)

@@ -91,6 +91,7 @@ def _design(study: Study, metrics: Metrics) -> dict:
             "retrained" if network.n == 0 and not network.is_base else network.treatment
             for _, network, _ in networks
         ),
+        "shuffled": sum(found.get("shuffled_validation", False) for *_, found in networks),
         "trained": len(networks),
         "omitted": len(study.omitted),
         "replicates": len(study.replicates),

@@ -72,16 +72,17 @@ class Trainer:
         loss is the mean."""
         start = time.perf_counter()
         with torch.no_grad():
+            network = self.network.eval()
             # Twice as many go through the layers at once.
             few = max(1, min(frozen_features.SAMPLE, self.micro_batch // 2))
             sample = self.inputs(next(data.ordered(learned, few)))
             # In fp32, since the rounding of bf16 adds up over layers.
-            is_by_batch = frozen_features.depends_on_batch(self.network.eval(), sample)
+            self.shuffles_validation = frozen_features.depends_on_batch(network, sample)
             with self.autocast():
                 fixed = frozen_features.unchanging_layers(
                     self.network[: self.frozen_layers], self.recipe["augment"], sample
                 )
-        if is_by_batch:
+        if self.shuffles_validation:
             # In the order of the store, a batch would be of one class or few.
             order = torch.randperm(
                 len(validation), generator=self.stream.generator("validation order")
@@ -212,6 +213,7 @@ class Trainer:
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_seen / self.seconds, 1),
             "validation_images": images,
+            "shuffled_validation": self.shuffles_validation,
             "train_images": len(self.learned),
             "classes": classes,
             "layer_names": [name for name, _ in self.network.named_children()],
