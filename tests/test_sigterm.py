@@ -239,7 +239,7 @@ def test_a_signal_ends_the_preparation_and_the_same_command_goes_on(tmp_path):
     arguments = preparation_of_photos(tmp_path)
     preparation = begun(arguments, tmp_path / "store" / "writers" / "log.jsonl")
     preparation.send_signal(signal.SIGTERM)
-    _, log = preparation.communicate(timeout=10)
+    _, log = preparation.communicate(timeout=60)
     assert preparation.returncode == 75, log
     assert "the same command goes on" in log
     done(arguments)
