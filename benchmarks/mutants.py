@@ -156,9 +156,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--module", choices=TESTS, help="of this module alone")
     asked = parser.parse_args()
-    draw = random.Random(asked.seed)
     modules = [asked.module] if asked.module else list(TESTS)
-    drawn = {module: draw.sample(found := mutants(module), len(found)) for module in modules}
+    drawn = {module: mutants(module) for module in modules}
+    for module, found in drawn.items():
+        # So that a module alone has the same ones.
+        random.Random(f"{asked.seed} {module}").shuffle(found)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "project")
         folder.mkdir()
