@@ -6,7 +6,7 @@ import pytest
 
 from transferability.study import config, design
 from transferability.study.design import Study
-from transferability.study.networks import base_name, parse_name, treatment_name
+from transferability.study.networks import TrainingSpec, base_name, parse_name, treatment_name
 
 LAYERS = 8
 
@@ -59,6 +59,15 @@ def test_what_a_name_says(name, kind, source, target, n, fine_tuned, size, base,
     assert (network.kind, network.source, network.target, network.n) == (kind, source, target, n)
     assert (network.fine_tuned, network.target_size, network.base) == (fine_tuned, size, base)
     assert (network.stream, network.frozen_layers) == (stream, frozen)
+
+
+def test_a_training_is_what_its_network_s_name_says():
+    spec = TrainingSpec.of("A3B@20", "random1", 5, {"name": "small"}, {"epochs": 3})
+    assert (spec.network, spec.split, spec.seed, spec.target) == ("A3B@20", "random1", 5, "B")
+    assert (spec.stream, spec.n, spec.base, spec.frozen_layers) == ("treatment", 3, "baseA", 3)
+    assert (spec.architecture, spec.recipe) == ({"name": "small"}, {"epochs": 3})
+    assert spec.images_per_class == 20
+    assert TrainingSpec.of("baseA", "random1", 5, {}, {}).images_per_class is None
 
 
 @pytest.mark.parametrize(

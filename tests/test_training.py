@@ -125,7 +125,7 @@ def test_treatments_share_fresh_layers_order_and_augmentation_but_bases_have_oth
     # A transfer network's images are normalised by those of its source.
     recipe = {"augment": augment, "normalise": "none"}
     laboratory.train("B0B", tmp_path / "B0B", recipe=recipe)
-    initial, order, images = recorder.initial, np.concatenate(recorder.order), recorder.images
+    initial, order, images = recorder.initial, np.concatenate(recorder.order), [*recorder.images]
     for name in ("A3B", "B3B", "A3B+", "B3B+", "R3B", "A6B"):
         base = None if name.startswith("R") else bases[f"base{name[0]}"]
         laboratory.train(name, tmp_path / name, base, recipe=recipe)
