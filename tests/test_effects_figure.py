@@ -57,6 +57,9 @@ def test_with_one_replicate_a_retraining_is_a_number_and_no_yardstick():
         f"random split, 1 replicate, one retraining, of baseB: {points(mean)} points"
     ]
     assert not lines(figure.axes[0], "B0B")
+    assert titles(figures.effects(tables("nothing learned")[1])) == ["random split, 1 replicate"]
+    both = figures.effects(estimate(networks(targets="AB", layers=(0, 7))))
+    assert "mean of 2 retrainings, of baseB" in titles(both)[0]
     _, several = tables("four splits")
     (mean,) = several.loc[several["effect"] == "retraining", "mean"]
     figure = figures.effects(several)

@@ -99,8 +99,10 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         rows = dict(list(panel.rows.groupby("effect")))
         if panel.replicates == 1 and "retraining" in rows:
             # One draw of the noise is no yardstick, so it is a number and not drawn.
-            mean = rows.pop("retraining")["mean"].iloc[0]
-            axes.set_title(f"{panel.title}, one retraining\nof baseB: {points(mean)} points")
+            drawn_once = without_not_learned(rows.pop("retraining")).dropna(subset="mean")
+            for mean, halves in zip(drawn_once["mean"], drawn_once["differences"], strict=True):
+                count = "one retraining" if halves == 1 else f"mean of {halves} retrainings"
+                axes.set_title(f"{panel.title}, {count}\nof baseB: {points(mean)} points")
         draw_relative(
             axes, [(rows[effect], look) for effect, look in DRAWN.items() if effect in rows]
         )
