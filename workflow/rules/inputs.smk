@@ -2,6 +2,11 @@
 
 # As seen from the folder of the run, so that a repository can move.
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
+if {"{", "}"} & set(str(LIBRARY)):
+    raise WorkflowError(
+        f"{workflow.basedir}: Snakemake takes braces in the name of a folder for a wildcard; rename "
+        "the folder"
+    )
 
 
 def of_every_network(file, trained=STUDY.trained):
