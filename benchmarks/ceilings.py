@@ -119,7 +119,7 @@ def main() -> None:
         "a step of a base": (speeds[0].learned, plan.to_learn(layers, 0)),
         "evaluation": (speeds[0].evaluated, all_layers),
     }
-    if speeds[deepest].features is not None:
+    if speeds[deepest].features < float("inf"):
         frozen = plan.forward(layers[:deepest])
         rows["features of frozen layers"] = (speeds[deepest].features, frozen)
     print(f"\n{'part':28}{'images/s':>12}{'operations':>14}{'of the ceiling':>16}")

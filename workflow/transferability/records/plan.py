@@ -82,7 +82,7 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     console.print(
         f"\ndisk: {decimal(3 * study['dataset']['image_size'] ** 2 * count)} for the store of "
         f"{count:,} images, {decimal(kept)} for the weights that are kept\n"
-        "speed, in images a second by the number of frozen layers: "
+        "speed, in images a second by the number of frozen layers:\n  "
         + ", ".join(f"{k}: {speed.learned:,.0f}" for k, speed in speeds.items())
         + f"\n{_measured_by(study, images_per_second, seconds, kinds.loc['all'].seconds)}"
     )
