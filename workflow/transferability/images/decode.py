@@ -153,7 +153,8 @@ def _gamma(image: Image.Image) -> float:
 def _scale_transparency(image: Image.Image) -> None:
     """The transparent colour of a PNG in the scale of its pixels, before these are loaded: Pillow
     leaves it as the file has it."""
-    colour, levels = image.info.get("transparency"), image.tile[0].args if image.tile else ""
+    colour, tiles = image.info.get("transparency"), getattr(image, "tile", ())
+    levels = tiles[0].args if tiles else ""
     if isinstance(colour, int) and levels in PNG_LEVELS:
         image.info["transparency"] = colour * PNG_LEVELS[levels]
     elif isinstance(colour, tuple) and levels == "RGB;16B":
