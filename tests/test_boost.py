@@ -6,6 +6,7 @@ import pytest
 from made_networks import BASE, FOUR_SPLITS, TOP1, correctness, networks, of
 from scipy import stats
 
+from transferability.analysis import intervals
 from transferability.analysis.boost import boost
 
 
@@ -199,3 +200,16 @@ def test_no_interval_where_one_side_stands_in_one_split():
     assert row["interval"] == "none"
     assert row["replicates"] == 1
     assert np.isnan(row["low"])
+
+
+def test_two_splits_give_a_difference_its_interval_and_one_gives_none():
+    treated = pd.DataFrame({"study": "made", "split": ["random0", "random1"], "seed": 0})
+    treated["top1"] = [0.5, 0.6]
+    control = treated.assign(top1=[0.4, 0.45])
+    low, high, interval = intervals.difference_of_means(treated, control, "top1")
+    expected = stats.t.interval(0.95, 1, 0.125, stats.sem([0.1, 0.15]))
+    assert (low, high) == pytest.approx(expected)
+    assert interval == intervals.OVER_SPLITS
+    low, high, interval = intervals.difference_of_means(treated[:1], control[:1], "top1")
+    assert np.isnan([low, high]).all()
+    assert interval == intervals.NO_INTERVAL

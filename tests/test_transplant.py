@@ -1,6 +1,7 @@
 """Copying, freezing and initialising layers."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from transferability.models.small import LAYER_NAMES
+from transferability.study.networks import TrainingSpec
 from transferability.training import transplant
 from transferability.training.rng import Stream
 
@@ -152,3 +154,16 @@ def test_layers_that_learn_are_in_training_mode():
     transplant.set_training(mine, 3)
     norms = {layer(name): m for name, m in mine.named_modules() if "BatchNorm" in repr(type(m))}
     assert [name for name, norm in norms.items() if norm.training] == list(LAYER_NAMES[3:7])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("A3B", None, "copies the weights of baseA, and got none; give --base"),
+        ("R3B", Path("weights"), "copies no weights, and got weights"),
+    ],
+)
+def test_weights_are_given_to_those_who_copy_them(name, given, words):
+    spec = TrainingSpec.of(name, "random0", 0, ARCHITECTURE, {})
+    with pytest.raises(ValueError, match=words):
+        transplant.load_base(spec, given, {}, network())
