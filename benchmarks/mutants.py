@@ -34,7 +34,7 @@ TESTS = {
     "training/loop.py": ("test_training", "test_learned", "test_recipe", "test_resuming"),
     "training/preprocessing.py": ("test_normalisation", "test_training"),
     "analysis/effects.py": ("test_effects", "test_boost", "test_published"),
-    "analysis/intervals.py": ("test_effects", "test_boost", "test_coverage", "test_published"),
+    "analysis/intervals.py": ("test_effects", "test_boost", "test_published", "test_coverage"),
     "study/networks.py": ("test_study", "test_batches"),
 }
 COPIED = ("Snakefile", "config.yaml", "pyproject.toml", "studies", "tests", "workflow")

@@ -208,7 +208,7 @@ def test_stochastic_depth_is_off_in_frozen_layers_alone(name):
     assert {part.training for i, part in depths if i < frozen} == {False}
     assert all(part.training for i, part in depths if i >= frozen)
     # So that their features can be computed once.
-    assert frozen_features.unchanging_layers(network[:frozen], []) == frozen
     images = torch.randn(2, 3, image_size, image_size)
     with torch.no_grad():
+        assert frozen_features.unchanging_layers(network[:frozen], [], images) == frozen
         assert torch.equal(network[:frozen](images), network[:frozen](images))
