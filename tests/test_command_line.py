@@ -36,7 +36,7 @@ def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_pat
         f"plot-effects --effects {finished.results}/tables/effects.csv "
         f"--reference {tmp_path}/effects.csv --figure {tmp_path}/effects"
     )
-    of_2014 = "2014: CaffeNet on ImageNet"
+    of_2014 = "2014: CaffeNet"
     assert of_2014 in (tmp_path / "effects.html").read_text(encoding="utf-8")
     alone = finished.results / "figures" / "effects.html"
     assert of_2014 not in alone.read_text(encoding="utf-8")
