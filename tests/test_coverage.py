@@ -96,6 +96,7 @@ def test_what_the_intervals_are_not_would_cover_too_little():
     assert share(as_if_apart.confidence_interval(0.95)) < 0.92
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("gaps", [False, True])
 def test_intervals_of_the_boost_cover(gaps):
     """Also where, as in 2014, one half has the AnB+ and the other the BnB+."""
@@ -123,6 +124,7 @@ def test_intervals_of_the_boost_cover(gaps):
             assert covered(own, 0.005) <= 0.98, estimator
 
 
+@pytest.mark.full
 def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
     """Of one training each: what more images of the kind would tell, not what more trainings."""
     draws, images = 300, 500
