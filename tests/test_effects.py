@@ -95,6 +95,7 @@ def test_targets_are_averaged_on_random_splits_alone():
         (("random0", "random1", "random2"), (0, 1), "t over splits"),
         (("random0", "random1"), (0,), "t over splits"),
         (("random0",), (0, 1, 2), "t over seeds"),
+        (("random0",), (0, 1), "t over seeds"),
     ],
 )
 def test_t_interval_is_over_splits_or_over_the_seeds_of_one(splits, seeds, kind):
