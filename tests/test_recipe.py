@@ -6,9 +6,10 @@ import torch
 from laboratory import Laboratory, Trained, same
 from torch.nn import functional as F
 
+from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, design
 from transferability.training import device, frozen_features, loop
-from transferability.training.trainer import Trainer
+from transferability.training.trainer import Trainer, TrainingError, torch_explained
 
 # Neither draws anything nor looks at the other images of a batch.
 PLAIN = {"batch_norm": False, "dropout": 0.0}
@@ -98,6 +99,21 @@ def test_micro_batches_are_as_equal_as_can_be(images, at_once):
     sizes = [part.stop - part.start for part in parts]
     assert max(sizes) <= at_once
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "micro_batch"), [(1, None), (4, 1), (3, 2)], ids=["batch", "part", "last_part"]
+)
+def test_one_image_is_too_few_for_batch_normalisation(
+    laboratory, tmp_path, batch_size, micro_batch
+):
+    recipe = {"batch_size": batch_size, "micro_batch": micro_batch}
+    words = rf"recipe\.batch_size or recipe\.micro_batch \(now batch_size {batch_size}, micro_batch"
+    task = laboratory.task("baseB", recipe=recipe, architecture=LEARNS_FAST)
+    with pytest.raises(TrainingError, match=words), torch_explained(task):
+        laboratory.train("baseB", tmp_path, recipe=recipe, architecture=LEARNS_FAST)
+    # It is the first step that fails.
+    assert not NetworkFolder(tmp_path).history.exists()
 
 
 def test_a_long_base_has_twice_the_iterations_and_evaluations():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from transferability.analysis import collect as results
+from transferability.cli.tables import TEXTS, read_table, write_table
 from transferability.storage.network_folder import NetworkFolder
 
 NAMES = ("baseA", "baseB", "B0B", "A3B+@20", "R5A")
@@ -187,3 +188,10 @@ def test_an_omitted_network_need_not_be_there(networks):
         "made", networks, SPLITS, SEEDS, NAMES, "final", ["random0/seed0/R5A"]
     )
     assert table["top1"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "null", "None", "1e5", "007", "True", "2024-05-01"])
+def test_a_name_is_the_same_text_after_it_is_written_and_read(tmp_path, name):
+    table = pd.DataFrame({column: [name, ""] for column in TEXTS}).assign(top1=[0.5, None])
+    write_table(table, tmp_path / "table.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), table)

@@ -1,6 +1,7 @@
 """The library is built in packages that import from floors below theirs, and stays small."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 from project import ROOT
 
 LIBRARY = ROOT / "workflow" / "transferability"
+RULES = ROOT / "workflow" / "rules"
+# In shell commands: words of few letters and marks, and flags that are quoted already.
+WITHOUT_BLANKS = {
+    *("wildcards.split", "wildcards.seed", "wildcards.network", "threads"),
+    *("resources.download", "params.command", "params.inputs", "params.drawn_by"),
+}
 # docs/contributing.md shows the same floors, the highest first.
 FLOORS = (
     ("storage", "models"),
@@ -80,9 +87,18 @@ def test_no_file_is_longer_than_a_reader_follows(module):
 
 
 def test_the_rules_are_short():
-    files = (ROOT / "workflow" / "rules").glob("*.smk")
+    files = RULES.glob("*.smk")
     lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
     assert lines <= MOST_RULE_LINES
+
+
+@pytest.mark.parametrize("file", sorted(RULES.glob("*.smk")), ids=lambda file: file.stem)
+def test_what_a_rule_hands_to_the_shell_is_quoted(file):
+    text = file.read_text(encoding="utf-8")
+    shells = re.findall(r"^ +shell:\n((?: +\".*\"\n)+)", text, re.MULTILINE)
+    assert len(shells) == text.count("shell:\n")
+    handed = {name for lines in shells for name in re.findall(r"\{(.+?)\}", lines)}
+    assert {name for name in handed if not name.endswith(":q")} <= WITHOUT_BLANKS
 
 
 def test_no_run_of_lines_stands_twice():

@@ -20,8 +20,12 @@ from transferability.study.design import StudyError
 
 pytestmark = pytest.mark.full
 
-# Of hundreds of files that are set aside.
-logging.getLogger("transferability").setLevel(logging.ERROR)
+
+@pytest.fixture(autouse=True)
+def _without_warnings(caplog):
+    """Of hundreds of files that are set aside."""
+    with caplog.at_level(logging.ERROR, logger="transferability"):
+        yield
 
 
 def fuzzed(examples: int) -> Callable:
