@@ -72,7 +72,8 @@ splits: {dissimilar: letters} | splits.dissimilar | keys A and B
     | splits.dissimilar.A | 1 of the dataset & at least 2
 splits: {published: [../random0]} | splits.published | ../random0
 seeds: [0, 0] | seeds | twice & once
-seeds: 0 | seeds | a list
+seeds: 0 | seeds | a list & write [0]
+seeds: 0-5 | seeds | e.g. [1, 2, 3]
 seeds: [-1] | seeds[0] | at least 0
 recipe: {learning_rte: 0.1}
     | recipe.learning_rte | unknown key & did you mean learning_rate? & momentum

@@ -300,7 +300,8 @@ def _hint(value: object, forms: Sequence[dict]) -> str:
     if "string" in types | below and not isinstance(value, str | dict | list):
         return "; YAML reads yes, no, null, numbers and dates as such, so write it in quotes"
     if "array" in types and not isinstance(value, (dict, list)):
-        return f"; write [{value}]"
+        fits = "string" in below or re.fullmatch(r"\d+(, *\d+)*", str(value))
+        return f"; write [{value}]" if fits else "; write each number, e.g. [1, 2, 3]"
     if not types & {"integer", "number"} or not isinstance(value, str):
         return ""
     try:
