@@ -1,10 +1,8 @@
 # From networks to tables, and to what they say; the published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
-#   out: results/<study>/tables/{networks,evaluations,differences,effects,boost}.csv
-#        results/<study>/findings.html
+#   out: results/<study>/tables/{networks,evaluations,differences,effects,boost}.csv, findings.html
 #   1. collect_networks gathers metrics and histories; read_published reads those of 2014
-#   2. estimate_effects pairs the networks and estimates effects with intervals
-#   3. write_findings says what the effects say, in sentences
+#   2. estimate_effects pairs networks, with intervals; write_findings tells of them in sentences
 
 
 rule collect_networks:
@@ -94,6 +92,7 @@ rule estimate_effects:
 
 rule write_findings:
     input:
+        table="<tables>/networks.csv",
         effects="<tables>/effects.csv",
         boost="<tables>/boost.csv",
     output:
@@ -109,7 +108,9 @@ rule write_findings:
     conda:
         "../../envs/analysis.yaml"
     params:
+        margin=STUDY["margin"],
         code=fingerprint.findings_fingerprint(),
     shell:
-        "python -m transferability write-findings"
-        " --effects {input.effects:q} --boost {input.boost:q} --page {output:q} > {log:q} 2>&1"
+        "python -m transferability write-findings --table {input.table:q}"
+        " --effects {input.effects:q} --boost {input.boost:q} --margin {params.margin}"
+        " --page {output:q} > {log:q} 2>&1"

@@ -4,8 +4,7 @@
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
 if {"{", "}"} & set(str(LIBRARY)):
     raise WorkflowError(
-        f"{workflow.basedir}: Snakemake takes braces in the name of a folder for a wildcard; rename "
-        "the folder"
+        f"{workflow.basedir}: rename the folder; Snakemake reads braces as wildcards"
     )
 
 

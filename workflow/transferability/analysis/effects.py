@@ -72,7 +72,7 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
     table["pool"] = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
     # Tables of earlier versions lack both.
     table["layer"] = table.get("layer", pd.Series("", table.index)).fillna("")
-    table["failed"] = table.get("learned", pd.Series(True, table.index)).eq(False)
+    table["failed"] = table.get("learned", pd.Series(True, table.index)).eq(False).fillna(False)
     twice = table.duplicated([*CELL, "kind", "fine_tuned", "n"])
     if twice.any():
         first = table[twice].iloc[0]
@@ -224,11 +224,12 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
             "not_learned": pairs[pairs["failed"] != ""].groupby(by)["failed"].agg(_names),
         }
     ).fillna({"not_learned": ""})
-    effects = _means(pairs, by, table, images).assign(estimator="paired")
-    learned = pairs[pairs["failed"] == ""]
-    if 0 < len(learned) < len(pairs):
-        without = _means(learned, by, table, images).assign(estimator="paired_learned")
-        effects = pd.concat([effects, without[about["not_learned"][without.index] != ""]])
+    # What did not learn sets no variance towards which that of other n is moderated.
+    failed = about["not_learned"] != ""
+    learned = _means(pairs[pairs["failed"] == ""], by, table, images)
+    learned["estimator"] = np.where(failed[learned.index], "paired_learned", "paired")
+    everything = _means(pairs, by, table, images)[failed].assign(estimator="paired")
+    effects = pd.concat([learned, everything])
     order = {effect.name: place for place, effect in enumerate(EFFECTS)}
     effects = (
         effects.reset_index()

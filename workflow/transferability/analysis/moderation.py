@@ -6,18 +6,19 @@ from scipy import optimize, special
 
 
 def moderated(units: pd.DataFrame) -> pd.DataFrame:
-    """Variance and degrees of freedom of each column, moderated towards the variance of the others.
+    """Variance and degrees of freedom of each column, moderated towards the mean of all variances.
 
     `units` has a row for each split or seed and a column for each n, with at least two numbers in
-    each column. From d replicates less one, a variance s² is known badly. With the prior variance
-    s0² and its degrees of freedom d0, which are estimated from the mean and the variance of log s²
-    over the columns, the moderated variance is (d0 s0² + d s²) / (d0 + d), and the t statistic that
-    divides by it has d0 + d degrees of freedom. Source: Smyth 2004, Statistical Applications in
-    Genetics and Molecular Biology 3(1), article 3, sections 4 and 6.2.
+    each column. A variance s² from d + 1 numbers is known badly. With a prior variance s0² of d0
+    degrees of freedom, the moderated variance is (d0 s0² + d s²) / (d0 + d), and the t statistic
+    that divides by it has d0 + d degrees of freedom. d0 follows from the variance of log s² over
+    the columns. Source: Smyth 2004, Statistical Applications in Genetics and Molecular Biology
+    3(1), article 3, sections 4 and 6.2.
 
-    There, the variances are independent. The n of an effect share a control and images, so the
-    degrees of freedom are here at most d G² / Σ r², r the correlations between the G columns: those
-    of the mean of the variances (Satterthwaite).
+    Two things differ from it, since the n of an effect are few, share networks, and differ in
+    noise: s0² is the mean of the variances (there it is below, and noisy n are found too often),
+    and the degrees of freedom are at most d G² / Σ r², r the correlations between the G columns:
+    those of the mean of correlated variances.
     """
     variance, freedom = units.var(), units.count() - 1
     # Equal numbers have no variance; there it is the prior's alone.
@@ -28,15 +29,13 @@ def moderated(units: pd.DataFrame) -> pd.DataFrame:
     logs = np.log(variance[spread]) - special.digamma(half) + np.log(half)
     # As large as no excess at all means: a common variance.
     excess = max(logs.var() - special.polygamma(1, half).mean(), 1e-6)
-    prior_half = optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-6, 1e9)
-    prior = np.exp(logs.mean() + special.digamma(prior_half) - np.log(prior_half))
-    prior_freedom = 2 * prior_half
+    prior = 2 * optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-6, 1e9)
     correlation = units.loc[:, spread].corr().fillna(1)
     most = freedom.mean() * correlation.size / (correlation**2).to_numpy().sum()
     return pd.DataFrame(
         {
-            "variance": (prior_freedom * prior + freedom * variance) / (prior_freedom + freedom),
-            "freedom": np.minimum(prior_freedom + freedom, np.maximum(freedom, most)),
+            "variance": (prior * variance.mean() + freedom * variance) / (prior + freedom),
+            "freedom": np.minimum(prior + freedom, np.maximum(freedom, most)),
         }
     )
 

@@ -128,7 +128,11 @@ def _redraw(results: Path, to: Path) -> None:
         **{key: inputs[key] for key in ("table", "differences", "effects", "boost")},
     )
     reports.write_findings(
-        effects=tables["effects"], boost=tables["boost"], page=to / targets.FINDINGS
+        table=tables["networks"],
+        effects=tables["effects"],
+        boost=tables["boost"],
+        margin=study["margin"],
+        page=to / targets.FINDINGS,
     )
     pages = [table.with_suffix(".html") for table in tables.values()]
     reports.show_tables(tables=list(tables.values()), pages=pages)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from transferability.cli.flags import above_zero
 from transferability.cli.tables import read_table
 from transferability.storage import files
 from transferability.study import config
@@ -12,12 +13,20 @@ BOOST = Annotated[Path, "tables/boost.csv"]
 
 
 def write_findings(
-    *, effects: EFFECTS, boost: BOOST, page: Annotated[Path, "the HTML file to write"]
+    *,
+    table: Annotated[Path, "tables/networks.csv"],
+    effects: EFFECTS,
+    boost: BOOST,
+    margin: Annotated[
+        float, "the loss, as a fraction of top-1, below which layers transfer", {"type": above_zero}
+    ],
+    page: Annotated[Path, "the HTML file to write"],
 ) -> None:
     """Write what the numbers say, effect by effect, as a page."""
     from transferability.reports import findings
 
-    files.write_text(page, findings.page(read_table(effects), read_table(boost)))
+    tables = map(read_table, (table, effects, boost))
+    files.write_text(page, findings.page(*tables, margin))
 
 
 def write_methods(

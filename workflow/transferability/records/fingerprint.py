@@ -22,16 +22,17 @@ WITHOUT_EFFECT = frozenset({f"{PACKAGE}.storage.signals", f"{PACKAGE}.training.g
 
 
 @cache
-def fingerprint(*modules: str, templates: str = "") -> str:
+def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
     """16 hexadecimal digits over the syntax trees of these modules of the package and of all those
     of the package that they import, directly or not; and over the templates of reports whose names
-    begin with `templates`.
+    begin with one of `templates`.
 
     What is chosen by name at run time (a dataset's source, an architecture) is not imported in
     this sense and has to be named.
     """
     parts = _closure(modules, ROOT, f"{PACKAGE}.")
-    files = (ROOT / "reports" / "templates").glob(f"{templates}*") if templates else ()
+    folder = ROOT / "reports" / "templates"
+    files = [file for name in templates for file in folder.glob(f"{name}*")]
     return _digest(parts | {file.name: file.read_text(encoding="utf-8") for file in files})
 
 
@@ -39,10 +40,10 @@ splits_fingerprint = partial(fingerprint, "images.class_splits")
 collection_fingerprint = partial(fingerprint, "analysis.collect")
 published_fingerprint = partial(fingerprint, "analysis.collect")
 effects_fingerprint = partial(fingerprint, "analysis.collect", "analysis.effects", "analysis.boost")
-findings_fingerprint = partial(fingerprint, "reports.findings", templates="findings")
-methods_fingerprint = partial(fingerprint, "reports.methods", templates="METHODS")
+findings_fingerprint = partial(fingerprint, "reports.findings", templates=("findings", "words"))
+methods_fingerprint = partial(fingerprint, "reports.methods", templates=("METHODS", "words"))
 figures_fingerprint = partial(fingerprint, "figures", "figures.interactive")
-table_pages_fingerprint = partial(fingerprint, "reports.tables", templates="page")
+table_pages_fingerprint = partial(fingerprint, "reports.tables", templates=("page",))
 
 
 def images_fingerprint(source: str) -> str:

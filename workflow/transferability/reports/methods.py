@@ -19,7 +19,7 @@ from transferability.analysis.intervals import CONFIDENCE, RESAMPLES
 from transferability.models import summary
 from transferability.reports.render import render
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import targets
+from transferability.study import learned, targets
 from transferability.study.design import Study, as_list, evaluations
 from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
 
@@ -59,7 +59,9 @@ def _metrics(study: Study, results: Path) -> Metrics:
         path = NetworkFolder(network_path(results / "networks", *network)).metrics
         try:
             metrics[network] = json.loads(path.read_text(encoding="utf-8"))
-            missing = {"job", "identity", "classes", "provenance"} - metrics[network].keys()
+            missing = {"job", "identity", "classes", "chance", "learned", "provenance"} - metrics[
+                network
+            ].keys()
             if missing:
                 raise ValueError(f"without {', '.join(sorted(missing))}")
         except (OSError, ValueError) as error:
@@ -72,8 +74,13 @@ def _metrics(study: Study, results: Path) -> Metrics:
 def _design(study: Study, metrics: Metrics) -> dict:
     """The splits, the halves, and the networks that were trained on them."""
     networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
-    # A half's images are counted by the networks that were trained on all of them.
-    complete = [found for _, network, found in networks if network.target_size == ALL_IMAGES]
+    halves = {(split, network.target) for split, network, _ in networks}
+    # A half's images are counted by a network that was trained on all of them.
+    complete = {
+        (split, network.target): found["train_images"]
+        for split, network, found in networks
+        if network.target_size == ALL_IMAGES
+    }
     splits = study.split_names
     dissimilar = study["splits"]["dissimilar"]
     return {
@@ -83,9 +90,9 @@ def _design(study: Study, metrics: Metrics) -> dict:
             kind: [name for name in splits if _kind(name) == kind] for kind in map(_kind, splits)
         },
         "groups": {half: as_list(dissimilar[half]) for half in HALVES} if dissimilar else {},
-        "halves": len({(split, network.target) for split, network, _ in networks}),
+        "halves": len(halves),
         "half_classes": [found["classes"] for *_, found in networks],
-        "half_train_images": [found["train_images"] for found in complete],
+        "half_train_images": list(complete.values()) if complete.keys() == halves else [],
         "half_validation_images": [found["validation_images"] for *_, found in networks],
         "kinds": Counter(
             "retrained" if network.n == 0 and not network.is_base else network.treatment
@@ -96,6 +103,15 @@ def _design(study: Study, metrics: Metrics) -> dict:
         "omitted": len(study.omitted),
         "replicates": len(study.replicates),
         "evaluations": evaluations(study["recipe"]),
+        "margin": study["margin"],
+        "chance": sorted({found["chance"] for *_, found in networks}),
+        "failed": [
+            f"{split}/seed{seed}/{name}"
+            for (split, seed, name), found in metrics.items()
+            if not found["learned"]
+        ],
+        "significance": learned.SIGNIFICANCE,
+        "loss_share": learned.LOSS_SHARE,
     }
 
 
@@ -123,9 +139,10 @@ def _estimates(effects: pd.DataFrame, boost: pd.DataFrame) -> dict:
         "intervals": {
             kind: list(rows["replicates"]) for kind, rows in effects.groupby("interval", sort=False)
         },
+        "moderated": any(kind.startswith("moderated") for kind in effects["interval"]),
         "missing": int(effects["missing"].sum()),
         "estimators": list(boost["estimator"].unique()),
-        "averaged": [] if boost.empty else list(boost["layers"].unique()),
+        "averaged": [] if boost.empty else list(boost["n"].unique()),
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
     }

@@ -1,11 +1,12 @@
 """The templates of the reports, and the filters by which they write numbers and lists."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from math import isnan
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from transferability.analysis.vocabulary import layers, listed, measured, points
+from transferability.analysis.vocabulary import bracket, layers, listed, measured, points
 
 Row = Mapping[str, object]
 
@@ -22,6 +23,7 @@ def distinct(rows: Iterable[Row], column: str) -> list:
 
 def differing(rows: Iterable[Row]) -> list[str]:
     """The columns of the setting that have several values: target, replicates, interval."""
+    rows = list(rows)
     columns = ("target", "replicates", "interval")
     return [column for column in columns if len(distinct(rows, column)) > 1]
 
@@ -31,21 +33,34 @@ def pick(keys: Iterable[str], table: Mapping, entry: str = "") -> list:
     return [table[key][entry] if entry else table[key] for key in keys]
 
 
-def layer_labels(labels: Iterable[str]) -> str:
-    """`1–7 and 3`, of the labels `1-7` and `3-3`."""
-    ends = (label.split("-") for label in labels)
-    return listed(first if first == last else f"{first}–{last}" for first, last in ends)
+def layers_of(numbers: object) -> str:
+    """`1–3 and 7`, of the layers `1 2 3 7` of a row of Table 1."""
+    return layers(int(n) for n in str(numbers).split())
 
 
-def at_n(rows: Sequence[Row]) -> str:
-    """`at n = 1–3 and 7`; empty for effects that copy no layers."""
-    numbers = [row["n"] for row in rows]
-    return f"at n = {layers(numbers)}" if any(numbers) else ""
+def mean(row: Row) -> str:
+    """The mean of a row in points. One whose interval excludes zero does not read as zero."""
+    return points(row["mean"], keep=row["low"] * row["high"] > 0)
 
 
-def several_measured(rows: Iterable[Row]) -> str:
-    """−1.8 points [−2.1, −1.5] and −3.0 [−3.3, −2.7]."""
-    return listed(measured(row, "" if place else "points") for place, row in enumerate(rows))
+def interval(row: Row) -> str:
+    """The interval of a row in points; empty where there is none."""
+    return bracket(row["low"], row["high"])
+
+
+def probability(p: float) -> str:
+    """A p as `0.012` or `< 0.001`; empty if it is not known."""
+    return "" if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def percentage(share: float) -> str:
+    """An accuracy as `90.8 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def in_points(margin: float) -> str:
+    """A difference as `1 point` or `0.5 points`."""
+    return f"{100 * margin:.3g} point{'s' if margin != 0.01 else ''}"
 
 
 def counted(number: float, noun: str) -> str:
@@ -72,19 +87,14 @@ def written(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def oneline(text: str) -> str:
-    """The text without line breaks and repeated spaces."""
-    return type(text)(" ".join(text.split()))
-
-
 def capital(text: str) -> str:
     """The text with a capital at its beginning, the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
 FILTERS = (
-    *(at_n, capital, counted, differing, distinct, layer_labels, layers, listed, measured),
-    *(oneline, percent, pick, points, several_measured, span, written),
+    *(capital, counted, differing, distinct, in_points, interval, layers, layers_of, listed, mean),
+    *(measured, percent, percentage, pick, points, probability, span, written),
 )
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

@@ -1,0 +1,134 @@
+"""Findings and METHODS of made studies, as tests/golden holds them. To write these again, after a
+change that is meant, and then to read what changed:
+
+uv run python tests/made_reports.py && git diff tests/golden
+"""
+
+import io
+import json
+import platform
+import re
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from unittest import mock
+
+import made_networks
+import pandas as pd
+
+from transferability import images
+from transferability.analysis import boost, effects
+from transferability.reports import findings, methods
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+
+GOLDEN = Path(__file__).parent / "golden"
+CITATION = {
+    "title": "transferability",
+    "version": "1.0",
+    "authors": [{"name": "Authors"}],
+}
+LAYERS = ["", "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"]
+METRICS = {
+    **{"classes": 5, "train_images": 667, "validation_images": 222, "seconds": 36.0},
+    **{"chance": 0.2, "learned": True, "threads": 1},
+    **{"device": "cpu", "precision": "bf16", "identity": {"torch": "2.11.0"}},
+    "job": {
+        **{"host": "vm", "restarts": 0},
+        **{"started": "2026-11-23T10:00:00+00:00", "ended": "2026-11-23T10:01:00+00:00"},
+    },
+    "provenance": {
+        **{"versions": {"python": "3.12.1"}, "processor": "Intel(R) Xeon(R) Processor"},
+        **{"commit": "0123456789" * 4, "changed_files": []},
+    },
+}
+FAILED = ("baseA", "A5B", "A6B", "A7B")
+
+
+def _networks(*failed: str, **made: object) -> pd.DataFrame:
+    table = made_networks.networks(noise=0.004, **made)
+    lost = table["network"].isin(failed) & (table["split"] == "random1")
+    table["top1"] = table["top1"].mask(lost, 0.02)
+    layer = table["n"].map(dict(enumerate(LAYERS)))
+    return table.assign(layer=layer, chance=0.02, learned=~lost)
+
+
+# Each study's changes of the default, its networks, and the correctness of predictions.
+STUDIES = {
+    "four_splits": ({"splits": {"random": 4}}, {"splits": made_networks.FOUR_SPLITS}, None),
+    "one_replicate": ({"targets": ["A", "B"]}, {"targets": "AB"}, made_networks.correctness),
+    "not_learned": ({"splits": {"random": 4}}, {"splits": made_networks.FOUR_SPLITS}, None),
+}
+
+
+def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The networks, effects and boost of a study, as they are read from CSV."""
+    _, made, correct = STUDIES[study]
+    networks = _networks(*(FAILED if study == "not_learned" else ()), **made)
+    kinds = {"not_learned": str, "layer": str, "target_size": str}
+    return tuple(
+        pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=kinds).fillna(
+            {"not_learned": "", "layer": ""}
+        )
+        for table in (networks, effects.estimate(networks, correct), boost.boost(networks, correct))
+    )
+
+
+def page(study: str) -> str:
+    """The findings of a study, from its first heading on."""
+    html = findings.page(*tables(study), 0.01)
+    return html[html.index("<main>") :]
+
+
+def methods_of(
+    changes: dict,
+    estimated: tuple[pd.DataFrame, pd.DataFrame],
+    failed: tuple[str, ...] = (),
+    manifest: dict | None = None,
+    **metrics: object,
+) -> str:
+    """METHODS of a study of digits with these changes, whose networks left such metrics, and
+    whose image store has such a manifest."""
+    digits = {"study": "made", "dataset": {"source": "digits", "image_size": 16}}
+    study = config.complete({**digits, **changes})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(platform, "python_version", return_value="3.12.1"),
+        mock.patch.object(metadata, "version", return_value="1.0"),
+    ):
+        results = Path(folder, "results", "made")
+        if manifest:
+            store = Path(folder, "images", images.store_name(study["dataset"]))
+            store.mkdir(parents=True)
+            manifest = {"settings": study["dataset"], **manifest}
+            (store / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        for split, seed, name in study.trained:
+            network = NetworkFolder(Path(results, "networks", split, f"seed{seed}", name))
+            learned = (split, name) not in {("random1", name) for name in failed}
+            network.write_metrics({**METRICS, "learned": learned, **metrics})
+        return methods.text(study, results, *estimated, CITATION)
+
+
+def written(study: str) -> dict[str, str]:
+    """The reports of a study, by the name of their golden file."""
+    failed = FAILED if study == "not_learned" else ()
+    return {
+        f"{study}.html": page(study),
+        f"{study}.md": methods_of(STUDIES[study][0], tables(study)[1:], failed),
+    }
+
+
+def check_form(text: str) -> None:
+    """What no reader of a METHODS.md should meet."""
+    assert not re.search(r"[{}]|\bNone\b|  |\bnan\b|_(?!\d|holm|duplicate)", text), text
+    assert not re.search(r"\b(one|1) (\w+ )?\w+(networks|bases|images|epochs|seeds)\b", text), text
+    assert not re.search(r"epoches|classs|batchs|\b1 (network|base|epoch|image)\b", text), text
+    for paragraph in text.split("\n\n"):
+        assert paragraph.startswith("#") or paragraph.rstrip().endswith("."), paragraph
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for study in STUDIES:
+        for name, text in written(study).items():
+            (GOLDEN / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,109 @@
+"""Findings and METHODS of three made studies are those of tests/golden, which
+`uv run python tests/made_reports.py` writes again; and what no golden file shows."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_reports import GOLDEN, STUDIES, page, tables, written
+
+from transferability.analysis.equivalence import replicates_needed, transferred
+from transferability.analysis.intervals import mean_over_replicates
+from transferability.analysis.vocabulary import layers, listed, points
+from transferability.reports import findings
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_reports_are_as_they_were_read_last(study):
+    for name, text in written(study).items():
+        assert text == (GOLDEN / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_effect_is_in_the_page_with_its_numbers(study):
+    _, effects, _ = tables(study)
+    html = page(study)
+    for name, rows in effects.groupby("effect"):
+        section = re.search(rf'id="random-all-{name}">(.*?)</section>', html, re.DOTALL)[1]
+        lines = section.split("<tbody>")[1].split("</tr>")[:-1]
+        assert len(lines) == len(rows)
+        for line, row in zip(lines, rows.itertuples(), strict=True):
+            numbers = [
+                float(number.replace("−", "-")) for number in re.findall(r"−?\d+\.\d+", line)
+            ]
+            expected = [100 * value for value in (row.mean, row.low, row.high)]
+            assert numbers[:3] == pytest.approx(expected, abs=0.0501)
+            # Bold is what differs from zero after the correction for the number of n.
+            assert ("<b>" in line) == (row.p_holm < 0.05)
+
+
+def test_of_one_replicate_nothing_is_judged():
+    html = page("one_replicate").replace("\N{NO-BREAK SPACE}", " ")
+    assert "<b>" not in "".join(re.findall("<tbody>.*?</tbody>", html, re.DOTALL))
+    assert "95 % interval" not in html.split("Table 1")[0]
+    assert not re.search("p_holm|distinguishable|at n =.*transfer", html)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_page_stands_alone(study):
+    networks, effects, boost = tables(study)
+    name = '<script>alert("a & b")</script>'
+    named = [table.assign(study=name) for table in (networks, effects, boost)]
+    html = findings.page(*named, 0.01)
+    assert html.startswith("<!DOCTYPE html>")
+    assert not re.search(r"http|url\(|@import|<(?:script|link|img|iframe)\b|\bnan\b", html)
+    ids = re.findall(r'id="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_study_without_effects_says_so():
+    networks, effects, boost = tables("one_replicate")
+    assert "No two networks" in findings.page(networks, effects[:0], boost[:0], 0.01)
+
+
+def test_tables_of_several_studies_are_refused():
+    networks, effects, boost = tables("one_replicate")
+    with pytest.raises(ValueError, match="several studies: made, other"):
+        findings.page(networks, effects, boost.assign(study="other"), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("lower", "shown", "failed"),
+    [
+        ((-0.005, -0.009, -0.02, 0.0), [1, 2], 3),
+        ((-0.02, 0.0, 0.0, 0.0), [], 1),
+        ((0.0, 0.0, -0.009, -0.0099), [1, 2, 3, 4], None),
+    ],
+)
+def test_layers_transfer_up_to_the_first_that_is_not_shown(lower, shown, failed):
+    rows = [{"n": n, "lower": low, "mean": low, "std": 0.01} for n, low in enumerate(lower, 1)]
+    result = transferred(rows[::-1], 0.01)
+    assert [row["n"] for row in result.shown] == shown
+    assert (result.first_not_shown or {}).get("n") == failed
+
+
+def test_the_replicates_that_would_be_needed():
+    needed = replicates_needed(-0.005, 0.01, 0.01)
+    sample = np.random.default_rng(0).standard_normal(needed)
+    sample = (sample - sample.mean()) / sample.std(ddof=1) * 0.01 - 0.005
+    rows = pd.DataFrame({"split": range(needed), "seed": 0, "n": 1, "difference": sample})
+    assert mean_over_replicates(rows, ["n"], "difference")["lower"].item() > -0.01
+    assert needed > replicates_needed(-0.005, 0.005, 0.01)
+    assert replicates_needed(-0.011, 0.001, 0.01) is None
+
+
+def test_numbers_and_lists_are_written_as_english():
+    assert [points(value) for value in (-0.0184, 0.0, -0.0004, 0.12)] == [
+        "−1.8",
+        "0.0",
+        "0.0",
+        "12.0",
+    ]
+    assert [layers(n) for n in ([4], [4, 5], [3, 1, 2], [1, 2, 3, 6, 7])] == [
+        "4",
+        "4 and 5",
+        "1–3",
+        "1–3, 6 and 7",
+    ]
+    assert [listed("abc"[:count]) for count in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
