@@ -120,7 +120,7 @@ def test_chance_is_a_thin_line_that_sets_no_axis():
     table = networks()
     (axes,) = figures.transfer(table).axes
     assert axes.get_ylim()[0] > 50
-    assert "Chance (thin line): 2 %." in words(axes.figure)
+    assert "Chance: 2 %." in words(axes.figure)
     (axes,) = figures.random_features(table).axes
     assert any(np.allclose(drawn.get_ydata(), 2) for drawn in axes.get_lines())
 

@@ -66,7 +66,7 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
     style.note(
         figure,
         "Small markers: networks; lines: means.",
-        f"Chance (thin line): {100 * table['chance'].mean():.2g} %.",
+        f"Chance: {100 * table['chance'].mean():.2g} %.",
         notes.not_learned(notes.names_of(lost)),
         notes.missing(networks),
         notes.halves(panels),

@@ -132,6 +132,8 @@ def _places(
     networks: pd.DataFrame, effects: pd.DataFrame, boost: pd.DataFrame, margin: float
 ) -> list[Place]:
     """The places that have effects: small target sizes first, and random splits before others."""
+    # Where a study has few n, averages over layers 3-7 and 5-7 are of the same networks.
+    boost = boost.drop_duplicates(boost.columns.drop("layers"))
     tables = []
     for rows in (networks, effects, boost):
         other = rows["split_kind"] != EXCHANGEABLE
