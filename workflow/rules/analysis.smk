@@ -112,5 +112,5 @@ rule write_findings:
         code=fingerprint.findings_fingerprint(),
     shell:
         "python -m transferability write-findings --table {input.table:q}"
-        " --effects {input.effects:q} --boost {input.boost:q} --margin {params.margin}"
+        " --effects {input.effects:q} --boost {input.boost:q} --margin {params.margin:q}"
         " --page {output:q} > {log:q} 2>&1"
