@@ -52,6 +52,7 @@ SHORTENED = {
 # Commands that are not run here: other tests do what they do.
 ELSEWHERE = {
     "pip install uv && uv run pytest",
+    "uv run pytest",
     "uv run pytest --full",
     "uv run pytest tests/test_transplant.py",
     "uv run ruff check && uv run ruff format --check",
