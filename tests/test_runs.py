@@ -71,7 +71,8 @@ def test_another_study_may_run_beside_it(tmp_path, other):
 
 @pytest.mark.full
 def test_a_second_run_of_one_study_says_why_it_does_not_begin(project: Project):
-    project.write_study(recipe=RECIPE)
+    # Long enough for the second to begin.
+    project.write_study(recipe={**RECIPE, "epochs": 1000})
     first = project.start(TARGET)
     wait_until(lambda: trained_steps(project.network("baseA")) > 0, what="the training")
     status, output = project.run(TARGET)
