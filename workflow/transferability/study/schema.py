@@ -229,8 +229,8 @@ def _plain(node: Any) -> Any:
 
 CONFIG_HEADER = """\
 # The default study: images of Unicode characters, drawn here, so that nothing is downloaded.
-# A study names only what it changes; what is left out takes the default. This file spells all keys
-# out, with their defaults, but for splits.random (1) and layers (all), which suit its time.
+# A study names only the keys that it changes; all others have their defaults. This file lists every
+# key with its default, except splits.random (default: 1) and layers (default: all).
 # workflow/schemas/study.schema.yaml describes each key at length, and those of the other sources
 # and architectures.
 """
