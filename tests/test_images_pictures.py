@@ -22,6 +22,7 @@ from real_formats import (
 )
 
 from transferability.images import decode
+from transferability.storage import signals
 
 
 def quarters(pixels: np.ndarray) -> np.ndarray:
@@ -156,3 +157,8 @@ def test_signed_numbers_are_called_that(tmp_path):
     tiff(tmp_path / "a.tif", np.zeros((16, 16), "<i2"), 16, 1, 2)
     with pytest.raises(decode.BadImage, match="signed numbers of 16 bits"):
         decode.load_file("a.tif", tmp_path, 16, "crop")
+
+
+def test_a_signal_is_no_fault_of_the_image_that_is_being_read():
+    with pytest.raises(signals.Interrupted), decode.blamed_on_the_image():
+        raise signals.Interrupted("SIGTERM")

@@ -15,8 +15,12 @@ STATUS = os.EX_TEMPFAIL
 _came: list[int] = []
 
 
-class Interrupted(Exception):
-    """A signal ended the work before its end; the message names it."""
+class Interrupted(BaseException):
+    """A signal ended the work before its end; the message names it.
+
+    As KeyboardInterrupt, it is no Exception: code that catches each of these, such as the reading of
+    an image that may be broken, must not take the signal for its own failure.
+    """
 
 
 @contextmanager
