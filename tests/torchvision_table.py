@@ -1,9 +1,10 @@
-"""The table of torchvision's classification models, workflow/resources/torchvision_layers.csv.
+"""The tables of torchvision's classification models and of their weights,
+workflow/resources/torchvision_layers.csv and torchvision_weights.csv.
 
-`python tests/torchvision_table.py` makes it, again when the pinned version of torchvision changes.
+`python tests/torchvision_table.py` makes them, again when the pinned version of torchvision
+changes.
 """
 
-import csv
 from pathlib import Path
 
 import torch
@@ -11,7 +12,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
-from transferability.models import torchvision, torchvision_cuts
+from transferability.models import torchvision, torchvision_cuts, weights
+from transferability.storage import files
+
+OF_MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
+"""With pretrained weights torchvision builds these so that they bring images from ImageNet's mean
+and std to 0.5 and 0.5 (`transform_input`). Their layers do not: the table has 0.5."""
 
 
 class WithoutMemory(TorchFunctionMode):
@@ -35,10 +41,26 @@ def write_table(path: Path) -> None:
         smallest, multiple = _image_sizes(name, model)
         layers = " ".join(layer for layer, _ in torchvision_cuts.cut(model))
         rows.append((name, smallest, multiple, layers))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("model", "smallest_image", "multiple_of", "layers"))
-        writer.writerows(rows)
+    files.write_table(path, ("model", "smallest_image", "multiple_of", "layers"), rows)
+
+
+def write_weights(path: Path) -> None:
+    """Write the table: for each of a model's weights where they are, and which images they want."""
+    rows = []
+    for name in models.list_models(module=models):
+        for entry in models.get_model_weights(name):
+            wanted = entry.transforms()
+            mean, std = wanted.mean, wanted.std
+            if name in OF_MINUS_ONE_TO_ONE:
+                mean = std = [0.5, 0.5, 0.5]
+            (image_size,), (resize,) = wanted.crop_size, wanted.resize_size
+            statistics = [" ".join(map(repr, values)) for values in (mean, std)]
+            interpolation = wanted.interpolation.value
+            rows.append(
+                (name, entry.name, entry.url, image_size, resize, interpolation, *statistics)
+            )
+    columns = ("model", "weights", "url", "image_size", "resize", "interpolation", "mean", "std")
+    files.write_table(path, columns, rows)
 
 
 def _image_sizes(name: str, model: nn.Module) -> tuple[int, int]:
@@ -57,3 +79,4 @@ def _image_sizes(name: str, model: nn.Module) -> tuple[int, int]:
 
 if __name__ == "__main__":
     write_table(torchvision.TABLE)
+    write_weights(weights.TABLE)

@@ -1,0 +1,135 @@
+"""Which images pretrained weights want, known without torch: torchvision's weights by
+resources/torchvision_weights.csv, an exported network by the description in its file.
+
+tests/torchvision_table.py makes the table.
+"""
+
+import csv
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+TABLE = Path(__file__).parents[2] / "resources" / "torchvision_weights.csv"
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """Images as weights want them: resized to `resize` pixels, the square of `image_size` pixels in
+    their centre, each channel with `mean` and `std` on the scale from 0 to 1."""
+
+    image_size: int
+    resize: int
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Mapping) -> Self:
+        """The transforms among the values of a row or a description."""
+        found = cls(**{field.name: values[field.name] for field in fields(cls)})
+        return replace(found, mean=tuple(found.mean), std=tuple(found.std))
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Weights that torchvision publishes: their name in its enum, where they are, their
+    transforms."""
+
+    enum: str
+    url: str
+    transforms: Transforms
+
+    @property
+    def file_name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+def is_enum(weights: str) -> bool:
+    """Whether it is a name such as IMAGENET1K_V2, and not a file."""
+    return weights.isidentifier() and weights.isupper()
+
+
+def declared(model: str, enum: str) -> Declared:
+    """What torchvision says of the weights of a model. Raises ValueError, with the names that there
+    are, if it has none of that name."""
+    known = _table().get(model, {})
+    if enum not in known:
+        close = difflib.get_close_matches(enum, known, n=1, cutoff=0)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ValueError(
+            f"torchvision has no weights {enum!r} for {model}; {hint}known: "
+            f"{', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
+        )
+    return known[enum]
+
+
+def transforms(source: Mapping, architecture: Mapping) -> Transforms:
+    """The transforms of a study's source that is read from weights.
+
+    What the source gives itself counts; else what torchvision declares, also of a file that has the
+    name of one it publishes for this model; else what an exported network's file says. With another
+    image size than declared, images are resized in the same proportion. Raises ValueError, naming
+    the key, if neither tells.
+    """
+    weights, name = source["weights"], architecture.get("model", "")
+    found = None
+    if is_enum(weights):
+        if architecture["name"] != "torchvision":
+            raise ValueError(
+                f"weights: {weights} names weights of torchvision, and the architecture is "
+                f"{architecture['name']}; give a file, .safetensors or .pth"
+            )
+        found = declared(name, weights).transforms
+    else:
+        published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
+        file = Path(weights).name
+        found = published[file].transforms if file in published else described(Path(weights))
+    given = {
+        key: value
+        for key in ("image_size", "interpolation", "mean", "std")
+        if (value := source.get(key)) is not None
+    }
+    if found is None:
+        found = Transforms(0, 0, "bilinear", (), ())
+        if lacking := [key for key in ("image_size", "mean", "std") if key not in given]:
+            raise ValueError(
+                f"{lacking[0]}: {weights} does not say for which images it is; give "
+                f"{' and '.join(lacking)}, mean and std for each channel on the scale from 0 to 1"
+            )
+    size = given.get("image_size", found.image_size)
+    resize = round(size * found.resize / found.image_size) if found.image_size else size
+    return Transforms.of({**vars(found), **given, "resize": resize})
+
+
+def described(file: Path) -> Transforms | None:
+    """The transforms in the description of a file that `export` wrote; None if there are none, also
+    where the file is not at hand."""
+    try:
+        with file.open("rb") as opened:
+            # The format: eight bytes with the length of a JSON header, which holds the metadata.
+            length = int.from_bytes(opened.read(8), "little")
+            metadata = json.loads(opened.read(min(length, 10**8)))["__metadata__"]
+        return Transforms.of(json.loads(metadata["description"])["transforms"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+@cache
+def _table() -> dict[str, dict[str, Declared]]:
+    table: dict[str, dict[str, Declared]] = {}
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values = {
+                **row,
+                "image_size": int(row["image_size"]),
+                "resize": int(row["resize"]),
+                "mean": map(float, row["mean"].split()),
+                "std": map(float, row["std"].split()),
+            }
+            entry = Declared(row["weights"], row["url"], Transforms.of(values))
+            table.setdefault(row["model"], {})[entry.enum] = entry
+    return table
