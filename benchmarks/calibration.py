@@ -37,7 +37,7 @@ STUDY = {
     "dataset": {"source": "glyphs", "classes": 20, "images_per_class": 100, "image_size": 16},
     "layers": [0, 1, 3, 5, 7],
     "treatments": ["selffer", "selffer+", "transfer", "transfer+"],
-    "long_base": False,
+    "controls": ["baseB", "B0B"],
     "architecture": {"channels": [8, 16, 16, 16, 16], "units": [32, 32], "batch_norm": True},
     "recipe": {"epochs": 8, "batch_size": 32, "evaluate_every": 8},
 }

@@ -26,7 +26,7 @@ from project import TINY, Project
 
 LEVELS = ("prepare_images", "train_base", "train_treatment")
 NETWORKS_A_SEED = 4
-FEW = {"layers": [3], "treatments": ["selffer", "transfer"], "long_base": False}
+FEW = {"layers": [3], "treatments": ["selffer", "transfer"], "controls": ["baseB", "B0B"]}
 # What Snakemake asks of the controller: submissions, squeue, scontrol; the rest is SLURM's own.
 ASKED = re.compile(
     r"^\s*(REQUEST_(?:SUBMIT_BATCH_JOB|JOB_INFO|BUILD_INFO|PARTITION_INFO))\b.*? count:(\d+)",

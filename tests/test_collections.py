@@ -18,7 +18,7 @@ SIDE = 96
 FEW = {
     "splits": {"random": 1},
     "treatments": ["selffer", "transfer"],
-    "long_base": False,
+    "controls": ["baseB", "B0B"],
     "recipe": {"epochs": 1, "batch_size": 32},
 }
 SMALL = {"name": "small", "channels": [4, 8, 8, 8, 8], "units": [16, 16]}

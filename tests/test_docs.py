@@ -29,7 +29,7 @@ LITTLE = {
     "splits": {"random": 1},
     "layers": [3],
     "treatments": ["transfer+"],
-    "long_base": False,
+    "controls": ["baseB", "B0B"],
     "recipe": {"epochs": 1, "batch_size": 128},
     "figures": {"formats": ["svg"]},
 }

@@ -10,7 +10,7 @@ THREE_SPLITS = {
     "splits": {"random": 3},
     "layers": [3],
     "treatments": CONTROLLED,
-    "long_base": False,
+    "controls": ["baseB", "B0B"],
 }
 OMITTED = [{"network": ["A3B+", "B7B"]}, {"kind": "random", "n": 3}]
 OMITTED_NAMES = ["A3B+", "B7B", "R3B"]
@@ -40,7 +40,7 @@ def dissimilar_alone(tmp_path_factory) -> Project:
         targets=["A", "B"],
         layers=[3],
         treatments=CONTROLLED,
-        long_base=False,
+        controls=["baseB", "B0B"],
     )
 
 

@@ -77,7 +77,7 @@ def test_a_run_writes_what_its_files_say(finished):
     ("changes", "told"),
     [
         pytest.param(
-            {"treatments": ["transfer"], "layers": [3], "long_base": False},
+            {"treatments": ["transfer"], "layers": [3], "controls": ["baseB", "B0B"]},
             [
                 "In all, 3 networks were trained: 2 bases and one transfer network (AnB).",
                 "The number n of layers was 3.",
@@ -142,7 +142,7 @@ def test_a_run_writes_what_its_files_say(finished):
             id="all images of the source alone",
         ),
         pytest.param(
-            {"layers": [0], "treatments": ["selffer"], "long_base": False},
+            {"layers": [0], "treatments": ["selffer"], "controls": ["baseB", "B0B"]},
             ["In all, 2 networks were trained: one base and one retrained base (B0B)."],
             id="retraining alone",
         ),
@@ -209,7 +209,7 @@ def test_it_tells_of_the_study_as_it_was(changes, told):
 
 def test_machines_and_interruptions():
     job = {**METRICS["job"], "restarts": 1, "ended": "2026-11-24T10:00:00+00:00"}
-    changes = {"treatments": ["random"], "layers": [1], "long_base": False}
+    changes = {"treatments": ["random"], "layers": [1], "controls": ["baseB", "B0B"]}
     text = written(changes, device="cuda NVIDIA H200", seconds=36000.0, job=job)
     assert "2 networks on a GPU of type NVIDIA H200 in bf16" in text
     assert "from 2026-11-23 to 2026-11-24, on one machine, in 20.0 hours of training" in text

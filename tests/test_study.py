@@ -1,12 +1,19 @@
 """From a study to its networks: names, bases, recipes."""
 
 import copy
+import re
 
 import pytest
 
 from transferability.study import config, design
 from transferability.study.design import Study
-from transferability.study.networks import TrainingSpec, base_name, parse_name, treatment_name
+from transferability.study.networks import (
+    TrainingSpec,
+    base_name,
+    parse_name,
+    trained_name,
+    treatment_name,
+)
 
 LAYERS = 8
 
@@ -29,7 +36,7 @@ def test_each_name_of_a_study_says_what_it_was_made_of():
         else:
             letter = "R" if network.kind == "random" else network.source
             again = treatment_name(
-                letter, network.n, network.target, network.fine_tuned, network.target_size
+                network.treatment, letter, network.n, network.target, 7, network.target_size
             )
         assert again == name == network.name
 
@@ -52,6 +59,14 @@ def test_each_name_of_a_study_says_what_it_was_made_of():
         ("B3B@20", "selffer", "B", "B", 3, False, "20", "baseB@20", "treatment", 3),
         ("A3B+@20", "transfer", "A", "B", 3, True, "20", "baseA", "treatment", 0),
         ("R5B@20", "random", "random", "B", 5, False, "20", None, "treatment", 5),
+        ("baseP", "base", "", "P", 0, False, "all", None, "base", 0),
+        ("P3B+", "transfer", "P", "B", 3, True, "all", "baseP", "treatment", 0),
+        ("sP3B", "shuffled", "P", "B", 3, False, "all", "baseP", "treatment", 3),
+        ("sA3B+", "shuffled", "A", "B", 3, True, "all", "baseA", "treatment", 0),
+        ("P3B~@20", "reestimated", "P", "B", 3, False, "20", "baseP", "treatment", 3),
+        ("P7f3B", "partial", "P", "B", 3, False, "all", "baseP", "treatment", 3),
+        ("A7f0B", "partial", "A", "B", 0, False, "all", "baseA", "treatment", 0),
+        ("B7f3B@20", "selffer_partial", "B", "B", 3, False, "20", "baseB@20", "treatment", 3),
     ],
 )
 def test_what_a_name_says(name, kind, source, target, n, fine_tuned, size, base, stream, frozen):
@@ -64,7 +79,7 @@ def test_what_a_name_says(name, kind, source, target, n, fine_tuned, size, base,
 def test_a_training_is_what_its_network_s_name_says():
     spec = TrainingSpec.of("A3B@20", "random1", 5, {"name": "small"}, {"epochs": 3})
     assert (spec.network, spec.split, spec.seed, spec.target) == ("A3B@20", "random1", 5, "B")
-    assert (spec.stream, spec.n, spec.base, spec.frozen_layers) == ("treatment", 3, "baseA", 3)
+    assert (spec.stream, spec.copied, spec.base, spec.frozen_layers) == ("treatment", 3, "baseA", 3)
     assert (spec.architecture, spec.recipe) == ({"name": "small"}, {"epochs": 3})
     assert spec.images_per_class == 20
     assert TrainingSpec.of("baseA", "random1", 5, {}, {}).images_per_class is None
@@ -73,8 +88,9 @@ def test_a_training_is_what_its_network_s_name_says():
 @pytest.mark.parametrize(
     "name",
     [
-        *("A0B", "B0A", "R0B", "B0B+", "R3B+", "C3B", "A3C", "baseC", "base", "base3B", "base2"),
+        *("A0B", "B0A", "R0B", "B0B+", "R3B+", "S3B", "A3C", "baseR", "base", "base3B", "base2"),
         *("A3B@0", "A3B@", "A3B@all", "A3B@20+", "baseB+", "A-1B", "A1.0B", "AB", "a3b", "A3b"),
+        *("sA0B", "sR3B", "R3B~", "sA3B~", "A7f8B", "A7f3B+", "sA7f3B", "R7f3B", "base2P", "A3f"),
         *("", " A3B", "A3B ", "A3B\n", "A3B++", "../A3B", "A03B", "A٣B"),
     ],
 )
@@ -82,6 +98,40 @@ def test_what_is_no_name_is_refused_with_the_name(name):
     with pytest.raises(ValueError, match="network") as caught:
         parse_name(name)
     assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [("P7f0B", "P7B+"), ("B7f0B@20", "B7B+@20"), ("A7f7B", "A7B"), ("A7f3B", "A7f3B")],
+)
+def test_freezing_nothing_and_freezing_all_that_is_copied_have_names_already(name, trained):
+    assert trained_name(name) == trained
+    assert trained_name(trained) == trained
+    if name != trained:
+        with pytest.raises(ValueError, match=re.escape(trained)):
+            TrainingSpec.of(name, "whole", 0, {}, {})
+
+
+def test_the_networks_of_partial_fine_tuning_alone():
+    found = a_study(treatments=["partial"], controls=[], layers=[3, 7])
+    assert found.network_names == ["baseA", "A7B+", "A7f3B", "A7B"]
+    assert found.table_names == [*found.network_names, "A7f0B", "A7f7B"]
+
+
+def test_sources_take_the_place_of_the_other_half():
+    weights = {"weights": "a.safetensors", "mean": [0.5] * 3, "std": [0.2] * 3}
+    found = a_study(
+        sources={"P": weights, "T": {"dataset": {"source": "glyphs", "seed": 1}}},
+        treatments=["selffer", "transfer", "shuffled+", "reestimated", "random"],
+        layers=[0, 2],
+        recipe={"normalise": "target"},
+    )
+    assert found.split_names == ["whole"]
+    assert found.imported == {"baseP": "P"}
+    assert found.network_names == [
+        *("baseB", "baseT", "base2B", "B0B", "B2B", "P2B", "T2B", "sP2B+", "sT2B+"),
+        *("P2B~", "T2B~", "R2B"),
+    ]
 
 
 def test_the_default_study_is_39_networks():
@@ -108,7 +158,7 @@ def test_with_target_a_each_network_has_its_mirror_image():
         {},
         EVERYTHING,
         {"target_sizes": [20]},
-        {"treatments": ["transfer"], "layers": [3], "long_base": False},
+        {"treatments": ["transfer"], "layers": [3], "controls": ["baseB", "B0B"]},
         {"treatments": ["selffer+"], "target_sizes": [20, "all"], "targets": ["A"]},
     ],
 )
@@ -128,7 +178,7 @@ def test_each_network_stands_once_and_after_the_base_that_it_copies(changes):
             ["baseA", "baseB", "base2B", "A3B"],
         ),
         (
-            {"treatments": ["random"], "layers": [0, 2], "long_base": False},
+            {"treatments": ["random"], "layers": [0, 2], "controls": ["baseB", "B0B"]},
             ["baseB", "B0B", "R2B"],
         ),
         (

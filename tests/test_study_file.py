@@ -53,6 +53,7 @@ def test_the_default_study_spells_out_the_defaults(nothing):
     assert defaults["splits"].pop("random") == 1
     assert written.pop("layers") == [0, 1, 5, 7]
     assert defaults.pop("layers") == list(range(8))
+    assert (written.pop("layer_names"), len(defaults.pop("layer_names"))) == (None, 8)
     assert written == defaults
     assert schema.StudyConfig().layers == "all"
 
@@ -82,12 +83,12 @@ LEAVES = {
     # What repeats the condition under which it stands is described there.
     if "const" not in leaf
 }
-SECTIONS = {".dataset", ".splits", ".architecture", ".recipe", ".figures"}
+SECTIONS = {".dataset", ".architecture", ".recipe", ".figures"}
 
 
 def test_each_key_has_a_description():
     lacking = {key for key, leaf in LEAVES.items() if not leaf.get("description")}
-    assert lacking == {".splits", ".recipe", ".figures", "Override.where", "Override.recipe"}
+    assert lacking == {".recipe", ".figures", "Override.where", "Override.recipe"}
 
 
 def test_only_what_nobody_else_can_know_has_no_default():

@@ -95,7 +95,7 @@ recipe: {step_at: [0.5, 1]} | recipe.step_at[1] | 1 & less than 1
 recipe: {step_factor: 0} | recipe.step_factor | more than 0
 recipe: {bias_learning_rate: 0} | recipe.bias_learning_rate | more than 0 & multiple
 recipe: {label_smoothing: 1} | recipe.label_smoothing | less than 1
-recipe: {normalise: mean} | recipe.normalise | "mean" & channels, mean_image, none
+recipe: {normalise: mean} | recipe.normalise | "mean" & channels, target, mean_image, none
 {dataset: {image_size: 24}, recipe: {crop: 25}}
     | recipe.crop | 25 & at most 24 & dataset.image_size
 recipe: {crop: 7} | recipe.crop | 7 & too few & at least 8
@@ -141,7 +141,16 @@ omit: [{n: 8}] | omit[0].n | n = 8 & 0…7
 omit: [{}] | omit[0] | at least 1
 omit: [{network: baseA}] | omit | baseA of random0, seed 0 & A1B & keep baseA, or leave out
 omit: [{seed: 0}] | omit | no network & fewer
-long_base: 1 | long_base | true or false
+long_base: 1 | long_base | unknown key & controls
+sources: {B: {weights: a.pt}} | sources | "B" & [C-QT-Z]
+sources: {P: {}} | sources.P | either weights or dataset
+sources: {P: {dataset: {source: digits}, mean: [0, 0, 0]}} | sources.P | mean belongs to weights
+sources: {P: {weights: a.pt}} | sources.P | mean and std
+sources: {P: {dataset: {source: digits}}} | sources.P.dataset.image_size | 8 pixels & 20
+{sources: {P: {weights: a.pt}}, splits: {random: 1}} | the study | exclude each other
+{sources: {P: {weights: a.pt}}, targets: [A]} | the study | targets
+controls: [base2B] | controls[0] | baseB, B0B, long_base
+treatments: [parcial] | treatments[0] | partial
 keep_weights: none | keep_weights | bases, all
 figures: {width: poster} | figures.width | page, column, slide
 figures: {width: 3} | figures.width | at least 40

@@ -18,8 +18,8 @@ _came: list[int] = []
 class Interrupted(BaseException):
     """A signal ended the work before its end; the message names it.
 
-    As KeyboardInterrupt, it is no Exception: code that catches each of these, such as the reading of
-    an image that may be broken, must not take the signal for its own failure.
+    As KeyboardInterrupt, it is no Exception: code that catches each of these, such as the reading
+    of an image that may be broken, must not take the signal for its own failure.
     """
 
 

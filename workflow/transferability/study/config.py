@@ -124,7 +124,7 @@ def resolved(path: Path | str) -> Study:
             "results/<study>, where snakemake writes it when it starts"
         ) from error
     with contextlib.suppress(StudyError):
-        if _with_defaults(left) == left and left["layers"] != "all":
+        if _with_defaults(left) == left and left["layer_names"] and left["layers"] != "all":
             return Study(left)
     raise StudyError(
         f"{path}: is no complete study of this version; snakemake writes it again when it starts"
@@ -153,6 +153,7 @@ def complete(config: dict | None) -> Study:
         architecture = models.info(study["architecture"], study.input_size)
     except ValueError as error:
         raise StudyError(str(error)) from error
+    study["layer_names"] = list(architecture.layer_names)
     if study["layers"] == "all":
         study["layers"] = list(range(len(architecture.layer_names)))
     design.check(study, architecture, dataset)
@@ -191,8 +192,10 @@ def _with_defaults(config: object) -> dict:
         mistakes = [_describe(mistake) for mistake in error.errors(include_url=False)]
         raise StudyError("\n".join(dict.fromkeys(mistakes))) from error
     # These stay the few keys that they name.
-    named = {key: config[key] for key in ("overrides", "omit") if key in config}
-    return {**study, **copy.deepcopy(named)}
+    named = copy.deepcopy({key: config[key] for key in ("overrides", "omit") if key in config})
+    for letter, source in study["sources"].items():
+        source["recipe"] = copy.deepcopy(config["sources"][letter].get("recipe"))
+    return {**study, **named}
 
 
 def _describe(error: dict) -> str:

@@ -4,12 +4,15 @@ Free of heavy libraries, since the workflow imports it each time it builds its g
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from transferability.images import DatasetInfo, Size
 from transferability.models import ArchitectureInfo
 from transferability.study import networks
+
+WHOLE = "whole"
+"""The split of a study with sources, in which all classes are in half B."""
 
 FEW_STEPS = 300
 """With fewer steps in all, networks were found that did not learn."""
@@ -30,8 +33,10 @@ class Study(dict):
 
     @property
     def split_names(self) -> list[str]:
-        """random0, random1, …, dissimilar, and those that were published."""
+        """random0, random1, …, dissimilar, and those that were published; `whole` with sources."""
         splits = self["splits"]
+        if self.get("sources"):
+            return [WHOLE]
         names = [f"random{k}" for k in range(splits["random"])]
         return names + ["dissimilar"] * (splits["dissimilar"] is not None) + splits["published"]
 
@@ -48,22 +53,48 @@ class Study(dict):
     @cached_property
     def network_names(self) -> list[str]:
         """The networks of each (split, seed), in a stable order, bases first."""
-        halves = list(itertools.product(self["targets"], map(str, self["target_sizes"])))
-        treatments = [name for half in halves for name in self._treatments(*half)]
-        copied = [base for name in treatments if (base := networks.parse_name(name).base)]
-        bases = sorted({*copied, *(networks.base_name(*half) for half in halves)})
-        long_bases = [networks.base_name(*half, long=True) for half in halves]
-        return bases + long_bases * self["long_base"] + treatments
+        treatments = list(dict.fromkeys(map(networks.trained_name, self._treatment_names)))
+        copied = {base for name in treatments if (base := networks.parse_name(name).base)}
+        controls = [networks.base_name(*half) for half in self._targets]
+        bases = sorted({*(copied - set(self.imported)), *controls * ("baseB" in self["controls"])})
+        long_bases = [networks.base_name(*half, long=True) for half in self._targets]
+        return bases + long_bases * ("long_base" in self["controls"]) + treatments
 
-    def _treatments(self, target: str, size: str) -> Iterator[str]:
-        sources = {"selffer": target, "transfer": networks.other_half(target), "random": "R"}
-        for n in self["layers"]:
-            if n == 0:
-                yield networks.treatment_name(target, 0, target, target_size=size)
-                continue
-            for treatment in self["treatments"]:
-                source = sources[treatment.removesuffix("+")]
-                yield networks.treatment_name(source, n, target, treatment.endswith("+"), size)
+    @property
+    def table_names(self) -> list[str]:
+        """The networks of each (split, seed) as tables name them: with P7f0B and P7f7B beside the
+        networks P7B+ and P7B, which they are."""
+        aliases = [name for name in self._treatment_names if networks.trained_name(name) != name]
+        return self.network_names + aliases
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """The bases that are not trained here, each with the letter of its source."""
+        sources = self["sources"].items()
+        return {networks.base_name(letter): letter for letter, s in sources if s["weights"]}
+
+    @property
+    def _targets(self) -> list[tuple[str, str]]:
+        return list(itertools.product(self["targets"], map(str, self["target_sizes"])))
+
+    @cached_property
+    def _treatment_names(self) -> list[str]:
+        names, last = [], len(self["layer_names"]) - 1
+        is_partial = [treatment.endswith("partial") for treatment in self["treatments"]]
+        for target, size in self._targets:
+            copied = list(self["sources"]) or [networks.other_half(target)]
+            from_target = {"selffer": [target], "selffer_partial": [target], "random": ["R"]}
+            # Partial fine-tuning is compared with that of all layers, at n = 0.
+            for n in [0] * (any(is_partial) and 0 not in self["layers"]) + self["layers"]:
+                if n == 0 and n in self["layers"] and "B0B" in self["controls"]:
+                    names.append(networks.treatment_name("selffer", target, 0, target, last, size))
+                for treatment, partial in zip(self["treatments"], is_partial, strict=True):
+                    if n or partial:
+                        names += [
+                            networks.treatment_name(treatment, source, n, target, last, size)
+                            for source in from_target.get(treatment.removesuffix("+"), copied)
+                        ]
+        return names
 
     @property
     def networks(self) -> list[Network]:
@@ -92,24 +123,31 @@ class Study(dict):
         for override in self["overrides"]:
             if _matches(override["where"], split, seed, name):
                 chosen.update(override["recipe"])
-        if networks.parse_name(name).kind == "long_base":
+        network = networks.parse_name(name)
+        if network.is_base and network.target in self["sources"]:
+            chosen.update(self["sources"][network.target]["recipe"] or {})
+        if network.kind == "long_base":
             chosen["epochs"] *= 2
             chosen["iterations"] = chosen["iterations"] and 2 * chosen["iterations"]
         return chosen
 
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
-        """The steps of one training where each half has half of the classes and images."""
+        """The steps of one training on a dataset of that size, of which each half has half of the
+        classes and images, and a study with sources all."""
         network, recipe = networks.parse_name(name), self.recipe_of(split, seed, name)
-        images = size.train // 2
+        halves = 1 if self["sources"] else 2
+        images = size.train // halves
         if network.target_size != networks.ALL_IMAGES:
-            images = int(network.target_size) * (size.classes // 2)
+            images = int(network.target_size) * (size.classes // halves)
         per_epoch = networks.steps_per_epoch(images, recipe["batch_size"])
         return recipe["iterations"] or recipe["epochs"] * per_epoch
 
 
 def few_steps(study: Study, size: Size) -> str | None:
     """A warning where a network of the study is trained in few steps."""
-    steps, (split, seed, name) = min((study.steps_of(*n, size), n) for n in study.trained)
+    # The images of a source that is trained here are others.
+    trained = [n for n in study.trained if networks.parse_name(n[2]).target in networks.HALVES]
+    steps, (split, seed, name) = min((study.steps_of(*n, size), n) for n in trained)
     if steps >= FEW_STEPS:
         return None
     return (
@@ -148,6 +186,7 @@ def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) ->
     """
     _check_layers(study, architecture.layer_names)
     _check_splits(study, dataset)
+    _check_sources(study)
     _check_sizes(study, architecture.smallest_image, dataset.images_per_class)
     _check_omitted(study, len(architecture.layer_names))
     _check_score(study)
@@ -175,6 +214,8 @@ def _wheres(study: Study) -> list[tuple[str, dict]]:
 
 def _check_splits(study: Study, dataset: DatasetInfo) -> None:
     splits, settings = study["splits"], study["dataset"]
+    if splits is None:
+        return
     if splits["published"] and settings["source"] != "imagenet":
         raise StudyError(
             f"splits.published: these split the classes of ILSVRC-2012, and dataset.source is "
@@ -187,6 +228,36 @@ def _check_splits(study: Study, dataset: DatasetInfo) -> None:
         )
     if splits["dissimilar"]:
         _check_dissimilar(splits["dissimilar"], settings, dataset.groups)
+
+
+def _check_sources(study: Study) -> None:
+    """All networks see images of one size, normalised in one way."""
+    seen: dict[str, tuple] = {}
+    for letter, source in study["sources"].items():
+        stored, size = study["dataset"]["image_size"], (source["dataset"] or {}).get("image_size")
+        if source["dataset"] and size != stored:
+            raise StudyError(
+                f"sources.{letter}.dataset.image_size: {size} pixels, and those of the study's "
+                f"dataset have {stored}; all networks of a study see images of one size, so set "
+                "both to one"
+            )
+        if source["weights"] and source["mean"] is None:
+            raise StudyError(
+                f"sources.{letter}: neither the study nor the file {source['weights']} says how "
+                "its images are normalised; give mean and std, each of three channels, on the "
+                "scale from 0 to 1"
+            )
+        seen[letter] = (*(source["mean"] or [letter]), *(source["std"] or []))
+    if study["recipe"]["normalise"] == "channels" and len(set(seen.values())) > 1:
+        raise StudyError(
+            f"sources: {', '.join(seen)} want their images normalised in different ways; make them "
+            "studies of their own, or set recipe.normalise to target"
+        )
+    if study["recipe"]["normalise"] == "mean_image" and study.imported:
+        raise StudyError(
+            "recipe.normalise: mean_image is not possible, since weights bring no mean image; "
+            "choose channels, or target for the statistics of the study's dataset"
+        )
 
 
 def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, int]) -> None:

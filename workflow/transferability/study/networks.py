@@ -11,17 +11,27 @@ from typing import Self
 
 HALVES = ("A", "B")
 ALL_IMAGES = "all"
+SOURCES = "CDEFGHIJKLMNOPQTUVWXYZ"
+"""Letters of sources that are no halves. R is random, and an S before a name shuffles."""
 
-NAME = re.compile(r"(?:base(2?)([AB])|([ABR])(0|[1-9][0-9]*)([AB])(\+?))(?:@([1-9][0-9]*))?")
+NAME = re.compile(
+    r"(?:base(?P<long>2?)(?P<half>[A-QT-Z])"
+    r"|(?P<shuffled>s?)(?P<source>[A-RT-Z])(?P<copied>0|[1-9][0-9]*)"
+    r"(?:f(?P<frozen>0|[1-9][0-9]*))?(?P<target>[AB])(?P<suffix>[+~]?))"
+    r"(?:@(?P<size>[1-9][0-9]*))?"
+)
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
     """One network of a study, as its name describes it.
 
-    `kind` is base, long_base, selffer, transfer or random; `source` is the half whose base it
-    copies (A or B), `random`, or empty for a base; `target_size` is `all` or the number of images
-    a class that it is trained on.
+    `kind` is base, long_base, selffer, transfer, random, shuffled (the values inside each copied
+    tensor are permuted), reestimated (batch-norm statistics of the frozen layers are of the
+    target), partial or selffer_partial (all layers but the last are copied, the first n of them
+    frozen). `source` is the letter of the half or source whose base it copies, `random`, or empty
+    for a base; `copied` is how many layers it copies, or leaves as random ones; `target_size` is
+    `all` or the number of images a class that it is trained on.
     """
 
     name: str
@@ -29,6 +39,7 @@ class NetworkSpec:
     source: str
     target: str
     n: int
+    copied: int
     fine_tuned: bool
     target_size: str
 
@@ -57,27 +68,42 @@ class NetworkSpec:
 
     @property
     def base(self) -> str | None:
-        """The name of the base whose first n layers are copied, or None.
+        """The name of the base whose layers are copied, or None.
 
-        A selffer copies the base that was trained on as many images as itself; a transfer network
-        the one that was trained on all of the other half.
+        A selffer copies the base that was trained on as many images as itself; others copy one that
+        was trained on all images of the other half, or of its source.
         """
-        if self.n == 0 or self.source not in HALVES:
+        if self.copied == 0 or self.source in ("", "random"):
             return None
         size = self.target_size if self.source == self.target else ALL_IMAGES
         return base_name(self.source, size)
 
 
 def base_name(half: str, target_size: str = ALL_IMAGES, long: bool = False) -> str:
-    """The name of the base of a half, such as `baseA`, `base2B` or `baseB@100`."""
+    """The name of the base of a half or source, such as `baseA`, `base2B`, `baseP`, `baseB@100`."""
     return f"base{'2' if long else ''}{half}{_suffix(target_size)}"
 
 
 def treatment_name(
-    source: str, n: int, target: str, fine_tuned: bool = False, target_size: str = ALL_IMAGES
+    treatment: str, source: str, n: int, target: str, last: int, target_size: str = ALL_IMAGES
 ) -> str:
-    """The name of a treatment, such as `A3B`, `B3B+`, `R5A` or `A3B+@100`."""
-    return f"{source}{n}{target}{'+' if fine_tuned else ''}{_suffix(target_size)}"
+    """The name of a treatment's network, such as `A3B`, `B3B+`, `sA3B`, `P3B~`, `P7f3B`, `R5A` or
+    `A3B+@100`; `last` is the number of layers but one, which `partial` copies."""
+    kind = treatment.removesuffix("+")
+    before = {"shuffled": "s"}.get(kind, "")
+    copied = f"{last}f{n}" if kind.endswith("partial") else str(n)
+    after = "~" if kind == "reestimated" else treatment[len(kind) :]
+    return f"{before}{source}{copied}{target}{after}{_suffix(target_size)}"
+
+
+def trained_name(name: str) -> str:
+    """The name under which a network is trained, the same but for P7f0B, which is P7B+, and P7f7B,
+    which is P7B."""
+    network = parse_name(name)
+    if not network.kind.endswith("partial") or 0 < network.n < network.copied:
+        return name
+    suffix = f"{'+' if network.n == 0 else ''}{_suffix(network.target_size)}"
+    return f"{network.source}{network.copied}{network.target}{suffix}"
 
 
 def _suffix(target_size: str) -> str:
@@ -91,25 +117,44 @@ def parse_name(name: str) -> NetworkSpec:
     match = NAME.fullmatch(name)
     if match is None:
         raise ValueError(
-            f"network {name!r}: not a network's name; expected one such as "
-            "baseA, base2B, B0B, A3B, B3B+, R5A or A3B+@100"
+            f"network {name!r}: not a network's name; expected one such as baseA, base2B, B0B, "
+            "A3B, B3B+, R5A, sP3B, P3B~, P7f3B or A3B+@100"
         )
-    long, half, source, n, target, plus, size = match.groups()
-    if half:
-        kind, source, target = "long_base" if long else "base", "", half
-    elif n == "0" and (source != target or plus):
+    parts = match.groupdict()
+    size = parts["size"] or ALL_IMAGES
+    if half := parts["half"]:
+        if parts["long"] and half not in HALVES:
+            raise ValueError(f"network {name!r}: only halves A and B have a long base")
+        kind = "long_base" if parts["long"] else "base"
+        return NetworkSpec(name, kind, "", half, 0, 0, False, size)
+    source, target, suffix = parts["source"], parts["target"], parts["suffix"]
+    copied, frozen = int(parts["copied"]), parts["frozen"]
+    marks = parts["shuffled"] + suffix + (frozen or "")
+    if copied == 0 and (source != target or marks):
         raise ValueError(
             f"network {name!r}: with n = 0 nothing is copied, so {target}0{target} is the only one"
         )
-    elif source == "R":
+    if source == "R" and marks:
+        raise ValueError(
+            f"network {name!r}: nothing of random layers can be fine-tuned, shuffled or "
+            f"re-estimated; those that learn are those of {target}0{target}"
+        )
+    if (parts["shuffled"] and suffix == "~") or (frozen and (suffix or parts["shuffled"])):
+        raise ValueError(f"network {name!r}: it names two treatments; expected one")
+    if frozen and int(frozen) > copied:
+        raise ValueError(f"network {name!r}: it freezes {frozen} layers and copies only {copied}")
+    if source == "R":
         kind, source = "random", "random"
-        if plus:
-            raise ValueError(
-                f"network {name!r}: random layers that learn are those of {target}0{target}"
-            )
+    elif frozen:
+        kind = "selffer_partial" if source == target else "partial"
+    elif parts["shuffled"]:
+        kind = "shuffled"
+    elif suffix == "~":
+        kind = "reestimated"
     else:
         kind = "selffer" if source == target else "transfer"
-    return NetworkSpec(name, kind, source, target, int(n or 0), bool(plus), size or ALL_IMAGES)
+    n = int(frozen) if frozen else copied
+    return NetworkSpec(name, kind, source, target, n, copied, suffix == "+", size)
 
 
 def other_half(half: str) -> str:
@@ -125,8 +170,9 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 class TrainingSpec:
     """One network: what it copies, what learns, from which random numbers, by which recipe.
 
-    `n` layers are copied from `base` (or, for random features, left as they are), and the first
-    `frozen_layers` do not learn; `images_per_class` None stands for all.
+    `copied` layers come from `base` (or, for random features, are left as they are), as they are or
+    `shuffled`, and the first `frozen_layers` do not learn; with `reestimated`, their batch-norm
+    statistics are of the target's images. `images_per_class` None stands for all.
     """
 
     network: str
@@ -134,8 +180,10 @@ class TrainingSpec:
     seed: int
     target: str
     stream: str
-    n: int
+    copied: int
     base: str | None
+    shuffled: bool
+    reestimated: bool
     frozen_layers: int
     images_per_class: int | None
     architecture: dict
@@ -143,8 +191,11 @@ class TrainingSpec:
 
     @classmethod
     def of(cls, name: str, split: str, seed: int, architecture: dict, recipe: dict) -> Self:
-        """The training that a network's name stands for. Raises ValueError if it is no name."""
+        """The training that a network's name stands for. Raises ValueError if it is no name, or not
+        that under which the network is trained."""
         network = parse_name(name)
+        if trained_name(name) != name:
+            raise ValueError(f"network {name}: it is trained as {trained_name(name)}")
         size = network.target_size
         return cls(
             network=name,
@@ -152,8 +203,10 @@ class TrainingSpec:
             seed=seed,
             target=network.target,
             stream=network.stream,
-            n=network.n,
+            copied=network.copied,
             base=network.base,
+            shuffled=network.kind == "shuffled",
+            reestimated=network.kind == "reestimated",
             frozen_layers=network.frozen_layers,
             images_per_class=None if size == ALL_IMAGES else int(size),
             architecture=architecture,

@@ -27,7 +27,12 @@ STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 Half = Literal["A", "B"]
-Kind = Literal["base", "long_base", "selffer", "transfer", "random"]
+Letter = Annotated[str, Field(pattern="^[C-QT-Z]$")]
+TREATMENTS = (
+    *("selffer", "selffer+", "transfer", "transfer+", "random", "shuffled", "shuffled+"),
+    *("reestimated", "partial", "selffer_partial"),
+)
+Kind = Literal["base", "long_base", *(name for name in TREATMENTS if name[-1] != "+")]
 # As the file of groups is read.
 GroupName = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFC", name.strip()))]
 AllOrNumber = sections.either(Literal["all"], sections.Positive)
@@ -78,12 +83,12 @@ class Where(Section):
     """A name, or several."""
     kind: OneOrMore[Kind] = None
     """A kind of network, or several."""
-    source: OneOrMore[Literal["A", "B", "random"]] = None
-    """The half whose base is copied, or random, or several of these."""
+    source: OneOrMore[Literal["A", "B", "random"] | Letter] = None
+    """The half or source whose base is copied, or random, or several of these."""
     target: OneOrMore[Half] = None
     """A half, or both."""
     n: OneOrMore[Natural] = None
-    """A whole number, or several; the n of a base is 0, as that of B0B."""
+    """A whole number, or several; the n of a base is 0, as that of B0B, and that of P7f3B is 3."""
     fine_tuned: bool = None
     """Whether the copied layers learn."""
     target_size: OneOrMore[AllOrNumber] = None
@@ -97,6 +102,44 @@ class Where(Section):
     def _names_a_fact(self) -> "Where":
         if not self.model_fields_set:
             raise ValueError(f"it is empty; name at least 1 of {', '.join(Where.model_fields)}")
+        return self
+
+
+class Source(Section):
+    """Where layers are copied from in place of another half: weights, or a dataset on which a base
+    is trained here."""
+
+    weights: Name | None = None
+    """Trained weights of the architecture: torchvision's name of them, such as IMAGENET1K_V2, or a
+    file, .safetensors, .pt or .pth."""
+    dataset: sections.Dataset | None = None
+    """In place of weights, images on which the source is trained here, with all their classes."""
+    recipe: sections.Recipe | None = None
+    """What differs from the study's recipe where the source is trained here."""
+    image_size: sections.ImageSize | None = None
+    """Height and width in pixels that the weights were trained for. null for what torchvision or
+    the file declares."""
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    """How images are resized for these weights; null for what torchvision declares."""
+    mean: Annotated[list[sections.Share], Field(min_length=3, max_length=3)] | None = None
+    """Mean of each channel, on the scale from 0 to 1, by which the weights want their images
+    normalised; null for what torchvision or the file declares."""
+    std: Annotated[list[sections.PositiveNumber], Field(min_length=3, max_length=3)] | None = None
+    """Std of each channel, on the same scale."""
+    overlap: Literal["unknown", "none", "classes", "images"] = "unknown"
+    """Whether the source was trained on classes, or on images, of the study's dataset. Findings and
+    METHODS say it."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> "Source":
+        if (self.weights is None) == (self.dataset is None):
+            raise ValueError("it needs either weights or dataset, and one of them alone")
+        declared = ("image_size", "interpolation", "mean", "std")
+        if self.dataset and (given := [key for key in declared if getattr(self, key) is not None]):
+            raise ValueError(
+                f"{given[0]} belongs to weights; a source that is trained here sees images as its "
+                "dataset says"
+            )
         return self
 
 
@@ -116,6 +159,10 @@ Word = Literal[
 
 class Figures(Section):
     """How figures look; a change draws them again, and trains nothing."""
+
+    layer_names: list[str] | None = None
+    """The architecture's layers, from input to output. They are filled in when the study is read,
+    for those who read it later without the architecture's code."""
 
     formats: Set[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
     """Files of each figure; svg, which the report shows, is always among them."""
@@ -140,8 +187,12 @@ class StudyConfig(Section):
     """Its results lie in results/<study>. The name is of letters, digits, - and _."""
     dataset: sections.Dataset = Field(default_factory=sections.Glyphs)
     """The images; source says where they come from, the other keys depend on it."""
-    splits: Splits = Field(default_factory=Splits)
-    """How the classes are split into halves A and B."""
+    splits: Splits | None = None
+    """How the classes are split into halves A and B. Without sources, null stands for one random
+    split."""
+    sources: dict[Letter, Source] = {}
+    """In place of splits, where layers are copied from, by a letter from C to Z but R and S; B is
+    then the whole dataset."""
     seeds: FullSet[Natural] = [0]
     """Each split is trained once per seed; a (split, seed) is one replicate."""
     targets: FullSet[Half] = ["B"]
@@ -149,15 +200,18 @@ class StudyConfig(Section):
     layers: sections.either(Literal["all"], FullSet[Natural]) = "all"
     """n, how many layers are copied; all for every one that the architecture has. n = 0 copies
     nothing and measures the noise of training."""
-    treatments: FullSet[Literal["selffer", "selffer+", "transfer", "transfer+", "random"]] = [
+    treatments: FullSet[Literal[*TREATMENTS]] = [
         *("selffer", "selffer+", "transfer", "transfer+", "random"),
     ]
-    """BnB, BnB+, AnB, AnB+, RnB. selffer (BnB) and transfer (AnB) freeze the copied layers, with +
-    they learn (BnB+, AnB+); random (RnB) freezes layers that never learned, with batch
-    normalisation that changes nothing."""
-    long_base: bool = True
-    """Whether base2B is trained too, the base with twice the epochs; it is the control for the
-    extra training that fine-tuned networks get."""
+    """BnB, BnB+, AnB, AnB+, RnB and more. selffer (BnB) and transfer (AnB) freeze the copied
+    layers, with + they learn (BnB+, AnB+); random (RnB) freezes layers that never learned, with
+    batch normalisation that changes nothing; shuffled (sAnB, sAnB+) permutes the values inside each
+    copied tensor; reestimated (AnB~) takes batch-norm statistics of frozen layers from B; partial
+    (A7fnB) and selffer_partial (B7fnB) copy all layers but the last and freeze the first n."""
+    controls: Set[Literal["baseB", "B0B", "long_base"]] = ["baseB", "B0B", "long_base"]
+    """Networks that are trained from new layers for comparison. baseB is trained in any case where
+    layers are copied from it; B0B where n = 0 is among layers; long_base is base2B, with twice the
+    epochs, the control for the extra training that fine-tuned networks get."""
     target_sizes: FullSet[AllOrNumber] = ["all"]
     """Images a class in the target half, all or a number; with a number networks are named
     A3B+@100. Epochs stay as they are, so fewer images mean fewer steps; an override gives them more
@@ -191,6 +245,21 @@ class StudyConfig(Section):
     time is known; it changes nothing that is trained."""
     figures: Figures = Field(default_factory=Figures)
     """How figures look; a change draws them again, and trains nothing."""
+    layer_names: list[str] | None = None
+    """The architecture's layers, from input to output. They are filled in when the study is read,
+    for those who read it later without the architecture's code."""
+
+    @model_validator(mode="after")
+    def _has_splits_or_sources(self) -> "StudyConfig":
+        if not self.sources:
+            self.splits = self.splits or Splits()
+        elif self.splits:
+            raise ValueError(
+                "splits and sources exclude each other; with sources, B is the whole dataset"
+            )
+        elif self.targets != ["B"]:
+            raise ValueError("targets: with sources, B is the only target; leave targets out")
+        return self
 
     @field_validator("study")
     @classmethod

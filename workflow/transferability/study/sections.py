@@ -277,11 +277,12 @@ class Recipe(Section):
     label_smoothing: Share = 0.0
     """Share of each label that is spread over all classes. It is so in training; losses of
     validation images are without it."""
-    normalise: Literal["channels", "mean_image", "none"] = "channels"
+    normalise: Literal["channels", "target", "mean_image", "none"] = "channels"
     """What is done with pixel values (0 to 255), by the training images of a half. It is the half
-    on which the first layers were trained, the source for AnB and AnB+, as in 2014. channels
-    gives each channel mean 0 and std 1; mean_image subtracts the mean image, as in 2014; none
-    leaves them as they are."""
+    on which the first layers were trained, the source for AnB and AnB+, as in 2014; in a study with
+    sources, all networks have the source's. channels gives each channel mean 0 and std 1; target
+    does so by the images that the network itself learns from; mean_image subtracts the mean image,
+    as in 2014; none leaves them as they are."""
     crop: Positive | None = None
     """Height and width in pixels of what the network sees of an image. It is a random such crop in
     training if augment says crop, else the middle; null for all that is stored."""

@@ -60,9 +60,9 @@ def train(
     network = transplant.initialised(
         task.architecture, recipe["crop"] or stored[0], len(learned.classes), stream
     )
-    if task.n >= len(network):
+    if task.copied >= len(network):
         raise ValueError(
-            f"network {task.network}: n = {task.n}, and {task.architecture['name']} has "
+            f"network {task.network}: n = {task.copied}, and {task.architecture['name']} has "
             f"{len(network)} layers, of which the last is always new"
         )
     devices.use_precision(precision)
@@ -89,7 +89,7 @@ def train(
     if resumed is not None:
         network.load_state_dict(with_prefix(resumed[0], "network."))
     elif task.base is not None:
-        transplant.copy_layers(network, weights, task.n)
+        transplant.copy_layers(network, weights, task.copied)
 
     devices.place(network, device)
     transplant.freeze(network[: task.frozen_layers])

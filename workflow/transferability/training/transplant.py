@@ -67,7 +67,7 @@ def load_base(
             f"--base: network {task.network} copies {task.base} of its own study, and {path} "
             f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
         )
-    found = misfits(network[: task.n], weights)
+    found = misfits(network[: task.copied], weights)
     if found or header.get("architecture") != task.architecture:
         # The last layer is always new, and of another size where the other half has more classes.
         found = misfits(network[:-1], weights)
