@@ -9,6 +9,7 @@ import torchvision_table
 from torch import nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
+from torchvision_families import FAMILIES
 
 from transferability import models as architectures
 from transferability.models import torchvision, torchvision_cuts
@@ -16,30 +17,6 @@ from transferability.study.networks import parse_name
 from transferability.training import frozen_features, transplant
 from transferability.training.rng import Stream
 
-# One of each family, as small as it comes: at how many pixels, and how many layers it has.
-FAMILIES = {
-    "alexnet": (63, 8),
-    "vgg11_bn": (32, 11),
-    "resnet18": (32, 10),
-    "resnext50_32x4d": (32, 18),
-    "wide_resnet50_2": (32, 18),
-    "squeezenet1_0": (32, 10),
-    "densenet121": (32, 63),
-    "inception_v3": (75, 17),
-    "googlenet": (32, 13),
-    "shufflenet_v2_x0_5": (32, 19),
-    "mobilenet_v2": (32, 20),
-    "mobilenet_v3_small": (32, 15),
-    "mnasnet0_5": (32, 20),
-    "regnet_y_400mf": (32, 18),
-    "efficientnet_b0": (32, 19),
-    "efficientnet_v2_s": (33, 43),
-    "convnext_tiny": (32, 23),
-    "swin_t": (32, 17),
-    "swin_v2_t": (32, 17),
-    "vit_b_16": (32, 14),
-    "maxvit_t": (224, 14),
-}
 # The others are cut by the same few rules.
 SAMPLE = ("alexnet", "resnet18", "densenet121", "inception_v3", "swin_t", "vit_b_16")
 FAMILY = [

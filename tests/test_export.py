@@ -15,10 +15,10 @@ from torch import nn
 
 from transferability.__main__ import main
 from transferability.images import store
-from transferability.models import small
+from transferability.models import small, weights
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
-from transferability.training import loop
+from transferability.training import loading, loop
 
 # A small model of each way of naming and building.
 MODELS = ("squeezenet1_0", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
@@ -91,6 +91,24 @@ def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_p
     assert agreeing.mean() > 0.995
 
 
+def test_the_file_can_be_the_weights_of_a_source(laboratory, tmp_path):
+    network = trained(laboratory, tmp_path)
+    file = tmp_path / "exported.safetensors"
+    assert (
+        main(["export", str(network), "--to", str(file), "--images", str(laboratory.images)]) == 0
+    )
+    about = described(file)
+    loaded = loading.load(file, about["architecture"], 8)
+    kept = checkpoint.load(network / "weights.safetensors")[0]
+    assert all(torch.equal(loaded.tensors[name], kept[name]) for name in loaded.tensors)
+    assert loaded.left_out == ["fc8"]
+    transforms = weights.described(file)
+    assert (transforms.image_size, transforms.resize) == (8, 8)
+    for found, wanted in (("mean", transforms.mean), ("std", transforms.std)):
+        exact = [np.float32(value) for value in about["normalise"][found]]
+        assert [np.float32(255 * value) for value in wanted] == exact
+
+
 def test_the_mean_image_goes_along(laboratory, tmp_path):
     network = trained(laboratory, tmp_path, recipe={"normalise": "mean_image"})
     file = tmp_path / "exported.safetensors"
@@ -99,6 +117,7 @@ def test_the_mean_image_goes_along(laboratory, tmp_path):
     )
     mean = np.load(tmp_path / "exported.mean_image.npy")
     opened = store.open_store(laboratory.images)
+    assert weights.described(file) is None
     half = np.isin(np.array(opened.classes)[opened.train_labels], described(file)["classes"])
     np.testing.assert_allclose(mean, opened.train_images[half].mean(axis=0), rtol=1e-5)
 

@@ -74,4 +74,27 @@ def train(
         folder.keep_finished()
 
 
-COMMANDS = [train]
+def import_source(
+    *,
+    study: flags.STUDY,
+    source: Annotated[str, "the letter of the source, e.g. P"],
+) -> None:
+    """Import the pretrained weights of a study's source."""
+    from transferability.records import fingerprint, provenance
+    from transferability.training import sources
+
+    started, settings = job.now(), config.resolved(study)
+    if not settings["sources"].get(source, {}).get("weights"):
+        raise ValueError(f"--source: {study} has no source {source!r} that is read from weights")
+    folder = study.parent / "sources" / source
+    work = fingerprint.of_work(settings["sources"][source], "")
+    with signals.noticed(), lease.sole_writer(folder, work) as writer:
+        written = NetworkFolder(folder, writer.check)
+        metrics = sources.import_source(settings, source, targets.run_folder(study), written)
+        if "provenance" not in metrics:
+            metrics["provenance"] = provenance.described(sys.argv[1:])
+            metrics["job"] = provenance.of_job(started, "cpu", writer.restarts)
+            written.write_metrics(metrics)
+
+
+COMMANDS = [train, import_source]

@@ -6,14 +6,24 @@ normalisation is: it drops a block for the sake of that block's learning, while 
 layer that learns acts on that layer.
 """
 
+import contextlib
 import csv
 import difflib
+import re
 from functools import cache
 from pathlib import Path
 
 from transferability.models import ArchitectureInfo
 
 TABLE = Path(__file__).parents[2] / "resources" / "torchvision_layers.csv"
+OLDER_NAMES = {
+    r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.": r"\1\2.",
+    r"\.mlp\.linear_1\.": ".mlp.0.",
+    r"\.mlp\.linear_2\.": ".mlp.3.",
+}
+"""The files of torchvision's weights name some tensors as its models did when they were trained;
+torchvision's own loading, and so ours, gives them the names of today."""
+POSITIONS = "encoder.pos_embedding"
 
 
 def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
@@ -55,6 +65,39 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
     info(settings, image_size)
     return torchvision_cuts.cut(torchvision_cuts.make(settings["model"], classes, image_size))
+
+
+def original_names(settings: dict, image_size: int) -> dict[str, str]:
+    """Of each parameter and buffer of the layers, the name that it has in torchvision's model."""
+    from transferability.models import torchvision_cuts
+
+    model = torchvision_cuts.make(settings["model"], 2, image_size)
+    return torchvision_cuts.original_names(model)
+
+
+def name_today(name: str) -> str:
+    """What torchvision's model calls a tensor today that an older file names so."""
+    for pattern, today in OLDER_NAMES.items():
+        name = re.sub(pattern, today, name)
+    return name
+
+
+def fitted(settings: dict, image_size: int, tensors: dict) -> tuple[dict, list[str]]:
+    """The tensors of a model, by torchvision's names, for images of this size, and what was changed
+    for it: the positional embeddings of a vision transformer, which are interpolated."""
+    if not settings["model"].startswith("vit_") or POSITIONS not in tensors:
+        return tensors, []
+    from torchvision.models.vision_transformer import interpolate_embeddings
+
+    patch = int(_rows()[settings["model"]]["multiple_of"])
+    made = dict(tensors)
+    # What cannot be interpolated is of a shape or kind that the caller refuses.
+    with contextlib.suppress(ValueError, RuntimeError):
+        made = interpolate_embeddings(image_size, patch, made)
+    before, after = tensors[POSITIONS].shape, made[POSITIONS].shape
+    if before == after:
+        return tensors, []
+    return made, [f"{POSITIONS}: interpolated from {before[1] - 1} patches to {after[1] - 1}"]
 
 
 @cache

@@ -9,6 +9,7 @@ layer that reads the units. The layers one after the other are the model itself,
 resources/torchvision_layers.csv lists them; tests/torchvision_table.py makes it.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 import torch
@@ -176,6 +177,13 @@ def _blocks(path: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _has_weights(part: nn.Module) -> bool:
     """Whether it has more than a normalisation's parameters."""
     return any(parameter.ndim > 1 for parameter in part.parameters())
+
+
+def original_names(model: nn.Module) -> dict[str, str]:
+    """Of each parameter and buffer of the layers, the name that it has in the model."""
+    layers = nn.Sequential(OrderedDict(cut(model)))
+    names = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
+    return {name: names[id(t)] for name, t in layers.state_dict(keep_vars=True).items()}
 
 
 def make(name: str, classes: int, image_size: int | None = None) -> nn.Module:

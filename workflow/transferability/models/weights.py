@@ -61,7 +61,7 @@ def declared(model: str, enum: str) -> Declared:
         close = difflib.get_close_matches(enum, known, n=1, cutoff=0)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(
-            f"torchvision has no weights {enum!r} for {model}; {hint}known: "
+            f"torchvision has no weights {enum!r} for {model or 'this architecture'}; {hint}known: "
             f"{', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
         )
     return known[enum]
@@ -72,17 +72,12 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
 
     What the source gives itself counts; else what torchvision declares, also of a file that has the
     name of one it publishes for this model; else what an exported network's file says. With another
-    image size than declared, images are resized in the same proportion. Raises ValueError, naming
-    the key, if neither tells.
+    image size than declared, images are resized in the same proportion. Raises ValueError if none
+    of them tells.
     """
     weights, name = source["weights"], architecture.get("model", "")
     found = None
     if is_enum(weights):
-        if architecture["name"] != "torchvision":
-            raise ValueError(
-                f"weights: {weights} names weights of torchvision, and the architecture is "
-                f"{architecture['name']}; give a file, .safetensors or .pth"
-            )
         found = declared(name, weights).transforms
     else:
         published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
@@ -97,8 +92,8 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
         found = Transforms(0, 0, "bilinear", (), ())
         if lacking := [key for key in ("image_size", "mean", "std") if key not in given]:
             raise ValueError(
-                f"{lacking[0]}: {weights} does not say for which images it is; give "
-                f"{' and '.join(lacking)}, mean and std for each channel on the scale from 0 to 1"
+                f"{weights} does not say which images it wants; give {' and '.join(lacking)} "
+                "beside weights (mean and std of each channel, on the scale from 0 to 1)"
             )
     size = given.get("image_size", found.image_size)
     resize = round(size * found.resize / found.image_size) if found.image_size else size

@@ -5,17 +5,16 @@ architectures keep the names of their layers.
 """
 
 import json
-from collections import OrderedDict
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import torch
-from torch import nn
 
 from transferability.images import class_splits
 from transferability.images.store import Store
+from transferability.models import weights
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study.networks import TrainingSpec
@@ -27,7 +26,8 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     description.
 
     The description, which is in the file's metadata too, says which network it is, how to build its
-    module, how its images are normalised and which classes its outputs stand for. A mean image
+    module, how its images are normalised and which classes its outputs stand for; with it, the file
+    can be the `weights` of another study's source. A mean image
     (float32 H×W×3, 0 to 255) is written beside it as .mean_image.npy. Raises ValueError for another
     suffix, and if the weights were not kept, or are of other images or another split.
     """
@@ -41,14 +41,23 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     recipe, stored = identity["recipe"], store.train_images.shape[1]
     pixels, kind = recipe["crop"] or stored, recipe["normalise"]
     normalise = {"kind": kind, "pixels": "RGB, 0 to 255"}
+    # For what is left as it is.
+    mean, std = [0.0] * 3, [1.0] * 3
     statistics = preprocessing.statistics(kind, store, measured)
     if kind == "channels":
         # As in training, where the std of a single colour is zero.
-        std = statistics["std"].clamp_min(1)
-        normalise |= {"mean": statistics["mean"].tolist(), "std": std.tolist()}
+        mean, std = statistics["mean"].tolist(), statistics["std"].clamp_min(1).tolist()
+        normalise |= {"mean": mean, "std": std}
     elif kind == "mean_image":
         with files.atomic_write(to.with_suffix(".mean_image.npy")) as temporary:
             np.save(temporary, statistics["mean"].numpy())
+    transforms = weights.Transforms(
+        image_size=pixels,
+        resize=stored,
+        interpolation="bilinear",
+        mean=tuple(value / 255 for value in mean),
+        std=tuple(value / 255 for value in std),
+    )
     architecture, count = identity["architecture"], len(learned.classes)
     options = {}
     if architecture["name"] == "torchvision":
@@ -59,6 +68,8 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
         "stored_image_size": stored,
         "image_size": pixels,
         "normalise": normalise,
+        # What `weights:` of a study reads; a mean image is none for one channel.
+        "transforms": None if kind == "mean_image" else vars(transforms),
         "classes": [store.classes[index] for index in learned.classes],
     }
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
@@ -69,22 +80,22 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     return description
 
 
-def _load(weights: Path, split: Path, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
+def _load(file: Path, split: Path, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
     """The weights and the identity of a network, which has to be of this split and these images."""
-    if not weights.exists():
+    if not file.exists():
         raise ValueError(
-            f"{weights}: is missing; those of bases are kept, and with keep_weights: all in the "
+            f"{file}: is missing; those of bases are kept, and with keep_weights: all in the "
             "study those of all networks"
         )
-    tensors, identity, _ = checkpoint.load(weights)
+    tensors, identity, _ = checkpoint.load(file)
     if identity["images_sha256"] != store.digest:
         raise ValueError(
-            f"{weights}: is of other images than those in {store.folder}; name the folder of its "
+            f"{file}: is of other images than those in {store.folder}; name the folder of its "
             "images with --images"
         )
     if identity["split_sha256"] != files.sha256(split):
         raise ValueError(
-            f"{weights}: is of another split than {split} is now; let snakemake train it again"
+            f"{file}: is of another split than {split} is now; let snakemake train it again"
         )
     return tensors, identity
 
@@ -95,7 +106,6 @@ def _of_torchvision(
     """The weights by torchvision's names, and the options that build its model."""
     from transferability.models import torchvision_cuts
 
-    built = torchvision_cuts.make(model, count, pixels)
-    # The layers are the model's modules under other names, so this sets its weights.
-    nn.Sequential(OrderedDict(torchvision_cuts.cut(built))).load_state_dict(tensors)
-    return built.state_dict(), torchvision_cuts.options(model, count, pixels)
+    names = torchvision_cuts.original_names(torchvision_cuts.make(model, count, pixels))
+    tensors = {names[name]: tensor for name, tensor in tensors.items()}
+    return tensors, torchvision_cuts.options(model, count, pixels)

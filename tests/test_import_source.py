@@ -1,0 +1,151 @@
+"""The command `import-source`: pretrained weights as the base of a study."""
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import yaml
+from torch import nn
+from torchvision import models
+
+from transferability.__main__ import main
+from transferability.models import small, torchvision
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+
+SMALL = {"name": "small", "channels": [4, 4, 4, 4, 4], "units": [8, 8]}
+RESNET = {"name": "torchvision", "model": "resnet18"}
+DESCRIBED = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "image_size": 8}
+
+
+def study(run: Path, source: dict, architecture: dict | None = None, size: int = 8) -> Path:
+    """A complete study.yaml with one source, as a run leaves it."""
+    complete = config.complete(
+        {
+            "study": "mine",
+            "dataset": {"source": "digits", "image_size": size},
+            "sources": {"P": {**DESCRIBED, "image_size": size, **source}},
+            "architecture": architecture or SMALL,
+        }
+    )
+    file = run / "results" / "mine" / "study.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(dict(complete)), encoding="utf-8")
+    return file
+
+
+def imported(file: Path) -> int:
+    return main(["import-source", "--study", str(file), "--source", "P"])
+
+
+def weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    settings = config.complete({"architecture": SMALL})["architecture"]
+    return nn.Sequential(OrderedDict(small.build(settings, 8, 5))).state_dict()
+
+
+def folder(run: Path) -> NetworkFolder:
+    return NetworkFolder(run / "results" / "mine" / "sources" / "P")
+
+
+def test_weights_become_a_base_that_says_where_it_is_from(tmp_path):
+    given = {f"module.{name}": tensor for name, tensor in weights().items()}
+    torch.save({"state_dict": given, "epoch": 3}, tmp_path / "given.pth")
+    assert imported(study(tmp_path, {"weights": "given.pth"})) == 0
+    tensors, header, digest = checkpoint.load(folder(tmp_path).weights)
+    wanted = {k: v for k, v in weights().items() if not k.startswith("fc8")}
+    assert tensors.keys() == wanted.keys()
+    assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
+    metrics = json.loads(folder(tmp_path).metrics.read_text())
+    assert header == {key: metrics[key] for key in ("network", "architecture", "source_id")}
+    assert metrics["network"] == "baseP"
+    assert metrics["source_kind"] == "weights"
+    assert metrics["origin"] == {"path": "given.pth"}
+    assert metrics["weights_sha256"] == digest
+    assert metrics["layer_names"][0] == "conv1"
+    assert metrics["transforms"] == {**DESCRIBED, "resize": 8, "interpolation": "bilinear"}
+    assert (metrics["wrapper"], metrics["prefix"]) == ("state_dict", "module.")
+    assert metrics["left_out"] == ["fc8"]
+    assert {"command", "versions"} <= metrics["provenance"].keys()
+    assert "top1" not in metrics
+
+
+def test_the_same_file_is_not_imported_again_and_another_one_is(tmp_path):
+    given = tmp_path / "given.safetensors"
+    safetensors.torch.save_file(weights(), given)
+    file = study(tmp_path, {"weights": str(given)})
+    written = folder(tmp_path)
+
+    def stamps() -> list[int]:
+        assert imported(file) == 0
+        return [path.stat().st_mtime_ns for path in (written.weights, written.metrics)]
+
+    first = stamps()
+    assert stamps() == first
+    safetensors.torch.save_file(weights(seed=1), given)
+    assert stamps() != first
+    assert torch.equal(
+        checkpoint.load(written.weights)[0]["conv1.0.weight"], weights(1)["conv1.0.weight"]
+    )
+    written.weights.write_bytes(written.weights.read_bytes()[:-8])
+    before = written.weights.stat().st_mtime_ns
+    assert stamps()[0] != before
+    checkpoint.load(written.weights)
+
+
+def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    file = study(tmp_path, {"weights": "IMAGENET1K_V1"}, RESNET, size=32)
+    assert imported(file) == 1
+    place = tmp_path / "cache" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    address = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
+    told = f"sources.P.weights: IMAGENET1K_V1 of resnet18 is not in torch's cache: fetch {address}"
+    assert told in caplog.text
+    assert str(place) in caplog.text
+    assert "weights: <its path>" in caplog.text
+    assert not folder(tmp_path).metrics.exists()
+    place.parent.mkdir(parents=True)
+    model = models.resnet18(weights=None).eval()
+    torch.save(model.state_dict(), place)
+    caplog.clear()
+    assert imported(file) == 0
+    assert "it is another one" in caplog.text
+    metrics = json.loads(folder(tmp_path).metrics.read_text())
+    assert metrics["origin"] == {"enum": "IMAGENET1K_V1", "url": address}
+    assert metrics["names"] == "original"
+    layers = OrderedDict(torchvision.build(RESNET, 32, 7))
+    layers["fc"] = nn.Flatten()
+    network = nn.Sequential(layers)
+    network.load_state_dict(checkpoint.load(folder(tmp_path).weights)[0])
+    model.fc = nn.Flatten()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(network.eval()(images).flatten(1), model(images))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"weights": "page.pth"}, ["sources.P.weights", "page.pth", "web page"]),
+        ({"weights": "missing.pth"}, ["sources.P.weights", "missing.pth", "No such file"]),
+        ({"weights": "other.safetensors"}, ["conv1.0.weight: expected", "nothing was loaded"]),
+    ],
+)
+def test_what_cannot_be_imported_leaves_nothing(tmp_path, caplog, source, words):
+    (tmp_path / "page.pth").write_text("<html>no such page</html>")
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    assert imported(study(tmp_path, source)) == 1
+    for word in words:
+        assert word in caplog.text
+    assert not folder(tmp_path).weights.exists()
+    assert not folder(tmp_path).metrics.exists()
+
+
+def test_a_source_that_there_is_not_is_named(tmp_path, caplog):
+    file = study(tmp_path, {"weights": "given.pth"})
+    assert main(["import-source", "--study", str(file), "--source", "Q"]) == 1
+    assert "no source 'Q'" in caplog.text

@@ -1,0 +1,236 @@
+"""Weights are loaded whole and strictly, or not at all; the same function comes out."""
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+from torchvision import models
+from torchvision_families import FAMILIES
+
+from transferability.models import torchvision, torchvision_cuts, weights
+from transferability.training import loading
+
+SMALL = {
+    **{"name": "small", "channels": [4, 4, 4, 4, 4], "units": [8, 8]},
+    **{"batch_norm": True, "dropout": 0.0},
+}
+# Small ones, of which one has files with older names; the others take minutes.
+SAMPLE = ("squeezenet1_0", "shufflenet_v2_x0_5", "densenet121")
+FAMILY = [
+    name if name in SAMPLE else pytest.param(name, marks=pytest.mark.full) for name in FAMILIES
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def built(settings: dict, image_size: int, classes: int) -> nn.Sequential:
+    module = torchvision if settings["name"] == "torchvision" else loading.models.module("small")
+    return nn.Sequential(OrderedDict(module.build(settings, image_size, classes)))
+
+
+def small(classes: int = 5) -> nn.Sequential:
+    torch.manual_seed(0)
+    return built(SMALL, 8, classes)
+
+
+def saved(path: Path, content: object) -> Path:
+    if path.suffix == ".safetensors":
+        safetensors.torch.save_file(content, path)
+    else:
+        torch.save(content, path)
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(loading.LoadingError) as caught:
+        loading.load(path, SMALL, 8)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def published(name: str) -> nn.Module:
+    """A model as torchvision builds it for pretrained weights, with values that are its alone."""
+    torch.manual_seed(0)
+    options = {}
+    if name in ("googlenet", "inception_v3"):
+        options = {"transform_input": True, "aux_logits": True, "init_weights": False}
+    elif name.startswith("vit_"):
+        options = {"image_size": FAMILIES[name][0]}
+    model = models.get_model(name, weights=None, **options)
+    for key, buffer in model.named_buffers():
+        if key.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def of_old(name: str) -> str:
+    """The names in the files of torchvision's densenets and vision transformers."""
+    for part in ("norm", "relu", "conv"):
+        for number in "12":
+            name = name.replace(f".{part}{number}.", f".{part}.{number}.")
+    return name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2.")
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_torchvision_s_own_file_gives_torchvision_s_own_outputs(name, tmp_path):
+    model, (image_size, _) = published(name), FAMILIES[name]
+    state = model.state_dict()
+    if name.startswith(("densenet", "vit_")):
+        state = {of_old(key): tensor for key, tensor in state.items()}
+        assert state.keys() != model.state_dict().keys()
+    file = saved(tmp_path / "published.pth", state)
+    settings = {"name": "torchvision", "model": name}
+    loaded = loading.load(file, settings, image_size)
+    assert (loaded.names, loaded.prefix, loaded.changes) == ("original", "", [])
+    network = built(settings, image_size, 7)
+    lacking = network.load_state_dict(loaded.tensors | dict(network[-1:].state_dict()))
+    assert not lacking.missing_keys
+    network[-1] = torchvision_cuts.cut(model)[-1][1]
+    images = torch.randn(2, 3, image_size, image_size)
+    seen = images
+    if name in ("googlenet", "inception_v3"):
+        # The table has the mean and std that this makes of ImageNet's.
+        seen = model._transform_input(images)
+    with torch.no_grad():
+        assert torch.equal(network.eval()(seen), model(images))
+
+
+def test_the_table_has_what_transform_input_makes_of_imagenet_s_statistics():
+    pixels = torch.rand(2, 3, 8, 8)
+    wanted = models.GoogLeNet_Weights.IMAGENET1K_V1.transforms()
+    seen = (pixels - torch.tensor(wanted.mean)[:, None, None]) / torch.tensor(wanted.std)[
+        :, None, None
+    ]
+    model = models.GoogLeNet(transform_input=True, init_weights=False)
+    ours = weights.declared("googlenet", "IMAGENET1K_V1").transforms
+    assert ours.mean == ours.std == (0.5, 0.5, 0.5)
+    torch.testing.assert_close(model._transform_input(seen), (pixels - 0.5) / 0.5)
+
+
+def test_positions_of_a_vision_transformer_are_interpolated_and_names_brought_up_to_date():
+    assert torchvision.name_today("e.encoder_layer_0.mlp.linear_2.bias") == (
+        "e.encoder_layer_0.mlp.3.bias"
+    )
+    settings = {"name": "torchvision", "model": "vit_b_32"}
+    tensors = {"encoder.pos_embedding": torch.randn(1, 1 + 7 * 7, 6), "other": torch.zeros(1)}
+    found, changes = torchvision.fitted(settings, 96, tensors)
+    assert found["encoder.pos_embedding"].shape == (1, 1 + 3 * 3, 6)
+    wanted = models.vision_transformer.interpolate_embeddings(96, 32, dict(tensors))
+    assert torch.equal(found["encoder.pos_embedding"], wanted["encoder.pos_embedding"])
+    assert changes == ["encoder.pos_embedding: interpolated from 49 patches to 9"]
+    assert torchvision.fitted(settings, 224, tensors) == (tensors, [])
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_by_the_layers_names(tmp_path, suffix):
+    """Whose last layer may have any number of classes, and is left out."""
+    network = small(classes=9)
+    loaded = loading.load(saved(tmp_path / f"own{suffix}", network.state_dict()), SMALL, 8)
+    wanted = network[:-1].state_dict()
+    assert loaded.tensors.keys() == wanted.keys()
+    assert all(torch.equal(loaded.tensors[name], wanted[name]) for name in wanted)
+    assert (loaded.names, loaded.left_out) == ("layers", ["fc8"])
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.backbone.", "encoder."])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+def test_prefixes_and_wrappers_are_taken_off_and_said(tmp_path, prefix, wrapper):
+    network = small()
+    state = {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
+    state["projector.weight"] = torch.zeros(2)
+    content = {wrapper: state, "epoch": 90} if wrapper else state
+    loaded = loading.load(saved(tmp_path / "wrapped.pth", content), SMALL, 8)
+    assert torch.equal(loaded.tensors["conv1.0.weight"], network.conv1[0].weight)
+    assert (loaded.prefix, loaded.wrapper) == (prefix, wrapper or "")
+    assert loaded.left_out == ["fc8", "projector"]
+
+
+def test_numbers_of_half_the_width_are_widened_and_counts_may_be_missing(tmp_path):
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in small().state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    loaded = loading.load(saved(tmp_path / "half.safetensors", state), SMALL, 8)
+    assert loaded.tensors["conv1.0.weight"].dtype == torch.float32
+    assert "conv1.0.weight: from torch.float16 to torch.float32" in loaded.changes
+    assert loaded.tensors["conv1.1.num_batches_tracked"] == 0
+
+
+def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path):
+    state = small().state_dict()
+    state["conv2.0.weights"] = state.pop("conv2.0.weight")
+    state["conv3.0.weight"] = torch.zeros(4, 4, 5, 5)
+    state["fc6.1.weight"] = state["fc6.1.weight"].clone()
+    state["fc6.1.weight"][0, 0] = torch.nan
+    state["conv4.0.bias"] = torch.zeros(4, dtype=torch.int64)
+    text = refused(saved(tmp_path / "mistaken.safetensors", state))
+    assert "5 tensors" in text
+    assert "layer conv2, conv2.0.weight: expected 4×4×3×3, found none" in text
+    assert "layer conv3, conv3.0.weight: expected 4×4×3×3, found 4×4×5×5" in text
+    assert "layer fc6, fc6.1.weight: expected finite values, found 1 that are not" in text
+    assert "layer conv4, conv4.0.bias: expected torch.float32, found torch.int64" in text
+    assert "conv2.0.weights: expected none, found 4×4×3×3" in text
+
+
+def test_another_architecture_is_refused_also_where_all_names_are_there(tmp_path):
+    settings = {"name": "torchvision", "model": "shufflenet_v2_x0_5"}
+    model = published("shufflenet_v2_x0_5")
+    text = refused(saved(tmp_path / "shufflenet.pth", model.state_dict()))
+    assert "its first names are conv1.0.weight" in text
+    assert "and " in text.splitlines()[-1]
+    assert len(text.splitlines()) <= 12
+    more = model.state_dict() | {"stage2.4.branch1.0.weight": torch.zeros(24, 1, 3, 3)}
+    with pytest.raises(loading.LoadingError, match=r"stage2.4.branch1.0.weight: expected none"):
+        loading.load(saved(tmp_path / "deeper.pth", more), settings, 32)
+
+
+class Code:
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+def test_code_in_a_pickle_does_not_run(tmp_path):
+    trace = tmp_path / "trace"
+    text = refused(saved(tmp_path / "code.pth", {"model": small().state_dict(), "x": Code(trace)}))
+    assert "mkdir" in text
+    assert "nothing was run" in text
+    assert not trace.exists()
+
+
+def test_what_is_no_file_of_weights_is_named(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    for name, content, word in (
+        ("page.pth", "<!DOCTYPE html><html>404</html>", "web page"),
+        ("pointer.safetensors", pointer, "git lfs pull"),
+        ("empty.pth", "", "empty"),
+        ("text.pth", "hello", "damaged"),
+        ("text.safetensors", "hello, all of you", "damaged"),
+        ("weights.bin", "", "expected .safetensors"),
+    ):
+        (tmp_path / name).write_text(content)
+        assert word in refused(tmp_path / name)
+    for suffix in (".safetensors", ".pth"):
+        whole = saved(tmp_path / f"whole{suffix}", small().state_dict())
+        half = tmp_path / f"half{suffix}"
+        half.write_bytes(whole.read_bytes()[:-3000])
+        assert "damaged" in refused(half)
+    (tmp_path / "folder.pth").mkdir()
+    assert "directory" in refused(tmp_path / "folder.pth")
+    assert "No such file" in refused(tmp_path / "missing.pth")
+    two = saved(tmp_path / "two.pth", {"student": {"a": torch.zeros(1)}, "teacher": {}})
+    assert "student, teacher" in refused(two)
+    assert "holds no tensors by name, but list" in refused(saved(tmp_path / "list.pth", [1]))

@@ -1,0 +1,216 @@
+"""Weights from a file into the layers of an architecture: all of them, or an error.
+
+No code in a file is ever run: .safetensors cannot hold any, and of a pickle torch reads tensors
+alone (`weights_only`).
+"""
+
+import hashlib
+import io
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from transferability import models
+
+WRAPPERS = ("state_dict", "model")
+PREFIXES = ("module.", "model.", "backbone.", "encoder.")
+SUFFIXES = (".safetensors", ".pt", ".pth")
+NO_WEIGHTS = {
+    rb"version https://git-lfs": "it is a pointer of git-lfs; `git lfs pull` brings the file",
+    rb"\s*(<!doctype html|<html|<\?xml)": "it is a web page, as a failed download leaves it",
+    rb"\Z": "it is empty",
+}
+"""How files begin that have the name of weights and hold none."""
+MOST_LINES = 10
+"""Of tensors that do not fit; the others are counted."""
+CLASSES = 2
+"""For the shapes of all layers but the last, which is never copied."""
+
+
+class LoadingError(ValueError):
+    """Weights that cannot be read or do not fit; the message names the file and what to do."""
+
+
+@dataclass
+class Loaded:
+    """The tensors of all layers but the last, by the layers' names, and how they were found.
+
+    `names` is whose names the file has, the layers' or the original model's; `wrapper` and `prefix`
+    were taken off, `left_out` are the modules of the file that are in no layer, and `changes` says
+    what was made of tensors.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    sha256: str
+    names: str
+    wrapper: str
+    prefix: str
+    left_out: list[str]
+    changes: list[str] = field(default_factory=list)
+
+
+def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
+    """The weights of a file for the layers of an architecture, all but the last.
+
+    The names may be those of the layers, as this project writes them, or those of the original
+    model, where the architecture has one. Raises LoadingError if the file cannot be read, or if a
+    tensor is missing, of another shape or kind, not finite, or of a part that the layers lack.
+    """
+    held, wrapper, digest = read(path)
+    module = models.module(architecture["name"])
+    network = nn.Sequential(OrderedDict(module.build(architecture, image_size, CLASSES)))
+    tables = {"layers": {name: name for name in network.state_dict()}}
+    if hasattr(module, "original_names"):
+        tables["original"] = module.original_names(architecture, image_size)
+        held = {module.name_today(name): tensor for name, tensor in held.items()}
+    ways = [(names, prefix) for names in tables for prefix in _prefixes(held)]
+    # Of equally many hits, the shortest prefix.
+    names, prefix = max(ways, key=lambda way: (_hits(held, way[1], tables[way[0]]), -len(way[1])))
+    table, changes = tables[names], []
+    found = {name[len(prefix) :]: t for name, t in held.items() if name.startswith(prefix)}
+    if names == "original":
+        found, changes = module.fitted(architecture, image_size, found)
+    expected = network[:-1].state_dict()
+    for name in expected:
+        # Files of old versions of torch lack it; nothing reads it where the momentum is a number.
+        if name.endswith("num_batches_tracked"):
+            found.setdefault(table[name], expected[name])
+    faults = [
+        f"layer {name.partition('.')[0]}, {prefix}{table[name]}: {fault}"
+        for name, wanted in expected.items()
+        if (fault := _fault(found.get(table[name]), wanted))
+    ]
+    for name in sorted(found.keys() - set(table.values())):
+        if _is_foreign(name, names, table):
+            faults.append(f"{prefix}{name}: expected none, found {_shape(found[name])}")
+    if faults:
+        raise LoadingError(_explained(path, architecture, faults, sorted(held)))
+    tensors = {}
+    for name, wanted in expected.items():
+        tensor = found.pop(table[name]).detach()
+        tensors[name] = torch.empty_like(wanted).copy_(tensor)
+        if tensor.dtype != wanted.dtype:
+            changes.append(f"{table[name]}: from {tensor.dtype} to {wanted.dtype}")
+    others = [name for name in held if not name.startswith(prefix)]
+    left_out = sorted({name.partition(".")[0] for name in [*found, *others]})
+    return Loaded(tensors, digest, names, wrapper, prefix, left_out, changes)
+
+
+def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
+    """The tensors of a file by their names, on the CPU; the wrapper in which they lay; the sha256
+    of the file.
+
+    Raises LoadingError for what is no such file, or would have to be run to be read.
+    """
+    if path.suffix not in SUFFIXES:
+        raise LoadingError(f"{path}: has no known suffix; expected {' or '.join(SUFFIXES)}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LoadingError(f"{path}: cannot be read ({error.strerror}); expected a file") from error
+    for start, reason in NO_WEIGHTS.items():
+        if re.match(start, content[:1000], re.IGNORECASE):
+            raise LoadingError(f"{path}: cannot be read, since {reason}; get it again")
+    try:
+        if path.suffix == ".safetensors":
+            held: object = safetensors.torch.load(content)
+        else:
+            held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    # What is damaged makes them raise nearly anything.
+    except Exception as error:
+        raise LoadingError(f"{path}: {_why_not(str(error))}") from error
+    wrappers = []
+    while isinstance(held, Mapping) and (
+        inside := [key for key in WRAPPERS if isinstance(held.get(key), Mapping)]
+    ):
+        held = held[inside[0]]
+        wrappers.append(inside[0])
+    named = held.items() if isinstance(held, Mapping) else ()
+    tensors = {str(name): value for name, value in named if isinstance(value, torch.Tensor)}
+    if not tensors:
+        keys = ", ".join(str(name) for name, _ in list(named)[:MOST_LINES])
+        raise LoadingError(
+            f"{path}: holds no tensors by name, but {keys or type(held).__name__}; expected a "
+            "state dict, by itself or under state_dict or model"
+        )
+    return tensors, ".".join(wrappers), hashlib.sha256(content).hexdigest()
+
+
+def _why_not(error: str) -> str:
+    """What hinders safetensors or torch to read a file."""
+    if found := re.search(r"GLOBAL ([\w.]+)|Unsupported operand|TorchScript", error):
+        return (
+            f"holds more than tensors ({found[1] or found[0]}), which would be code to run, and "
+            "nothing was run. If you trust the file, load it yourself and save its state_dict() "
+            "alone, by safetensors.torch.save_file"
+        )
+    # Before this, torch advises how to run the code in a file.
+    reason = error.rpartition("trusted source.")[2].partition("Check the documentation")[0]
+    return (
+        f"cannot be read, it is damaged or no file of weights ({' '.join(reason.split())[:200]}); "
+        "get it again"
+    )
+
+
+def _prefixes(names: Mapping) -> list[str]:
+    """Each combination of PREFIXES with which a name begins, the empty one first."""
+    found = [""]
+    for prefix in found:
+        longer = [prefix + more for more in PREFIXES]
+        found += [more for more in longer if any(name.startswith(more) for name in names)]
+    return found
+
+
+def _hits(tensors: Mapping, prefix: str, table: Mapping[str, str]) -> int:
+    return sum(prefix + original in tensors for original in table.values())
+
+
+def _fault(tensor: torch.Tensor | None, wanted: torch.Tensor) -> str:
+    """What is wrong with the tensor that was found; empty if nothing is."""
+    if tensor is None:
+        return f"expected {_shape(wanted)}, found none"
+    if tensor.shape != wanted.shape:
+        return f"expected {_shape(wanted)}, found {_shape(tensor)}"
+    is_plain = tensor.layout is torch.strided and not tensor.is_meta
+    if not is_plain or tensor.is_floating_point() != wanted.is_floating_point():
+        return f"expected {wanted.dtype}, found {tensor.dtype} ({tensor.layout})"
+    if count := int((~tensor.isfinite()).sum()):
+        return f"expected finite values, found {count} that are not, of {tensor.numel()}"
+    return ""
+
+
+def _is_foreign(name: str, names: str, table: Mapping[str, str]) -> bool:
+    """Whether a tensor that is in no layer makes the file one of another architecture.
+
+    An original model's file may bring classifiers of its own, beside the modules that the layers
+    are cut from; inside these, nothing may be left over.
+    """
+    if name.endswith("num_batches_tracked"):
+        return False
+    modules = {original.partition(".")[0] for original in table.values()}
+    return names == "layers" or name.partition(".")[0] in modules
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a number"
+
+
+def _explained(path: Path, architecture: Mapping, faults: list[str], names: list[str]) -> str:
+    lines = faults[:MOST_LINES]
+    if len(faults) > MOST_LINES:
+        lines.append(f"and {len(faults) - MOST_LINES:,} more")
+    kind = architecture.get("model") or architecture.get("build") or architecture["name"]
+    return "\n  ".join(
+        [
+            f"{path}: does not fit the layers of {kind}: {len(faults):,} tensors are missing, of "
+            f"another shape, not finite, or of no layer, and nothing was loaded; its first names "
+            f"are {', '.join(names[:3])}",
+            *lines,
+        ]
+    )

@@ -1,0 +1,99 @@
+"""Import a study's source: pretrained weights as the folder of a base that was not trained here."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from transferability import images
+from transferability.models import weights
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import networks
+from transferability.study.design import Study
+from transferability.training import loading
+
+log = logging.getLogger(__name__)
+
+
+def locate(given: str, architecture: Mapping, root: Path) -> tuple[Path, dict]:
+    """The file of a source's `weights`, below `root` where its path is relative, and its origin:
+    the path, or enum and address of what torchvision publishes.
+
+    Raises LoadingError, which says which file to fetch and where to put it, for an enum whose file
+    is not in torch's cache: nothing is downloaded here, since jobs may have no network.
+    """
+    if not weights.is_enum(given):
+        return root / images.path_of(given), {"path": given}
+    model = architecture.get("model", "")
+    declared = weights.declared(model, given)
+    file = Path(torch.hub.get_dir(), "checkpoints", declared.file_name)
+    if not file.exists():
+        raise loading.LoadingError(
+            f"{given} of {model} is not in torch's cache: fetch {declared.url} where there is a "
+            f"network and put it there, as {file}; or anywhere, and give `weights: <its path>`"
+        )
+    return file, {"enum": given, "url": declared.url}
+
+
+def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) -> dict:
+    """Write the weights of a study's source to the folder of its base, all but the metrics; these.
+
+    `letter` is the source's, `root` the folder that relative paths start from. The metrics have no
+    scores: they say where the weights are from, which images they want, and how they were found in
+    their file. What was imported from the same file with the same settings is left as it is. Raises
+    LoadingError, naming the key, if the source cannot be used.
+    """
+    name, architecture = networks.base_name(letter), study["architecture"]
+    source = study["sources"][letter]
+    try:
+        file, origin = locate(source["weights"], architecture, root)
+        settings = source if "enum" in origin else {**source, "weights": str(file)}
+        transforms = weights.transforms(settings, architecture)
+        loaded = loading.load(file, architecture, study.input_size)
+    except ValueError as error:
+        raise loading.LoadingError(f"sources.{letter}.weights: {error}") from error
+    published = re.search(r"-([0-9a-f]{8,})\.pth$", origin.get("url", ""))
+    if published and not loaded.sha256.startswith(published[1]):
+        log.warning(
+            "%s: its sha256 begins with %s, and that of the file that torchvision publishes with "
+            "%s: it is another one",
+            *(file, loaded.sha256[: len(published[1])], published[1]),
+        )
+    identity = {"network": name, "architecture": dict(architecture), "source_id": loaded.sha256}
+    metrics = {
+        **identity,
+        "source_kind": "weights",
+        "origin": origin,
+        "layer_names": study["layer_names"],
+        "transforms": {**vars(transforms), "mean": [*transforms.mean], "std": [*transforms.std]},
+        "names": loaded.names,
+        "wrapper": loaded.wrapper,
+        "prefix": loaded.prefix,
+        "left_out": loaded.left_out,
+        "changes": loaded.changes,
+    }
+    earlier = _earlier(folder)
+    if earlier is not None and metrics.items() <= earlier.items():
+        log.info("%s was imported before, from the same file, and is left as it is", name)
+        return earlier
+    log.info(
+        "%s: from %s, by the names of %s; taken off: %s; left out: %s; changed: %s",
+        *(name, file, "its layers" if loaded.names == "layers" else "the original model"),
+        " ".join(filter(None, (loaded.wrapper, loaded.prefix))) or "nothing",
+        *(", ".join(found) or "nothing" for found in (loaded.left_out, loaded.changes)),
+    )
+    return metrics | {"weights_sha256": folder.write_weights(loaded.tensors, identity)}
+
+
+def _earlier(folder: NetworkFolder) -> dict | None:
+    """The metrics of a source that was imported before and is intact."""
+    try:
+        metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
+        digest = checkpoint.load(folder.weights)[2]
+    except (OSError, ValueError):
+        return None
+    return metrics if metrics.get("weights_sha256") == digest else None
