@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Self
 
 TABLE = Path(__file__).parents[2] / "resources" / "torchvision_weights.csv"
+KEYS = ("image_size", "interpolation", "mean", "std")
+"""Of a study's source."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def declared(model: str, enum: str) -> Declared:
         close = difflib.get_close_matches(enum, known, n=1, cutoff=0)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(
-            f"torchvision has no weights {enum!r} for {model or 'this architecture'}; {hint}known: "
-            f"{', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
+            f"weights: torchvision has no {enum!r} for {model or 'this architecture'}; {hint}"
+            f"known: {', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
         )
     return known[enum]
 
@@ -72,8 +74,8 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
 
     What the source gives itself counts; else what torchvision declares, also of a file that has the
     name of one it publishes for this model; else what an exported network's file says. With another
-    image size than declared, images are resized in the same proportion. Raises ValueError if none
-    of them tells.
+    image size than declared, images are resized in the same proportion. Raises ValueError, naming
+    the key, if none of them tells.
     """
     weights, name = source["weights"], architecture.get("model", "")
     found = None
@@ -83,21 +85,17 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
         published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
         file = Path(weights).name
         found = published[file].transforms if file in published else described(Path(weights))
-    given = {
-        key: value
-        for key in ("image_size", "interpolation", "mean", "std")
-        if (value := source.get(key)) is not None
-    }
-    if found is None:
-        found = Transforms(0, 0, "bilinear", (), ())
-        if lacking := [key for key in ("image_size", "mean", "std") if key not in given]:
-            raise ValueError(
-                f"{weights} does not say which images it wants; give {' and '.join(lacking)} "
-                "beside weights (mean and std of each channel, on the scale from 0 to 1)"
-            )
-    size = given.get("image_size", found.image_size)
-    resize = round(size * found.resize / found.image_size) if found.image_size else size
-    return Transforms.of({**vars(found), **given, "resize": resize})
+    given = {key: value for key, value in source.items() if key in KEYS and value is not None}
+    values = {**(vars(found) if found else {"interpolation": "bilinear"}), **given}
+    if lacking := [key for key in KEYS if key not in values]:
+        raise ValueError(
+            f"weights: {weights} does not say which images it wants; beside weights, give "
+            f"{' and '.join(lacking)} (mean and std of each channel, on the scale from 0 to 1)"
+        )
+    resize = values["image_size"]
+    if found:
+        resize = round(resize * found.resize / found.image_size)
+    return Transforms.of({**values, "resize": resize})
 
 
 def described(file: Path) -> Transforms | None:

@@ -54,7 +54,7 @@ def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) 
         settings = source if "enum" in origin else {**source, "weights": str(file)}
         transforms = weights.transforms(settings, architecture)
         loaded = loading.load(file, architecture, study.input_size)
-    except ValueError as error:
+    except loading.LoadingError as error:
         raise loading.LoadingError(f"sources.{letter}.weights: {error}") from error
     published = re.search(r"-([0-9a-f]{8,})\.pth$", origin.get("url", ""))
     if published and not loaded.sha256.startswith(published[1]):
