@@ -26,7 +26,7 @@ from transferability import models
 from transferability.models import summary
 from transferability.records import plan
 from transferability.study import config
-from transferability.training import data, preprocessing
+from transferability.training import data, loop, preprocessing
 from transferability.training import device as devices
 from transferability.training.augmentation import Augmentation
 from transferability.training.data import ImageSet
@@ -113,15 +113,18 @@ def main() -> None:
     copy = copy_ceiling(device)
     print(f"a matrix product makes {product / 1e9:,.0f} thousand million operations a second")
     print(f"a copy reads and writes {copy / 1e9:,.1f} GB a second")
-    speeds = plan.measure_speeds(checked, flags.classes, (0, deepest), flags.seconds)
-    all_layers = plan.forward(layers)
+    base = plan.on_noise(checked, flags.classes)
+    loop.train_one_epoch(base, 0.0)
+    evaluated = len(base.learned) / best_seconds(lambda: loop.evaluate(base), device)
+    learned = plan.measure_speed(checked, flags.classes, flags.seconds)
     rows = {
-        "a step of a base": (speeds[0].learned, plan.to_learn(layers, 0)),
-        "evaluation": (speeds[0].evaluated, all_layers),
+        "a step of a base": (learned, plan.to_learn(layers, 0)),
+        "evaluation": (evaluated, plan.forward(layers)),
     }
-    if speeds[deepest].features < float("inf"):
-        frozen = plan.forward(layers[:deepest])
-        rows["features of frozen layers"] = (speeds[deepest].features, frozen)
+    run = plan.on_noise(checked, flags.classes, deepest)
+    if run.layers is not run.network:
+        features = 2 * len(run.learned) / run.seconds
+        rows["features of frozen layers"] = (features, plan.forward(layers[:deepest]))
     print(f"\n{'part':28}{'images/s':>12}{'operations':>14}{'of the ceiling':>16}")
     for part, (rate, operations) in rows.items():
         print(f"{part:28}{rate:12,.0f}{operations:14,}{rate * operations / product:16.2f}")

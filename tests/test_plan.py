@@ -10,7 +10,6 @@ from transferability.__main__ import main
 from transferability.images import Size
 from transferability.models import summary
 from transferability.records import plan
-from transferability.records.plan import Speed
 from transferability.study import config, design
 
 STUDY = {
@@ -29,7 +28,7 @@ LAYERS = summary.summarise(
     4,
 )
 SIZE = Size(classes=10, train=1000, validation=200)
-SPEEDS = {0: Speed(100.0, 1000.0), 2: Speed(400.0, 1000.0)}
+SPEED = 100.0
 
 
 def study(**changed: object) -> dict:
@@ -55,7 +54,7 @@ def test_operations_are_those_that_torch_counts_in_a_step():
 
 def test_networks_images_and_time_of_each_kind():
     checked = study(recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}, layers=[0, 2])
-    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
+    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEED)
     assert kinds["networks"].to_dict() == {
         **{"base": 2, "long_base": 1, "selffer": 2, "selffer+": 1},
         **{"transfer": 1, "transfer+": 1, "random": 1},
@@ -64,9 +63,12 @@ def test_networks_images_and_time_of_each_kind():
     learned, evaluated = 3 * 7 * 64, 2 * 100
     assert kinds.loc["transfer"].learned == learned
     assert kinds.loc["transfer"].evaluated == evaluated
-    assert kinds.loc["transfer"].seconds == learned / 400 + evaluated / 1000
-    assert kinds.loc["transfer+"].seconds == learned / 100 + evaluated / 1000
     assert kinds.loc["long_base"].learned == 2 * learned
+    # By operations: evaluation too, and less of them where layers are frozen.
+    evaluation = evaluated * plan.forward(LAYERS) / plan.to_learn(LAYERS, 0)
+    assert kinds.loc["transfer+"].seconds == pytest.approx((learned + evaluation) / SPEED)
+    saved = learned * (plan.to_learn(LAYERS, 0) - plan.to_learn(LAYERS, 2))
+    assert kinds.loc["transfer"].operations == kinds.loc["transfer+"].operations - saved
     assert kinds.loc["base"].operations == 2 * (
         learned * plan.to_learn(LAYERS, 0) + evaluated * plan.forward(LAYERS)
     )
@@ -74,9 +76,7 @@ def test_networks_images_and_time_of_each_kind():
 
 def test_features_are_made_once():
     checked = study(layers=[2])
-    once = Speed(learned=800.0, evaluated=2000.0, features=500.0)
-    kinds = plan.of_kinds(checked, SIZE, LAYERS, {0: Speed(100.0, 1000.0), 2: once})
-    assert kinds.loc["random"].seconds == 3 * 7 * 64 / 800 + 200 / 2000 + 600 / 500
+    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEED)
     assert kinds.loc["random"].operations == (
         600 * plan.forward(LAYERS[:2])
         + 200 * plan.forward(LAYERS[2:])
@@ -88,14 +88,14 @@ def test_fewer_images_a_class_are_fewer_images():
     checked = study(
         target_sizes=["all", 20], recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}
     )
-    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEEDS)
+    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEED)
     # baseA, baseB and baseB@20, of 5 classes: one batch an epoch.
     assert kinds.loc["base"].learned == 2 * 3 * 7 * 64 + 3 * 64
 
 
 def test_what_is_left_out_is_not_counted():
     checked = study(omit=[{"kind": "random"}])
-    assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEEDS).index
+    assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEED).index
 
 
 def test_few_steps_are_warned_of_with_their_number():

@@ -42,7 +42,7 @@ def plan(
     ] = None,
     seconds: Annotated[
         float,
-        "for how long this machine is tried with each number of frozen layers",
+        "for how long this machine is tried",
         {"type": flags.above_zero},
     ] = 2.0,
 ) -> None:

@@ -5,8 +5,7 @@ Halves are taken to be equal, each with half of the classes and of the images.
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
 from transferability.training.trainer import Trainer
 
-COLUMNS = ("kind", "networks", "learned", "evaluated", "operations", "seconds")
+COLUMNS = ("kind", "networks", "learned", "evaluated", "operations")
 HEADINGS = ("", "networks", "images to learn from", "to classify", "operations", "time")
 BYTES_PER_PARAMETER = 4
 BACKWARD = 2
@@ -39,21 +38,9 @@ BATCHES = {"cpu": 2, "mps": 2, "cuda": 32}
 """In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
 
 
-@dataclass(frozen=True)
-class Speed:
-    """How fast a network with so many frozen layers is: images a second that it learns from and
-    that it classifies, and, where the frozen layers' features are computed once, of which these
-    are made."""
-
-    learned: float
-    evaluated: float
-    features: float = np.inf
-
-
 def show(study: Study, images_per_second: float | None, seconds: float, console: Console) -> None:
     """Print the plan of a study, with times at so many images a second of a network that learns
-    with all layers, or, for None, as this machine is found to be when tried for `seconds` with each
-    number of frozen layers.
+    with all layers, or, for None, at as many as this machine takes in a trial of `seconds`.
 
     Raises ValueError where it is not known how many images there are.
     """
@@ -61,13 +48,9 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     module = models.module(study["architecture"]["name"])
     built = module.build(study["architecture"], pixels, size.classes // 2)
     layers = summary.summarise(built, pixels)
-    names = [name for *_, name in study.trained]
-    frozen = sorted({parse_name(name).frozen_layers for name in names})
-    if images_per_second is None:
-        speeds = measure_speeds(study, size.classes // 2, frozen, seconds)
-    else:
-        speeds = scale_speeds(layers, frozen, images_per_second)
-    kinds = of_kinds(study, size, layers, speeds)
+    device = devices.choose_device(study["recipe"]["device"])
+    speed = images_per_second or measure_speed(study, size.classes // 2, seconds)
+    kinds = of_kinds(study, size, layers, speed)
     kinds.loc["all"] = kinds.sum()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in HEADINGS:
@@ -76,50 +59,40 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
         cells = [f"{count:,.0f}" for count in counts]
         table.add_row(kind, *cells, f"{operations:.2e}", duration(needed))
     parameters, count = sum(layer.parameters for layer in layers), size.train + size.validation
+    names = [name for *_, name in study.trained]
     kept = BYTES_PER_PARAMETER * parameters * sum(map(study.keeps_weights, names))
     console.print(f"study {study['study']}: {len(names):,} networks of {parameters:,} parameters\n")
     console.print(table)
     console.print(
         f"\ndisk: {decimal(3 * study['dataset']['image_size'] ** 2 * count)} for the store of "
         f"{count:,} images, {decimal(kept)} for the weights that are kept\n"
-        "speed, in images a second by the number of frozen layers:\n  "
-        + ", ".join(f"{k}: {speed.learned:,.0f}" for k, speed in speeds.items())
-        + f"\n{_measured_by(study, images_per_second, seconds, kinds.loc['all'].seconds)}"
+        f"time: of one device, by operations, at {speed:,.0f} images a second with all layers "
+        "learning"
     )
+    if images_per_second is None:
+        at_once = torch.cuda.device_count() if device.type == "cuda" else 1
+        if device.type == "cpu":
+            at_once = len(os.sched_getaffinity(0))
+        console.print(
+            f"this was tried here ({devices.describe(device)}), where {at_once} at once take "
+            f"{duration(kinds.loc['all'].seconds / at_once)}"
+        )
     if warning := design.few_steps(study, size):
         console.print(f"\n{warning}")
 
 
-def _measured_by(study: Study, given: float | None, seconds: float, total: float) -> str:
-    """What the times are measured by."""
-    if given is not None:
-        return (
-            f"time of one device that learns from {given:,.0f} images a second with all layers, "
-            "and from more in the measure in which frozen layers leave less to do"
-        )
-    device = devices.choose_device(study["recipe"]["device"])
-    at_once, each = len(os.sched_getaffinity(0)), "core"
-    if device.type != "cpu":
-        at_once, each = max(1, torch.cuda.device_count()), "device"
-    precision = devices.choose_precision(study["recipe"]["precision"], device)
-    return (
-        f"time of one {each} here ({devices.describe(device)}, {precision}), tried for "
-        f"{seconds:g} s each; with {at_once} at once {duration(total / at_once)}"
-    )
-
-
 def of_kinds(
-    study: Study, size: images.Size, layers: Sequence[LayerSummary], speeds: Mapping[int, Speed]
+    study: Study, size: images.Size, layers: Sequence[LayerSummary], images_per_second: float
 ) -> pd.DataFrame:
     """Of each kind of network of a study (base, long_base, selffer, …; with all layers learning,
     selffer+ or transfer+), a row: how many `networks`, images `learned` from and `evaluated`,
-    `operations`, and `seconds` on one device. `speeds` is by the number of frozen layers.
+    `operations`, and `seconds` on a device on which a network that learns with all layers takes so
+    many images a second, and others the longer the more operations they have.
     """
     rows, train_half, validation = [], size.train // 2, size.validation // 2
     for split, seed, name in study.trained:
         network, recipe = parse_name(name), study.recipe_of(split, seed, name)
-        frozen, speed = network.frozen_layers, speeds[network.frozen_layers]
-        train = train_half
+        frozen, train = network.frozen_layers, train_half
         if network.target_size != ALL_IMAGES:
             train = int(network.target_size) * (size.classes // 2)
         learned = study.steps_of(split, seed, name, size) * min(recipe["batch_size"], train)
@@ -130,10 +103,10 @@ def of_kinds(
             + evaluated * forward(layers[frozen if once else 0 :])
             + once * (train + validation) * forward(layers[:frozen])
         )
-        seconds = learned / speed.learned + evaluated / speed.evaluated
-        seconds += (train + validation) / speed.features
-        rows.append((network.treatment, 1, learned, evaluated, float(operations), seconds))
-    return pd.DataFrame(rows, columns=COLUMNS).groupby("kind", sort=False).sum()
+        rows.append((network.treatment, 1, learned, evaluated, float(operations)))
+    kinds = pd.DataFrame(rows, columns=COLUMNS).groupby("kind", sort=False).sum()
+    kinds["seconds"] = kinds["operations"] / (images_per_second * to_learn(layers, 0))
+    return kinds
 
 
 def forward(layers: Sequence[LayerSummary]) -> int:
@@ -150,40 +123,19 @@ def to_learn(layers: Sequence[LayerSummary], frozen: int, from_features: bool = 
     return forward(through) + BACKWARD * forward(learning) - learning[0].operations
 
 
-def scale_speeds(
-    layers: Sequence[LayerSummary], frozen: Sequence[int], images_per_second: float
-) -> dict[int, Speed]:
-    """The speeds by the number of frozen layers, where a network that learns with all layers takes
-    `images_per_second` and any other as much longer as it has more operations."""
-    rate = images_per_second * to_learn(layers, 0)
-    evaluated = rate / forward(layers)
-    return {k: Speed(learned=rate / to_learn(layers, k), evaluated=evaluated) for k in frozen}
+def measure_speed(study: Study, classes: int, seconds: float) -> float:
+    """Images a second that a base of the study learns from, tried for so many seconds."""
+    run = on_noise(study, classes)
+    # The first step makes what the others find.
+    loop.train_one_epoch(run, 0.0)
+    seen, before = run.images_seen, run.seconds
+    end = time.monotonic() + seconds
+    while run.images_seen == seen or time.monotonic() < end:
+        loop.train_one_epoch(run, end)
+    return (run.images_seen - seen) / (run.seconds - before)
 
 
-def measure_speeds(
-    study: Study, classes: int, frozen: Iterable[int], seconds: float
-) -> dict[int, Speed]:
-    """The speed of a study's networks by the number of their frozen layers, each tried for so many
-    seconds, with the study's recipe."""
-    measured = {}
-    for k in frozen:
-        run = on_noise(study, classes, k)
-        count = len(run.learned)
-        features = 2 * count / run.seconds if run.layers is not run.network else np.inf
-        # The first step makes what the others find.
-        loop.train_one_epoch(run, 0.0)
-        seen, before = run.images_seen, run.seconds
-        end = time.monotonic() + seconds
-        while run.images_seen == seen or time.monotonic() < end:
-            loop.train_one_epoch(run, end)
-        learned = (run.images_seen - seen) / (run.seconds - before)
-        start = time.perf_counter()
-        loop.evaluate(run)
-        measured[k] = Speed(learned, count / (time.perf_counter() - start), features)
-    return measured
-
-
-def on_noise(study: Study, classes: int, frozen: int) -> Trainer:
+def on_noise(study: Study, classes: int, frozen: int = 0) -> Trainer:
     """A training of a study's network with so many frozen layers that never ends and keeps nothing,
     on images that mean nothing, as features where frozen layers always give the same."""
     recipe = {**study["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
