@@ -201,18 +201,6 @@ def test_what_is_to_come_takes_as_long_as_what_is_done(made):
         assert made.look().share == pytest.approx(3 / 8)
 
 
-def test_as_many_run_at_once_as_did_since_the_run_began(made):
-    """Also in a moment between two trainings."""
-    os.utime(made.results / "study.yaml", (time.time() - 100,) * 2)
-    for name, seconds, ago in [("baseA", 60.0, 1.0), ("baseB", 60.0, 1.0), ("B3B", 50.0, 1.0)]:
-        made.finish(name, seconds, ago)
-    made.finish("A3B", seconds=50.0, ago=10_000.0)
-    with made.writing("B0B"):
-        # 170 s of work in 61, for base2B, B0B, and two that count iterations.
-        left = made.look().seconds_left
-    assert left == pytest.approx(max(120, (120 + 60 + 2 * 50) / (170 / 61)), rel=0.1)
-
-
 def printed(capsys, *arguments: str) -> str:
     assert main(["status", *arguments]) == 0
     return capsys.readouterr().out

@@ -67,10 +67,10 @@ def board(study: StudyStatus) -> Group:
     for network in _unlearned(study)[: MOST_ROWS[FAILED]]:
         scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}"
         parts.append(Text(f"{network.path} did not learn: {scores}", style="bold"))
-    if waiting := study.of(WAITING):
-        names = [parse_name(network.network).treatment.replace("_", " ") for network in waiting]
-        counts = [f"{count:,} {name}" for name, count in Counter(names).items()]
-        parts.append(Text(f"waiting: {', '.join(counts)}"))
+    kinds = [parse_name(network.network).treatment for network in study.of(WAITING)]
+    if kinds:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in Counter(kinds).items())
+        parts.append(Text(f"waiting: {counts}"))
     return Group(*parts)
 
 
@@ -83,12 +83,12 @@ def summary(study: StudyStatus) -> str:
         words.append(f"{count:,} did not learn")
     words.append(f"{int(100 * study.share)} %")
     if not counts[RUNNING]:
-        left = "nothing runs"
+        words += ["nothing runs"] * bool(counts[WAITING])
     elif study.seconds_left is None:
-        left = "time to go not known yet"
+        words.append("time to go not known yet")
     else:
-        left = f"{duration(study.seconds_left)} to go"
-    return ", ".join([*words, left] if study.of(WAITING, RUNNING) else words)
+        words.append(f"{duration(study.seconds_left)} to go")
+    return ", ".join(words)
 
 
 def _unlearned(study: StudyStatus) -> list[Status]:

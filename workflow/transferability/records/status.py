@@ -10,7 +10,6 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache, lru_cache
@@ -25,7 +24,7 @@ from transferability.study.networks import parse_name
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
-LOG_TAIL = 4096
+MEASURED = ("top1", "chance", "learned", "images_per_second")
 ENDS = {
     "gone": "its process is gone without a word, as if it had been killed",
     "failed": "it failed",
@@ -40,8 +39,7 @@ class Status:
     there is none; `learned` says whether a done one did; `seconds` what it took (done) or is
     expected to take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a
     failed network or interrupted a waiting one; `log` is where to read more of a failed one;
-    `began` and `changed` are the times of its last start and of its last news, in seconds since
-    1970.
+    `changed` is the time of its last news, in seconds since 1970.
     """
 
     split: str
@@ -59,7 +57,6 @@ class Status:
     seconds_left: float | None = None
     why: str | None = None
     log: str | None = None
-    began: float | None = None
     changed: float | None = None
 
     @property
@@ -102,11 +99,9 @@ class StudyStatus:
 def look(results: Path) -> StudyStatus:
     """Where the study of a folder of results stands now. Raises StudyError if it is none."""
     file = results / targets.STUDY
-    # Written when a run starts.
-    start = file.stat().st_mtime if file.exists() else 0.0
-    study = _study(file, start)
+    study = _study(file, file.stat().st_mtime if file.exists() else 0.0)
     networks = _with_time([_status(results, study, *network) for network in study.trained])
-    return StudyStatus(study["study"], networks, _seconds_left(networks, start))
+    return StudyStatus(study["study"], networks, _seconds_left(networks))
 
 
 @lru_cache(1)
@@ -126,25 +121,16 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
         wanted = {"recipe": recipe, "architecture": study["architecture"]}
         # Others were trained for the study as it was before it was changed.
         if wanted.items() <= metrics["identity"].items():
-            began, seconds = _job(metrics)
-            return replace(
-                waiting,
-                state=DONE,
-                reached=waiting.length,
-                **{key: metrics[key] for key in ("top1", "chance", "learned")},
-                images_per_second=metrics["images_per_second"],
-                seconds=seconds,
-                seconds_left=0.0,
-                began=began,
-                changed=stamp,
-            )
+            kept = {key: metrics[key] for key in MEASURED}
+            times = {"seconds": _seconds(metrics), "seconds_left": 0.0, "changed": stamp}
+            return replace(waiting, state=DONE, reached=waiting.length, **kept, **times)
     taken, how = lease.last_writer(folder.path) or ({}, None)
     news = _progress(folder.history, waiting)
     if how == "running":
         # Who has just taken the folder may not have said yet who it is.
         began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
         news["changed"] = max(began, news.get("changed", began))
-        return replace(waiting, state=RUNNING, began=began, **news)
+        return replace(waiting, state=RUNNING, **news)
     if how == "interrupted":
         return replace(waiting, why="interrupted; it goes on when the study does", **news)
     log = results / "logs" / "networks" / f"{waiting.path}.log"
@@ -158,13 +144,13 @@ def _metrics(file: Path, stamp: float) -> dict:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _job(metrics: dict) -> tuple[float, float]:
-    """When a training began for the last time, and what all of it took: by the clock, or its loop
-    alone where it was started more than once."""
-    began, ended = (
-        datetime.fromisoformat(metrics["job"][key]).timestamp() for key in ("started", "ended")
-    )
-    return began, metrics["seconds"] if metrics["job"]["restarts"] else ended - began
+def _seconds(metrics: dict) -> float:
+    """What a training took: by the clock, or its loop alone where it was started more than once."""
+    job = metrics["job"]
+    if job["restarts"]:
+        return metrics["seconds"]
+    started, ended = (datetime.fromisoformat(job[key]) for key in ("started", "ended"))
+    return (ended - started).total_seconds()
 
 
 def _progress(history: Path, status: Status) -> dict:
@@ -184,13 +170,10 @@ def _progress(history: Path, status: Status) -> dict:
 
 
 def _last_error(log: Path) -> str | None:
-    """The error with which a log ends; None if it ends with none."""
-    with suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL))
-        lines = file.read().decode("utf-8", errors="replace").splitlines()
-        match = ERROR.fullmatch(lines[-1].strip()) if lines else None
-        return match[1] if match else None
-    return None
+    """The error with which a log ends, if it ends with one."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    match = ERROR.fullmatch(text.rstrip().rpartition("\n")[2].strip())
+    return match[1] if match else None
 
 
 def _with_time(networks: Sequence[Status]) -> list[Status]:
@@ -220,22 +203,13 @@ def _alike(status: Status) -> tuple[tuple, ...]:
     return (status.unit, network.treatment, network.n), (status.unit,)
 
 
-def _seconds_left(networks: Sequence[Status], start: float) -> float | None:
-    """Of the whole study with as many networks at once as, on average, since its run started; None
-    where nothing runs or nothing tells."""
+def _seconds_left(networks: Sequence[Status]) -> float | None:
+    """Of the whole study with as many networks at once as run now; None where nothing runs or
+    nothing tells."""
     left = [status.seconds_left for status in networks if status.state in (WAITING, RUNNING)]
+    at_once = sum(status.state == RUNNING for status in networks)
     if not left:
         return 0.0
-    running = [status for status in networks if status.state == RUNNING]
-    if None in left or not running:
+    if None in left or not at_once:
         return None
-    now = time.time()
-    spans = [(status.began, now) for status in running]
-    for status in networks:
-        if status.state == DONE and status.began >= start:
-            spans.append((status.began, status.changed))
-    elapsed = now - min(began for began, _ in spans)
-    # Clocks of nodes may differ.
-    busy = sum(max(0.0, end - began) for began, end in spans)
-    at_once = max(1.0, busy / elapsed) if elapsed > 0 else len(running)
     return round(max(max(left), sum(left) / at_once), 1)
