@@ -89,7 +89,6 @@ def test_what_it_says_of_itself(archive, unpacked):
         assert files[name]["contentSize"] == str(len(content))
         assert files[name]["sha256"] == hashlib.sha256(content).hexdigest()
         assert len(files[name]["description"].split()) >= 4
-        assert "/" in files[name]["encodingFormat"]
 
 
 def test_no_licence_and_no_author_are_made_up(finished, tmp_path):

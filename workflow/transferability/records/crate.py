@@ -6,7 +6,6 @@ bytes.
 """
 
 import json
-import mimetypes
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -38,14 +37,7 @@ DESCRIPTIONS = {
     "results": "effects drawn behind the study's",
 }
 """Of each file, by its name or else by its first folder."""
-FORMATS = {
-    ".jsonl": "application/jsonl",
-    ".log": "text/plain",
-    ".npy": "application/x-npy",
-    ".safetensors": "application/x-safetensors",
-    ".yaml": "application/yaml",
-}
-"""Media types that Python's table lacks."""
+OF_NETWORK = ("metrics.json", "history.jsonl", "predictions.npy")
 
 
 def pack(
@@ -97,22 +89,20 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
 
     Raises ValueError if any is missing.
     """
-    chosen = [results / name for name in (targets.STUDY, *targets.files(study))]
-    chosen += [results / "splits" / f"{split}.csv" for split in study.split_names]
+    run, store = targets.run_folder(results / targets.STUDY), targets.store(study)
+    names = [targets.STUDY, *targets.files(study)]
+    names += [f"splits/{split}.csv" for split in study.split_names]
     records = [*results.glob("logs/**/*.log"), *results.glob("costs/*.tsv")]
-    chosen += [file for file in records if "networks" not in file.relative_to(results).parts]
+    records = [file for file in records if "networks" not in file.relative_to(results).parts]
     for split, seed, name in study.trained:
         place = f"networks/{split}/seed{seed}/{name}"
-        folder = NetworkFolder(results / place)
-        chosen += [folder.metrics, folder.history, folder.predictions]
-        chosen += [folder.weights] * (with_weights and study.keeps_weights(name))
-        chosen += filter(
-            Path.exists, (results / f"logs/{place}.log", results / f"costs/{place}.tsv")
-        )
-    contents = {file.relative_to(results).as_posix(): file for file in chosen}
-    run, store = targets.run_folder(results / targets.STUDY), targets.store(study)
-    needed = [targets.labels(study), targets.reference(study)]
-    contents |= {name: run / name for name in needed if name}
+        names += [f"{place}/{file}" for file in OF_NETWORK]
+        names += [f"{place}/weights.safetensors"] * (with_weights and study.keeps_weights(name))
+        records += [results / f"logs/{place}.log", results / f"costs/{place}.tsv"]
+    contents = {name: results / name for name in names}
+    contents |= {file.relative_to(results).as_posix(): file for file in records if file.exists()}
+    outside = filter(None, (targets.labels(study), targets.reference(study)))
+    contents |= {name: run / name for name in outside}
     of_store = [f"{store}/{name}" for name in (MANIFEST, CLASSES, targets.LABELS)]
     contents |= {name: run / name for name in of_store if (run / name).exists()}
     missing = [file for file in contents.values() if not file.is_file()]
@@ -131,7 +121,6 @@ def _graph(
     only date is when the last network was trained."""
     parts = [_file(name, file) for name, file in contents.items()]
     folders = [file.parent for name, file in contents.items() if name.endswith("/metrics.json")]
-    ended = max(NetworkFolder(folder).read_metrics()["job"]["ended"] for folder in folders)
     people = [
         {"@id": f"#author-{quote(name)}", "@type": "Person", "name": name} for name in authors
     ]
@@ -150,10 +139,12 @@ def _graph(
             f"networks trained on {study['dataset']['source']}, with their tables and figures. "
             f"{targets.METHODS} says how they were made, and each metrics.json by which software."
         ),
-        "datePublished": ended,
-        "author": _refer(people),
+        "datePublished": max(
+            NetworkFolder(folder).read_metrics()["job"]["ended"] for folder in folders
+        ),
+        "author": [{"@id": person["@id"]} for person in people],
         "license": "No licence was given: ask the authors before you use this.",
-        "hasPart": _refer(parts),
+        "hasPart": [{"@id": part["@id"]} for part in parts],
     }
     entities = [descriptor, root, *people, *parts]
     if license:
@@ -163,19 +154,13 @@ def _graph(
     return entities
 
 
-def _refer(entities: list[dict]) -> list[dict]:
-    return [{"@id": entity["@id"]} for entity in entities]
-
-
 def _file(name: str, file: Path) -> dict:
     path = PurePosixPath(name)
-    media_type, _ = mimetypes.MimeTypes().guess_type(name)
     return {
         "@id": quote(name),
         "@type": "File",
         "name": name,
         "description": DESCRIPTIONS.get(path.name) or DESCRIPTIONS[path.parts[0]],
-        "encodingFormat": FORMATS.get(path.suffix, media_type),
         "contentSize": str(file.stat().st_size),
         "sha256": files.sha256(file),
     }

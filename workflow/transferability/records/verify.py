@@ -7,7 +7,7 @@ archive with its manifest.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -70,10 +70,10 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
                 store = _of_store(images, stores.get(images), whole_images)
                 on_stores[images], labels[images] = store
             network = _Network(results, folder, metrics, study, labels[images])
-            for check in CHECKS if network.has_weights else CHECKS[:-1]:
-                verdict.checked.append(check.__name__.strip("_"))
+            for check in network.checks:
+                verdict.checked.append(check.__name__)
                 with _damage_noted(verdict, folder.metrics):
-                    verdict.faults.extend(check(network))
+                    verdict.faults.extend(check())
     return [*verdicts, *on_stores.values(), *on_networks]
 
 
@@ -110,10 +110,10 @@ def _of_store(
     be read; `folder` is None where there is no such store."""
     if folder is None:
         return Verdict(f"images {digest:.8}", unchecked="not there, so not compared"), None
-    verdict, labels = Verdict(f"images/{folder.name}"), None
-    verdict.checked.append("every byte" if whole_images else "labels")
+    verdict, labels = Verdict(f"images/{folder.name}", ["labels"]), None
     with _damage_noted(verdict, folder / MANIFEST):
         if whole_images:
+            verdict.checked[:] = ["every byte"]
             open_store(folder).verify()
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if files.sha256(folder / LABELS) != manifest["files"][LABELS]["sha256"]:
@@ -125,7 +125,7 @@ def _of_store(
 @dataclass(frozen=True)
 class _Network:
     """A network with its metrics; its study, and the validation labels of its image store, if these
-    are there."""
+    are there. Each check yields what is wrong, with the name of the file."""
 
     results: Path
     folder: NetworkFolder
@@ -134,83 +134,72 @@ class _Network:
     labels: np.ndarray | None
 
     @property
-    def identity(self) -> dict:
-        return self.metrics["identity"]
-
-    @property
-    def has_weights(self) -> bool:
-        """An archive may lack weights; those that it lists and lacks are a fault of its own."""
-        is_base = parse_name(self.folder.path.name).is_base
+    def checks(self) -> list[Callable[[], Iterator[str]]]:
+        checks = [self.recipe, self.inputs, self.history, self.predictions]
+        # An archive may lack weights; those that it lists and lacks are a fault of its own.
         is_there = self.folder.weights.exists() or not is_archive(self.results)
-        return is_there and (is_base or self.metrics.get("weights_sha256") is not None)
+        is_base = parse_name(self.folder.path.name).is_base
+        if is_there and (is_base or self.metrics.get("weights_sha256") is not None):
+            checks.append(self.weights)
+        return checks
 
+    def recipe(self) -> Iterator[str]:
+        """Whether it is the network that its folder is named for and the study asks for, trained to
+        the end of its recipe."""
+        identity, path = self.metrics["identity"], self.folder.path
+        split, name = path.parents[1].name, path.name
+        seed, recipe = int(path.parent.name.removeprefix("seed")), identity["recipe"]
+        spec = TrainingSpec.of(name, split, seed, identity["architecture"], recipe)
+        wanted = {"its folder": asdict(spec)}
+        if self.study and (split, seed, name) in self.study.trained:
+            wanted[self.results / STUDY] = {
+                "recipe": self.study.recipe_of(split, seed, name),
+                "architecture": self.study["architecture"],
+            }
+        for by, values in wanted.items():
+            differing = [key for key, value in values.items() if identity.get(key) != value]
+            if differing:
+                yield f"{self.folder.metrics}: it is of another {', '.join(differing)} than {by}"
+        expected, lines = design.evaluations(recipe), len(self.folder.read_history())
+        if lines != expected:
+            yield f"{self.folder.history}: {lines} evaluations, and the recipe makes {expected}"
 
-def _recipe(network: _Network) -> Iterator[str]:
-    """Whether it is the network that its folder is named for and the study asks for, trained to the
-    end of its recipe."""
-    identity, path = network.identity, network.folder.path
-    split, seed, name = path.parents[1].name, int(path.parent.name.removeprefix("seed")), path.name
-    recipe = identity["recipe"]
-    spec = asdict(TrainingSpec.of(name, split, seed, identity["architecture"], recipe))
-    wanted = {"its folder": spec}
-    if network.study and (split, seed, name) in network.study.trained:
-        wanted[network.results / STUDY] = {
-            "recipe": network.study.recipe_of(split, seed, name),
-            "architecture": network.study["architecture"],
-        }
-    for by, values in wanted.items():
-        differing = [key for key, value in values.items() if identity.get(key) != value]
+    def inputs(self) -> Iterator[str]:
+        identity = self.metrics["identity"]
+        split = self.results / "splits" / f"{identity['split']}.csv"
+        if files.sha256(split) != identity["split_sha256"]:
+            yield f"{split}: not the split that the network was trained on"
+        if identity["base"] is not None:
+            base = NetworkFolder(self.folder.path.parent / identity["base"])
+            if base.read_metrics()["weights_sha256"] != identity["base_sha256"]:
+                yield f"{base.weights}: not the weights that the network was copied from"
+
+    def history(self) -> Iterator[str]:
+        yield from _checksum(self.folder.history, self.metrics["history_sha256"])
+        last = self.folder.read_history()[-1]
+        keys = ("top1", "top5", "loss", "train_loss", "images_seen")
+        differing = [key for key in keys if self.metrics[key] != last.get(key)]
         if differing:
-            yield f"{network.folder.metrics}: it is of another {', '.join(differing)} than {by}"
-    expected, lines = design.evaluations(recipe), len(network.folder.read_history())
-    if lines != expected:
-        yield f"{network.folder.history}: {lines} evaluations, and the recipe makes {expected}"
+            yield f"{self.folder.metrics}: its {', '.join(differing)} is not that of the history"
 
+    def predictions(self) -> Iterator[str]:
+        path = self.folder.predictions
+        yield from _checksum(path, self.metrics["predictions_sha256"])
+        predictions = np.load(path)
+        asked = predictions >= 0
+        if asked.sum() != self.metrics["validation_images"]:
+            yield f"{path}: {asked.sum()} predictions, not {self.metrics['validation_images']}"
+        elif self.labels is not None:
+            right = (predictions == self.labels)[asked]
+            if right.sum() / len(right) != self.metrics["top1"]:
+                yield f"{path}: other predictions than those that {self.folder.metrics} counts"
 
-def _inputs(network: _Network) -> Iterator[str]:
-    identity = network.identity
-    split = network.results / "splits" / f"{identity['split']}.csv"
-    if files.sha256(split) != identity["split_sha256"]:
-        yield f"{split}: not the split that the network was trained on"
-    if identity["base"] is not None:
-        base = NetworkFolder(network.folder.path.parent / identity["base"])
-        if base.read_metrics()["weights_sha256"] != identity["base_sha256"]:
-            yield f"{base.weights}: not the weights that the network was copied from"
-
-
-def _history(network: _Network) -> Iterator[str]:
-    folder, metrics = network.folder, network.metrics
-    yield from _checksum(folder.history, metrics["history_sha256"])
-    last = folder.read_history()[-1]
-    keys = ("top1", "top5", "loss", "train_loss", "images_seen")
-    differing = [key for key in keys if metrics[key] != last.get(key)]
-    if differing:
-        yield f"{folder.metrics}: its {', '.join(differing)} is not that of the history"
-
-
-def _predictions(network: _Network) -> Iterator[str]:
-    path, metrics = network.folder.predictions, network.metrics
-    yield from _checksum(path, metrics["predictions_sha256"])
-    predictions = np.load(path)
-    asked = predictions >= 0
-    if asked.sum() != metrics["validation_images"]:
-        yield f"{path}: {asked.sum()} predictions, not {metrics['validation_images']}"
-        return
-    if network.labels is not None:
-        right = (predictions == network.labels)[asked]
-        if right.sum() / len(right) != metrics["top1"]:
-            yield f"{path}: other predictions than those that {network.folder.metrics} counts"
-
-
-def _weights(network: _Network) -> Iterator[str]:
-    _, header, digest = checkpoint.load(network.folder.weights)
-    if digest != network.metrics["weights_sha256"] or header != network.identity:
-        yield f"{network.folder.weights}: not the weights that {network.folder.metrics} speaks of"
+    def weights(self) -> Iterator[str]:
+        _, header, digest = checkpoint.load(self.folder.weights)
+        if digest != self.metrics["weights_sha256"] or header != self.metrics["identity"]:
+            yield f"{self.folder.weights}: not the weights that {self.folder.metrics} speaks of"
 
 
 def _checksum(path: Path, expected: str) -> Iterator[str]:
     if files.sha256(path) != expected:
         yield f"{path}: its checksum does not fit; it changed after it was written"
-
-
-CHECKS = (_recipe, _inputs, _history, _predictions, _weights)
