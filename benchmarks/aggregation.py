@@ -31,7 +31,7 @@ FIGURES = {
     "transfer": "table",
     "effects": "effects",
     "boost": "boost",
-    "learning-curves": "table",
+    "learning_curves": "table",
     "cost": "table",
 }
 
@@ -117,11 +117,11 @@ def main() -> None:
             ],
         }
         for figure, table in FIGURES.items():
-            commands[f"plot-{figure}"] = [f"--{table}", tables[table], "--figure", results / figure]
-        commands["plot-learning-curves"] += ["--evaluations", evaluations]
+            inputs = [tables[table]] + [evaluations] * (figure == "learning_curves")
+            commands[f"plot {figure}"] = [*inputs, "--figure", results / figure]
         seconds, most = 0.0, 0
         for command, arguments in commands.items():
-            took, memory = run(command, *arguments)
+            took, memory = run(*command.split(), *arguments)
             print(f"{command:24}{took:8.1f} s{memory / 1e6:8.0f} MB")
             seconds, most = seconds + took, max(most, memory)
         print(f"{'in all':24}{seconds:8.1f} s{most / 1e6:8.0f} MB at most")

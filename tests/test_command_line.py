@@ -33,8 +33,8 @@ def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_pat
         f"--boost {tmp_path}/boost.csv"
     )
     run(
-        f"plot-effects --effects {finished.results}/tables/effects.csv "
-        f"--reference {tmp_path}/effects.csv --figure {tmp_path}/effects"
+        f"plot effects {finished.results}/tables/effects.csv {tmp_path}/effects.csv "
+        f"--figure {tmp_path}/effects"
     )
     of_2014 = "2014: CaffeNet"
     assert of_2014 in (tmp_path / "effects.html").read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def test_a_study_that_lacks_a_key_is_named_without_traceback(laboratory, tmp_pat
 
 def test_a_missing_input_is_named(laboratory, tmp_path, failure):
     missing = tmp_path / "none" / "networks.csv"
-    assert str(missing) in failure("plot-cost", "--table", missing, "--figure", tmp_path / "cost")
+    assert str(missing) in failure("plot", "cost", missing, "--figure", tmp_path / "cost")
     study = laboratory.study(ARCHITECTURE, RECIPE)
     assert "baseA" in failure(
         *("collect-networks", "--study", study, "--table", tmp_path / "networks.csv"),
@@ -106,7 +106,9 @@ def test_a_missing_input_is_named(laboratory, tmp_path, failure):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["train"], ["paint"], ["plot-cost", "--colour", "red"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["train"], ["paint"], ["plot", "cost", "--colour", "red"]]
+)
 def test_a_command_that_is_none_ends_with_its_usage(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -4,7 +4,7 @@
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
 #        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
 
-# The inputs of each figure; each is a flag of its command.
+# The inputs of each figure, in the order in which its command takes them.
 INPUTS = {
     "transfer": {"table": "<tables>/networks.csv"},
     "effects": {
@@ -54,13 +54,12 @@ for figure, inputs in INPUTS.items():
         conda:
             "../../envs/analysis.yaml"
         params:
-            command=f"plot-{figure.replace('_', '-')}",
-            inputs=as_flags,
+            command=f"plot {figure}",
             figure=subpath(output.svg, strip_suffix=".svg"),
             options=as_json(STUDY["figures"]),
             code=fingerprint.figures_fingerprint(),
         shell:
-            "python -m transferability {params.command} {params.inputs}"
+            "python -m transferability {params.command} {input:q}"
             " --figure {params.figure:q} --options {params.options:q} > {log:q} 2>&1"
 
 

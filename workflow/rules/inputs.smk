@@ -58,14 +58,6 @@ def study_only(files, wildcards):
     return [] if wildcards.study == schema.PUBLISHED else files or []
 
 
-def as_flags(wildcards, input):
-    """The inputs of a figure, each as the flag of its name."""
-    return " ".join(
-        shlex.join([f"--{name}", *([files] if isinstance(files, str) else files)])
-        for name, files in input.items()
-    )
-
-
 def shelf(name, wildcards):
     """Where the report shows something; the published results have shelves of their own."""
     published = wildcards.study == schema.PUBLISHED

@@ -3,8 +3,6 @@
 import logging
 import os
 import tempfile
-from collections.abc import Callable
-from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated
 
@@ -16,64 +14,44 @@ from transferability.study import config, targets
 
 log = logging.getLogger(__name__)
 
-FLAGS = {
-    "table": Annotated[Path, "tables/networks.csv"],
-    "effects": Annotated[Path, "tables/effects.csv"],
-    "boost": Annotated[Path, "tables/boost.csv"],
-    "evaluations": Annotated[Path, "tables/evaluations.csv"],
-    "reference": Annotated[
-        Path | None,
-        "effects.csv of other networks, to stand behind these; left empty for none",
-        {"nargs": "?"},
+INPUTS = {
+    "transfer": ["networks"],
+    "effects": ["effects", "reference"],
+    "boost": ["boost"],
+    "random_features": ["networks"],
+    "dissimilar": ["effects"],
+    "data_size": ["effects"],
+    "learning_curves": ["networks", "evaluations"],
+    "cost": ["networks"],
+    "filters": ["weights"],
+}
+"""What each figure is drawn from: tables of the study, effects of other networks to stand behind
+its own, if there are any, and weights of the bases."""
+
+
+def plot(
+    name: Annotated[str, "which figure", {"choices": [*INPUTS]}],
+    inputs: Annotated[
+        list[Path],
+        "the tables that it shows, CSV files; for effects, those of other networks too, to stand "
+        "behind; for learning_curves, networks.csv and evaluations.csv; for filters, "
+        "weights.safetensors of the bases",
+        {"nargs": "+"},
     ],
-    "weights": Annotated[list[Path], "weights.safetensors of the bases", {"nargs": "*"}],
-    "figure": Annotated[Path, "the figure's file without suffix; each format adds its own"],
-    "options": Annotated[dict, "the study's section figures, as JSON"],
-}
-DEFAULTS = {"reference": None, "options": {}}
-PLOTS = {
-    "transfer": (["table"], "Draw top-1 against n (figure 2 above)."),
-    "effects": (["effects", "reference"], "Draw the effects against n (figure 2 below)."),
-    "boost": (["boost"], "Draw the boost by each estimator (table 1)."),
-    "random_features": (["table"], "Draw top-1 of random features against n (figure 3)."),
-    "dissimilar": (["effects"], "Draw transfer between dissimilar halves (figure 3)."),
-    "data_size": (["effects"], "Draw the effects against the images a class of the target half."),
-    "learning_curves": (["table", "evaluations"], "Draw top-1 and training loss by epoch."),
-    "cost": (["table"], "Draw the seconds that each network took."),
-    "filters": (["weights"], "Draw the first-layer filters of the bases."),
-}
-"""What each figure is drawn from, and what it shows."""
+    *,
+    figure: Annotated[Path, "the figure's file without suffix; each format adds its own"],
+    options: Annotated[dict | None, "the study's section figures, as JSON"] = None,
+) -> None:
+    """Draw a figure, with its page if it has one."""
+    from transferability import figures
+    from transferability.figures import interactive
 
-
-def _plot(name: str) -> Callable:
-    """The command that draws a figure from its inputs, with its page if it has one."""
-    inputs, description = PLOTS[name]
-
-    def plot(*, figure: Path, options: dict, **paths) -> None:
-        from transferability import figures
-        from transferability.figures import interactive
-
-        if name == "filters":
-            contents = [_first_filters(paths["weights"])]
-        else:
-            contents = [paths[key] and read_table(paths[key]) for key in inputs]
-        with figures.used(figures.Options(**options)):
-            figures.save(getattr(figures, name)(*contents), figure)
-            if name in targets.EXPLORED_FIGURES:
-                page = getattr(interactive, name)(*contents)
-                files.write_text(figure.with_name(f"{figure.name}.html"), page)
-
-    plot.__name__, plot.__doc__ = f"plot_{name}", description
-    plot.__signature__ = Signature(
-        Parameter(
-            key,
-            Parameter.KEYWORD_ONLY,
-            annotation=FLAGS[key],
-            default=DEFAULTS.get(key, Parameter.empty),
-        )
-        for key in (*inputs, "figure", "options")
-    )
-    return plot
+    contents = [_first_filters(inputs)] if name == "filters" else [*map(read_table, inputs)]
+    with figures.used(figures.Options(**options or {})):
+        figures.save(getattr(figures, name)(*contents), figure)
+        if name in targets.EXPLORED_FIGURES:
+            page = getattr(interactive, name)(*contents)
+            files.write_text(figure.with_name(f"{figure.name}.html"), page)
 
 
 def _first_filters(weights: list[Path]) -> dict:
@@ -113,7 +91,7 @@ def _redraw(results: Path, to: Path) -> None:
     file = results / targets.STUDY
     study = config.resolved(file)
     tables = {name: to / "tables" / f"{name}.csv" for name in targets.TABLES}
-    inputs = {**tables, "table": tables["networks"]}
+    inputs = {name: [table] for name, table in tables.items()}
     inputs["reference"] = _from_run(results, targets.reference(study))
     inputs["weights"] = [
         results / "networks" / split / f"seed{seed}" / base / "weights.safetensors"
@@ -123,9 +101,10 @@ def _redraw(results: Path, to: Path) -> None:
         study=file, table=tables["networks"], evaluations=tables["evaluations"]
     )
     analysis.estimate_effects(
+        table=tables["networks"],
         results=results,
-        labels=_from_run(results, targets.labels(study)),
-        **{key: inputs[key] for key in ("table", "differences", "effects", "boost")},
+        labels=next(iter(_from_run(results, targets.labels(study))), None),
+        **{name: tables[name] for name in ("differences", "effects", "boost")},
     )
     reports.write_findings(
         table=tables["networks"],
@@ -141,25 +120,25 @@ def _redraw(results: Path, to: Path) -> None:
         if name == "filters" and lacking:
             log.warning("%s: is not there, so the figure of filters is left out", lacking[0])
             continue
-        paths = {key: inputs[key] for key in PLOTS[name][0]}
-        _plot(name)(figure=to / "figures" / name, options=study["figures"], **paths)
+        given = [path for key in INPUTS[name] for path in inputs[key]]
+        plot(name, given, figure=to / "figures" / name, options=study["figures"])
 
 
-def _from_run(results: Path, name: str | None) -> Path | None:
-    """A file of the folder of the run, which an archive holds under the same name.
+def _from_run(results: Path, name: str | None) -> list[Path]:
+    """A file of the folder of the run, which an archive holds under the same name; none for None.
 
     Raises ValueError if it is in neither.
     """
     if name is None:
-        return None
+        return []
     run = results.resolve().parent.parent
-    for folder in (results, run):
-        if (folder / name).exists():
-            return folder / name
-    raise ValueError(
-        f"{results}: its figures need {name}, which lies neither there nor in {run}; run the study "
-        "again, or draw from its archive"
-    )
+    found = [folder / name for folder in (results, run) if (folder / name).exists()]
+    if not found:
+        raise ValueError(
+            f"{results}: its figures need {name}, which lies neither there nor in {run}; run the "
+            "study again, or draw from its archive"
+        )
+    return found[:1]
 
 
-COMMANDS = [*map(_plot, PLOTS), figures]
+COMMANDS = [plot, figures]
