@@ -8,11 +8,10 @@ import pytest
 from made_photos import prepare
 from PIL import Image
 from project import ROOT
-from scipy.io import savemat
 
 from transferability import images
 from transferability.__main__ import main
-from transferability.images import build, class_splits, imagenet, store
+from transferability.images import build, class_splits, store
 
 SPLITS = ROOT / "workflow" / "resources" / "yosinski2014" / "class_splits.csv"
 WNIDS = ["n01440764", "n01443537", "n02085620", "n07873807", "n15075141"]
@@ -44,31 +43,13 @@ def validation_in_folders(root: Path, folder: str = "val") -> None:
         shade(c, root / folder / WNIDS[c] / name)
 
 
-def validation_with_kit(root: Path) -> None:
-    for number, c in enumerate(TRUTH, start=1):
-        shade(c, root / "val" / f"ILSVRC2012_val_{number:08}.JPEG")
-    kit = root / "ILSVRC2012_devkit_t12" / "data"
-    kit.mkdir(parents=True)
-    # The kit numbers its classes in an order of its own, and has a synset that is no class.
-    numbers = [3, 5, 1, 2, 4]
-    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("num_children", "O")]
-    synsets = np.empty((len(WNIDS) + 1, 1), kinds)
-    rows = sorted(zip(numbers, WNIDS, strict=True))
-    for k, (number, wnid) in enumerate([*rows, (6, "n00000000")]):
-        synsets[k, 0] = (number, wnid, "a name, another name", 0 if number < 6 else 2)
-    savemat(kit / "meta.mat", {"synsets": synsets})
-    lines = [str(numbers[c]) for c in TRUTH]
-    (kit / "ILSVRC2012_validation_ground_truth.txt").write_text("\n".join(lines) + "\n")
-
-
 @pytest.mark.parametrize(
     "validation",
     [
         validation_in_folders,
         lambda root: validation_in_folders(root, "validation"),
-        validation_with_kit,
     ],
-    ids=["val", "validation", "devkit"],
+    ids=["val", "validation"],
 )
 def test_each_form_gives_the_same_classes_in_the_order_of_their_ids(tmp_path, validation):
     training(tmp_path / "ILSVRC2012")
@@ -84,17 +65,6 @@ def test_each_form_gives_the_same_classes_in_the_order_of_their_ids(tmp_path, va
         assert np.abs(stored[:, 8, 8, 0] - 10.0 * labels).max() <= 1
 
 
-def test_images_of_classes_that_training_lacks_are_left_out(tmp_path):
-    training(tmp_path)
-    validation_with_kit(tmp_path)
-    for file in (tmp_path / "train" / WNIDS[0]).iterdir():
-        file.unlink()
-    (tmp_path / "train" / WNIDS[0]).rmdir()
-    album = imagenet.read(settings(tmp_path))
-    assert [name for name, _ in album.classes] == WNIDS[1:]
-    assert len(album.validation) == 8
-
-
 def without_training(root: Path) -> None:
     validation_in_folders(root)
 
@@ -104,35 +74,18 @@ def of_other_classes(root: Path) -> None:
     validation_in_folders(root)
 
 
-def without_kit(root: Path) -> None:
+def without_folders(root: Path) -> None:
     training(root)
     shade(0, root / "val" / "ILSVRC2012_val_00000001.JPEG")
-
-
-def with_unknown_number(root: Path) -> None:
-    training(root)
-    validation_with_kit(root)
-    shade(0, root / "val" / "ILSVRC2012_val_00000011.JPEG")
-
-
-def with_damaged_kit(root: Path) -> None:
-    training(root)
-    validation_with_kit(root)
-    (root / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").write_bytes(b"damaged")
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (
-            lambda root: None,
-            ["dataset.path", "no folder", "train/<wnid>/", "val/*.JPEG", "meta.mat"],
-        ),
+        (lambda root: None, ["dataset.path", "no folder", "train/<wnid>/", "val/<wnid>/"]),
         (without_training, ["dataset.path", "has val", "train/<wnid>/"]),
         (of_other_classes, ["'cat'", "n01440764", "folder"]),
-        (without_kit, ["ground_truth.txt is not there", "train/<wnid>/", "val/<wnid>/"]),
-        (with_unknown_number, ["val_00000011", "1 to 10"]),
-        (with_damaged_kit, ["ILSVRC2012_devkit_t12", "meta.mat", "image-net.org"]),
+        (without_folders, ["val has no folders", "val/<wnid>/", "torchvision.datasets.ImageNet"]),
     ],
 )
 def test_a_folder_of_another_form_is_named(tmp_path, caplog, make, words):

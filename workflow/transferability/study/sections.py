@@ -157,8 +157,7 @@ class Torchvision(Photos, HeldBack):
 
 
 class ImageNet(Photos):
-    """ILSVRC-2012, in train/<wnid>/ and val/<wnid>/, or val/ as it comes with the development kit
-    beside it."""
+    """ILSVRC-2012, in train/<wnid>/ and val/<wnid>/."""
 
     source: Literal["imagenet"]
     path: Name
