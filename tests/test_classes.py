@@ -114,7 +114,7 @@ def test_published_splits_come_after_the_drawn_ones():
         (FOLDER, {"dissimilar": HALVES}, r"no groups.*dataset\.groups"),
         ({"source": "folder"}, {}, "'path' is missing"),
         ({"source": "torchvision"}, {}, "'name' is missing"),
-        ({**FOLDER, "groups": "none.csv"}, {}, r"dataset\.groups: there is no file none\.csv"),
+        ({**FOLDER, "groups": "none.csv"}, {}, r"dataset\.groups: none\.csv cannot be read"),
         ({"source": "torchvision", "name": "CIFAR"}, {}, r"dataset\.name.*did you mean CIFAR"),
     ],
 )

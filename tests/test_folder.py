@@ -145,7 +145,7 @@ def test_groups_are_counted_beforehand(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "no file .*columns class, group"),
+        (None, "cannot be read \\(No such file.*columns class, group"),
         ("a,x\n", "columns class, group"),
         ("class,group\na,x,y\n", "columns class, group"),
         ("class,group\na,x\na,y\n", "'a' again"),

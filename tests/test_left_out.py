@@ -243,6 +243,10 @@ def test_groups_are_read_as_people_write_them_or_the_line_is_named(
 
 
 def test_a_name_that_the_workflow_cannot_take_is_refused(tmp_path):
-    for name, words in (("{x}.csv", "wildcard"), (".", "is a folder"), ("no.csv", "no file")):
+    for name, words in (
+        ("{x}.csv", "wildcard"),
+        (".", "Is a directory"),
+        ("no.csv", "No such file"),
+    ):
         with pytest.raises(ValueError, match=words):
             groups.read(tmp_path / name)

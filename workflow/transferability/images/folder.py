@@ -108,12 +108,11 @@ class Tree:
                 "directly in its own folder, so move them there, or make it a class; if it is a "
                 f"class already, dataset.path is {self.root / below}"
             )
-        images = [file for file in files if _is_image(file)]
         for file in files:
             if not _is_image(file):
-                suffix = os.path.splitext(file)[1].lower()
-                self.left_out[file] = f"{suffix or 'a file without a suffix'} is not read"
-        return images
+                suffix = os.path.splitext(file)[1].lower() or "a file without a suffix"
+                self.left_out[file] = f"{suffix} is not read"
+        return [file for file in files if _is_image(file)]
 
     def by_class(self, part: str = "") -> dict[str, list[str]]:
         """The files of each class, whose folder has its name and lies in that part of the root.
@@ -124,13 +123,12 @@ class Tree:
         self.left_out |= dict.fromkeys(files, "it lies beside the folders of the classes")
         if not folders:
             raise ValueError(f"{self.root / part}: expected a folder for each class, there is none")
-        by_class: dict[str, list[str]] = {}
-        for name in folders:
-            # Macs store names in another form than most programs write them.
-            images = by_class.setdefault(unicodedata.normalize("NFC", name), [])
-            images += self.images(f"{part}/{name}".lstrip("/"))
-        empty = [name for name, images in by_class.items() if not images]
-        if empty:
+        # Macs store names in another form than most programs write them.
+        by_class = {
+            unicodedata.normalize("NFC", name): self.images(f"{part}/{name}".lstrip("/"))
+            for name in folders
+        }
+        if empty := [name for name, images in by_class.items() if not images]:
             raise ValueError(
                 f"{self.root / part}: no images in the folders {groups.first_of(empty)}; expected "
                 f"files with the suffixes {', '.join(sorted(SUFFIXES))}"
@@ -188,15 +186,10 @@ class Tree:
         with os.scandir(self.root / below) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name, lower = f"{below}/{entry.name}".lstrip("/"), entry.name.lower()
+                if name.encode(errors="ignore").decode() != name:
+                    raise ValueError(f"{self.root / below}: {name!r} is not in UTF-8; rename it")
                 if lower.startswith(".") or lower in SYSTEM_FILES:
                     continue
-                try:
-                    name.encode()
-                except UnicodeEncodeError:
-                    raise ValueError(
-                        f"{self.root / below}: the name {os.fsencode(entry.name)!r} is not in "
-                        "UTF-8; rename it"
-                    ) from None
                 if lower in SYSTEM_FOLDERS:
                     self.left_out[f"{name}/"] = "a system made this folder"
                 elif os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():

@@ -24,12 +24,12 @@ def read(path: Path | str) -> dict[str, str]:
 
     def unfit(problem: str) -> ValueError:
         return ValueError(
-            f"dataset.groups: {problem}; expected a CSV file in UTF-8 with the columns class, "
-            "group and a row for each class, or null"
+            f"dataset.groups: {path}{problem}; expected a CSV file in UTF-8 with the columns "
+            "class, group and a row for each class, or null"
         )
 
     if {"{", "}"} & set(str(path)):
-        raise unfit(f"{path}: Snakemake takes what is in braces for a wildcard, so rename the file")
+        raise unfit(": Snakemake takes what is in braces for a wildcard, so rename the file")
     try:
         content = path_of(str(path)).read_bytes()
         # With the mark that spreadsheets put in front, and without it.
@@ -42,30 +42,23 @@ def read(path: Path | str) -> dict[str, str]:
             (reader.line_num, [unicodedata.normalize("NFC", cell.strip()) for cell in row])
             for row in reader
         ]
-    except FileNotFoundError:
-        raise unfit(f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise unfit(f"{path} is a folder") from None
+    except OSError as error:
+        raise unfit(f" cannot be read ({error.strerror})") from None
     except (UnicodeError, csv.Error) as error:
-        raise unfit(f"{path} cannot be read as CSV in UTF-8 ({error})") from error
+        raise unfit(f" cannot be read as CSV in UTF-8 ({error})") from error
     columns = [cell.lower() for cell in rows[0][1]] if rows else []
     if any(columns.count(column) != 1 for column in COLUMNS):
-        raise unfit(f"{path}, line 1, has other columns: {head!r:.80}")
+        raise unfit(f", line 1, has other columns: {head!r:.80}")
     group_of: dict[str, str] = {}
-    for line, row in rows[1:]:
-        if not any(row):
-            continue
+    for line, row in filter(lambda entry: any(entry[1]), rows[1:]):
         cells = dict(zip(columns, row, strict=False))
         if any(row[len(columns) :]) or not (cells.get("class") and cells.get("group")):
-            raise unfit(f"{path}, line {line}: {delimiter.join(row)!r:.80} is no class and group")
+            raise unfit(f", line {line}: {delimiter.join(row)!r:.80} is no class and group")
         if cells["class"] in group_of:
-            raise ValueError(
-                f"dataset.groups: {path}, line {line}, names the class {cells['class']!r} again; "
-                "name it once"
-            )
+            raise unfit(f", line {line}, names the class {cells['class']!r} again")
         group_of[cells["class"]] = cells["group"]
     if not group_of:
-        raise unfit(f"{path} has no rows")
+        raise unfit(" has no rows")
     return group_of
 
 
