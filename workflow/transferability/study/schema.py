@@ -160,10 +160,6 @@ Word = Literal[
 class Figures(Section):
     """How figures look; a change draws them again, and trains nothing."""
 
-    layer_names: list[str] | None = None
-    """The architecture's layers, from input to output. They are filled in when the study is read,
-    for those who read it later without the architecture's code."""
-
     formats: Set[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
     """Files of each figure; svg, which the report shows, is always among them."""
     width: sections.either(Literal["page", "column", "slide"], sections.number(ge=40, le=2000)) = (
