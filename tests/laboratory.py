@@ -153,6 +153,7 @@ class Laboratory:
     def study(self, architecture: dict, recipe: dict, **sections: object) -> Path:
         """A study.yaml, as a run leaves it, beside the splits of the laboratory."""
         complete = config.complete({"study": "laboratory", "dataset": {"source": "digits"}})
+        recipe = {**complete["recipe"], **recipe}
         changes = {"layers": [*range(8)], "architecture": architecture, "recipe": recipe}
         text = yaml.safe_dump({**complete, **changes, **sections})
         name = f"study-{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"

@@ -199,6 +199,21 @@ def test_each_digit_gives_its_share_to_validation(digits_store: Path):
     assert np.abs(counts - 0.25 * np.array(digits.COUNTS)).max() <= 0.5
 
 
+def test_validation_images_are_halved_class_by_class():
+    def halved(classes: list[str], counts: list[int]) -> list[np.ndarray]:
+        labels = np.repeat(np.arange(len(classes)), counts)
+        of = store.Store(Path(), *[None] * 3, labels, classes, [], "")
+        return np.split(of.selection, np.cumsum(counts)[:-1])
+
+    halves = halved(["a", "b", "c", "d"], [7, 50, 1, 1])
+    assert [half.sum() for half in halves] == [4, 25, 0, 1]
+    # Not every other image, and not as in another class.
+    renamed = halved(["a", "e", "c", "d"], [7, 50, 1, 1])
+    assert np.array_equal(renamed[0], halves[0])
+    assert not np.array_equal(renamed[1], halves[1])
+    assert np.array_equal(halved(["a", "b"], [7, 50])[1], halves[1])
+
+
 def test_enlarged_digits_show_the_same():
     small, large = (joined(digits.read({**DIGITS, "image_size": s})) for s in (8, 16))
     blocks = large.reshape(len(large), 8, 2, 8, 2, 3).mean(axis=(2, 4))

@@ -34,13 +34,17 @@ def network() -> nn.Sequential:
     ).to(memory_format=torch.channels_last)
 
 
+MULTIPLES = {"0.weight": 0.1, "1.weight": 0.5, "4.bias": 0.1}
+
+
 def theirs_of(recipe: dict, theirs: nn.Sequential, fused: bool) -> torch.optim.Optimizer:
     """torch's own optimizer, its learning rates as multiples of the recipe's."""
     biases = {name for name, _ in theirs.named_parameters() if name.endswith("bias")}
     groups = [
         {
             "params": [parameter],
-            "lr": recipe["bias_learning_rate"] if name in biases else 1.0,
+            "lr": (recipe["bias_learning_rate"] if name in biases else 1.0)
+            * MULTIPLES.get(name, 1.0),
             "weight_decay": (
                 recipe["weight_decay"] if parameter.ndim > 1 or recipe["decay_biases"] else 0.0
             ),
@@ -84,7 +88,7 @@ def test_a_step_is_torch_s_own(changes, fused):
     recipe = {**RECIPE, **changes}
     mine = network()
     theirs = copy.deepcopy(mine)
-    optimizer = optim.Optimizer(dict(mine.named_parameters()), recipe)
+    optimizer = optim.Optimizer(dict(mine.named_parameters()), recipe, MULTIPLES)
     assert optimizer.fused
     optimizer.fused = fused
     reference = theirs_of(recipe, theirs, fused)

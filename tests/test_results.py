@@ -17,6 +17,8 @@ SPLITS, SEEDS = ("random0", "dissimilar"), (0, 3)
 def metrics(top1: float) -> dict:
     return {
         "top1": top1,
+        "top1_selection": top1,
+        "top1_reporting": top1,
         "top5": 0.9,
         "loss": 1.5,
         "train_loss": 1.25,
@@ -28,6 +30,7 @@ def metrics(top1: float) -> dict:
         "device": "cpu",
         "precision": "fp32",
         "validation_images": 6,
+        "trainable_parameters": 1000,
         "layer_names": ["conv1", "conv2", "conv3", "fc4", "fc5", "fc6"],
         "identity": {"not": "a column"},
     }

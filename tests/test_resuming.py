@@ -95,13 +95,14 @@ def test_resumed_after_an_epoch_equals_uninterrupted(
         ({**EPOCHS, "augment": ["random_resized_crop", "colour_jitter"]}, False, (19, 20, 21)),
         ({"iterations": 50, "evaluate_every": 8}, True, (1,)),
         ({"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"}, False, (5, 23)),
+        ({**EPOCHS, "optimizer": "adamw", "probe_epochs": 1}, False, (5, 20, 23)),
         (
             {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["crop"]},
             False,
             (19, 20, 21),
         ),
     ],
-    ids=["augmented", "resized", "iterations", "adamw", "micro-batches"],
+    ids=["augmented", "resized", "iterations", "adamw", "probe", "micro-batches"],
 )
 def test_resumed_at_any_step_equals_uninterrupted(
     laboratory, bases, tmp_path, monkeypatch, recipe, mapped, steps

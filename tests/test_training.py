@@ -239,6 +239,14 @@ def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):
     assert set(base.predictions[asked]) <= half
     hits = base.predictions[asked] == opened.validation_labels[asked]
     assert base.metrics["top1"] == pytest.approx(hits.mean())
+    halves = {"selection": opened.selection[asked], "reporting": ~opened.selection[asked]}
+    for name, images in halves.items():
+        assert base.metrics[f"top1_{name}"] == pytest.approx(hits[images].mean())
+    assert base.metrics["trainable_parameters"] == sum(
+        tensor.numel()
+        for name, tensor in base.weights.items()
+        if name.endswith((".weight", ".bias"))
+    )
     assert base.metrics["top5"] == 1.0
     assert base.metrics["weights_sha256"] == checkpoint.load(base.folder.weights)[2]
     last = base.history[-1]

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ class Store:
     groups: list[str]
     digest: str
     """sha256 of the manifest, and so of everything in the store."""
+
+    @cached_property
+    def selection(self) -> np.ndarray:
+        """Which validation images serve to select (a learning rate, the best n), bool N; what was
+        selected is reported by the others.
+
+        In each class they alternate, in an order that depends on nothing but the class's name and
+        the images' places in the store; each class goes on where the one before ends, so that the
+        halves differ by one image at most, also where classes have one image each.
+        """
+        labels = self.validation_labels
+        hashes = [
+            hashlib.sha256(f"{self.classes[label]}/{place}".encode()).digest()
+            for place, label in enumerate(labels)
+        ]
+        order = sorted(range(len(labels)), key=lambda place: (labels[place], hashes[place]))
+        selected = np.zeros(len(labels), bool)
+        selected[order[::2]] = True
+        return selected
 
     def verify(self) -> None:
         """Read all files and compare checksums; raise StoreError, naming the files that differ."""

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEASURED = [
-    *("top1", "top5", "loss", "train_loss", "chance", "learned"),
-    *("images_seen", "seconds", "images_per_second", "device", "precision", "validation_images"),
+    *("top1", "top1_selection", "top1_reporting", "top5", "loss", "train_loss"),
+    *("chance", "learned", "images_seen", "seconds", "images_per_second", "device", "precision"),
+    *("validation_images", "trainable_parameters"),
 ]
 """What each network's metrics.json has at least, beside `layer_names` and its identity."""
 

@@ -10,12 +10,16 @@ from functools import cached_property
 from transferability.images import DatasetInfo, Size
 from transferability.models import ArchitectureInfo
 from transferability.study import networks
+from transferability.study.sections import Recipe
 
 WHOLE = "whole"
 """The split of a study with sources, in which all classes are in half B."""
 
 FEW_STEPS = 300
 """With fewer steps in all, networks were found that did not learn."""
+
+OF_COPIED_LAYERS = ("copied_learning_rate", "layer_decay", "probe_epochs")
+"""Keys of the recipe about copied layers that learn."""
 
 Network = tuple[str, int, str]
 """A network of a study: (split, seed, name)."""
@@ -118,17 +122,25 @@ class Study(dict):
 
     def recipe_of(self, split: str, seed: int, name: str) -> dict:
         """The recipe by which one network is trained: the study's, its overrides (a later one
-        wins), and twice the epochs or iterations for a long base."""
+        wins), and twice the epochs or iterations for a long base.
+
+        The keys about copied layers that learn are in it only where there are such layers and the
+        value is not the default, so that they change no other network.
+        """
         chosen = dict(self["recipe"])
         for override in self["overrides"]:
             if _matches(override["where"], split, seed, name):
                 chosen.update(override["recipe"])
         network = networks.parse_name(name)
+        copies_learn = network.base is not None and network.frozen_layers < network.copied
         if network.is_base and network.target in self["sources"]:
             chosen.update(self["sources"][network.target]["recipe"] or {})
         if network.kind == "long_base":
             chosen["epochs"] *= 2
             chosen["iterations"] = chosen["iterations"] and 2 * chosen["iterations"]
+        for key in OF_COPIED_LAYERS:
+            if not copies_learn or chosen[key] == Recipe.model_fields[key].default:
+                del chosen[key]
         return chosen
 
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:

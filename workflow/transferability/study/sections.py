@@ -260,6 +260,18 @@ class Recipe(Section):
     """Whether weight decay acts on biases and normalisation too."""
     bias_learning_rate: PositiveNumber = 1.0
     """The learning rate of biases, as a multiple of that of weights. It is 2 in the 2014 paper."""
+    copied_learning_rate: number(ge=0) = 1.0
+    """The learning rate of copied layers, as a multiple of that of new ones. With 0 only their
+    batch-norm statistics change. It and the next two keys act where copied layers learn (AnB+,
+    BnB+); a change trains no other network again."""
+    layer_decay: number(gt=0, le=1) = 1.0
+    """Multiplies the learning rate of a copied layer, once per layer up to the head. With L layers,
+    layer i (the input is 0, the head L - 1) learns at layer_decay ** (L - 1 - i) of the rate, as in
+    timm; unlike there, new layers below the head learn at the rate of the head."""
+    probe_epochs: Natural = 0
+    """Epochs in which new layers learn alone, before copied ones join them. It is linear probing,
+    then fine-tuning, with one schedule for both; copied layers stay as they are for so long, their
+    batch-norm statistics too."""
     schedule: Literal["cosine", "step"] = "cosine"
     """After the warm-up the learning rate falls to zero along a cosine, or by step_factor at each
     of step_at."""

@@ -111,6 +111,10 @@ def train(
     folder.weights.unlink(missing_ok=True)
     digest = folder.write_weights(network.state_dict(), identity) if keep_weights else None
     metrics = run.metrics()
+    right, selection = predictions == store.validation_labels, store.selection
+    for half, images in {"selection": selection, "reporting": ~selection}.items():
+        of_target = right[images & (predictions >= 0)]
+        metrics[f"top1_{half}"] = of_target.mean().item() if len(of_target) else None
     if not metrics["learned"]:
         log.warning(
             "%s did not learn: top-1 %.1f %% at a chance of %.1f %%, training loss %.3f where "
@@ -178,7 +182,7 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     which a signal came.
     """
     start = time.perf_counter()
-    transplant.set_training(run.layers, run.frozen_layers)
+    run.set_training()
     augment, pause = run.epoch_augmentation(), run.next_pause
     for images, labels, first in run.coming_batches():
         if run.step % run.loss_steps == 0:

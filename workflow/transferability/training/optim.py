@@ -6,6 +6,7 @@ which takes longer than importing torch.
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -21,7 +22,8 @@ class Optimizer:
     """SGD or AdamW over named parameters, as torch defines them.
 
     Weight decay acts on weights, and on biases and normalisation only if the recipe says so, since
-    these do not overfit; recipe.bias_learning_rate multiplies the learning rate of biases.
+    these do not overfit; recipe.bias_learning_rate multiplies the learning rate of biases, and
+    `multiples` that of the parameters that it names.
 
     A gradient is scaled down where its norm, over all parameters, is above
     recipe.clip_gradient_norm; `gradient_norm` is what it was before.
@@ -30,7 +32,12 @@ class Optimizer:
     empty before the first step. A parameter without a gradient does not change, and has no state.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Mapping):
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        recipe: Mapping,
+        multiples: Mapping[str, float] = MappingProxyType({}),
+    ):
         self.recipe, self.parameters = recipe, parameters
         self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters.values())
         # By weight decay and what multiplies the learning rate.
@@ -40,6 +47,7 @@ class Optimizer:
             is_bias = parameter.ndim == 1 and name.endswith("bias")
             weight_decay = recipe["weight_decay"] if decays else 0.0
             multiple = recipe["bias_learning_rate"] if is_bias else 1.0
+            multiple *= multiples.get(name, 1.0)
             self.groups.setdefault((weight_decay, multiple), {})[name] = parameter
         self.state: dict[str, dict[str, torch.Tensor]] = {}
         self.gradient_norm = torch.zeros(())
@@ -60,13 +68,15 @@ class Optimizer:
                 step(learning, weight_decay, learning_rate * multiple)
 
     def _sgd(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
-        kept = self.state.setdefault("momentum", {})
-        momenta = [kept.get(name) for name in parameters]
-        momentum = self.recipe["momentum"]
+        momenta, momentum = self.state.setdefault("momentum", {}), self.recipe["momentum"]
+        if momentum > 0:
+            for name, parameter in parameters.items():
+                if name not in momenta:
+                    momenta[name] = torch.zeros_like(parameter)
         sgd(
             list(parameters.values()),
             [parameter.grad for parameter in parameters.values()],
-            momenta,
+            [momenta.get(name) for name in parameters],
             weight_decay=weight_decay,
             momentum=momentum,
             lr=learning_rate,
@@ -75,9 +85,6 @@ class Optimizer:
             maximize=False,
             fused=self.fused,
         )
-        # The first step makes the momenta, if there are any, and leaves them in the list.
-        if momentum > 0:
-            kept.update(zip(parameters, momenta, strict=True))
 
     def _adamw(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
         means, squares, steps = (

@@ -15,7 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from transferability.study.learned import learned
 from transferability.study.networks import TrainingSpec, steps_per_epoch
-from transferability.training import data, frozen_features, optim
+from transferability.training import data, frozen_features, optim, transplant
 from transferability.training import device as devices
 from transferability.training.augmentation import Augmentation
 from transferability.training.preprocessing import Preprocessing
@@ -55,7 +55,11 @@ class Trainer:
         self.parameters = OrderedDict(
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
-        self.optimizer = optim.Optimizer(self.parameters, self.recipe)
+        # The copied layers that learn. Recipes of networks without any lack the keys about them.
+        self.copied = network[task.frozen_layers : task.copied] if task.base else network[:0]
+        self.copied_rate = self.recipe.get("copied_learning_rate", 1.0)
+        self.probe_epochs = self.recipe.get("probe_epochs", 0)
+        self.optimizer = optim.Optimizer(self.parameters, self.recipe, self.rate_multiples())
         self.dropout_seed = stream.number("dropout")
         self.micro_batch = micro_batch(self.recipe)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
@@ -114,6 +118,26 @@ class Trainer:
         self.steps = recipe["iterations"] or recipe["epochs"] * period
         self.evaluation_steps = recipe["evaluate_every"] * period
         self.loss_steps = self.evaluation_steps if recipe["iterations"] else period
+
+    def rate_multiples(self) -> dict[str, float]:
+        """What multiplies the learning rate of each parameter of the copied layers that learn."""
+        decay, below_head = self.recipe.get("layer_decay", 1.0), len(self.network) - 1
+        return {
+            f"{layer}.{name}": self.copied_rate * decay ** (below_head - i)
+            for i, (layer, module) in enumerate(self.copied.named_children(), self.frozen_layers)
+            for name, _ in module.named_parameters()
+        }
+
+    def set_training(self) -> None:
+        """Training mode for the layers that learn in the epoch of the next step.
+
+        While new layers learn alone, copied ones are like frozen ones. At a learning rate of 0 they
+        have no gradient either, which would count towards the norm at which gradients are clipped.
+        """
+        probing = self.step < self.probe_epochs * self.steps_per_epoch
+        self.copied.requires_grad_(not probing and self.copied_rate > 0)
+        fixed = self.frozen_layers + (len(self.copied) if probing else 0)
+        transplant.set_training(self.layers, fixed)
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(
@@ -213,6 +237,7 @@ class Trainer:
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_seen / self.seconds, 1),
             "validation_images": images,
+            "trainable_parameters": sum(p.numel() for p in self.parameters.values()),
             "shuffled_validation": self.shuffles_validation,
             "train_images": len(self.learned),
             "classes": classes,

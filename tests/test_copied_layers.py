@@ -1,0 +1,109 @@
+"""Copied layers that learn: their learning rates, and how long new layers learn without them."""
+
+import numpy as np
+import pytest
+import torch
+from laboratory import Trained, same
+
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+from transferability.training import frozen_features, transplant
+from transferability.training.rng import Stream
+from transferability.training.trainer import Trainer
+
+DEFAULTS = {"copied_learning_rate": 1.0, "layer_decay": 1.0, "probe_epochs": 0}
+COPIED = ("conv1", "conv2", "conv3")
+
+
+@pytest.fixture(scope="module")
+def base(laboratory, tmp_path_factory) -> Trained:
+    return laboratory.train("baseA", tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def saved(monkeypatch) -> dict[int, dict]:
+    """The tensors of a training, by the step after which they were saved."""
+    found: dict[int, dict] = {}
+    save = NetworkFolder.save_resume
+
+    def recording(self, tensors, identity, state):
+        found[state["step"]] = {name: tensor.clone() for name, tensor in tensors.items()}
+        save(self, tensors, identity, state)
+
+    monkeypatch.setattr(NetworkFolder, "save_resume", recording)
+    return found
+
+
+def of_copied(tensors: dict) -> dict:
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name.removeprefix("network.").split(".")[0] in COPIED
+    }
+
+
+def test_default_rates_are_those_of_all_layers(laboratory, base, tmp_path):
+    without = laboratory.train("A3B+", tmp_path / "without", base)
+    with_keys = laboratory.train("A3B+", tmp_path / "with", base, recipe=DEFAULTS)
+    assert same(with_keys.weights, without.weights)
+    assert with_keys.history == without.history
+    assert np.array_equal(with_keys.predictions, without.predictions)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_at_a_rate_of_0_copied_layers_are_as_good_as_frozen(
+    laboratory, tmp_path, monkeypatch, optimizer
+):
+    # Features that are computed once would differ by rounding.
+    monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
+    # Gradients of layers that do not learn must not count towards the norm.
+    recipe = {"optimizer": optimizer, "clip_gradient_norm": 0.1}
+    plain = {"architecture": {"batch_norm": False}}
+    base = laboratory.train("baseA", tmp_path / "baseA", **plain)
+    frozen = laboratory.train("A3B", tmp_path / "frozen", base, recipe=recipe, **plain)
+    still = laboratory.train(
+        "A3B+", tmp_path / "still", base, recipe={**recipe, "copied_learning_rate": 0}, **plain
+    )
+    assert same(still.weights, frozen.weights)
+    assert np.array_equal(still.predictions, frozen.predictions)
+    assert same(of_copied(still.weights), of_copied(base.weights))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_new_layers_learn_alone_at_first(laboratory, base, tmp_path, monkeypatch, saved, optimizer):
+    monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
+    recipe = {"epochs": 3, "optimizer": optimizer, "clip_gradient_norm": 0.1}
+    laboratory.train("A3B", tmp_path / "frozen", base, recipe=recipe)
+    frozen = dict(saved)
+    probed = {**recipe, "probe_epochs": 2}
+    trained = laboratory.train("A3B+", tmp_path / "probed", base, recipe=probed)
+    # Of 20 steps an epoch; batch-norm statistics and the optimizer's state are among the tensors.
+    assert same(saved[20], frozen[20])
+    assert same(saved[40], frozen[40])
+    copied, before = of_copied(trained.weights), of_copied(base.weights)
+    assert any("running_mean" in name for name in copied)
+    assert not any(torch.equal(copied[name], before[name]) for name in copied)
+
+
+def test_rates_fall_from_the_head_down(laboratory):
+    recipe = {"copied_learning_rate": 0.5, "layer_decay": 0.8}
+    task = laboratory.task("A3B+", recipe=recipe)
+    stream = Stream("treatment", "random0", 0, "B")
+    network = transplant.initialised(task.architecture, 8, 5, stream)
+    multiples = Trainer(network, task, None, "fp32", stream).rate_multiples()
+    # Of eight layers, the third is five below the head.
+    assert multiples["conv3.0.weight"] == pytest.approx(0.5 * 0.8**5)
+    assert multiples["conv1.0.bias"] == pytest.approx(0.5 * 0.8**7)
+    assert {name.split(".")[0] for name in multiples} == set(COPIED)
+    assert set(multiples) <= set(dict(network.named_parameters()))
+
+
+def test_the_keys_are_in_the_recipes_of_copied_layers_that_learn_alone():
+    recipe = {"copied_learning_rate": 0.1, "layer_decay": 0.8, "probe_epochs": 2}
+    study = config.complete({"recipe": recipe})
+    for name in study.network_names:
+        found = study.recipe_of("random0", 0, name)
+        assert (recipe.items() <= found.items()) == name.endswith("+"), name
+        assert name.endswith("+") or not recipe.keys() & found.keys(), name
+    by_default = config.complete({"recipe": {"copied_learning_rate": 1}})
+    assert not recipe.keys() & by_default.recipe_of("random0", 0, "A3B+").keys()
