@@ -157,6 +157,7 @@ def test_a_run_writes_what_its_files_say(finished):
                         "normalise": "mean_image",
                     },
                     **{"bias_learning_rate": 2, "label_smoothing": 0.1},
+                    **{"copied_learning_rate": 0.1, "layer_decay": 0.8, "probe_epochs": 2},
                 }
             },
             [
@@ -164,6 +165,9 @@ def test_a_run_writes_what_its_files_say(finished):
                 "image, with no weight decay.",
                 "The learning rate started at 0.03, and then was multiplied by 0.1 after 50 % and "
                 "75 % of the steps. The learning rate of biases was twice as high.",
+                "The learning rate of copied layers that were trained was 0.1 times that of new "
+                "layers. That of each copied layer was multiplied by 0.8 for each layer from it to "
+                "the last one. In the first 2 epochs new layers were trained alone.",
                 "a label smoothing of 0.1",
                 "evaluated once",
                 "Its input was 8 × 8 pixels, cropped from the stored images. The mean image",
