@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.images import build, folder
-from transferability.records import fingerprint
 from transferability.study import config
 
 CLASSES, STORED, WORKERS = 10, 256, 2
@@ -34,8 +33,7 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
     dataset = {"source": "folder", "path": str(photos), "resize": resize, "image_size": STORED}
     # All but one image of each class are for training.
     asked = config.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
-    code = fingerprint.images_fingerprint("folder")
-    build.write_store(folder.read(asked), place, asked, WORKERS, code)
+    build.write_store(folder.read(asked), place, asked, WORKERS)
     return place
 
 
