@@ -82,16 +82,13 @@ def verify(
 
     with archives.opened(results) as folder:
         verdicts = verify.verify(folder)
-        table, is_archive = verify.table(verdicts), verify.is_archive(folder)
+    table = verify.table(verdicts)
     # What was unpacked is gone by now.
     print(table if folder == results else table.replace(f"{folder.parent}{os.sep}", ""))
-    faults = [fault for verdict in verdicts for fault in verdict.faults]
-    again = "delete the folder of the network or the image store that has one, and run the study"
-    if is_archive:
-        again = "get the archive"
-    if faults:
+    if faults := sum(len(verdict.faults) for verdict in verdicts):
         raise ValueError(
-            f"{results}: {len(faults)} faults, each named above with its file; {again} again"
+            f"{results}: {faults} faults, each named above with its file; delete the folder of the "
+            "network or the image store that has one, and run the study, or get the archive again"
         )
 
 
