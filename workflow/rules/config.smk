@@ -25,6 +25,12 @@ config.update(STUDY)
 
 RESULTS = f"results/{STUDY['study']}"
 STORE = targets.store(STUDY)
+# Of the sources that are trained here, each with its section dataset.
+SOURCE_STORES = {
+    targets.store(STUDY, letter): source["dataset"]
+    for letter, source in STUDY["sources"].items()
+    if source["dataset"]
+}
 # No input of a rule, which would be rerun whenever the study changes in anything: jobs have the
 # settings that decide what they do in their params. It is written as a run starts.
 STUDY_FILE = f"{RESULTS}/{targets.STUDY}"
@@ -33,12 +39,15 @@ STUDY_FILE = f"{RESULTS}/{targets.STUDY}"
 pathvars:
     store=STORE,
     results=RESULTS,
-    base="<results>/networks/{split}/seed{seed}/{network,base[^/]+}",
+    base="<results>/networks/{split}/seed{seed}/{network,base2?[AB][^/]*}",
+    source="<results>/networks/{split}/seed{seed}/{network,base[C-Z]}",
+    imported="<results>/sources/{source,[C-Z]}",
     tables="results/{study}/tables",
-    treatment="<results>/networks/{split}/seed{seed}/{network,[ABR][0-9][^/]+}",
+    treatment="<results>/networks/{split}/seed{seed}/{network,s?[A-Z][0-9][^/]+}",
 
 
 wildcard_constraints:
     study=f"{STUDY['study']}|{schema.PUBLISHED}",
-    split="random[0-9]+|dissimilar|natman",
+    split="random[0-9]+|dissimilar|natman|whole",
     seed="[0-9]+",
+    dataset="|".join(Path(store).name for store in SOURCE_STORES) or "no source",

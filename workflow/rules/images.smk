@@ -37,6 +37,25 @@ rule prepare_images:
         " --download {resources.download} > {log:q} 2>&1"
 
 
+use rule prepare_images as prepare_source_images with:
+    output:
+        manifest="images/{dataset}/manifest.json",
+        arrays=[file.replace("<store>", "images/{dataset}") for file in STORE_ARRAYS],
+        classes="images/{dataset}/classes.csv",
+    log:
+        "<results>/logs/prepare_source_images/{dataset}.log",
+    benchmark:
+        "<results>/costs/prepare_source_images/{dataset}.tsv"
+    params:
+        settings=lambda wildcards: as_json(
+            images.stored(SOURCE_STORES[f"images/{wildcards.dataset}"])
+        ),
+        folder=subpath(output.manifest, parent=True),
+        code=lambda wildcards: fingerprint.images_fingerprint(
+            SOURCE_STORES[f"images/{wildcards.dataset}"]["source"]
+        ),
+
+
 rule split_classes:
     input:
         manifest="<store>/manifest.json",

@@ -33,7 +33,8 @@ def base_file(wildcards, file):
     base = networks.parse_name(wildcards.network).base
     if base is None:
         return []
-    return f"{RESULTS}/networks/{wildcards.split}/seed{wildcards.seed}/{base}/{file}"
+    folder = targets.base_folder(STUDY, wildcards.split, wildcards.seed, base)
+    return f"{RESULTS}/{folder}/{file}"
 
 
 # Two plain functions: Snakemake takes far longer to inspect a functools.partial.
@@ -43,6 +44,35 @@ def base_metrics(wildcards):
 
 def base_weights(wildcards):
     return base_file(wildcards, "weights.safetensors")
+
+
+def source_arrays(wildcards):
+    store = targets.store(STUDY, wildcards.network.removeprefix("base"))
+    return [file.replace("<store>", store) for file in STORE_ARRAYS]
+
+
+def source_manifest(wildcards):
+    return source_arrays(wildcards)[0].replace("train.images.npy", "manifest.json")
+
+
+def weights_file(wildcards):
+    """The file that a source is read from, if it is a file and there."""
+    return [
+        file
+        for file in [STUDY["sources"][wildcards.source]["weights"]]
+        if Path(file).is_file()
+    ]
+
+
+def source_settings(wildcards):
+    source = STUDY["sources"][wildcards.source]
+    return as_json([source, STUDY["architecture"], STUDY.input_size])
+
+
+def source_code(wildcards):
+    return fingerprint.import_fingerprint(
+        STUDY["architecture"]["name"], STUDY["architecture"].get("build")
+    )
 
 
 def split_file(wildcards):

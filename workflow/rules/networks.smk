@@ -1,8 +1,34 @@
 # Training.
 #   in:  results/<study>/study.yaml  images/<dataset>/…  results/<study>/splits/<split>.csv
 #   out: results/<study>/networks/<split>/seed<seed>/<network>/…
-#   1. train_base trains baseA, baseB, base2B, … from new layers
+#   1. train_base trains baseA, baseB, base2B, … from new layers; train_source does so on the images
+#      of a source, and import_source reads pretrained weights
 #   2. train_treatment trains B3B, A3B+, R5B, …, which begin with layers of a base, or random ones
+
+
+# All networks of a study are normalised by the images of the source that is trained here.
+SOURCE_MANIFEST = [
+    f"{store}/manifest.json" for store in [targets.source_store(STUDY)] if store
+]
+
+
+rule import_source:
+    input:
+        weights_file,
+    output:
+        metrics="<imported>/metrics.json",
+        weights="<imported>/weights.safetensors",
+    log:
+        "<results>/logs/import_source/{source}.log",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        study=STUDY_FILE,
+        source=source_settings,
+        code=source_code,
+    shell:
+        "exec python -m transferability import-source --study {params.study:q}"
+        " --source {wildcards.source} > {log:q} 2>&1"
 
 
 rule train_base:
@@ -11,6 +37,7 @@ rule train_base:
         # files by content and large ones by time.
         manifest="<store>/manifest.json",
         arrays=ancient(STORE_ARRAYS),
+        normalised_by=SOURCE_MANIFEST,
         split="<results>/splits/{split}.csv",
     output:
         metrics="<base>/metrics.json",
@@ -53,6 +80,7 @@ use rule train_base as train_treatment with:
         # In the same way, the base's metrics stand for its weights.
         manifest=rules.train_base.input.manifest,
         arrays=rules.train_base.input.arrays,
+        normalised_by=rules.train_base.input.normalised_by,
         split=rules.train_base.input.split,
         base_metrics=base_metrics,
         base_weights=ancient(base_weights),
@@ -62,3 +90,14 @@ use rule train_base as train_treatment with:
         history="<treatment>/history.jsonl",
         predictions="<treatment>/predictions.npy",
     priority: 0
+
+
+use rule train_base as train_source with:
+    input:
+        manifest=source_manifest,
+        arrays=ancient(source_arrays),
+    output:
+        metrics="<source>/metrics.json",
+        history="<source>/history.jsonl",
+        predictions="<source>/predictions.npy",
+        weights="<source>/weights.safetensors",

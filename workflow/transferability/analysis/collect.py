@@ -3,7 +3,7 @@
 import itertools
 import logging
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,13 +13,19 @@ import pandas as pd
 from transferability.models import caffenet
 from transferability.storage.network_folder import MEASURED, NetworkFolder
 from transferability.study.learned import learned
-from transferability.study.networks import ALL_IMAGES, HALVES, parse_name
+from transferability.study.networks import (
+    ALL_IMAGES,
+    HALVES,
+    NetworkSpec,
+    parse_name,
+    trained_name,
+)
 
 log = logging.getLogger(__name__)
 
 COLUMNS = [
-    *("study", "split", "seed", "network", "kind", "source", "target", "target_size"),
-    *("n", "layer", "fine_tuned", *MEASURED),
+    *("study", "split", "seed", "network", "kind", "source", "source_kind", "source_id"),
+    *("target", "target_size", "n", "layer", "copied", "frozen", "fine_tuned", *MEASURED),
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 EVALUATIONS_OF_BEST_SCORE = 10
@@ -35,8 +41,8 @@ VALIDATION_IMAGES_PER_PUBLISHED_CLASS = 50
 
 
 def network_path(networks: Path, split: str, seed: int, name: str) -> Path:
-    """The folder of one network among the networks of a study."""
-    return networks / split / f"seed{seed}" / name
+    """The folder of one network among the networks of a study, by any of its names."""
+    return networks / split / f"seed{seed}" / trained_name(name)
 
 
 def collect(
@@ -47,18 +53,22 @@ def collect(
     names: Sequence[str],
     score: str,
     omitted: Collection[str] = (),
+    sources: Mapping[str, tuple[str, str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The networks and the evaluations of a study: exactly those named, whatever else lies there.
 
     `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
     evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Those
-    `omitted`, e.g. random0/seed0/A3B, have a row without measured values. Raises ValueError
+    `omitted`, e.g. random0/seed0/A3B, have a row without measured values. `sources` has the
+    (source_kind, source_id) of sources that are no halves, by letter. Raises ValueError
     naming the file that is missing or not JSON.
     """
     rows, evaluations, layers = [], [], []
     for split, seed, name in itertools.product(splits, seeds, names):
         key = {"study": study, "split": split, "seed": seed, "network": name}
-        row = key | asdict(parse_name(name))
+        spec = parse_name(name)
+        row = key | asdict(spec) | {"frozen": spec.frozen_layers}
+        row["source_kind"], row["source_id"] = _source(spec, sources or {})
         path = network_path(networks, split, seed, name)
         if path.relative_to(networks).as_posix() not in omitted:
             metrics, history = _read_network(NetworkFolder(path))
@@ -74,6 +84,15 @@ def collect(
         row["layer"] = _layer(layers, row["n"])
     _warn_of_mixtures([row for row in rows if "device" in row])
     return _typed(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(evaluations)
+
+
+def _source(network: NetworkSpec, sources: Mapping) -> tuple[str, str]:
+    """What kind of source a network's first layers come from, and its checksum if it was imported;
+    empty for what copies nothing."""
+    if network.copied == 0:
+        return "", ""
+    known = {**dict.fromkeys(HALVES, ("half", "")), "random": ("random", "")}
+    return (known | dict(sources))[network.source]
 
 
 def _layer(names: Sequence[str], n: int) -> str:
@@ -157,6 +176,9 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
         kind=table["kind"].mask(reduced, "base"),
         target_size=sizes.where(reduced, ALL_IMAGES),
         layer=[_layer(layers, n) for n in table["n"]],
+        copied=table["n"],
+        frozen=table["n"].mask(table["fine_tuned"].astype(bool), 0),
+        source_kind=np.select([table["n"] == 0, table["kind"] == "random"], ["", "random"], "half"),
         chance=1 / np.array(classes),
         learned=[
             None if np.isnan(top1) else learned(top1, count, 1 / of, of)

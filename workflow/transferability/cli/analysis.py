@@ -5,6 +5,7 @@ from typing import Annotated
 
 from transferability.cli import flags
 from transferability.cli.tables import read_table, write_table
+from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 
 
@@ -15,14 +16,19 @@ def collect_networks(
     from transferability.analysis import collect
 
     settings = config.resolved(study)
+    sources = dict.fromkeys(settings["sources"], ("dataset", ""))
+    for letter in settings.imported.values():
+        imported = NetworkFolder(study.parent / "sources" / letter).read_metrics()
+        sources[letter] = ("weights", imported["source_id"])
     networks, by_epoch = collect.collect(
         settings["study"],
         study.parent / "networks",
         settings.split_names,
         settings["seeds"],
-        settings.network_names,
+        settings.table_names,
         settings["score"],
         [f"{split}/seed{seed}/{name}" for split, seed, name in settings.omitted],
+        sources,
     )
     write_table(networks, table)
     write_table(by_epoch, evaluations)

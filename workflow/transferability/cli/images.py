@@ -51,6 +51,7 @@ def split_classes(
     published: Annotated[
         Path | None, "CSV file of published splits, one named as the split"
     ] = None,
+    whole: Annotated[bool, "all classes in half B, for a study with sources"] = False,
     split: Annotated[Path, "the CSV file to write; its name is the split's"],
 ) -> None:
     """Split the classes of a dataset into halves A and B."""
@@ -58,7 +59,9 @@ def split_classes(
     from transferability.images.groups import of_classes
 
     opened = store.open_store(images)
-    if published:
+    if whole:
+        halves = dict.fromkeys(opened.classes, "B")
+    elif published:
         halves = class_splits.draw_published(opened.classes, published, split.stem)
     elif groups:
         group_of = of_classes(grouped_by, opened.classes) if grouped_by else opened.groups

@@ -10,7 +10,6 @@ from transferability.cli import flags
 from transferability.storage import job, lease, signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, targets
-from transferability.study.networks import TrainingSpec
 
 
 def train(
@@ -33,13 +32,14 @@ def train(
 
     started = job.now()
     settings = config.resolved(study)
-    architecture = settings["architecture"]
-    recipe = settings.recipe_of(split, seed, network)
-    task = TrainingSpec.of(network, split, seed, architecture, recipe)
-    trained = study.parent / "networks" / split / f"seed{seed}"
-    folder = NetworkFolder(to or trained / network)
+    task = settings.training(split, seed, network)
+    architecture, recipe = task.architecture, task.recipe
+    run, is_source = targets.run_folder(study), task.target in settings["sources"]
+    folder = NetworkFolder(to or study.parent / "networks" / split / f"seed{seed}" / network)
     if base is None and task.base is not None:
-        base = NetworkFolder(trained / task.base).weights
+        base = study.parent / targets.base_folder(settings, split, seed, task.base)
+        base = NetworkFolder(base).weights
+    source_images = targets.source_store(settings)
     code = fingerprint.training_fingerprint(architecture["name"], architecture.get("build"))
     # Now, since the working tree may change while the network is trained.
     made_by = provenance.described(sys.argv[1:])
@@ -60,12 +60,13 @@ def train(
         ):
             metrics = loop.train(
                 task,
-                images=images or targets.run_folder(study) / targets.store(settings),
-                split=study.parent / "splits" / f"{split}.csv",
+                images=images or run / targets.store(settings, task.target),
+                split=None if is_source else study.parent / "splits" / f"{split}.csv",
                 base=base,
                 folder=folder,
                 code=code,
                 keep_weights=settings.keeps_weights(network),
+                source_images=source_images and run / source_images,
             )
         # What was found finished tells of the job that finished it.
         metrics.setdefault("provenance", made_by)

@@ -29,6 +29,9 @@ STORES = Path("images")
 # What changes how a store is made, or how its classes are split, but nothing in it.
 NOT_STORED = frozenset({"download", "groups"})
 
+# Of keys that are younger than some stores: these defaults leave a store as it was without them.
+SINCE = {"on_duplicate": "keep", "interpolation": "bilinear"}
+
 
 class Size(NamedTuple):
     """How many classes and images a dataset has."""
@@ -94,7 +97,7 @@ def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in settings.items()
-        if key not in NOT_STORED and (key, value) != ("on_duplicate", "keep")
+        if key not in NOT_STORED and (key, value) not in SINCE.items()
     }
 
 

@@ -72,7 +72,8 @@ def write(split: dict[str, str], path: Path | str) -> None:
 
 
 def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
-    """The indices in the store of the classes of each half, in store order: {"A": …, "B": …}.
+    """The indices in the store of the classes of each half, in store order: {"A": …, "B": …}; where
+    half B holds all classes, {"B": …}.
 
     `names` are the store's classes. Raises ValueError naming the file if it does not fit them.
     """
@@ -86,6 +87,8 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
     except (UnicodeDecodeError, csv.Error, KeyError) as error:
         problem = f"cannot be read ({type(error).__name__}: {error})"
         halves = {}
+    if not index and not halves.get("A", True):
+        del halves["A"]
     if min(map(len, halves.values()), default=0) < 2:
         raise ValueError(
             f"{path}: {problem}; expected a CSV file with the columns class, half and each class "

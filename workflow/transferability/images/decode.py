@@ -45,7 +45,9 @@ class BadImage(ValueError):
     """An image that cannot be shown; the message says why."""
 
 
-def load_file(name: str, root: Path | str, size: int, resize: str) -> np.ndarray:
+def load_file(
+    name: str, root: Path | str, size: int, resize: str, interpolation: str = "bilinear"
+) -> np.ndarray:
     """The image of a file below `root`, uint8 size×size×3.
 
     The format is found by the content, not by the suffix; of several images in one file it is the
@@ -55,7 +57,7 @@ def load_file(name: str, root: Path | str, size: int, resize: str) -> np.ndarray
     path = Path(root, name)
     with blamed_on_the_image(path), Image.open(path, formats=FORMATS) as image:
         image.draft(None, (SPARE * size, SPARE * size))
-        return pixels(image, size, resize)
+        return pixels(image, size, resize, interpolation)
 
 
 def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
@@ -68,7 +70,9 @@ def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns
 
 
-def pixels(image: Image.Image, size: int, resize: str) -> np.ndarray:
+def pixels(
+    image: Image.Image, size: int, resize: str, interpolation: str = "bilinear"
+) -> np.ndarray:
     """What a person sees of an image, uint8 size×size×3.
 
     With `resize` warp, height and width are changed independently; with crop, the largest square
@@ -80,10 +84,11 @@ def pixels(image: Image.Image, size: int, resize: str) -> np.ndarray:
         # In place, since a copy is made otherwise also of what needs no turning.
         ImageOps.exif_transpose(image, in_place=True)
         shown = _opaque(image)
+        method = Image.Resampling[interpolation.upper()]
         if resize == "crop":
-            small = ImageOps.fit(shown, (size, size), Image.Resampling.BILINEAR)
+            small = ImageOps.fit(shown, (size, size), method)
         else:
-            small = shown.resize((size, size), Image.Resampling.BILINEAR)
+            small = shown.resize((size, size), method)
         if profile and (transform := _to_srgb(profile, small.mode)):
             return np.asarray(ImageCms.applyTransform(small, transform))
         return np.asarray(small.convert("RGB"))

@@ -170,7 +170,13 @@ class Tree:
             image_size=(size, size),
             train=labelled(train),
             validation=labelled(validation),
-            load=partial(decode.load_file, root=root, size=size, resize=settings["resize"]),
+            load=partial(
+                decode.load_file,
+                root=root,
+                size=size,
+                resize=settings["resize"],
+                interpolation=settings["interpolation"],
+            ),
             stamp=partial(decode.file_stamp, root=root),
             left_out=sorted(self.left_out.items()),
         )

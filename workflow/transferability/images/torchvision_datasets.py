@@ -45,7 +45,8 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
 
     Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
     """
-    name, size, resize = (settings[key] for key in ("name", "image_size", "resize"))
+    name, size = settings["name"], settings["image_size"]
+    how = {key: settings[key] for key in ("resize", "interpolation")}
     train, test = (_opened(settings, given) for given in _arguments(getattr(datasets, name)))
     images = ConcatDataset([*train, *test])
     labels = np.concatenate([_labels(part) for part in images.datasets])
@@ -88,14 +89,14 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
             raise ValueError(
                 f"image {number} has the label {label}, and {labels[number]} in the list"
             )
-        return decode.pixels(image, size, resize)
+        return decode.pixels(image, size, **how)
 
     return ImageSource(
         classes=[(class_name, "") for class_name in classes],
         image_size=(size, size),
         train=items(is_train),
         validation=items(~is_train),
-        load=partial(decode.load_file, root="", size=size, resize=resize) if files else load,
+        load=partial(decode.load_file, root="", size=size, **how) if files else load,
         stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
         # Most datasets without files hold their images in memory, which processes would copy.
         in_processes=files is not None,

@@ -37,14 +37,13 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     task = TrainingSpec(**{field.name: identity[field.name] for field in fields(TrainingSpec)})
     halves = class_splits.read(split, store.classes)
     learned, _ = loop.load_data(store, halves[task.target], task, torch.device("cpu"))
-    measured = preprocessing.images_of_statistics(task, store, halves, learned.indices)
     recipe, stored = identity["recipe"], store.train_images.shape[1]
     pixels, kind = recipe["crop"] or stored, recipe["normalise"]
     normalise = {"kind": kind, "pixels": "RGB, 0 to 255"}
     # For what is left as it is.
     mean, std = [0.0] * 3, [1.0] * 3
-    statistics = preprocessing.statistics(kind, store, measured)
-    if kind == "channels":
+    statistics = preprocessing.statistics_of(task, store, halves, learned.indices)
+    if kind in ("channels", "target"):
         # As in training, where the std of a single colour is zero.
         mean, std = statistics["mean"].tolist(), statistics["std"].clamp_min(1).tolist()
         normalise |= {"mean": mean, "std": std}

@@ -51,14 +51,16 @@ def images_fingerprint(source: str) -> str:
     return fingerprint("images.build", f"images.{source}")
 
 
-def training_fingerprint(architecture: str, build: str | None = None) -> str:
+def training_fingerprint(
+    architecture: str, build: str | None = None, module: str = "training.loop"
+) -> str:
     """The fingerprint of the code that decides a network's numbers, with one architecture, and
     with the module of `build` where it is the user's own.
 
     Of the modules that the user's imports, those count that lie beside it; of installed ones, those
     of the same package. Raises ValueError if there is no such module.
     """
-    code = fingerprint("training.loop", f"models.{architecture}")
+    code = fingerprint(module, f"models.{architecture}")
     if build is None:
         return code
     name, file = build.partition(":")[0], custom.source(build)
@@ -68,6 +70,9 @@ def training_fingerprint(architecture: str, build: str | None = None) -> str:
         package, _, name = name.partition(".")
         root, prefix = root / package, f"{package}."
     return _digest({"": code, **_closure([name], root, prefix)})
+
+
+import_fingerprint = partial(training_fingerprint, module="training.sources")
 
 
 def of_work(settings: dict, code: str) -> str:

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from transferability import images, models
+from transferability.models import weights
 from transferability.storage import files
 from transferability.study import design
 from transferability.study.design import Study, StudyError
@@ -148,6 +149,7 @@ def complete(config: dict | None) -> Study:
     """
     _check_form(config)
     study = Study(_with_defaults({} if config is None else config))
+    _take_transforms(study, config or {})
     try:
         dataset = images.info(study["dataset"])
         architecture = models.info(study["architecture"], study.input_size)
@@ -158,6 +160,27 @@ def complete(config: dict | None) -> Study:
         study["layers"] = list(range(len(architecture.layer_names)))
     design.check(study, architecture, dataset)
     return study
+
+
+def _take_transforms(study: Study, config: Mapping) -> None:
+    """Fill in which images pretrained weights want, and give all networks such ones, unless the
+    study asks for others."""
+    for letter, source in study["sources"].items():
+        if not source["weights"]:
+            continue
+        try:
+            wanted = weights.transforms(source, study["architecture"])
+        except ValueError as error:
+            raise StudyError(f"sources.{letter}.{error}") from error
+        source |= {key: value for key, value in vars(wanted).items() if key in source}
+        source |= {"mean": list(wanted.mean), "std": list(wanted.std)}
+        dataset, recipe = config.get("dataset", {}), config.get("recipe", {})
+        if "image_size" not in dataset and "crop" not in recipe:
+            study["dataset"]["image_size"] = wanted.resize
+            is_cropped = wanted.resize != wanted.image_size
+            study["recipe"]["crop"] = wanted.image_size if is_cropped else None
+        if "interpolation" in study["dataset"] and "interpolation" not in dataset:
+            study["dataset"]["interpolation"] = wanted.interpolation
 
 
 def _check_form(config: object) -> None:

@@ -11,6 +11,7 @@ from transferability.images import DatasetInfo, Size
 from transferability.models import ArchitectureInfo
 from transferability.study import networks
 from transferability.study.sections import Recipe
+from transferability.study.networks import TrainingSpec
 
 WHOLE = "whole"
 """The split of a study with sources, in which all classes are in half B."""
@@ -142,6 +143,15 @@ class Study(dict):
             if not copies_learn or chosen[key] == Recipe.model_fields[key].default:
                 del chosen[key]
         return chosen
+
+    def training(self, split: str, seed: int, name: str) -> TrainingSpec:
+        """The training of a network. Raises ValueError if it is no network's name."""
+        recipe = self.recipe_of(split, seed, name)
+        declared = [s for s in self["sources"].values() if s["weights"]]
+        normalised_by = None
+        if declared and recipe["normalise"] == "channels":
+            normalised_by = {key: list(declared[0][key]) for key in ("mean", "std")}
+        return TrainingSpec.of(name, split, seed, self["architecture"], recipe, normalised_by)
 
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
         """The steps of one training on a dataset of that size, of which each half has half of the

@@ -172,7 +172,9 @@ class TrainingSpec:
 
     `copied` layers come from `base` (or, for random features, are left as they are), as they are or
     `shuffled`, and the first `frozen_layers` do not learn; with `reestimated`, their batch-norm
-    statistics are of the target's images. `images_per_class` None stands for all.
+    statistics are of the target's images. `normalised_by` is the `mean` and `std` of each channel,
+    from 0 to 1, that an imported source declares, else None. `images_per_class` None stands for
+    all.
     """
 
     network: str
@@ -186,11 +188,20 @@ class TrainingSpec:
     reestimated: bool
     frozen_layers: int
     images_per_class: int | None
+    normalised_by: dict | None
     architecture: dict
     recipe: dict
 
     @classmethod
-    def of(cls, name: str, split: str, seed: int, architecture: dict, recipe: dict) -> Self:
+    def of(
+        cls,
+        name: str,
+        split: str,
+        seed: int,
+        architecture: dict,
+        recipe: dict,
+        normalised_by: dict | None = None,
+    ) -> Self:
         """The training that a network's name stands for. Raises ValueError if it is no name, or not
         that under which the network is trained."""
         network = parse_name(name)
@@ -209,6 +220,7 @@ class TrainingSpec:
             reestimated=network.kind == "reestimated",
             frozen_layers=network.frozen_layers,
             images_per_class=None if size == ALL_IMAGES else int(size),
+            normalised_by=normalised_by,
             architecture=architecture,
             recipe=recipe,
         )

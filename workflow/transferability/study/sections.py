@@ -115,6 +115,8 @@ class Photos(Section):
     resize: Literal["crop", "warp"] = "crop"
     """How an image becomes a square; crop takes the largest one in its centre, warp changes height
     and width independently, as in 2014."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """How an image is resized. bicubic suits pretrained weights that were trained with it."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What a damaged image means; error stops when all have been read, with a list of the bad ones,
     skip leaves them out."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transferability import images
-from transferability.study.design import Network, Study, as_list
+from transferability.study.design import WHOLE, Network, Study, as_list
 from transferability.study.networks import ALL_IMAGES, HALVES, base_name, parse_name
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
@@ -68,9 +68,25 @@ def drawn_bases(study: Study) -> list[Network]:
     return [n for n in study.trained if n[:2] == first and parse_name(n[2]).kind == "base"]
 
 
-def store(study: Study) -> str:
-    """The folder of the image store, from that of the run."""
-    return f"{images.STORES}/{images.store_name(study['dataset'])}"
+def store(study: Study, target: str = "B") -> str:
+    """The folder of the image store of a half's images, or of those of a source that is trained
+    here, from the folder of the run."""
+    dataset = study["dataset"] if target in HALVES else study["sources"][target]["dataset"]
+    return f"{images.STORES}/{images.store_name(dataset)}"
+
+
+def source_store(study: Study) -> str | None:
+    """The store of the source by whose images all networks of the study are normalised, from the
+    folder of the run; None if there is none."""
+    trained = [letter for letter, source in study["sources"].items() if source["dataset"]]
+    is_measured = study["recipe"]["normalise"] in ("channels", "mean_image")
+    return store(study, trained[0]) if trained and is_measured else None
+
+
+def base_folder(study: Study, split: str, seed: int, base: str) -> str:
+    """The folder of a base, from that of the study's results."""
+    letter = study.imported.get(base)
+    return f"sources/{letter}" if letter else f"networks/{split}/seed{seed}/{base}"
 
 
 def run_folder(study_file: Path) -> Path:
@@ -131,6 +147,8 @@ def drawn_from(study: Study, split: str, published: str) -> tuple[str | list, li
     it is drawn: its number, the groups of its halves, or the published splits, in the folder
     `published`."""
     splits = study["splits"]
+    if split == WHOLE:
+        return [], ["--whole"]
     if split in splits["published"]:
         file = f"{published}/class_splits.csv"
         return file, ["--published", file]

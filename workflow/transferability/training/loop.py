@@ -16,7 +16,7 @@ from transferability.images import class_splits
 from transferability.images import store as image_store
 from transferability.storage import files, signals
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study.networks import TrainingSpec
+from transferability.study.networks import HALVES, TrainingSpec, parse_name
 from transferability.training import data, preprocessing, transplant
 from transferability.training import device as devices
 from transferability.training.rng import Stream
@@ -34,27 +34,32 @@ SECONDS_PER_SAVE = 600
 def train(
     task: TrainingSpec,
     images: Path,
-    split: Path,
+    split: Path | None,
     base: Path | None,
     folder: NetworkFolder,
     code: str,
     keep_weights: bool,
+    source_images: Path | None = None,
 ) -> dict:
     """Train the network of a task and write its folder, all but metrics.json.
 
-    `images` is the store's folder, `split` the CSV file, `base` the weights to copy from or None,
-    `code` the fingerprint of the code. A training that was interrupted goes on from its last save
-    and ends with the same bits; a finished one is not repeated. Returns the metrics: accuracies in
-    [0, 1], losses in nats. Raises TrainingError if the loss is no longer finite; TransplantError,
-    CheckpointError or StoreError if an input cannot be used; Interrupted, after a save, if a signal
-    has come.
+    `images` is the store's folder, `split` the CSV file, or None for a source, which learns all
+    classes; `base` the weights to copy from or None, `code` the fingerprint of the code,
+    `source_images` the store of the source that is trained here, if the study has one. A training
+    that was interrupted goes on from its last save and ends with the same bits; a finished one is
+    not repeated. Returns the metrics: accuracies in [0, 1], losses in nats. Raises TrainingError if
+    the loss is no longer finite; TransplantError, CheckpointError or StoreError if an input cannot
+    be used; Interrupted, after a save, if a signal has come.
     """
     recipe = task.recipe
     device = devices.choose_device(recipe["device"])
     precision = devices.choose_precision(recipe["precision"], device)
     stream = Stream(task.stream, task.split, task.seed, task.target)
     store = image_store.open_store(images)
-    halves = class_splits.read(split, store.classes)
+    # Of a source, all classes.
+    halves = {task.target: range(len(store.classes))}
+    if split is not None:
+        halves = class_splits.read(split, store.classes)
     learned, validation = load_data(store, halves[task.target], task, device)
     stored = store.train_images.shape[1:3]
     network = transplant.initialised(
@@ -68,13 +73,18 @@ def train(
     devices.use_precision(precision)
     trained_on = {
         "images_sha256": store.digest,
-        "split_sha256": hashlib.sha256(split.read_bytes()).hexdigest(),
+        "split_sha256": split and hashlib.sha256(split.read_bytes()).hexdigest(),
     }
-    weights, base_digest = transplant.load_base(task, base, trained_on, network)
+    source = source_images and image_store.open_store(source_images)
+    of_base = trained_on
+    if task.base and parse_name(task.base).target not in HALVES:
+        of_base = source and {"images_sha256": source.digest, "split_sha256": None}
+    weights, base_digest = transplant.load_base(task, base, of_base, network)
     identity = {
         **asdict(task),
         **trained_on,
         "base_sha256": base_digest,
+        "source_images_sha256": source and source.digest,
         "code": code,
         "torch": torch.__version__,
         "precision": precision,
@@ -89,14 +99,19 @@ def train(
     if resumed is not None:
         network.load_state_dict(with_prefix(resumed[0], "network."))
     elif task.base is not None:
-        transplant.copy_layers(network, weights, task.copied)
+        copied = transplant.shuffled(weights, stream) if task.shuffled else weights
+        transplant.copy_layers(network, copied, task.copied)
 
     devices.place(network, device)
     transplant.freeze(network[: task.frozen_layers])
-    measured = preprocessing.images_of_statistics(task, store, halves, learned.indices)
-    statistics = preprocessing.statistics(recipe["normalise"], store, measured)
+    statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
     preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
     run = Trainer(network, task, preprocess, precision, stream)
+    if task.reestimated and resumed is None:
+        # In the order of the first epoch, since images lie in the store class by class.
+        batches = data.shuffled(learned, run.micro_batch, stream, epoch=0)
+        inputs = (preprocess(images) for images, _, _ in batches)
+        transplant.reestimate_statistics(network[: task.frozen_layers], inputs)
     if resumed is not None:
         run.restore(*resumed)
         log.info("%s goes on after iteration %d", task.network, run.step)

@@ -2,7 +2,8 @@
 
 A network is normalised by the statistics of the half on which its first layers were trained: copied
 layers bring those of their source, as AnB brought the mean image of half A in 2014; bases and
-random networks have those of the target half. Statistics are computed once and kept beside the
+random networks have those of the target half. In a study with sources, all networks have those of
+the source, declared or measured. Statistics are computed once and kept beside the
 image store, under statistics/, in files whose names hold all that they depend on: the kind, the
 store, and which of its images.
 """
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 class Preprocessing:
     """Stored images b×H×W×3 uint8 → b×3×h×w float32; h and w are recipe.crop, or as stored.
 
-    recipe.normalise, with the `statistics` of that name: `channels` gives mean 0 and std 1 in each
+    recipe.normalise, with its `statistics`: `channels` and `target` give mean 0 and std 1 in each
     channel over the images of the statistics; `mean_image` subtracts the mean image, cropped along
     with each image, as Caffe does it; `none` leaves pixels from 0 to 255.
     """
@@ -45,7 +46,7 @@ class Preprocessing:
         self.pixels = torch.empty(0, device=device)
         if recipe["normalise"] == "mean_image":
             self.mean = statistics["mean"].to(device)
-        elif recipe["normalise"] == "channels":
+        elif recipe["normalise"] != "none":
             # For a row of pixels: a loop over the three values of one pixel takes three times as
             # long. A single colour has no std; it is then only centred.
             width = self.centre.seen[1]
@@ -86,16 +87,32 @@ class Preprocessing:
             pixels.sub_(augment.crop(self.mean.expand(len(images), *self.mean.shape), first))
 
 
-def images_of_statistics(
-    task: TrainingSpec, store: Store, halves: Mapping[str, Sequence[int]], learned: np.ndarray
-) -> np.ndarray:
-    """Where the training images stand by whose statistics a network's images are normalised: those
-    that it learns from itself, at `learned`, or all of the other half where it copies layers from
-    there."""
-    source = parse_name(task.base).target if task.base else task.target
-    if source == task.target:
-        return learned
-    return np.flatnonzero(np.isin(store.train_labels, halves[source]))
+def statistics_of(
+    task: TrainingSpec,
+    store: Store,
+    halves: Mapping[str, Sequence[int]],
+    learned: np.ndarray,
+    source: Store | None = None,
+) -> dict[str, torch.Tensor]:
+    """The statistics by which a network's images are normalised, as `statistics` gives them.
+
+    They are declared by an imported source; or measured on all training images of `source`, whose
+    networks the study copies from; or, in a study of halves, on all of the other half where it
+    copies layers from there. Else they are of the images that the network learns from, which stand
+    at `learned` among the training images of `store`.
+    """
+    kind = task.recipe["normalise"]
+    if task.normalised_by:
+        declared = task.normalised_by.items()
+        return {key: 255 * torch.tensor(value, dtype=torch.float64) for key, value in declared}
+    if kind == "target":
+        return statistics("channels", store, learned)
+    if source:
+        return statistics(kind, source, np.arange(len(source.train_labels)))
+    half = parse_name(task.base).target if task.base else task.target
+    if half == task.target:
+        return statistics(kind, store, learned)
+    return statistics(kind, store, np.flatnonzero(np.isin(store.train_labels, halves[half])))
 
 
 def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.Tensor]:

@@ -5,11 +5,12 @@ the layer's: `conv1.0.weight`.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd as Dropout
 
 from transferability import models
@@ -41,13 +42,14 @@ def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -
 
 
 def load_base(
-    task: TrainingSpec, path: Path | None, trained_on: dict, network: nn.Sequential
+    task: TrainingSpec, path: Path | None, trained_on: Mapping | None, network: nn.Sequential
 ) -> tuple[dict[str, torch.Tensor], str | None]:
     """The weights that the task copies from, and their sha256; none if it copies none.
 
-    Raises ValueError if they are missing, not needed, or of another network, split, seed or image
-    store than the task's base; CheckpointError if they are damaged; TransplantError, with the
-    shapes, if they are of another architecture than `network`.
+    `trained_on` is what their header has to say of the images and the split that they were trained
+    on; None for a source that was imported. Raises ValueError if they are missing, not needed, or
+    of another network, split, seed or image store than the task's base; CheckpointError if they are
+    damaged; TransplantError, with the shapes, if they are of another architecture than `network`.
     """
     if path is None and task.base is None:
         return {}, None
@@ -60,7 +62,9 @@ def load_base(
         weights, header, digest = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
         raise checkpoint.CheckpointError(f"{error}; {remedy}") from error
-    wanted = {"network": task.base, "split": task.split, "seed": task.seed, **trained_on}
+    wanted = {"network": task.base}
+    if trained_on is not None:
+        wanted |= {"split": task.split, "seed": task.seed, **trained_on}
     differing = [key for key in wanted if header.get(key) != wanted[key]]
     if differing:
         raise ValueError(
@@ -87,6 +91,37 @@ def copy_layers(network: nn.Sequential, weights: Mapping[str, torch.Tensor], n: 
     if found:
         raise TransplantError(f"the base's weights are of another architecture: {'; '.join(found)}")
     network[:n].load_state_dict({name: weights[name] for name in network[:n].state_dict()})
+
+
+def shuffled(weights: Mapping[str, torch.Tensor], stream: Stream) -> dict[str, torch.Tensor]:
+    """The weights with the values inside each tensor permuted: their scale without their features.
+
+    The permutations are the same for each number of copied layers, frozen or not.
+    """
+    permuted = {}
+    for name, tensor in weights.items():
+        order = torch.randperm(tensor.numel(), generator=stream.generator("shuffled", name))
+        permuted[name] = tensor.flatten()[order].view_as(tensor)
+    return permuted
+
+
+@torch.no_grad()
+def reestimate_statistics(layers: nn.Sequential, inputs: Iterable[torch.Tensor]) -> None:
+    """Take the batch-norm statistics of these layers from a pass of `inputs`, batches of what the
+    first of them takes, each batch with the same weight. Nothing else of the layers changes."""
+    norms = [part for part in layers.modules() if isinstance(part, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    layers.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        # None stands for the plain mean over batches.
+        norm.momentum = None
+        norm.train()
+    for batch in inputs:
+        layers(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    layers.eval()
 
 
 def misfits(layers: nn.Sequential, weights: Mapping[str, torch.Tensor]) -> list[str]:
