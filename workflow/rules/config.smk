@@ -25,12 +25,8 @@ config.update(STUDY)
 
 RESULTS = f"results/{STUDY['study']}"
 STORE = targets.store(STUDY)
-# Of the sources that are trained here, each with its section dataset.
-SOURCE_STORES = {
-    targets.store(STUDY, letter): source["dataset"]
-    for letter, source in STUDY["sources"].items()
-    if source["dataset"]
-}
+# The study's own, and those on which sources are trained here.
+DATASETS = {images.store_name(dataset): dataset for dataset in targets.datasets(STUDY)}
 # No input of a rule, which would be rerun whenever the study changes in anything: jobs have the
 # settings that decide what they do in their params. It is written as a run starts.
 STUDY_FILE = f"{RESULTS}/{targets.STUDY}"
@@ -50,4 +46,4 @@ wildcard_constraints:
     study=f"{STUDY['study']}|{schema.PUBLISHED}",
     split="random[0-9]+|dissimilar|natman|whole",
     seed="[0-9]+",
-    dataset="|".join(Path(store).name for store in SOURCE_STORES) or "no source",
+    dataset="|".join(DATASETS),

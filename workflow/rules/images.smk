@@ -4,8 +4,8 @@
 #   1. prepare_images draws or reads the images, once for all splits, seeds and studies
 #   2. split_classes splits their classes into A and B
 
-STORE_ARRAYS = [
-    f"<store>/{part}.{kind}.npy"
+ARRAYS = [
+    f"images/{{dataset}}/{part}.{kind}.npy"
     for part in ("train", "validation")
     for kind in ("images", "labels")
 ]
@@ -13,47 +13,28 @@ STORE_ARRAYS = [
 
 rule prepare_images:
     output:
-        manifest="<store>/manifest.json",
-        arrays=STORE_ARRAYS,
-        classes="<store>/classes.csv",
+        manifest="images/{dataset}/manifest.json",
+        arrays=ARRAYS,
+        classes="images/{dataset}/classes.csv",
     log:
-        "<results>/logs/prepare_images.log",
+        "<results>/logs/prepare_images/{dataset}.log",
     benchmark:
-        "<results>/costs/prepare_images.tsv"
+        "<results>/costs/prepare_images/{dataset}.tsv"
     conda:
         "../../envs/training.yaml"
     threads: 8
     # Not a parameter, since it changes nothing in the images.
     resources:
-        download="yes" if STUDY["dataset"].get("download") else "no",
+        download=lambda wc: "yes" if DATASETS[wc.dataset].get("download") else "no",
     params:
-        settings=as_json(images.stored(STUDY["dataset"])),
+        settings=lambda wc: as_json(images.stored(DATASETS[wc.dataset])),
         folder=subpath(output.manifest, parent=True),
-        code=fingerprint.images_fingerprint(STUDY["dataset"]["source"]),
+        code=lambda wc: fingerprint.images_fingerprint(DATASETS[wc.dataset]["source"]),
     # exec, as in networks.smk.
     shell:
         "exec python -m transferability prepare-images"
         " --settings {params.settings:q} --folder {params.folder:q} --workers {threads}"
         " --download {resources.download} > {log:q} 2>&1"
-
-
-use rule prepare_images as prepare_source_images with:
-    output:
-        manifest="images/{dataset}/manifest.json",
-        arrays=[file.replace("<store>", "images/{dataset}") for file in STORE_ARRAYS],
-        classes="images/{dataset}/classes.csv",
-    log:
-        "<results>/logs/prepare_source_images/{dataset}.log",
-    benchmark:
-        "<results>/costs/prepare_source_images/{dataset}.tsv"
-    params:
-        settings=lambda wildcards: as_json(
-            images.stored(SOURCE_STORES[f"images/{wildcards.dataset}"])
-        ),
-        folder=subpath(output.manifest, parent=True),
-        code=lambda wildcards: fingerprint.images_fingerprint(
-            SOURCE_STORES[f"images/{wildcards.dataset}"]["source"]
-        ),
 
 
 rule split_classes:

@@ -16,10 +16,10 @@ def of_every_network(file, trained=STUDY.trained):
     ]
 
 
-def recipe(wildcards):
-    return as_json(
-        STUDY.recipe_of(wildcards.split, int(wildcards.seed), wildcards.network)
-    )
+def training(wildcards):
+    """What of the study decides one network."""
+    seed = int(wildcards.seed)
+    return as_json(vars(STUDY.training(wildcards.split, seed, wildcards.network)))
 
 
 def minutes_to_train(wildcards, attempt):
@@ -46,32 +46,27 @@ def base_weights(wildcards):
     return base_file(wildcards, "weights.safetensors")
 
 
-def source_arrays(wildcards):
-    store = targets.store(STUDY, wildcards.network.removeprefix("base"))
-    return [file.replace("<store>", store) for file in STORE_ARRAYS]
-
-
-def source_manifest(wildcards):
-    return source_arrays(wildcards)[0].replace("train.images.npy", "manifest.json")
+def source_store(wildcards):
+    return targets.store(STUDY, wildcards.network.removeprefix("base"))
 
 
 def weights_file(wildcards):
     """The file that a source is read from, if it is a file and there."""
-    return [
-        file
-        for file in [STUDY["sources"][wildcards.source]["weights"]]
-        if Path(file).is_file()
-    ]
+    weights = STUDY["sources"][wildcards.source]["weights"]
+    return weights if Path(weights).is_file() else []
 
 
-def source_settings(wildcards):
-    source = STUDY["sources"][wildcards.source]
-    return as_json([source, STUDY["architecture"], STUDY.input_size])
-
-
-def source_code(wildcards):
-    return fingerprint.import_fingerprint(
-        STUDY["architecture"]["name"], STUDY["architecture"].get("build")
+def import_settings(wildcards):
+    source, architecture = STUDY["sources"][wildcards.source], STUDY["architecture"]
+    return as_json(
+        [
+            source,
+            architecture,
+            STUDY.input_size,
+            fingerprint.import_fingerprint(
+                architecture["name"], architecture.get("build")
+            ),
+        ]
     )
 
 

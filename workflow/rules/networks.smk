@@ -24,11 +24,10 @@ rule import_source:
         "../../envs/training.yaml"
     params:
         study=STUDY_FILE,
-        source=source_settings,
-        code=source_code,
+        settings=import_settings,
     shell:
         "exec python -m transferability import-source --study {params.study:q}"
-        " --source {wildcards.source} > {log:q} 2>&1"
+        " --source {wildcards.source:q} > {log:q} 2>&1"
 
 
 rule train_base:
@@ -36,7 +35,7 @@ rule train_base:
         # The manifest, which holds the arrays' checksums, stands for them: Snakemake compares small
         # files by content and large ones by time.
         manifest="<store>/manifest.json",
-        arrays=ancient(STORE_ARRAYS),
+        arrays=ancient(expand(ARRAYS, dataset=Path(STORE).name)),
         normalised_by=SOURCE_MANIFEST,
         split="<results>/splits/{split}.csv",
     output:
@@ -62,8 +61,7 @@ rule train_base:
     # changes trains again only what is another network by it.
     params:
         study=STUDY_FILE,
-        architecture=as_json(STUDY["architecture"]),
-        recipe=recipe,
+        training=training,
         code=fingerprint.training_fingerprint(
             STUDY["architecture"]["name"], STUDY["architecture"].get("build")
         ),
@@ -94,8 +92,8 @@ use rule train_base as train_treatment with:
 
 use rule train_base as train_source with:
     input:
-        manifest=source_manifest,
-        arrays=ancient(source_arrays),
+        manifest=lambda wc: f"{source_store(wc)}/manifest.json",
+        arrays=ancient(lambda wc: expand(ARRAYS, dataset=Path(source_store(wc)).name)),
     output:
         metrics="<source>/metrics.json",
         history="<source>/history.jsonl",

@@ -1,14 +1,13 @@
-"""A study: its splits, its networks and their recipes, and what its parts allow each other.
+"""A study: its splits, its networks and their recipes.
 
 Free of heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 
-from transferability.images import DatasetInfo, Size
-from transferability.models import ArchitectureInfo
+from transferability.images import Size
 from transferability.study import networks
 from transferability.study.sections import Recipe
 from transferability.study.networks import TrainingSpec
@@ -109,7 +108,7 @@ class Study(dict):
     @cached_property
     def omitted(self) -> list[Network]:
         """The networks that the study leaves out."""
-        return [n for n in self.networks if any(_matches(where, *n) for where in self["omit"])]
+        return [n for n in self.networks if any(matches(where, *n) for where in self["omit"])]
 
     @cached_property
     def trained(self) -> list[Network]:
@@ -130,7 +129,7 @@ class Study(dict):
         """
         chosen = dict(self["recipe"])
         for override in self["overrides"]:
-            if _matches(override["where"], split, seed, name):
+            if matches(override["where"], split, seed, name):
                 chosen.update(override["recipe"])
         network = networks.parse_name(name)
         copies_learn = network.base is not None and network.frozen_layers < network.copied
@@ -178,7 +177,8 @@ def few_steps(study: Study, size: Size) -> str | None:
     )
 
 
-def _matches(where: Mapping, split: str, seed: int, name: str) -> bool:
+def matches(where: Mapping, split: str, seed: int, name: str) -> bool:
+    """Whether the facts that `where` names are those of a network."""
     facts = {**vars(networks.parse_name(name)), "network": name, "split": split, "seed": seed}
     for key, wanted in where.items():
         fact = facts[key]
@@ -198,177 +198,3 @@ def evaluations(recipe: Mapping) -> int:
 def as_list(value: object) -> list:
     """What the study gives as one value or a list of several, such as the groups of a half."""
     return value if isinstance(value, list) else [value]
-
-
-def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
-    """Refuse what no single key shows: what architecture, dataset and other keys make impossible.
-
-    Where the dataset's info has None, only reading the images shows it, and the job that reads them
-    checks it. Raises StudyError, which names the key and what it allows.
-    """
-    _check_layers(study, architecture.layer_names)
-    _check_splits(study, dataset)
-    _check_sources(study)
-    _check_sizes(study, architecture.smallest_image, dataset.images_per_class)
-    _check_omitted(study, len(architecture.layer_names))
-    _check_score(study)
-
-
-def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
-    last = len(layer_names) - 1
-    named = {f"{key}.n": as_list(where.get("n", [])) for key, where in _wheres(study)}
-    for key, numbers in {"layers": study["layers"], **named}.items():
-        if (n := max(numbers, default=0)) > last:
-            raise StudyError(
-                f"{key}: n = {n} is not possible; architecture {study['architecture']['name']} has "
-                f"{len(layer_names)} layers ({', '.join(layer_names)}) and the last one is always "
-                f"new, so n is one of 0…{last}, or layers: all"
-            )
-
-
-def _wheres(study: Study) -> list[tuple[str, dict]]:
-    """The parts of the study that choose networks, each with its key."""
-    return [
-        *((f"overrides[{i}].where", item["where"]) for i, item in enumerate(study["overrides"])),
-        *((f"omit[{i}]", where) for i, where in enumerate(study["omit"])),
-    ]
-
-
-def _check_splits(study: Study, dataset: DatasetInfo) -> None:
-    splits, settings = study["splits"], study["dataset"]
-    if splits is None:
-        return
-    if splits["published"] and settings["source"] != "imagenet":
-        raise StudyError(
-            f"splits.published: these split the classes of ILSVRC-2012, and dataset.source is "
-            f"{settings['source']}; set dataset.source to imagenet, or splits.published to []"
-        )
-    if dataset.classes is not None and splits["random"] and dataset.classes < 4:
-        raise StudyError(
-            f"splits.random: the dataset has {dataset.classes} classes, and each half needs at "
-            "least 2; raise dataset.classes to 4 or more, or set splits.random to 0"
-        )
-    if splits["dissimilar"]:
-        _check_dissimilar(splits["dissimilar"], settings, dataset.groups)
-
-
-def _check_sources(study: Study) -> None:
-    """All networks see images of one size, normalised in one way."""
-    seen: dict[str, tuple] = {}
-    for letter, source in study["sources"].items():
-        stored, size = study["dataset"]["image_size"], (source["dataset"] or {}).get("image_size")
-        if source["dataset"] and size != stored:
-            raise StudyError(
-                f"sources.{letter}.dataset.image_size: {size} pixels, and those of the study's "
-                f"dataset have {stored}; all networks of a study see images of one size, so set "
-                "both to one"
-            )
-        if source["weights"] and source["mean"] is None:
-            raise StudyError(
-                f"sources.{letter}: neither the study nor the file {source['weights']} says how "
-                "its images are normalised; give mean and std, each of three channels, on the "
-                "scale from 0 to 1"
-            )
-        seen[letter] = (*(source["mean"] or [letter]), *(source["std"] or []))
-    if study["recipe"]["normalise"] == "channels" and len(set(seen.values())) > 1:
-        raise StudyError(
-            f"sources: {', '.join(seen)} want their images normalised in different ways; make them "
-            "studies of their own, or set recipe.normalise to target"
-        )
-    if study["recipe"]["normalise"] == "mean_image" and study.imported:
-        raise StudyError(
-            "recipe.normalise: mean_image is not possible, since weights bring no mean image; "
-            "choose channels, or target for the statistics of the study's dataset"
-        )
-
-
-def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, int]) -> None:
-    if not groups:
-        remedy = "take a source that has them"
-        if "groups" in settings:
-            remedy = "name a CSV file with the columns class, group in dataset.groups"
-        elif settings["source"] == "imagenet":
-            remedy = "the paper's natural and man-made halves are splits.published: [natman]"
-        raise StudyError(f"splits.dissimilar: the dataset has no groups; {remedy}")
-    taken: dict[str, str] = {}
-    for half in networks.HALVES:
-        chosen = as_list(halves[half])
-        for group in chosen:
-            if group not in groups:
-                raise StudyError(
-                    f"splits.dissimilar.{half}: the dataset has no group {group!r}; "
-                    f"its groups are {', '.join(groups)}"
-                )
-            if group in taken:
-                raise StudyError(
-                    f"splits.dissimilar: group {group!r} stands in {taken[group]} and in {half}; "
-                    "the two halves must not overlap, so name it in one of them"
-                )
-            taken[group] = half
-        size = sum(groups[group] for group in chosen)
-        if size < 2:
-            raise StudyError(
-                f"splits.dissimilar.{half}: these groups may hold {size} of the dataset's classes, "
-                "and a half needs at least 2; "
-                f"{'raise dataset.classes or ' if 'classes' in settings else ''}name other groups"
-            )
-
-
-def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None) -> None:
-    """What each network sees has to be there, and of one size, so that layers fit each other."""
-    stored, crop = study["dataset"]["image_size"], study["recipe"]["crop"]
-    if study.input_size < smallest_image:
-        raise StudyError(
-            f"{'recipe.crop' if crop else 'dataset.image_size'}: {study.input_size} pixels are too "
-            f"few for architecture {study['architecture']['name']}, which needs at least "
-            f"{smallest_image}"
-        )
-    if crop is not None and crop > stored:
-        raise StudyError(
-            f"recipe.crop: {crop} pixels are more than the images have; choose at most {stored}, "
-            f"or raise dataset.image_size (now {stored})"
-        )
-    for i, override in enumerate(study["overrides"]):
-        if override["recipe"].get("crop", crop) != crop:
-            raise StudyError(
-                f"overrides[{i}].recipe.crop: {override['recipe']['crop']} is not possible; all "
-                "networks of a study see images of one size, so set recipe.crop"
-            )
-    for size in study["target_sizes"]:
-        if images_per_class is not None and size != networks.ALL_IMAGES and size > images_per_class:
-            raise StudyError(
-                f"target_sizes: {size} images a class are more than the dataset's smallest class "
-                f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
-            )
-
-
-def _check_omitted(study: Study, layer_count: int) -> None:
-    # One whose n is not among the layers for now is no mistake.
-    candidates = Study({**study, "layers": list(range(layer_count))}).networks
-    for key, where in _wheres(study):
-        if not any(_matches(where, *network) for network in candidates):
-            raise StudyError(
-                f"{key}: it matches no network of this study; compare it with what the study "
-                "trains, for instance by snakemake -n"
-            )
-    if not study.trained:
-        raise StudyError("omit: it leaves no network of this study; leave out fewer")
-    omitted = set(study.omitted)
-    for split, seed, name in study.trained:
-        if (split, seed, base := networks.parse_name(name).base) in omitted:
-            raise StudyError(
-                f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
-                f"keep {base}, or leave out what copies from it too"
-            )
-
-
-def _check_score(study: Study) -> None:
-    for network in study.networks if study["score"] == "mean_of_10_best" else ():
-        recipe = study.recipe_of(*network)
-        if (count := evaluations(recipe)) < 10:
-            length = "iterations" if recipe["iterations"] else "epochs"
-            raise StudyError(
-                f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
-                f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
-                "or choose 'final'"
-            )

@@ -75,6 +75,12 @@ def store(study: Study, target: str = "B") -> str:
     return f"{images.STORES}/{images.store_name(dataset)}"
 
 
+def datasets(study: Study) -> list[dict]:
+    """The section dataset of the study, and those of sources that are trained here."""
+    sources = [source["dataset"] for source in study["sources"].values()]
+    return [study["dataset"], *filter(None, sources)]
+
+
 def source_store(study: Study) -> str | None:
     """The store of the source by whose images all networks of the study are normalised, from the
     folder of the run; None if there is none."""
