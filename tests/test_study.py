@@ -119,7 +119,7 @@ def test_the_networks_of_partial_fine_tuning_alone():
 
 
 def test_sources_take_the_place_of_the_other_half():
-    weights = {"weights": "a.safetensors", "mean": [0.5] * 3, "std": [0.2] * 3}
+    weights = {"weights": "a.pt", "image_size": 20, "mean": [0.5] * 3, "std": [0.2] * 3}
     found = a_study(
         sources={"P": weights, "T": {"dataset": {"source": "glyphs", "seed": 1}}},
         treatments=["selffer", "transfer", "shuffled+", "reestimated", "random"],
