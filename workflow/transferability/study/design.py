@@ -9,8 +9,8 @@ from functools import cached_property
 
 from transferability.images import Size
 from transferability.study import networks
-from transferability.study.sections import Recipe
 from transferability.study.networks import TrainingSpec
+from transferability.study.sections import Recipe
 
 WHOLE = "whole"
 """The split of a study with sources, in which all classes are in half B."""
