@@ -12,7 +12,6 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from transferability.images import class_splits
 from transferability.images.store import Store
 from transferability.models import weights
 from transferability.storage import checkpoint, files
@@ -21,9 +20,11 @@ from transferability.study.networks import TrainingSpec
 from transferability.training import loop, preprocessing
 
 
-def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
+def export(
+    folder: Path, split: Path | None, store: Store, to: Path, source: Store | None = None
+) -> dict:
     """Write the network of a folder, trained on the images of `store` as `split` divides them; its
-    description.
+    description. `split` and `source` are those of its training, see `loop.train`.
 
     The description, which is in the file's metadata too, says which network it is, how to build its
     module, how its images are normalised and which classes its outputs stand for; with it, the file
@@ -35,14 +36,14 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
         raise ValueError(f"--to: {to} has no known suffix; expected .safetensors")
     tensors, identity = _load(NetworkFolder(folder).weights, split, store)
     task = TrainingSpec(**{field.name: identity[field.name] for field in fields(TrainingSpec)})
-    halves = class_splits.read(split, store.classes)
+    halves = loop.read_halves(task, store, split)
     learned, _ = loop.load_data(store, halves[task.target], task, torch.device("cpu"))
     recipe, stored = identity["recipe"], store.train_images.shape[1]
     pixels, kind = recipe["crop"] or stored, recipe["normalise"]
     normalise = {"kind": kind, "pixels": "RGB, 0 to 255"}
     # For what is left as it is.
     mean, std = [0.0] * 3, [1.0] * 3
-    statistics = preprocessing.statistics_of(task, store, halves, learned.indices)
+    statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
     if kind in ("channels", "target"):
         # As in training, where the std of a single colour is zero.
         mean, std = statistics["mean"].tolist(), statistics["std"].clamp_min(1).tolist()
@@ -79,7 +80,7 @@ def export(folder: Path, split: Path, store: Store, to: Path) -> dict:
     return description
 
 
-def _load(file: Path, split: Path, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
+def _load(file: Path, split: Path | None, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
     """The weights and the identity of a network, which has to be of this split and these images."""
     if not file.exists():
         raise ValueError(
@@ -92,7 +93,7 @@ def _load(file: Path, split: Path, store: Store) -> tuple[dict[str, torch.Tensor
             f"{file}: is of other images than those in {store.folder}; name the folder of its "
             "images with --images"
         )
-    if identity["split_sha256"] != files.sha256(split):
+    if identity["split_sha256"] != (split and files.sha256(split)):
         raise ValueError(
             f"{file}: is of another split than {split} is now; let snakemake train it again"
         )

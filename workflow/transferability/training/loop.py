@@ -56,10 +56,7 @@ def train(
     precision = devices.choose_precision(recipe["precision"], device)
     stream = Stream(task.stream, task.split, task.seed, task.target)
     store = image_store.open_store(images)
-    # Of a source, all classes.
-    halves = {task.target: range(len(store.classes))}
-    if split is not None:
-        halves = class_splits.read(split, store.classes)
+    halves = read_halves(task, store, split)
     learned, validation = load_data(store, halves[task.target], task, device)
     stored = store.train_images.shape[1:3]
     network = transplant.initialised(
@@ -171,6 +168,16 @@ def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.
     folder.write_history(run.history)
     # Without one, the training went on after its last evaluation.
     return evaluate(run)[1] if best is None else best
+
+
+def read_halves(
+    task: TrainingSpec, store: image_store.Store, split: Path | None
+) -> dict[str, Sequence[int]]:
+    """The classes of each half by the CSV file of a split; all of them where a source is trained,
+    which has none."""
+    if split is None:
+        return {task.target: range(len(store.classes))}
+    return class_splits.read(split, store.classes)
 
 
 def load_data(

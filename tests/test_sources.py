@@ -1,0 +1,182 @@
+"""A source in place of a half: trained here on a dataset of its own, or imported from weights."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from transferability.__main__ import main
+from transferability.storage import checkpoint
+from transferability.study import config, targets
+
+STUDY = {
+    "study": "here",
+    "dataset": {"source": "digits", "image_size": 12},
+    "sources": {
+        "T": {
+            "dataset": {
+                **{"source": "glyphs", "classes": 4, "images_per_class": 12},
+                **{"validation_images_per_class": 4, "image_size": 12},
+            }
+        }
+    },
+    "layers": [3],
+    "treatments": ["transfer", "transfer+", "shuffled", "shuffled+", "reestimated", "partial"],
+    "controls": ["baseB"],
+    "architecture": {
+        **{"name": "small", "channels": [4, 4, 4, 4, 4], "units": [8, 8], "batch_norm": True}
+    },
+    "recipe": {"epochs": 1, "batch_size": 16, "normalise": "channels", "precision": "fp32"},
+    "keep_weights": "all",
+}
+
+
+class Laboratory:
+    """The folder of a run, in which studies are trained by their commands."""
+
+    def __init__(self, run: Path):
+        self.run = run
+
+    def begin(self, study: dict) -> Path:
+        """Write a study, its images and its split; its file."""
+        settings = config.complete(study)
+        file = self.run / "results" / settings["study"] / targets.STUDY
+        config.write(settings, file)
+        for dataset in targets.datasets(settings):
+            folder = self.run / targets.images.STORES / targets.images.store_name(dataset)
+            if not folder.exists():
+                given = json.dumps(targets.images.stored(dataset))
+                self.do("prepare-images", "--settings", given, "--folder", folder)
+        split = file.parent / "splits" / "whole.csv"
+        store = self.run / targets.store(settings)
+        self.do("split-classes", "--images", store, "--whole", "--split", split)
+        return file
+
+    def train(self, file: Path, name: str) -> dict:
+        """The metrics of a network, trained unless it is there."""
+        folder = file.parent / "networks" / "whole" / "seed0" / name
+        if not (folder / "metrics.json").exists():
+            arguments = ("--split", "whole", "--seed", "0", "--network", name)
+            self.do("train", "--study", file, *arguments)
+        return json.loads((folder / "metrics.json").read_text())
+
+    @staticmethod
+    def do(*command: object) -> None:
+        assert main([str(part) for part in command]) == 0
+
+    @staticmethod
+    def weights(file: Path, name: str) -> dict[str, torch.Tensor]:
+        folder = file.parent / "networks" / "whole" / "seed0" / name
+        return checkpoint.load(folder / "weights.safetensors")[0]
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory) -> Laboratory:
+    return Laboratory(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def here(laboratory) -> Path:
+    file = laboratory.begin(STUDY)
+    laboratory.train(file, "baseT")
+    return file
+
+
+def layers(weights: dict[str, torch.Tensor], *names: str) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in weights.items() if key.partition(".")[0] in names}
+
+
+COPIED, NEW = ("conv1", "conv2", "conv3"), ("conv4", "conv5", "fc6", "fc7", "fc8")
+
+
+def test_an_exported_source_given_back_as_weights_gives_the_same_bits(laboratory, here, tmp_path):
+    """Also under another letter: nothing of a network but its base's weights depends on it."""
+    base = here.parent / "networks" / "whole" / "seed0" / "baseT"
+    laboratory.do("export", base, "--to", tmp_path / "glyphs.safetensors")
+    sources = {"P": {"weights": str(tmp_path / "glyphs.safetensors")}}
+    again = laboratory.begin({**STUDY, "study": "again", "sources": sources})
+    laboratory.do("import-source", "--study", again, "--source", "P")
+    for name in ("{}3B", "{}3B+"):
+        trained = [
+            laboratory.train(file, name.format(letter))
+            for file, letter in ((here, "T"), (again, "P"))
+        ]
+        assert trained[0]["predictions_sha256"] == trained[1]["predictions_sha256"]
+        of_here, of_again = (
+            laboratory.weights(file, name.format(letter))
+            for file, letter in ((here, "T"), (again, "P"))
+        )
+        assert all(torch.equal(of_here[key], of_again[key]) for key in of_here)
+
+
+def test_what_is_frozen_is_the_source_s_and_the_rest_learned(laboratory, here):
+    laboratory.train(here, "T3B")
+    base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "T3B")
+    assert all(torch.equal(base[key], value) for key, value in layers(network, *COPIED).items())
+    learned = layers(network, *NEW)
+    assert not any(
+        torch.equal(base[key], value) for key, value in learned.items() if key.endswith("weight")
+    )
+
+
+def test_shuffled_layers_have_the_source_s_values_at_other_places(laboratory, here):
+    laboratory.train(here, "sT3B")
+    base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "sT3B")
+    for key, value in layers(network, *COPIED).items():
+        assert torch.equal(value.flatten().sort().values, base[key].flatten().sort().values)
+        if value.numel() > 16:
+            assert not torch.equal(value, base[key])
+
+
+def test_fine_tuned_shuffled_layers_start_from_the_same_permutation(laboratory, here):
+    """A learning rate of almost zero leaves them where they start."""
+    laboratory.train(here, "sT3B")
+    study = {**STUDY, "study": "still", "recipe": {**STUDY["recipe"], "learning_rate": 1e-12}}
+    study["sources"] = {"T": {**STUDY["sources"]["T"], "recipe": {"learning_rate": 0.03}}}
+    still = laboratory.begin(study)
+    laboratory.train(still, "baseT")
+    laboratory.train(still, "sT3B+")
+    frozen, learned = laboratory.weights(here, "sT3B"), laboratory.weights(still, "sT3B+")
+    for key, value in layers(learned, *COPIED).items():
+        if key.endswith("weight"):
+            assert torch.allclose(value, frozen[key], atol=1e-6)
+
+
+def test_reestimated_statistics_are_of_the_target_s_images_and_nothing_else_changes(
+    laboratory, here
+):
+    laboratory.train(here, "T3B")
+    laboratory.train(here, "T3B~")
+    frozen, network = (laboratory.weights(here, name) for name in ("T3B", "T3B~"))
+    for key, value in layers(network, *COPIED).items():
+        changed = "running_" in key or "num_batches" in key
+        assert torch.equal(value, frozen[key]) != changed, key
+
+
+def test_a_partly_frozen_network_copies_all_but_the_head_and_keeps_the_first(laboratory, here):
+    laboratory.train(here, "T7f3B")
+    base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "T7f3B")
+    assert all(torch.equal(base[key], value) for key, value in layers(network, *COPIED).items())
+    moved = (network["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
+    fresh = (laboratory.weights(here, "T3B")["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
+    # It starts from the source's values, where T3B starts from new ones.
+    assert 0 < moved < fresh
+
+
+def test_all_networks_of_the_study_are_normalised_by_the_source_s_images(laboratory, here):
+    digests = set()
+    for name in ("baseT", "baseB", "T3B"):
+        identity = laboratory.train(here, name)["identity"]
+        digests.add(identity["source_images_sha256"])
+    assert len(digests) == 1
+    assert None not in digests
+
+
+def test_the_source_learns_all_classes_of_its_own_dataset(laboratory, here):
+    found = laboratory.train(here, "baseT")
+    assert (found["classes"], found["train_images"]) == (4, 48)
+    predictions = np.load(here.parent / "networks/whole/seed0/baseT/predictions.npy")
+    assert set(predictions) <= set(range(4))
+    assert laboratory.train(here, "baseB")["classes"] == 10
