@@ -129,28 +129,23 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
     name = settings["name"]
     try:
         parts = [_part(settings, argument) for argument in arguments]
+        for image, label in (part[0] for part in parts[:1]):
+            # Numbers of numpy and torch are labels, too.
+            int(label)
+            if not isinstance(image, Image.Image):
+                raise TypeError(f"its images are of the type {type(image).__name__}")
+    except (TypeError, ValueError, AttributeError, ImportError, NotImplementedError) as error:
+        raise ValueError(
+            f"dataset.name: {name} is of no use here, for which a dataset has to give an image and "
+            f"one label ({type(error).__name__}: {error}); choose another one"
+        ) from error
     except (OSError, RuntimeError) as error:
-        how = "point dataset.root at the folder that holds it"
-        if settings["download"]:
-            how = f"see whether this machine has a network that leads there, or {how}"
-        else:
-            how = f"set dataset.download to true, or {how}"
         raise ValueError(
             f"dataset.root: torchvision does not get {name} in "
-            f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); {how}"
+            f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); point "
+            "dataset.root at the folder that holds it, or set dataset.download to true where there "
+            "is a network"
         ) from error
-    except (TypeError, ValueError, AttributeError, ImportError) as error:
-        raise _of_no_use(name, error) from error
-    if not parts:
-        return []
-    try:
-        image, label = parts[0][0]
-        # Numbers of numpy and torch are labels, too.
-        int(label)
-        if not isinstance(image, Image.Image):
-            raise TypeError(f"its images are of the type {type(image).__name__}")
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise _of_no_use(name, error) from error
     return parts
 
 
@@ -169,13 +164,6 @@ def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
         if not settings["download"]:
             raise
         return dataset(**given, download=True)
-
-
-def _of_no_use(name: str, error: Exception) -> ValueError:
-    return ValueError(
-        f"dataset.name: {name} is of no use here, for which a dataset has to give an image and one "
-        f"label ({type(error).__name__}: {error}); choose another one"
-    )
 
 
 def _list_of(dataset: Any, attributes: Sequence[str]) -> list[Any] | None:
