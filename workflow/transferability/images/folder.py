@@ -177,7 +177,6 @@ class Tree:
                 resize=settings["resize"],
                 interpolation=settings["interpolation"],
             ),
-            stamp=partial(decode.file_stamp, root=root),
             left_out=sorted(self.left_out.items()),
         )
 
