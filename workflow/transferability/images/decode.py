@@ -8,10 +8,11 @@ are most often looked at; simply dropped, it would uncover colours that nobody w
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
@@ -43,6 +44,12 @@ OTHER_FILES = {
 
 class BadImage(ValueError):
     """An image that cannot be shown; the message says why."""
+
+
+def resizing(settings: Mapping[str, Any]) -> dict[str, str]:
+    """How a study's images are resized. What names a store leaves out the usual interpolation."""
+    interpolation = settings.get("interpolation", "bilinear")
+    return {"resize": settings["resize"], "interpolation": interpolation}
 
 
 def load_file(

@@ -170,13 +170,7 @@ class Tree:
             image_size=(size, size),
             train=labelled(train),
             validation=labelled(validation),
-            load=partial(
-                decode.load_file,
-                root=root,
-                size=size,
-                resize=settings["resize"],
-                interpolation=settings["interpolation"],
-            ),
+            load=partial(decode.load_file, root=root, size=size, **decode.resizing(settings)),
             left_out=sorted(self.left_out.items()),
         )
 

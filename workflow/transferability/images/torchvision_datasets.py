@@ -46,7 +46,7 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
     Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
     """
     name, size = settings["name"], settings["image_size"]
-    how = {key: settings[key] for key in ("resize", "interpolation")}
+    how = decode.resizing(settings)
     train, test = (_opened(settings, given) for given in _arguments(getattr(datasets, name)))
     images = ConcatDataset([*train, *test])
     labels = np.concatenate([_labels(part) for part in images.datasets])
