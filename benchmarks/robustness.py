@@ -57,7 +57,7 @@ def trained(dataset: dict, size: str | int, count: int, folder: Path) -> list[di
         split, name = f"random{number // 2}", f"base{'AB'[number % 2]}"
         name += "" if size == "all" else f"@{size}"
         recipe = study.recipe_of(split, number // 2, name)
-        if study.steps_of("random0", 0, name, found) < design.FEW_STEPS:
+        if study.steps_of("random0", 0, name, study.target_size(found)) < design.FEW_STEPS:
             recipe |= {"iterations": design.FEW_STEPS, "evaluate_every": design.FEW_STEPS}
         file = folder / f"{split}.csv"
         class_splits.write(class_splits.draw_random(opened.classes, number // 2), file)

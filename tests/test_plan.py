@@ -28,6 +28,8 @@ LAYERS = summary.summarise(
     4,
 )
 SIZE = Size(classes=10, train=1000, validation=200)
+# Of each half.
+SIZES = dict.fromkeys("AB", Size(classes=5, train=500, validation=100))
 SPEED = 100.0
 
 
@@ -54,7 +56,7 @@ def test_operations_are_those_that_torch_counts_in_a_step():
 
 def test_networks_images_and_time_of_each_kind():
     checked = study(recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}, layers=[0, 2])
-    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEED)
+    kinds = plan.of_kinds(checked, SIZES, LAYERS, SPEED)
     assert kinds["networks"].to_dict() == {
         **{"base": 2, "long_base": 1, "selffer": 2, "selffer+": 1},
         **{"transfer": 1, "transfer+": 1, "random": 1},
@@ -76,7 +78,7 @@ def test_networks_images_and_time_of_each_kind():
 
 def test_features_are_made_once():
     checked = study(layers=[2])
-    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEED)
+    kinds = plan.of_kinds(checked, SIZES, LAYERS, SPEED)
     assert kinds.loc["random"].operations == (
         600 * plan.forward(LAYERS[:2])
         + 200 * plan.forward(LAYERS[2:])
@@ -88,14 +90,14 @@ def test_fewer_images_a_class_are_fewer_images():
     checked = study(
         target_sizes=["all", 20], recipe={**STUDY["recipe"], "augment": ["horizontal_flip"]}
     )
-    kinds = plan.of_kinds(checked, SIZE, LAYERS, SPEED)
+    kinds = plan.of_kinds(checked, SIZES, LAYERS, SPEED)
     # baseA, baseB and baseB@20, of 5 classes: one batch an epoch.
     assert kinds.loc["base"].learned == 2 * 3 * 7 * 64 + 3 * 64
 
 
 def test_what_is_left_out_is_not_counted():
     checked = study(omit=[{"kind": "random"}])
-    assert "random" not in plan.of_kinds(checked, SIZE, LAYERS, SPEED).index
+    assert "random" not in plan.of_kinds(checked, SIZES, LAYERS, SPEED).index
 
 
 def test_few_steps_are_warned_of_with_their_number():

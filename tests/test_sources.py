@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from transferability.__main__ import main
+from transferability.records import verify
 from transferability.storage import checkpoint
 from transferability.study import config, targets
 
@@ -180,3 +181,22 @@ def test_the_source_learns_all_classes_of_its_own_dataset(laboratory, here):
     predictions = np.load(here.parent / "networks/whole/seed0/baseT/predictions.npy")
     assert set(predictions) <= set(range(4))
     assert laboratory.train(here, "baseB")["classes"] == 10
+
+
+def test_a_study_with_sources_is_verified_and_a_source_that_changed_is_named(
+    laboratory, here, tmp_path
+):
+    base = here.parent / "networks" / "whole" / "seed0" / "baseT"
+    laboratory.do("export", base, "--to", tmp_path / "glyphs.safetensors")
+    sources = {"P": {"weights": str(tmp_path / "glyphs.safetensors")}}
+    study = laboratory.begin({**STUDY, "study": "verified", "sources": sources})
+    laboratory.do("import-source", "--study", study, "--source", "P")
+    laboratory.train(study, "P3B")
+    for file in (here, study):
+        assert [v.faults for v in verify.verify(file.parent) if v.faults] == []
+    imported = study.parent / "sources" / "P" / "metrics.json"
+    metrics = json.loads(imported.read_text())
+    imported.write_text(json.dumps({**metrics, "weights_sha256": "another"}))
+    faults = [fault for v in verify.verify(study.parent) for fault in v.faults]
+    assert len(faults) == 1
+    assert "sources/P/weights.safetensors" in faults[0]

@@ -89,21 +89,28 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
 
     Raises ValueError if any is missing.
     """
-    run, store = targets.run_folder(results / targets.STUDY), targets.store(study)
+    run = targets.run_folder(results / targets.STUDY)
     names = [targets.STUDY, *targets.files(study)]
     names += [f"splits/{split}.csv" for split in study.split_names]
-    records = [*results.glob("logs/**/*.log"), *results.glob("costs/*.tsv")]
+    records = [*results.glob("logs/**/*.log"), *results.glob("costs/**/*.tsv")]
     records = [file for file in records if "networks" not in file.relative_to(results).parts]
     for split, seed, name in study.trained:
         place = f"networks/{split}/seed{seed}/{name}"
         names += [f"{place}/{file}" for file in OF_NETWORK]
         names += [f"{place}/weights.safetensors"] * (with_weights and study.keeps_weights(name))
         records += [results / f"logs/{place}.log", results / f"costs/{place}.tsv"]
+    for letter in study.imported.values():
+        names += [f"sources/{letter}/metrics.json"]
+        names += [f"sources/{letter}/weights.safetensors"] * with_weights
     contents = {name: results / name for name in names}
     contents |= {file.relative_to(results).as_posix(): file for file in records if file.exists()}
     outside = filter(None, (targets.labels(study), targets.reference(study)))
     contents |= {name: run / name for name in outside}
-    of_store = [f"{store}/{name}" for name in (MANIFEST, CLASSES, targets.LABELS)]
+    of_store = [
+        f"{targets.images.STORES}/{targets.images.store_name(dataset)}/{name}"
+        for dataset in targets.datasets(study)
+        for name in (MANIFEST, CLASSES, targets.LABELS)
+    ]
     contents |= {name: run / name for name in of_store if (run / name).exists()}
     missing = [file for file in contents.values() if not file.is_file()]
     if missing:

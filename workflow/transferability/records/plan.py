@@ -5,7 +5,7 @@ Halves are taken to be equal, each with half of the classes and of the images.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from transferability.models.summary import LayerSummary
 from transferability.records.board import duration
 from transferability.study import design
 from transferability.study.design import Study
-from transferability.study.networks import ALL_IMAGES, TrainingSpec, parse_name
+from transferability.study.networks import ALL_IMAGES, HALVES, TrainingSpec, parse_name
 from transferability.training import data, loop, transplant
 from transferability.training import device as devices
 from transferability.training.preprocessing import Preprocessing
@@ -45,12 +45,16 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     Raises ValueError where it is not known how many images there are.
     """
     size, pixels = images.size(study["dataset"]), study.input_size
-    module = models.module(study["architecture"]["name"])
-    built = module.build(study["architecture"], pixels, size.classes // 2)
+    sizes = dict.fromkeys(HALVES, study.target_size(size))
+    for letter, source in study["sources"].items():
+        if source["dataset"]:
+            sizes[letter] = images.size(source["dataset"])
+    module, classes = models.module(study["architecture"]["name"]), sizes["B"].classes
+    built = module.build(study["architecture"], pixels, classes)
     layers = summary.summarise(built, pixels)
     device = devices.choose_device(study["recipe"]["device"])
-    speed = images_per_second or measure_speed(study, size.classes // 2, seconds)
-    kinds = of_kinds(study, size, layers, speed)
+    speed = images_per_second or measure_speed(study, classes, seconds)
+    kinds = of_kinds(study, sizes, layers, speed)
     kinds.loc["all"] = kinds.sum()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in HEADINGS:
@@ -82,19 +86,24 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
 
 
 def of_kinds(
-    study: Study, size: images.Size, layers: Sequence[LayerSummary], images_per_second: float
+    study: Study,
+    sizes: Mapping[str, images.Size],
+    layers: Sequence[LayerSummary],
+    images_per_second: float,
 ) -> pd.DataFrame:
     """Of each kind of network of a study (base, long_base, selffer, …; with all layers learning,
     selffer+ or transfer+), a row: how many `networks`, images `learned` from and `evaluated`,
     `operations`, and `seconds` on a device on which a network that learns with all layers takes so
-    many images a second, and others the longer the more operations they have.
+    many images a second, and others the longer the more operations they have. `sizes` are those of
+    what is learned, by the target's letter.
     """
-    rows, train_half, validation = [], size.train // 2, size.validation // 2
+    rows = []
     for split, seed, name in study.trained:
         network, recipe = parse_name(name), study.recipe_of(split, seed, name)
-        frozen, train = network.frozen_layers, train_half
+        size, frozen = sizes[network.target], network.frozen_layers
+        train, validation = size.train, size.validation
         if network.target_size != ALL_IMAGES:
-            train = int(network.target_size) * (size.classes // 2)
+            train = int(network.target_size) * size.classes
         learned = study.steps_of(split, seed, name, size) * min(recipe["batch_size"], train)
         evaluated = design.evaluations(recipe) * validation
         once = bool(frozen) and not recipe["augment"]

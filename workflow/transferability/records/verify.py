@@ -149,13 +149,12 @@ class _Network:
         identity, path = self.metrics["identity"], self.folder.path
         split, name = path.parents[1].name, path.name
         seed, recipe = int(path.parent.name.removeprefix("seed")), identity["recipe"]
-        spec = TrainingSpec.of(name, split, seed, identity["architecture"], recipe)
+        spec = TrainingSpec.of(
+            name, split, seed, identity["architecture"], recipe, identity["normalised_by"]
+        )
         wanted = {"its folder": asdict(spec)}
         if self.study and (split, seed, name) in self.study.trained:
-            wanted[self.results / STUDY] = {
-                "recipe": self.study.recipe_of(split, seed, name),
-                "architecture": self.study["architecture"],
-            }
+            wanted[self.results / STUDY] = asdict(self.study.training(split, seed, name))
         for by, values in wanted.items():
             differing = [key for key, value in values.items() if identity.get(key) != value]
             if differing:
@@ -167,10 +166,13 @@ class _Network:
     def inputs(self) -> Iterator[str]:
         identity = self.metrics["identity"]
         split = self.results / "splits" / f"{identity['split']}.csv"
-        if files.sha256(split) != identity["split_sha256"]:
+        # A source that is trained here learns all classes.
+        if identity["split_sha256"] and files.sha256(split) != identity["split_sha256"]:
             yield f"{split}: not the split that the network was trained on"
         if identity["base"] is not None:
-            base = NetworkFolder(self.folder.path.parent / identity["base"])
+            imported = self.results / "sources" / identity["base"].removeprefix("base")
+            trained = self.folder.path.parent / identity["base"]
+            base = NetworkFolder(imported if imported.exists() else trained)
             if base.read_metrics()["weights_sha256"] != identity["base_sha256"]:
                 yield f"{base.weights}: not the weights that the network was copied from"
 

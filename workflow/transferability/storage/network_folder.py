@@ -132,10 +132,14 @@ class NetworkFolder:
             file.unlink(missing_ok=True)
 
     def read_metrics(self) -> dict:
-        """What metrics.json holds. Raises ValueError, naming it, if that is not a network's."""
+        """What metrics.json holds; a source that was imported has no scores. Raises ValueError,
+        naming it, if that is not a network's."""
         try:
             metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
-            lacking = [key for key in (*MEASURED, "layer_names") if key not in metrics]
+            needed = [*MEASURED, "layer_names"]
+            if "origin" in metrics:
+                needed = ["source_id", "weights_sha256", "layer_names"]
+            lacking = [key for key in needed if key not in metrics]
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
         if lacking:

@@ -100,6 +100,11 @@ class Study(dict):
                         ]
         return names
 
+    def target_size(self, size: Size) -> Size:
+        """The size of what a network learns in a dataset of that size: half of the classes and
+        images, or, with sources, all."""
+        return size if self["sources"] else Size(*(count // 2 for count in size))
+
     @property
     def networks(self) -> list[Network]:
         """Every network, also those that are left out."""
@@ -153,13 +158,11 @@ class Study(dict):
         return TrainingSpec.of(name, split, seed, self["architecture"], recipe, normalised_by)
 
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
-        """The steps of one training on a dataset of that size, of which each half has half of the
-        classes and images, and a study with sources all."""
+        """The steps of one training on a target of that size."""
         network, recipe = networks.parse_name(name), self.recipe_of(split, seed, name)
-        halves = 1 if self["sources"] else 2
-        images = size.train // halves
+        images = size.train
         if network.target_size != networks.ALL_IMAGES:
-            images = int(network.target_size) * (size.classes // halves)
+            images = int(network.target_size) * size.classes
         per_epoch = networks.steps_per_epoch(images, recipe["batch_size"])
         return recipe["iterations"] or recipe["epochs"] * per_epoch
 
@@ -168,6 +171,7 @@ def few_steps(study: Study, size: Size) -> str | None:
     """A warning where a network of the study is trained in few steps."""
     # The images of a source that is trained here are others.
     trained = [n for n in study.trained if networks.parse_name(n[2]).target in networks.HALVES]
+    size = study.target_size(size)
     steps, (split, seed, name) = min((study.steps_of(*n, size), n) for n in trained)
     if steps >= FEW_STEPS:
         return None
