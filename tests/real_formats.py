@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 RED, GREEN, BLUE, WHITE = (230, 20, 20), (20, 200, 40), (30, 40, 220), (255, 255, 255)
 SIDE = 48
@@ -135,7 +135,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "huge.png": (huge_png, "3600000000 pixels"),
     "numbers.tif": (
         lambda file: Image.fromarray(np.ones((8, 8), np.float32)).save(file),
-        "numbers",
+        "32 bits",
     ),
     "lost.jpg": (lambda file: file.symlink_to(file.with_name("nowhere")), "leads nowhere"),
 }
@@ -236,6 +236,22 @@ def to_linear(srgb: np.ndarray) -> np.ndarray:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
+def with_preview(file: Path) -> None:
+    with TiffImagePlugin.AppendingTiffWriter(str(file), True) as pages:
+        Image.new("L", (4, 4), 200).save(pages, "TIFF", tiffinfo={254: 1})
+        pages.newFrame()
+        Image.fromarray(levels(RAMP, 255, "u1")).save(pages, "TIFF")
+        pages.newFrame()
+
+
+def lab(file: Path) -> None:
+    to_lab = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    grey = Image.fromarray(levels(RAMP, 255, "u1")).convert("RGB")
+    ImageCms.applyTransform(grey, to_lab).save(file)
+
+
 def linear_png(file: Path) -> None:
     grey = Image.fromarray(levels(to_linear(RAMP), 255, "u1")).convert("RGB")
     grey.save(file, icc_profile=linear_profile())
@@ -247,6 +263,16 @@ RAMPS: dict[str, Callable[[Path], object]] = {
     "8_bits_white_is_zero.tif": lambda file: tiff(file, levels(1 - RAMP, 255, "u1"), 8, 0),
     "16_bits_white_is_zero.tif": lambda file: tiff(file, levels(1 - RAMP, 65535, "u2"), 16, 0),
     "linear_called_srgb.png": linear_png,
+    "preview_first.tif": with_preview,
+    "lab.tif": lab,
+    "gamma_1.png": lambda file: png(
+        file,
+        16,
+        0,
+        [row.tobytes() for row in levels(RAMP**2.2, 65535, ">u2")],
+        16,
+        gAMA=struct.pack(">I", 100_000),
+    ),
     "much_text.png": lambda file: png(
         file,
         8,
@@ -262,6 +288,16 @@ SEE_THROUGH: dict[str, Callable[[Path], object]] = {
     "grey_16.png": lambda file: png(
         file, 16, 0, [struct.pack(">2H", 300, 0)] * 2, 2, tRNS=struct.pack(">H", 300)
     ),
+    "rgb_16.png": lambda file: png(
+        file,
+        16,
+        2,
+        [struct.pack(">6H", *[300] * 3, 0, 0, 0)] * 2,
+        2,
+        tRNS=struct.pack(">3H", *[300] * 3),
+    ),
+    "grey_4.png": lambda file: png(file, 4, 0, [b"\x10"] * 2, 2, tRNS=struct.pack(">H", 1)),
+    "grey_2.png": lambda file: png(file, 2, 0, [b"\x40"] * 2, 2, tRNS=struct.pack(">H", 1)),
 }
 
 # How files begin that have an image's name, and what they are.
@@ -269,12 +305,19 @@ NO_IMAGES = {
     b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC",
     b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC",
     b"\0\0\0\x18ftypqt  \0\0\0\0": "a video",
+    b"\0\0\0\x18ftypcrx \0\0\0\0": "raw data of a camera",
     b"<!DOCTYPE html><html><title>404</title></html>": "a web page",
     b"\n<html>\n": "a web page",
     b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n": "git lfs pull",
     b"PK\x03\x04....": "an archive",
     b"\x1f\x8b\x08....": "an archive",
     b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "SVG",
+    b"%PDF-1.7\n": "PDF",
+    b"\xff\x0a..": "JPEG XL",
+    b"\0\0\0\x0cjP  \r\n": "JPEG 2000",
+    b"II*\0\x08\0\0\0\0\0": "a TIFF of a rare form",
+    b"8BPS\0\1": "Photoshop",
+    bytes(128) + b"DICM": "DICOM",
     b"": "empty",
     bytes(600): "zeros alone",
     b"Rate limit exceeded\n": "a text",

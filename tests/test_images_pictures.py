@@ -18,6 +18,7 @@ from real_formats import (
     SIDE,
     quartered,
     rotated_by_camera,
+    tiff,
 )
 
 from transferability.images import decode
@@ -124,7 +125,7 @@ def test_a_failing_disk_is_not_blamed_on_the_image(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", RAMPS)
-def test_bits_photometry_and_profiles_are_those_of_the_file(tmp_path, name):
+def test_bits_photometry_profiles_and_gamma_are_those_of_the_file(tmp_path, name):
     RAMPS[name](tmp_path / name)
     pixels = decode.load_file(name, tmp_path, 16, "crop").astype(int)
     assert np.abs(pixels - 255 * RAMP[..., None]).max() <= 5
@@ -150,6 +151,12 @@ def test_what_is_no_image_is_called_what_it_is(tmp_path, start, kind):
     (tmp_path / "a.jpg").write_bytes(start)
     with pytest.raises(decode.BadImage, match=f"no image in any of the formats .*; it is .*{kind}"):
         decode.load_file("a.jpg", tmp_path, 16, "crop")
+
+
+def test_signed_numbers_are_called_that(tmp_path):
+    tiff(tmp_path / "a.tif", np.zeros((16, 16), "<i2"), 16, 1, 2)
+    with pytest.raises(decode.BadImage, match="signed numbers of 16 bits"):
+        decode.load_file("a.tif", tmp_path, 16, "crop")
 
 
 def test_a_signal_is_no_fault_of_the_image_that_is_being_read():
