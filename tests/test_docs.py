@@ -40,6 +40,7 @@ SHORTENED = {
     "uv run snakemake --cores all --configfile studies/digits.yaml": "-n",
     "uv run snakemake --cores all --directory elsewhere --configfile studies/digits.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/how_many_layers.yaml": "-n",
+    "uv run snakemake --cores all --configfile photos_pretrained.yaml": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
     "uv run transferability plan config.yaml": "--seconds 0.1",
     "uv run snakemake --cores all --configfile photos.yaml": (
