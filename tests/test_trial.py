@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from transferability.__main__ import main
 from transferability.images import class_splits, store
-from transferability.models import custom
+from transferability.models import custom, trial
 from transferability.storage import checkpoint
 from transferability.study import config
 from transferability.study.design import StudyError
@@ -209,6 +209,38 @@ def test_what_cannot_be_trained_or_copied_is_refused_before_anything_runs(module
     assert message.startswith("architecture.build: my_network:build")
     for word in words:
         assert word in message
+
+
+def test_a_network_is_tried_once_for_its_code_settings_and_size(module, tmp_path, monkeypatch):
+    """Code that the function imports only when it is called counts, too."""
+    tried = []
+    check = trial.check
+    monkeypatch.setattr(trial, "check", lambda *given: tried.append(1) or check(*given))
+
+    def trials(size: int = 8, width: int = 8) -> int:
+        tried.clear()
+        settings = {"name": "custom", "build": "my_network:build", "arguments": {"width": width}}
+        custom._names.clear()
+        for name in ("my_network", "my_width"):
+            sys.modules.pop(name, None)
+        assert custom.info(settings, size).layer_names == ("first", "head")
+        return len(tried)
+
+    text = """
+def build(image_size, classes, width):
+    import my_width
+    return [("first", First()), ("head", Head(classes))]
+"""
+    (tmp_path / "my_width.py").write_text("WIDTH = 8\n")
+    module(text)
+    assert [trials(), trials(), trials(size=9), trials(width=9), trials()] == [1, 0, 1, 1, 0]
+    (tmp_path / "my_width.py").write_text("WIDTH = 16\n")
+    assert [trials(), trials()] == [1, 0]
+    module(text.replace("return", "assert classes; return"))
+    assert [trials(), trials()] == [1, 0]
+    for left in (tmp_path / custom.TRIED).iterdir():
+        left.write_text("{")
+    assert [trials(), trials()] == [1, 0]
 
 
 def trained(laboratory: Laboratory, name: str, *base: str, **recipe: object) -> dict:

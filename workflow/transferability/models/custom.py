@@ -6,12 +6,14 @@ that names it is read. Layers start as the function leaves them; it draws from t
 generator. Their names must depend on its arguments alone.
 """
 
+import contextlib
+import hashlib
 import importlib
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,10 @@ from transferability.models import ArchitectureInfo
 EXPECTED = "a function in a module, written as my_module:build"
 ASSUMED = {"image_size": 224, "classes": 2}
 """The function's arguments where only the names of the layers are needed."""
+
+TRIED = Path(".snakemake", "tried")
+"""What passed its trial, in the folder of the run: a large network is not tried by each command and
+each job that reads the study."""
 
 _names: dict[str, tuple[str, ...]] = {}
 """The layers' names by the settings, since building the graph asks for them often."""
@@ -38,13 +44,39 @@ def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
     key = json.dumps(settings, sort_keys=True)
     if image_size is not None:
         try:
-            _names[key] = trial.check(partial(build, settings, image_size), image_size)
+            _names[key] = _tried(settings, image_size)
         except trial.TrialError as error:
             raise ValueError(f"architecture.build: {settings['build']}: {error}") from error
     elif key not in _names:
         layers = build(settings, ASSUMED["image_size"], ASSUMED["classes"])
         _names[key] = tuple(name for name, _ in layers)
     return ArchitectureInfo(layer_names=_names[key], smallest_image=1)
+
+
+def _tried(settings: dict, image_size: int) -> tuple[str, ...]:
+    """The names of the layers of a network that passes its trial, or passed it with the same
+    settings, Python, libraries and code."""
+    from transferability.models import trial
+
+    decisive = [settings, image_size, str(source(settings["build"])), sys.version, sys.prefix]
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+    file = TRIED / f"{digest}.json"
+    with contextlib.suppress(OSError, ValueError):
+        names, code = json.loads(file.read_text(encoding="utf-8"))
+        if code == _last_changes(code):
+            return tuple(names)
+    names = trial.check(partial(build, settings, image_size), image_size)
+    loaded = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
+    code = _last_changes(os.path.abspath(path) for path in loaded if os.path.isfile(path))
+    with contextlib.suppress(OSError):
+        TRIED.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps([names, code]), encoding="utf-8")
+    return names
+
+
+def _last_changes(paths: Iterable[str]) -> dict[str, list[int]]:
+    """The time of the last change of each file, and its size."""
+    return {path: [(found := os.stat(path)).st_mtime_ns, found.st_size] for path in paths}
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
