@@ -92,16 +92,19 @@ def covered(
     effect) in which any n seems to differ from it."""
     random = np.random.default_rng(0)
     values = differences.pivot(index=REPLICATE, columns=["effect", "n"], values="difference")
-    subsets = []
-    for draw in range(draws):
-        chosen = random.choice(len(values), size, replace=False)
-        subset, others = values.iloc[chosen], values.drop(values.index[chosen])
-        # Of a spread that is so much larger, while the mean is the same.
-        widened = subset.mean() + (subset - subset.mean()) * np.sqrt(1 + size / len(others))
-        rows = (widened - others.mean()).stack(["effect", "n"]).rename("difference")
-        subsets.append(rows.reset_index().assign(draw=draw))
+    chosen = np.array([random.choice(len(values), size, replace=False) for _ in range(draws)])
+    subsets, others = values.to_numpy()[chosen], len(values) - size
+    means = subsets.mean(1, keepdims=True)
+    of_others = (values.to_numpy().sum(0) - size * means) / others
+    # Of a spread that is so much larger, while the mean is the same.
+    widened = means + (subsets - means) * np.sqrt(1 + size / others) - of_others
+    index = pd.MultiIndex.from_product([range(draws), range(size)], names=["draw", "member"])
+    wide = pd.DataFrame(widened.reshape(draws * size, -1), index, values.columns)
+    rows = wide.stack(["effect", "n"], future_stack=True).rename("difference").reset_index()
+    drawn = values.index.to_frame(index=False).loc[chosen[rows["draw"], rows["member"]], REPLICATE]
+    rows[REPLICATE] = drawn.to_numpy()
     by = ["draw", "effect", "n"]
-    table = intervals.mean_over_replicates(pd.concat(subsets), by, "difference", family)
+    table = intervals.mean_over_replicates(rows, by, "difference", family)
     several = table.groupby("effect")["n"].transform("nunique") > 1
     smallest = table[several].groupby(["draw", "effect"])["p_holm"].min()
     inside = (table["low"] <= 0) & (table["high"] >= 0)

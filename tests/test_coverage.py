@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from project import ROOT
 from scipy import stats
 
 from transferability.analysis.boost import boost
@@ -149,3 +150,36 @@ def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
     assert 0.92 <= covered(effects, expected["A1B"] - expected["B1B"]) <= 0.98
     # As if on images of their own, the interval would be wider than need be.
     assert covered(estimate(table), expected["A1B"] - expected["B1B"]) > 0.98
+
+
+STORED = ROOT / "benchmarks" / "calibration.csv"
+PAIRS = {
+    "coadaptation": ("B{n}B", "baseB"),
+    "specificity": ("A{n}B", "B{n}B"),
+    "boost": ("A{n}B+", "baseB"),
+    "boost_over_selffer": ("A{n}B+", "B{n}B+"),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("design", ["seeds", "splits"])
+@pytest.mark.parametrize("size", [3, 4, 6])
+def test_intervals_over_real_trainings_cover_and_rarely_err(design, size, monkeypatch):
+    """The accuracies are those of benchmarks/calibration.py, which has more draws and effects."""
+    monkeypatch.syspath_prepend(STORED.parent)
+    from calibration import covered as covered_by_subsets
+
+    trained = pd.read_csv(STORED)
+    trained = trained[trained["design"] == design]
+    differences = pd.concat(
+        trained[["split", "seed"]].assign(
+            effect=effect,
+            n=n,
+            difference=trained[treated.format(n=n)] - trained[control.format(n=n)],
+        )
+        for effect, (treated, control) in PAIRS.items()
+        for n in (1, 3, 5, 7)
+    )
+    inside, wrong = covered_by_subsets(differences, size, 200, ["draw", "effect"])
+    assert 0.93 <= inside <= 0.97
+    assert wrong <= 0.05
