@@ -33,7 +33,7 @@ def test_what_the_images_lack_or_hold_twice_is_told():
     dataset = {"source": "folder", "path": "photos", "image_size": 16}
     text = written({"dataset": dataset}, manifest=manifest)
     assert "Left out, since .heic is not read: 1, the first a/1.heic. Validation images" in text
-    assert "the first val/a/1.png as train/a/1.png." in text
+    assert "as a training image: 1, kept, the first val/a/1.png as train/a/1.png." in text
 
 
 def test_networks_that_look_at_the_batch_are_told():

@@ -146,8 +146,11 @@ DUPLICATES = {
 """What the lists of equal images in a manifest are of."""
 
 
-def notes(store: Path) -> list[str]:
-    """What a store leaves out and holds twice, a sentence each; none if there is no store."""
+def notes(store: Path, advice: bool = True) -> list[str]:
+    """What a store leaves out and holds twice, a sentence each; none if there is no store.
+
+    `advice` adds the key that leaves out what is there twice.
+    """
     if not (store / "manifest.json").is_file():
         return []
     manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
@@ -161,8 +164,9 @@ def notes(store: Path) -> list[str]:
     bad = [(name, why) for name, why in images if name not in twice]
     if bad:
         sentences.append(f"Bad images left out: {len(bad)}, the first {bad[0][0]} ({bad[0][1]})")
-    skipped = manifest["settings"].get("on_duplicate") == "skip"
-    done = "left out" if skipped else "kept (dataset.on_duplicate: skip leaves them out)"
+    done = "left out" if manifest["settings"].get("on_duplicate") == "skip" else "kept"
+    if done == "kept" and advice:
+        done += " (dataset.on_duplicate: skip leaves them out)"
     for kind, pairs in duplicates.items():
         first, other = pairs[0]
         sentences.append(f"{DUPLICATES[kind]}: {len(pairs)}, {done}, the first {first} as {other}")

@@ -42,7 +42,7 @@ def text(
         study=study,
         recipe=study["recipe"],
         citation=citation,
-        notes=images.notes(results.parents[1] / targets.store(study)),
+        notes=images.notes(results.parents[1] / targets.store(study), advice=False),
         **_design(study, metrics),
         **_architecture(study, metrics),
         **_estimates(effects, boost),
