@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -221,11 +222,18 @@ def test_mutated_resume_files_are_whole_or_not_used(tmp_path, cuts, pieces):
 
 
 def is_of_a_network(metrics: dict) -> bool:
-    return metrics.keys() >= set(MEASURED)
+    """No number is lost, endless, below zero, or above one where it is a share."""
+    shares = ("top1", "top5", "chance")
+    others = ("loss", "train_loss", "images_seen", "seconds", "images_per_second")
+    return (
+        metrics.keys() >= set(MEASURED)
+        and all(0 <= metrics[key] <= 1 for key in shares)
+        and all(math.isfinite(metrics[key]) and metrics[key] >= 0 for key in others)
+    )
 
 
 def is_a_history(lines: list[dict]) -> bool:
-    return all("top1" in line for line in lines)
+    return all(0 <= line["top1"] <= 1 for line in lines)
 
 
 def is_a_split(halves: dict) -> bool:

@@ -13,6 +13,7 @@ writers/              who writes here, and who did (see lease.py)
 import json
 import logging
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,12 @@ MEASURED = [
     *("validation_images", "trainable_parameters"),
 ]
 """What each network's metrics.json has at least, beside `layer_names` and its identity."""
+LARGEST = {
+    **dict.fromkeys(("top1", "top5", "chance"), 1.0),
+    **dict.fromkeys(("loss", "train_loss", "seconds", "images_per_second"), sys.float_info.max),
+    **dict.fromkeys(("images_seen", "validation_images"), sys.maxsize),
+}
+"""The numbers among these, none of which is below zero, and how large they may be."""
 
 
 class NetworkFolder:
@@ -140,21 +147,30 @@ class NetworkFolder:
             if "origin" in metrics:
                 needed = ["source_id", "weights_sha256", "layer_names"]
             lacking = [key for key in needed if key not in metrics]
+            numbers = LARGEST.keys() & {*needed} & {*metrics}
+            wrong = sorted(key for key in numbers if not _is_possible(key, metrics))
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
         if lacking:
             raise ValueError(f"{self.metrics}: it has no {', '.join(lacking)}")
+        if wrong:
+            raise ValueError(f"{self.metrics}: its {', '.join(wrong)} cannot be")
         return metrics
 
     def read_history(self) -> list[dict]:
         """The lines of history.jsonl. Raises ValueError, naming it, if they are no evaluations."""
         try:
             history = read_history(self.history)
-        except (OSError, ValueError, RecursionError) as error:
+            whole = bool(history) and all(_is_possible("top1", line) for line in history)
+        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
             raise ValueError(f"{self.history}: cannot be read ({error})") from error
-        if not history or not all(isinstance(line, dict) and "top1" in line for line in history):
+        if not whole:
             raise ValueError(f"{self.history}: it has no evaluations such as a training writes")
         return history
+
+
+def _is_possible(key: str, metrics: dict) -> bool:
+    return 0 <= metrics[key] <= LARGEST[key]
 
 
 def read_history(path: Path | str) -> list[dict]:
