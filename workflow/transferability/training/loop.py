@@ -219,8 +219,8 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
             loss = F.cross_entropy(
                 logits.float(), labels[part], label_smoothing=run.recipe["label_smoothing"]
             )
-            if run.micro_batch < len(labels):
-                loss = loss * ((part.stop - part.start) / len(labels))
+            # Exactly 1 where the batch is whole.
+            loss = loss * ((part.stop - part.start) / len(labels))
             loss.backward()
             run.total_loss += loss.detach()
         run.optimizer.step(run.learning_rate(run.step))
