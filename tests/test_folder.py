@@ -1,7 +1,5 @@
 """A user's own images: which of them are listed, and as what."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,51 +82,6 @@ def test_links_to_images_are_images(tmp_path):
     assert 250 in both[:, 0, 0, 0]
 
 
-def gone(root: Path) -> None:
-    shutil.rmtree(root)
-
-
-def emptied(root: Path) -> None:
-    gone(root)
-    root.mkdir()
-
-
-def half_parted(root: Path) -> None:
-    gone(root)
-    tree(root / "train")
-
-
-def parted_otherwise(root: Path) -> None:
-    gone(root)
-    tree(root / "train", "abcd")
-    tree(root / "validation", "abce")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (gone, ["dataset.path", "no folder", "photos/train/<class>/", "photos/<class>/"]),
-        (emptied, ["dataset.path", "no folders", "photos/<class>/"]),
-        (half_parted, ["dataset.path", "has train", "photos/validation/<class>/"]),
-        (parted_otherwise, ["validation", "lacks", "'d'"]),
-        (lambda root: (root / "e").mkdir(), ["no images", "'e'", ".jpeg"]),
-        (lambda root: (root / "a" / "more").mkdir(), ["photos/a", "'more'"]),
-        (
-            lambda root: [file.unlink() for file in sorted(root.glob("b/*"))[1:]],
-            ["'b' has 1 image"],
-        ),
-        (lambda root: os.rename(root / "a", os.fsencode(root) + b"/\xff"), ["UTF-8"]),
-    ],
-)
-def test_a_folder_of_another_form_is_named(tmp_path, caplog, change, words):
-    root = tree(tmp_path / "photos")
-    change(root)
-    assert prepare(tmp_path / "store", settings(root)) == 1
-    for word in words:
-        assert word in caplog.text
-    assert not (tmp_path / "store").exists()
-
-
 def grouped(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "groups.csv"
     path.write_text(text, encoding="utf-8")
@@ -140,21 +93,6 @@ def test_groups_are_counted_beforehand(tmp_path):
     told = images.info(settings(tmp_path, groups=str(path)))
     assert (told.classes, told.images_per_class, told.groups) == (None, None, {"x": 3, "y": 1})
     assert images.info(settings(tmp_path)).groups == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (None, "cannot be read \\(No such file.*columns class, group"),
-        ("a,x\n", "columns class, group"),
-        ("class,group\na,x,y\n", "columns class, group"),
-        ("class,group\na,x\na,y\n", "'a' again"),
-    ],
-)
-def test_a_file_of_groups_in_another_form_is_named(tmp_path, text, words):
-    path = grouped(tmp_path, text) if text is not None else tmp_path / "none.csv"
-    with pytest.raises(ValueError, match=rf"dataset\.groups: .*{words}"):
-        images.info(settings(tmp_path, groups=str(path)))
 
 
 def test_groups_that_do_not_fit_the_classes_are_named(tmp_path):

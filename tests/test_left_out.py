@@ -98,7 +98,41 @@ def test_what_is_left_out_is_said(tmp_path, caplog, change, said):
     assert store.open_store(tmp_path / "store").classes == ["a", "b", "c", "d"]
 
 
+def gone(root: Path) -> None:
+    shutil.rmtree(root)
+
+
+def emptied(root: Path) -> None:
+    gone(root)
+    root.mkdir()
+
+
+def half_parted(root: Path) -> None:
+    gone(root)
+    tree(root / "train")
+
+
+def parted_otherwise(root: Path) -> None:
+    gone(root)
+    tree(root / "train", "abcd")
+    tree(root / "validation", "abce")
+
+
 REFUSED: dict[str, tuple[Change, list[str]]] = {
+    "no folder": (gone, ["no folder", "photos/train/<class>/", "photos/<class>/"]),
+    "nothing in it": (emptied, ["dataset.path", "no folders", "photos/<class>/"]),
+    "no validation": (half_parted, ["has train", "photos/validation/<class>/"]),
+    "other classes": (parted_otherwise, ["validation", "lacks", "'d'"]),
+    "an empty class": (lambda root: (root / "e").mkdir(), ["no images", "'e'", ".jpeg"]),
+    "a folder in a class": (lambda root: (root / "a" / "more").mkdir(), ["photos/a", "'more'"]),
+    "a class of one image": (
+        lambda root: [file.unlink() for file in sorted(root.glob("b/*"))[1:]],
+        ["'b' has 1 image"],
+    ),
+    "a name that is no text": (
+        lambda root: os.rename(root / "a", os.fsencode(root) + b"/\xff"),
+        ["UTF-8"],
+    ),
     "a class on a disk that is not there": (
         lambda root: (root / "e").symlink_to("/mnt/usb/photos/e"),
         ["photos/e is a link to /mnt/usb/photos/e, which is not there"],
@@ -120,12 +154,13 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_would_lose_a_class_is_refused(tmp_path, caplog, change, words):
+def test_a_folder_of_another_form_is_refused(tmp_path, caplog, change, words):
     root = tree(tmp_path / "photos")
     change(root)
     assert prepare(tmp_path / "store", settings(root)) == 1
     for word in words:
         assert word in caplog.text
+    assert not (tmp_path / "store").exists()
 
 
 def copied(root: Path, part: str, name: str, to: str) -> None:
