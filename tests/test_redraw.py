@@ -112,7 +112,7 @@ def without(name: str):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (without("images"), "its figures need images/digits-"),
+        (without("images"), "/images/digits-"),
         (without("results/tiny/study.yaml"), "study.yaml: cannot be read"),
         (without("results/tiny/networks/*/*/A3B+/history.jsonl"), "A3B+/history.jsonl: cannot be"),
         (without("results/tiny/networks/*/*/A3B+/metrics.json"), "A3B+/metrics.json: is missing"),

@@ -81,8 +81,8 @@ def other_predictions(path: Path) -> None:
         (
             "A3B",
             "metrics.json",
-            edited(lambda m: m["identity"].update(n=2)),
-            "metrics.json: it is of another n than its folder",
+            edited(lambda m: m["identity"].update(copied=2)),
+            "metrics.json: it is of another copied than its folder",
         ),
         (
             "A3B",
@@ -93,8 +93,8 @@ def other_predictions(path: Path) -> None:
         (
             "A3B",
             "metrics.json",
-            edited(lambda m: m["identity"].update(network="A7B", n=7)),
-            "metrics.json: it is of another network, n than its folder",
+            edited(lambda m: m["identity"].update(network="A7B", copied=7)),
+            "metrics.json: it is of another network, copied than its folder",
         ),
         (
             "A3B",

@@ -92,7 +92,10 @@ def _redraw(results: Path, to: Path) -> None:
     study = config.resolved(file)
     tables = {name: to / "tables" / f"{name}.csv" for name in targets.TABLES}
     inputs = {name: [table] for name, table in tables.items()}
-    inputs["reference"] = _from_run(results, targets.reference(study))
+    # An archive holds what it needs from the folder of the run.
+    run = results if (results / archive.METADATA).exists() else targets.run_folder(file)
+    labels, reference = targets.labels(study), targets.reference(study)
+    inputs["reference"] = [run / reference] if reference else []
     inputs["weights"] = [
         results / "networks" / split / f"seed{seed}" / base / "weights.safetensors"
         for split, seed, base in targets.drawn_bases(study)
@@ -103,7 +106,7 @@ def _redraw(results: Path, to: Path) -> None:
     analysis.estimate_effects(
         table=tables["networks"],
         results=results,
-        labels=next(iter(_from_run(results, targets.labels(study))), None),
+        labels=run / labels if labels else None,
         **{name: tables[name] for name in ("differences", "effects", "boost")},
     )
     reports.write_findings(
@@ -122,23 +125,6 @@ def _redraw(results: Path, to: Path) -> None:
             continue
         given = [path for key in INPUTS[name] for path in inputs[key]]
         plot(name, given, figure=to / "figures" / name, options=study["figures"])
-
-
-def _from_run(results: Path, name: str | None) -> list[Path]:
-    """A file of the folder of the run, which an archive holds under the same name; none for None.
-
-    Raises ValueError if it is in neither.
-    """
-    if name is None:
-        return []
-    run = results.resolve().parent.parent
-    found = [folder / name for folder in (results, run) if (folder / name).exists()]
-    if not found:
-        raise ValueError(
-            f"{results}: its figures need {name}, which lies neither there nor in {run}; run the "
-            "study again, or draw from its archive"
-        )
-    return found[:1]
 
 
 COMMANDS = [plot, figures]

@@ -2,11 +2,9 @@
 is written outside of a temporary folder, and nothing is read that lies elsewhere."""
 
 import json
-import lzma
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +13,6 @@ from urllib.parse import unquote
 from transferability.storage import files
 
 METADATA = "ro-crate-metadata.json"
-DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError),
-    *(EOFError, NotImplementedError, RuntimeError, UnicodeError),
-)
-"""What zipfile raises for bytes that changed, or are packed in a way that it cannot read."""
 
 
 @contextmanager
@@ -39,14 +32,16 @@ def opened(path: Path) -> Iterator[Path]:
                 free = shutil.disk_usage(temporary).free
                 if needed > free:
                     raise ValueError(
-                        f"{path}: it unpacks to {needed:,} bytes, and {free:,} are free in "
+                        f"it unpacks to {needed:,} bytes, and {free:,} are free in "
                         f"{Path(temporary).parent}; make room, or set TMPDIR to another folder"
                     )
                 # zipfile keeps every name inside of the folder, and makes no links.
                 archive.extractall(temporary)
-        except DAMAGE as error:
+        # Bytes that changed make zipfile raise almost anything.
+        except Exception as error:
             raise ValueError(
-                f"{path}: cannot be read as the archive of a study ({error}); get it again"
+                f"{path}: cannot be read as the archive of a study ({error}); if it is damaged, "
+                "get it again"
             ) from error
         manifests = list(Path(temporary).glob(f"*/{METADATA}"))
         if len(manifests) != 1:
