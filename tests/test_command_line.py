@@ -117,7 +117,8 @@ def test_a_command_that_is_none_ends_with_its_usage(arguments, capsys):
 
 
 def test_the_program_fails_with_one_line_and_code_1(tmp_path):
-    command = ["split-classes", "--images", tmp_path / "none", "--split", tmp_path / "s.csv"]
+    command = ["split-classes", "--study", "study.yaml"]
+    command += ["--images", tmp_path / "none", "--split", tmp_path / "s.csv"]
     found = subprocess.run(
         [sys.executable, "-m", "transferability", *command],
         cwd=ROOT / "workflow",

@@ -12,6 +12,7 @@ from project import ROOT
 from transferability import images
 from transferability.__main__ import main
 from transferability.images import build, class_splits, store
+from transferability.study import config
 
 SPLITS = ROOT / "workflow" / "resources" / "yosinski2014" / "class_splits.csv"
 WNIDS = ["n01440764", "n01443537", "n02085620", "n07873807", "n15075141"]
@@ -134,7 +135,16 @@ def store_of(names: list[str], folder: Path) -> Path:
 
 
 def part_classes(store_folder: Path, split: Path) -> int:
-    flags = ("--images", str(store_folder), "--published", str(SPLITS), "--split", str(split))
+    study = config.complete(
+        {
+            "dataset": {"source": "imagenet", "path": "ILSVRC2012"},
+            "splits": {"random": 0, "published": ["random0", "natman"]},
+        }
+    )
+    config.write(study, split.with_name("study.yaml"))
+    files = {"study": split.with_name("study.yaml"), "images": store_folder}
+    files |= {"drawn-from": SPLITS, "split": split}
+    flags = [word for name, file in files.items() for word in (f"--{name}", str(file))]
     return main(["split-classes", *flags])
 
 

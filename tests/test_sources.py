@@ -52,7 +52,7 @@ class Laboratory:
                 self.do("prepare-images", "--settings", given, "--folder", folder)
         split = file.parent / "splits" / "whole.csv"
         store = self.run / targets.store(settings)
-        self.do("split-classes", "--images", store, "--whole", "--split", split)
+        self.do("split-classes", "--study", file, "--images", store, "--split", split)
         return file
 
     def train(self, file: Path, name: str) -> dict:

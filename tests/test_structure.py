@@ -14,7 +14,7 @@ RULES = ROOT / "workflow" / "rules"
 # In shell commands: words of few letters and marks, and flags that are quoted already.
 WITHOUT_BLANKS = {
     *("wildcards.split", "wildcards.seed", "wildcards.network", "threads"),
-    *("resources.download", "params.command", "params.drawn_by"),
+    *("resources.download", "params.command"),
 }
 # docs/contributing.md shows the same floors, the highest first.
 FLOORS = (

@@ -51,9 +51,11 @@ rule split_classes:
     conda:
         "../../envs/training.yaml"
     params:
-        drawn_by=split_flags,
+        study=STUDY_FILE,
+        groups=groups_of_halves,
         folder=subpath(input.manifest, parent=True),
         code=fingerprint.splits_fingerprint(),
     shell:
-        "python -m transferability split-classes --images {params.folder:q}"
-        " {params.drawn_by} --split {output:q} > {log:q} 2>&1"
+        "python -m transferability split-classes --study {params.study:q}"
+        " --images {params.folder:q} --drawn-from {input.drawn_from:q} --split {output:q}"
+        " > {log:q} 2>&1"

@@ -71,11 +71,12 @@ def import_settings(wildcards):
 
 
 def split_file(wildcards):
-    return targets.drawn_from(STUDY, wildcards.split, PUBLISHED_DATA)[0]
+    return targets.split_file(STUDY, wildcards.split, PUBLISHED_DATA) or []
 
 
-def split_flags(wildcards):
-    return shlex.join(targets.drawn_from(STUDY, wildcards.split, PUBLISHED_DATA)[1])
+def groups_of_halves(wildcards):
+    is_of_groups = wildcards.split == "dissimilar"
+    return as_json(STUDY["splits"]["dissimilar"] if is_of_groups else None)
 
 
 def study_only(files, wildcards):

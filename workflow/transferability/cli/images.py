@@ -5,6 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+from transferability.cli import flags
+from transferability.study import config, design
+
 log = logging.getLogger(__name__)
 
 
@@ -44,30 +47,31 @@ def prepare_images(
 
 def split_classes(
     *,
+    study: flags.STUDY,
     images: Annotated[Path, "folder of the image store"],
-    random: Annotated[int, "number of a random split"] = 0,
-    groups: Annotated[dict | None, "groups of a dissimilar split by half, as JSON"] = None,
-    grouped_by: Annotated[Path | None, "CSV file of groups, if the store lacks them"] = None,
-    published: Annotated[
-        Path | None, "CSV file of published splits, one named as the split"
+    drawn_from: Annotated[
+        Path | None,
+        "CSV file of published splits, or of groups that the store lacks; left empty for none",
+        {"nargs": "?"},
     ] = None,
-    whole: Annotated[bool, "all classes in half B, for a study with sources"] = False,
     split: Annotated[Path, "the CSV file to write; its name is the split's"],
 ) -> None:
     """Split the classes of a dataset into halves A and B."""
-    from transferability.images import class_splits, store
-    from transferability.images.groups import of_classes
+    from transferability.images import class_splits, groups, store
 
     opened = store.open_store(images)
-    if whole:
+    settings, name = config.resolved(study), split.stem
+    if name == design.WHOLE:
         halves = dict.fromkeys(opened.classes, "B")
-    elif published:
-        halves = class_splits.draw_published(opened.classes, published, split.stem)
-    elif groups:
-        group_of = of_classes(grouped_by, opened.classes) if grouped_by else opened.groups
-        halves = class_splits.draw_dissimilar(opened.classes, group_of, groups)
+    elif name == "dissimilar":
+        group_of = groups.of_classes(drawn_from, opened.classes) if drawn_from else opened.groups
+        wanted = settings["splits"]["dissimilar"]
+        wanted = {half: design.as_list(wanted[half]) for half in wanted}
+        halves = class_splits.draw_dissimilar(opened.classes, group_of, wanted)
+    elif drawn_from:
+        halves = class_splits.draw_published(opened.classes, drawn_from, name)
     else:
-        halves = class_splits.draw_random(opened.classes, random)
+        halves = class_splits.draw_random(opened.classes, int(name.removeprefix("random")))
     class_splits.write(halves, split)
 
 

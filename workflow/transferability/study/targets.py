@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transferability import images
-from transferability.study.design import WHOLE, Network, Study, as_list
+from transferability.study.design import Network, Study
 from transferability.study.networks import ALL_IMAGES, HALVES, base_name, parse_name
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
@@ -148,20 +148,10 @@ def minutes_to_train(study: Study, results: Path, split: str, seed: int, name: s
     return minutes(name, study.recipe_of(split, seed, name), study["hours"], metrics)
 
 
-def drawn_from(study: Study, split: str, published: str) -> tuple[str | list, list[str]]:
-    """The file that a split is drawn from, beside the store (none for most), and the flags by which
-    it is drawn: its number, the groups of its halves, or the published splits, in the folder
-    `published`."""
-    splits = study["splits"]
-    if split == WHOLE:
-        return [], ["--whole"]
-    if split in splits["published"]:
-        file = f"{published}/class_splits.csv"
-        return file, ["--published", file]
-    if split != "dissimilar":
-        return [], ["--random", split.removeprefix("random")]
-    groups = {half: as_list(splits["dissimilar"][half]) for half in HALVES}
-    flags = ["--groups", json.dumps(groups, sort_keys=True, ensure_ascii=False)]
-    groups_file = study["dataset"].get("groups")
-    file = groups_file and str(images.path_of(groups_file))
-    return (file, [*flags, "--grouped-by", file]) if file else ([], flags)
+def split_file(study: Study, split: str, published: str) -> str | None:
+    """The file that a split is drawn from, beside the store: that of the published splits, in the
+    folder `published`, or of the groups of classes. None for most."""
+    if split in study["splits"]["published"]:
+        return f"{published}/class_splits.csv"
+    groups = study["dataset"].get("groups") if split == "dissimilar" else None
+    return groups and str(images.path_of(groups))
