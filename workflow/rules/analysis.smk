@@ -1,6 +1,6 @@
 # From networks to tables, and to what they say; the published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
-#   out: results/<study>/tables/{networks,evaluations,differences,effects,boost}.csv, findings.html
+#   out: results/<study>/tables/{networks,evaluations,search,differences,effects,boost}.csv, findings.html
 #   1. collect_networks gathers metrics and histories; read_published reads those of 2014
 #   2. estimate_effects pairs networks, with intervals; write_findings tells of them in sentences
 
@@ -16,7 +16,7 @@ rule collect_networks:
                 category="Tables",
                 labels={"table": table, "sortable": "no"},
             )
-            for table in ("networks", "evaluations")
+            for table in ["networks", "evaluations"] + ["search"] * bool(STUDY["search"])
         },
     log:
         "<results>/logs/collect_networks.log",

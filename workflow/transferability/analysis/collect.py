@@ -16,6 +16,7 @@ from transferability.study.learned import learned
 from transferability.study.networks import (
     ALL_IMAGES,
     HALVES,
+    SEARCHED,
     NetworkSpec,
     parse_name,
     trained_name,
@@ -54,26 +55,39 @@ def collect(
     score: str,
     omitted: Collection[str] = (),
     sources: Mapping[str, tuple[str, str]] | None = None,
+    search: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The networks and the evaluations of a study: exactly those named, whatever else lies there.
 
     `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
     evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Those
     `omitted`, e.g. random0/seed0/A3B, have a row without measured values. `sources` has the
-    (source_kind, source_id) of sources that are no halves, by letter. Raises ValueError
+    (source_kind, source_id) of sources that are no halves, by letter. `search` has the candidates
+    of a study that searches: the selected one is the network, and its top1 is top1_reporting, since
+    it was selected by the other images; `training` then names its folder. Raises ValueError
     naming the file that is missing or not JSON.
     """
     rows, evaluations, layers = [], [], []
+    selected: dict[tuple, dict] = {}
+    if search is not None:
+        table = search[search["selected"]].set_index(["split", "seed", "network"])
+        selected = table[["training", *SEARCHED]].to_dict("index")
     for split, seed, name in itertools.product(splits, seeds, names):
         key = {"study": study, "split": split, "seed": seed, "network": name}
         spec = parse_name(name)
         row = key | asdict(spec) | {"frozen": spec.frozen_layers}
         row["source_kind"], row["source_id"] = _source(spec, sources or {})
         path = network_path(networks, split, seed, name)
+        chosen = selected.get((split, seed, path.name))
+        if chosen:
+            row |= chosen
+            path = path.with_name(chosen["training"])
         if path.relative_to(networks).as_posix() not in omitted:
             metrics, history = _read_network(NetworkFolder(path))
             row |= metrics
             layers = metrics["layer_names"]
+            if chosen:
+                row["top1"] = metrics["top1_reporting"]
             if score == "mean_of_10_best":
                 top1 = sorted((line["top1"] for line in history), reverse=True)
                 row["top1"] = statistics.fmean(top1[:EVALUATIONS_OF_BEST_SCORE])
@@ -83,7 +97,8 @@ def collect(
         # Also of what is omitted.
         row["layer"] = _layer(layers, row["n"])
     _warn_of_mixtures([row for row in rows if "device" in row])
-    return _typed(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(evaluations)
+    columns = COLUMNS if search is None else [*COLUMNS, *SEARCHED, "training"]
+    return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
 
 
 def _source(network: NetworkSpec, sources: Mapping) -> tuple[str, str]:
@@ -128,22 +143,26 @@ def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
         raise ValueError(f"{error}; delete the folder and run again") from error
 
 
-def correctness(networks: Path, validation_labels: np.ndarray) -> Callable[[pd.Series], np.ndarray]:
+def correctness(
+    networks: Path, validation_labels: np.ndarray, reported: np.ndarray | None = None
+) -> Callable[[pd.Series], np.ndarray]:
     """A function that gives, for a row of the table of networks, whether each validation image of
     its target half was classified right, in store order (1 or 0).
 
-    `validation_labels` int32 N are those of all images of the store.
+    `validation_labels` int32 N are those of all images of the store, `reported` bool N the images
+    that count; None for all.
     """
 
     def correct(row: pd.Series) -> np.ndarray:
-        folder = NetworkFolder(network_path(networks, row["split"], row["seed"], row["network"]))
+        training = row.get("training", row["network"])
+        folder = NetworkFolder(network_path(networks, row["split"], row["seed"], training))
         predictions = np.load(folder.predictions)
         if len(predictions) != len(validation_labels):
             raise ValueError(
                 f"{folder.predictions}: {len(predictions)} predictions for "
                 f"{len(validation_labels)} validation images; delete {folder.path} and run again"
             )
-        of_target = predictions >= 0
+        of_target = (predictions >= 0) & (True if reported is None else reported)
         return (predictions[of_target] == validation_labels[of_target]).astype(np.int8)
 
     return correct

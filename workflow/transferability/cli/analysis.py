@@ -12,14 +12,17 @@ from transferability.study import config
 def collect_networks(
     *, study: flags.STUDY, table: flags.TABLE, evaluations: flags.EVALUATIONS
 ) -> None:
-    """Gather the metrics and histories of a study's networks in two tables."""
+    """Gather the metrics and histories of a study's networks in two tables; with a search, also its
+    candidates, in search.csv beside them."""
     from transferability.analysis import collect
+    from transferability.analysis import search as candidates
 
     settings = config.resolved(study)
     sources = dict.fromkeys(settings["sources"], ("dataset", ""))
     for letter in settings.imported.values():
         imported = NetworkFolder(study.parent / "sources" / letter).read_metrics()
         sources[letter] = ("weights", imported["source_id"])
+    search = candidates.search(settings, study.parent / "networks") if settings["search"] else None
     networks, by_epoch = collect.collect(
         settings["study"],
         study.parent / "networks",
@@ -29,7 +32,10 @@ def collect_networks(
         settings["score"],
         [f"{split}/seed{seed}/{name}" for split, seed, name in settings.omitted],
         sources,
+        search,
     )
+    if search is not None:
+        write_table(search, table.with_name("search.csv"))
     write_table(networks, table)
     write_table(by_epoch, evaluations)
 
@@ -67,9 +73,13 @@ def estimate_effects(
     from transferability.analysis import boost as boosts
     from transferability.analysis import collect
     from transferability.analysis import effects as paired
+    from transferability.images.store import open_store
 
-    networks = read_table(table)
-    correct = collect.correctness(results / "networks", np.load(labels)) if labels else None
+    networks, correct = read_table(table), None
+    if labels:
+        # What a search selected is judged by the other images.
+        reported = ~open_store(labels.parent).selection if "training" in networks else None
+        correct = collect.correctness(results / "networks", np.load(labels), reported)
     write_table(paired.paired_differences(networks), differences)
     write_table(paired.estimate(networks, correct), effects)
     write_table(boosts.boost(networks, correct), boost)

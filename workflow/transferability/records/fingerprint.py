@@ -37,7 +37,7 @@ def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
 
 
 splits_fingerprint = partial(fingerprint, "images.class_splits")
-collection_fingerprint = partial(fingerprint, "analysis.collect")
+collection_fingerprint = partial(fingerprint, "analysis.collect", "analysis.search")
 published_fingerprint = partial(fingerprint, "analysis.collect")
 effects_fingerprint = partial(fingerprint, "analysis.collect", "analysis.effects", "analysis.boost")
 findings_fingerprint = partial(fingerprint, "reports.findings", templates=("findings", "words"))

@@ -23,6 +23,7 @@ def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) ->
     _check_sizes(study, architecture.smallest_image, dataset.images_per_class)
     _check_omitted(study, len(architecture.layer_names))
     _check_score(study)
+    _check_search(study)
 
 
 def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
@@ -183,3 +184,26 @@ def _check_score(study: Study) -> None:
                 f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
                 "or choose 'final'"
             )
+
+
+def _check_search(study: Study) -> None:
+    if study["search"] is None:
+        return
+    for key in networks.SEARCHED:
+        grid, rate = study["search"][key], study["recipe"][key]
+        if grid is not None and rate not in grid:
+            raise StudyError(
+                f"search.{key}: {grid} lacks {rate:g}, the recipe's value, by which what is copied "
+                f"is trained; add it, or set recipe.{key} to one of these"
+            )
+        for i, override in enumerate(study["overrides"]):
+            if key in override["recipe"]:
+                raise StudyError(
+                    f"overrides[{i}].recipe.{key}: the search chooses it for each network; take it "
+                    "out, or set search to null"
+                )
+    if study["score"] != "final":
+        raise StudyError(
+            f"score: {study['score']} is not possible with search, which reports the last "
+            "evaluation on images that it did not select by; choose 'final'"
+        )

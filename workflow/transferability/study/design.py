@@ -64,6 +64,26 @@ class Study(dict):
         long_bases = [networks.base_name(*half, long=True) for half in self._targets]
         return bases + long_bases * ("long_base" in self["controls"]) + treatments
 
+    def candidates(self, name: str) -> list[str]:
+        """The trainings of which the study's search takes the best as the network of that name. The
+        first has that name, and the learning rates of the recipe; what is copied is always of it.
+        """
+        network = networks.parse_name(name)
+        is_no_control = network.kind == "base" and "baseB" not in self["controls"]
+        if not self["search"] or is_no_control or network.target not in self["targets"]:
+            return [name]
+        keys = networks.SEARCHED if network.copies_learn else networks.SEARCHED[:1]
+        grid = [self["search"][key] or [self["recipe"][key]] for key in keys]
+        others = [
+            {
+                key: rate
+                for key, rate in zip(keys, rates, strict=True)
+                if rate != self["recipe"][key]
+            }
+            for rates in itertools.product(*grid)
+        ]
+        return sorted((networks.candidate_name(name, rates) for rates in others), key=len)
+
     @property
     def table_names(self) -> list[str]:
         """The networks of each (split, seed) as tables name them: with P7f0B and P7f7B beside the
@@ -108,7 +128,8 @@ class Study(dict):
     @property
     def networks(self) -> list[Network]:
         """Every network, also those that are left out."""
-        return [(*replicate, name) for replicate in self.replicates for name in self.network_names]
+        trained = [name for plain in self.network_names for name in self.candidates(plain)]
+        return [(*replicate, name) for replicate in self.replicates for name in trained]
 
     @cached_property
     def omitted(self) -> list[Network]:
@@ -137,14 +158,16 @@ class Study(dict):
             if matches(override["where"], split, seed, name):
                 chosen.update(override["recipe"])
         network = networks.parse_name(name)
-        copies_learn = network.base is not None and network.frozen_layers < network.copied
         if network.is_base and network.target in self["sources"]:
             chosen.update(self["sources"][network.target]["recipe"] or {})
         if network.kind == "long_base":
             chosen["epochs"] *= 2
             chosen["iterations"] = chosen["iterations"] and 2 * chosen["iterations"]
+        for key in networks.SEARCHED:
+            if (rate := getattr(network, key)) is not None:
+                chosen[key] = rate
         for key in OF_COPIED_LAYERS:
-            if not copies_learn or chosen[key] == Recipe.model_fields[key].default:
+            if not network.copies_learn or chosen[key] == Recipe.model_fields[key].default:
                 del chosen[key]
         return chosen
 
@@ -183,7 +206,8 @@ def few_steps(study: Study, size: Size) -> str | None:
 
 def matches(where: Mapping, split: str, seed: int, name: str) -> bool:
     """Whether the facts that `where` names are those of a network."""
-    facts = {**vars(networks.parse_name(name)), "network": name, "split": split, "seed": seed}
+    network = networks.parse_name(name)
+    facts = {**vars(network), "network": network.plain_name, "split": split, "seed": seed}
     for key, wanted in where.items():
         fact = facts[key]
         # Names hold the size as a text; a study may give a number.

@@ -5,6 +5,7 @@ Pure and standard library only.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
@@ -14,11 +15,16 @@ ALL_IMAGES = "all"
 SOURCES = "CDEFGHIJKLMNOPQTUVWXYZ"
 """Letters of sources that are no halves. R is random, and an S before a name shuffles."""
 
+SEARCHED = ("learning_rate", "copied_learning_rate")
+"""Keys of the recipe that a study's search can choose."""
+
 NAME = re.compile(
     r"(?:base(?P<long>2?)(?P<half>[A-QT-Z])"
     r"|(?P<shuffled>s?)(?P<source>[A-RT-Z])(?P<copied>0|[1-9][0-9]*)"
     r"(?:f(?P<frozen>0|[1-9][0-9]*))?(?P<target>[AB])(?P<suffix>[+~]?))"
     r"(?:@(?P<size>[1-9][0-9]*))?"
+    r"(?:_lr(?P<learning_rate>[0-9.]+(?:e-?[0-9]+)?))?"
+    r"(?:_copied(?P<copied_learning_rate>[0-9.]+(?:e-?[0-9]+)?))?"
 )
 
 
@@ -31,7 +37,8 @@ class NetworkSpec:
     target), partial or selffer_partial (all layers but the last are copied, the first n of them
     frozen). `source` is the letter of the half or source whose base it copies, `random`, or empty
     for a base; `copied` is how many layers it copies, or leaves as random ones; `target_size` is
-    `all` or the number of images a class that it is trained on.
+    `all` or the number of images a class that it is trained on; the learning rates are those of a
+    candidate of the study's search where they are not the recipe's.
     """
 
     name: str
@@ -42,6 +49,18 @@ class NetworkSpec:
     copied: int
     fine_tuned: bool
     target_size: str
+    learning_rate: float | None = None
+    copied_learning_rate: float | None = None
+
+    @property
+    def plain_name(self) -> str:
+        """The name without a candidate's learning rates."""
+        return self.name.partition("_")[0]
+
+    @property
+    def copies_learn(self) -> bool:
+        """Whether it has copied layers that learn."""
+        return self.base is not None and self.frozen_layers < self.copied
 
     @property
     def is_base(self) -> bool:
@@ -96,6 +115,13 @@ def treatment_name(
     return f"{before}{source}{copied}{target}{after}{_suffix(target_size)}"
 
 
+def candidate_name(name: str, rates: Mapping[str, float]) -> str:
+    """The name of a network trained with learning rates other than the recipe's, such as
+    `P7f3B@25_lr0.01_copied0.1`."""
+    short = {"learning_rate": "lr", "copied_learning_rate": "copied"}
+    return name + "".join(f"_{short[key]}{rate}" for key, rate in rates.items())
+
+
 def trained_name(name: str) -> str:
     """The name under which a network is trained, the same but for P7f0B, which is P7B+, and P7f7B,
     which is P7B."""
@@ -122,11 +148,12 @@ def parse_name(name: str) -> NetworkSpec:
         )
     parts = match.groupdict()
     size = parts["size"] or ALL_IMAGES
+    rates = {key: float(parts[key]) for key in SEARCHED if parts[key]}
     if half := parts["half"]:
         if parts["long"] and half not in HALVES:
             raise ValueError(f"network {name!r}: only halves A and B have a long base")
         kind = "long_base" if parts["long"] else "base"
-        return NetworkSpec(name, kind, "", half, 0, 0, False, size)
+        return NetworkSpec(name, kind, "", half, 0, 0, False, size, **rates)
     source, target, suffix = parts["source"], parts["target"], parts["suffix"]
     copied, frozen = int(parts["copied"]), parts["frozen"]
     marks = parts["shuffled"] + suffix + (frozen or "")
@@ -154,7 +181,7 @@ def parse_name(name: str) -> NetworkSpec:
     else:
         kind = "selffer" if source == target else "transfer"
     n = int(frozen) if frozen else copied
-    return NetworkSpec(name, kind, source, target, n, copied, suffix == "+", size)
+    return NetworkSpec(name, kind, source, target, n, copied, suffix == "+", size, **rates)
 
 
 def other_half(half: str) -> str:

@@ -227,6 +227,13 @@ class StudyConfig(Section):
     """Networks that are left out, such as one whose training fails; each item says which, like the
     where of an override. The tables list them without numbers, and effects that need them rest on
     the other replicates, or are absent."""
+    search: sections.Search | None = Field(
+        default=None,
+        examples=[{"learning_rate": [0.01, 0.03, 0.1], "copied_learning_rate": [0.1, 0.3, 1]}],
+    )
+    """Learning rates to choose from. Each control and treatment is trained with each of them, and
+    the best on one half of the validation images is taken, in each split and seed; its top-1 in the
+    tables is on the other half. What is copied is trained by the recipe; null for no search."""
     score: Literal["final", "mean_of_10_best"] = "final"
     """A network's top-1 in the tables; final is its last evaluation, mean_of_10_best the mean of
     its ten best evaluations, the score of the 2014 paper."""

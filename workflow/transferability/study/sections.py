@@ -316,3 +316,13 @@ class Recipe(Section):
     operations that cannot are refused. On a CPU it always does."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """Where to train; auto is CUDA, else Apple's MPS, else the CPU."""
+
+
+class Search(Section):
+    """Learning rates that are tried for each control and treatment."""
+
+    learning_rate: FullSet[PositiveNumber] | None = None
+    """Values of recipe.learning_rate, its own among them; null for that one alone."""
+    copied_learning_rate: FullSet[number(ge=0)] | None = None
+    """Values of recipe.copied_learning_rate, its own among them; null for that one alone. They are
+    tried where copied layers learn."""

@@ -1,0 +1,118 @@
+"""The search for learning rates: which networks are tried with which, and which of them is told."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transferability.analysis import collect
+from transferability.analysis.search import search
+from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+from transferability.study.networks import parse_name
+
+GRID = {"learning_rate": [0.01, 0.03], "copied_learning_rate": [0, 0.1, 1]}
+STUDY = {
+    **{"search": GRID, "layers": [0, 3, 7], "controls": ["baseB"]},
+    "treatments": ["transfer", "partial"],
+}
+RATES = ["", "_lr0.01"]
+BOTH = [f"{rate}{copied}" for rate in RATES for copied in ("", "_copied0", "_copied0.1")]
+
+
+@pytest.fixture
+def study():
+    return config.complete(STUDY)
+
+
+def test_each_control_and_treatment_is_tried_with_each_rate(study):
+    trained = [name for *_, name in study.trained]
+    expected = {"baseA": [""], "baseB": RATES, "A3B": RATES, "A7B": RATES}
+    # Those whose copied layers learn; A7f7B is A7B.
+    expected |= {"A7f3B": BOTH, "A7B+": BOTH}
+    assert sorted(trained) == sorted(
+        f"{name}{rate}" for name in expected for rate in expected[name]
+    )
+    assert sorted(study.table_names) == sorted([*expected, "A7f0B", "A7f7B"])
+
+
+def test_a_candidate_is_the_network_with_other_rates(study):
+    recipes = {name: study.recipe_of("random0", 0, name) for *_, name in study.trained}
+    other = recipes["A7f3B_lr0.01_copied0.1"]
+    rates = {"learning_rate": 0.01, "copied_learning_rate": 0.1}
+    assert other == {**recipes["A7f3B"], **rates}
+    assert recipes["A7f3B_copied0"]["copied_learning_rate"] == 0
+    candidate, plain = parse_name("A7f3B@20_lr1e-05_copied0"), parse_name("A7f3B@20")
+    assert candidate.plain_name == plain.name
+    assert (candidate.base, candidate.frozen_layers) == (plain.base, plain.frozen_layers)
+    assert (candidate.learning_rate, candidate.copied_learning_rate) == (1e-5, 0)
+
+
+@pytest.fixture
+def networks(study, tmp_path):
+    """Networks of which A7f3B is best with the middle rate, and A3B with the lower one."""
+    best = {"A7f3B_copied0.1": 0.9, "A3B_lr0.01": 0.9, "A7B+_lr0.01_copied0.1": 0.9}
+    best["A7B+_copied0.1"] = 0.8
+    for split, seed, name in study.trained:
+        folder = NetworkFolder(tmp_path / split / f"seed{seed}" / name)
+        measured = dict.fromkeys(collect.MEASURED, 1)
+        tops = {"top1": 0.7, "top1_selection": best.get(name, 0.5), "top1_reporting": 0.6}
+        folder.write_metrics({**measured, **tops, "layer_names": ["conv1"] * 8, "identity": {}})
+        folder.write_history([{"epoch": 1, "top1": 0.7, "network_trained": name}])
+        # The first of each half is right, and the last, in A7f3B_copied0.1, too.
+        found = [0, 1, 1, 1 if name == "A7f3B_copied0.1" else 0]
+        folder.write_predictions(np.array(found))
+    return tmp_path
+
+
+def test_the_best_by_the_selection_half_is_told_by_the_other(study, networks, caplog):
+    candidates = search(study, networks)
+    assert candidates.query("selected").set_index("network")["training"].to_dict() == {
+        "baseA": "baseA",
+        # Where several are the best, the recipe's.
+        "baseB": "baseB",
+        "A3B": "A3B_lr0.01",
+        "A7B": "A7B",
+        "A7f3B": "A7f3B_copied0.1",
+        "A7B+": "A7B+_lr0.01_copied0.1",
+    }
+    table, evaluations = collect.collect(
+        *("made", networks, ["random0"], [0], study.table_names, "final"), search=candidates
+    )
+    rows = table.set_index("network")
+    assert rows.loc["A7f3B", [*GRID, "training"]].tolist() == [0.03, 0.1, "A7f3B_copied0.1"]
+    assert rows.loc["A7f0B", [*GRID, "training"]].tolist() == [0.01, 0.1, "A7B+_lr0.01_copied0.1"]
+    assert rows.loc["A3B", "learning_rate"] == 0.01
+    assert pd.isna(rows.loc["A3B", "copied_learning_rate"])
+    assert (rows["top1"] == 0.6).all()
+    shown = dict(zip(evaluations["network"], evaluations["network_trained"], strict=True))
+    assert shown["A3B"] == "A3B_lr0.01"
+
+
+def test_a_rate_at_the_edge_of_the_grid_is_said(study, networks, caplog):
+    edges = search(study, networks).query("at_edge")["network"].tolist()
+    # Both rates of a grid of two are edges; nothing was searched for baseA.
+    assert edges == ["baseB", "A7B+", "A3B", "A7f3B", "A7B"]
+    assert "for 5 of 6 networks the best learning rate is at an end" in caplog.text
+    wide = {**STUDY, "search": {"copied_learning_rate": [0, 0.1, 1]}}
+    caplog.clear()
+    assert search(config.complete(wide), networks).query("at_edge").empty
+    assert not caplog.text
+
+
+def test_images_that_selected_do_not_report(study, networks):
+    candidates = search(study, networks)
+    table, _ = collect.collect(
+        *("made", networks, ["random0"], [0], study.table_names, "final"), search=candidates
+    )
+    labels, reported = np.array([0, 0, 1, 1]), np.array([True, False, False, True])
+    correct = collect.correctness(networks, labels, reported)
+    rows = table.set_index("network", drop=False)
+    assert correct(rows.loc["A7f3B"]).tolist() == [1, 1]
+    assert correct(rows.loc["baseB"]).tolist() == [1, 0]
+
+
+def test_a_study_with_a_search_is_complete_as_it_is_written(study):
+    assert json.loads(json.dumps(study)) == study
+    assert study["search"] == GRID
