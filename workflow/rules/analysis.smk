@@ -16,7 +16,8 @@ rule collect_networks:
                 category="Tables",
                 labels={"table": table, "sortable": "no"},
             )
-            for table in ["networks", "evaluations"] + ["search"] * bool(STUDY["search"])
+            for table in ["networks", "evaluations"]
+            + ["search"] * bool(STUDY["search"])
         },
     log:
         "<results>/logs/collect_networks.log",
