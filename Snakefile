@@ -49,7 +49,7 @@ onsuccess:
     if findings.exists():
         print(
             f"What the numbers say: {findings}\n"
-            f"The main figure:      {RESULTS}/figures/effects.svg\n"
+            f"The main figure:      {RESULTS}/figures/{targets.figures(STUDY)[0]}.svg\n"
             f"All as a report:      snakemake {STUDY_FLAG}--report report.zip",
             file=sys.stderr,
         )

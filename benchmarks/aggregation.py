@@ -98,7 +98,8 @@ def main() -> None:
             read_history(folder / "history.jsonl")
         print(f"{'reading the files alone':24}{time.perf_counter() - start:8.1f} s")
 
-        tables = {name: results / f"{name}.csv" for name in ("table", "effects", "boost")}
+        tables = {"table": results / "networks.csv"}
+        tables |= {name: results / f"{name}.csv" for name in ("effects", "boost")}
         evaluations = results / "evaluations.csv"
         commands = {
             "collect-networks": [
@@ -108,8 +109,6 @@ def main() -> None:
             ],
             "estimate-effects": [
                 *("--table", tables["table"], "--results", results),
-                *("--differences", results / "differences.csv"),
-                *("--effects", tables["effects"], "--boost", tables["boost"]),
             ],
             "write-findings": [
                 *("--effects", tables["effects"], "--boost", tables["boost"]),

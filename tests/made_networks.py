@@ -89,6 +89,87 @@ def networks(
     return pd.DataFrame(rows)
 
 
+# Top-1 by n of networks that copy a source; of partial ones, by how many layers are frozen.
+OF_SOURCE = {
+    ("transfer", False): (0.915, 0.920, 0.925, 0.920, 0.905, 0.880, 0.850),
+    ("transfer", True): (0.915, 0.925, 0.935, 0.940, 0.945, 0.948, 0.950),
+    ("shuffled", True): (0.908, 0.910, 0.909, 0.907, 0.908, 0.906, 0.905),
+    ("reestimated", False): (0.915, 0.921, 0.927, 0.924, 0.911, 0.889, 0.862),
+}
+PARTIAL = (0.950, 0.951, 0.952, 0.951, 0.947, 0.944, 0.900, 0.850)
+
+
+def of_sources(
+    letters: str = "P",
+    seeds: tuple[int, ...] = (0, 1, 2, 3),
+    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7),
+    treatments: tuple[tuple[str, bool], ...] = (*TOP1, ("shuffled", True), ("partial", False)),
+    controls: bool = True,
+    partial: tuple[float, ...] = PARTIAL,
+    target_sizes: tuple[str, ...] = ("all",),
+    noise: float = 0.0,
+    source_kind: str = "weights",
+) -> pd.DataFrame:
+    """The networks of a study with sources, the second of which is worse by 0.02. Of more images a
+    class they are better, and freezing costs less."""
+    random = np.random.default_rng(1)
+    rows = []
+
+    def add(name, kind, source, n, copied, fine_tuned, top1):
+        scores = top1 + noise * random.standard_normal(3)
+        frozen = 0 if fine_tuned or kind in ("base", "long_base") else n
+        rows.append(
+            {
+                **{"study": "photos", "split": "whole", "seed": seed, "kind": kind},
+                **{"network": name + ("" if size == "all" else f"@{size}"), "source": source},
+                **{"source_kind": source_kind if source in letters and source else ""},
+                **{"target": "B", "target_size": size, "n": n, "layer": LAYERS[n]},
+                **{"copied": copied, "frozen": frozen, "fine_tuned": fine_tuned},
+                **{"top1": scores.mean(), "top1_selection": scores[0], "top1_reporting": scores[1]},
+                **{"chance": 0.02, "learned": True, "train_loss": 0.5, "device": "cpu"},
+                **{"precision": "bf16", "validation_images": IMAGES, "images_seen": 240_000},
+                "seconds": 12.0 * (1 - 0.1 * frozen) * (1 + (kind == "long_base")),
+                "images_per_second": 20_000 / (1 - 0.1 * frozen),
+                "trainable_parameters": 100_000 * (8 - frozen),
+            }
+        )
+
+    for seed in seeds:
+        for size in target_sizes:
+            level = 0.004 * seed - (0 if size == "all" else 0.3)
+            if controls:
+                add("baseB", "base", "", 0, 0, False, BASE + level)
+                add("base2B", "long_base", "", 0, 0, False, LONG_BASE + level)
+                add("B0B", "selffer", "B", 0, 0, False, RETRAINED + level)
+            for kind, fine_tuned in treatments:
+                suffix = {"reestimated": "~"}.get(kind, "+" * fine_tuned)
+                before = {"shuffled": "s"}.get(kind, "")
+                for letter in {"selffer": "B", "random": "R"}.get(kind, letters):
+                    source = "random" if letter == "R" else letter
+                    lower = level - 0.02 * (letter != letters[0] and letter in letters)
+                    for n in layers:
+                        if kind == "partial":
+                            cost = (partial[n] - partial[0]) * (1 if size == "all" else 2)
+                            name = f"{letter}7f{n}B"
+                            add(name, kind, source, n, 7, False, partial[0] + cost + lower)
+                        elif n:
+                            of_n = {**TOP1, **OF_SOURCE}
+                            if letter in "BR":
+                                of_n = TOP1
+                            top1 = of_n[kind, fine_tuned][n - 1] + lower
+                            name = f"{before}{letter}{n}B{suffix}"
+                            add(name, kind, source, n, n, fine_tuned, top1)
+    table = pd.DataFrame(rows)
+    # P7f0B is P7B+, and P7f7B is P7B.
+    measured = ["top1", "top1_selection", "top1_reporting", "seconds", "images_per_second"]
+    place = [table["seed"], table["source"], table["target_size"]]
+    for n, twin in ((0, ("transfer", True)), (7, ("transfer", False))):
+        same = (table["kind"] == "partial") & (table["n"] == n)
+        same |= (table["kind"] == twin[0]) & (table["fine_tuned"] == twin[1]) & (table["n"] == 7)
+        table.loc[same, measured] = table[same].groupby(place)[measured].transform("last")
+    return table
+
+
 def correctness(row: pd.Series) -> np.ndarray:
     """0/1 of each validation image, with mean top1; images differ in how hard they are."""
     hard = np.random.default_rng([ord(row["target"]), int(row["seed"])]).random(IMAGES)

@@ -4,7 +4,6 @@ change that is meant, and then to read what changed:
 uv run python tests/made_reports.py && git diff tests/golden
 """
 
-import io
 import json
 import platform
 import re
@@ -17,11 +16,13 @@ import made_networks
 import pandas as pd
 
 from transferability import images
-from transferability.analysis import boost, effects
+from transferability.analysis import boost, decision, effects
+from transferability.cli.tables import read_table, write_table
 from transferability.reports import findings, methods
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 
+MARGIN = 0.01
 GOLDEN = Path(__file__).parent / "golden"
 CITATION = {
     "title": "transferability",
@@ -46,37 +47,54 @@ FAILED = ("baseA", "A5B", "A6B", "A7B")
 
 
 def _networks(*failed: str, **made: object) -> pd.DataFrame:
-    table = made_networks.networks(noise=0.004, **made)
+    make = made_networks.of_sources if "letters" in made else made_networks.networks
+    table = make(noise=0.004, **made)
     lost = table["network"].isin(failed) & (table["split"] == "random1")
     table["top1"] = table["top1"].mask(lost, 0.02)
     layer = table["n"].map(dict(enumerate(LAYERS)))
     return table.assign(layer=layer, chance=0.02, learned=~lost)
 
 
+DECLARED = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "image_size": 16}
+TRANSFERS = [("transfer", False), ("transfer", True)]
 # Each study's changes of the default, its networks, and the correctness of predictions.
 STUDIES = {
     "four_splits": ({"splits": {"random": 4}}, {"splits": made_networks.FOUR_SPLITS}, None),
     "one_replicate": ({"targets": ["A", "B"]}, {"targets": "AB"}, made_networks.correctness),
     "not_learned": ({"splits": {"random": 4}}, {"splits": made_networks.FOUR_SPLITS}, None),
+    "source": (
+        {
+            "sources": {"P": {**DECLARED, "weights": "checkpoints/p.safetensors"}},
+            "seeds": [0, 1, 2, 3, 4, 5],
+            "treatments": ["transfer", "transfer+", "shuffled+", "partial"],
+        },
+        {
+            "letters": "P",
+            "seeds": range(6),
+            "treatments": [*TRANSFERS, ("shuffled", True), ("partial", False)],
+        },
+        None,
+    ),
 }
 
 
-def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The networks, effects and boost of a study, as they are read from CSV."""
+def tables(study: str) -> list[pd.DataFrame]:
+    """The networks, effects and boost of a study and, if it has partial networks, the decision, as
+    they are read from CSV."""
     _, made, correct = STUDIES[study]
     networks = _networks(*(FAILED if study == "not_learned" else ()), **made)
-    kinds = {"not_learned": str, "layer": str, "target_size": str}
-    return tuple(
-        pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=kinds).fillna(
-            {"not_learned": "", "layer": ""}
-        )
-        for table in (networks, effects.estimate(networks, correct), boost.boost(networks, correct))
-    )
+    written = [networks, effects.estimate(networks, correct), boost.boost(networks, correct)]
+    if "partial" in set(networks["kind"]):
+        written.append(decision.decision(networks, MARGIN))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "table.csv")
+        return [write_table(table, file) or read_table(file) for table in written]
 
 
 def page(study: str) -> str:
     """The findings of a study, from its first heading on."""
-    html = findings.page(*tables(study), 0.01)
+    networks, estimated, boosts, *decided = tables(study)
+    html = findings.page(networks, estimated, boosts, MARGIN, *decided)
     return html[html.index("<main>") :]
 
 
@@ -102,6 +120,9 @@ def methods_of(
             store.mkdir(parents=True)
             manifest = {"settings": study["dataset"], **manifest}
             (store / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        for letter in study["sources"]:
+            source = NetworkFolder(results / "sources" / letter)
+            source.write_metrics({"source_id": "0123456789abcdef" * 4})
         for split, seed, name in study.trained:
             network = NetworkFolder(Path(results, "networks", split, f"seed{seed}", name))
             learned = (split, name) not in {("random1", name) for name in failed}
@@ -114,7 +135,7 @@ def written(study: str) -> dict[str, str]:
     failed = FAILED if study == "not_learned" else ()
     return {
         f"{study}.html": page(study),
-        f"{study}.md": methods_of(STUDIES[study][0], tables(study)[1:], failed),
+        f"{study}.md": methods_of(STUDIES[study][0], tables(study)[1:3], failed),
     }
 
 

@@ -35,6 +35,16 @@ def test_pooled_and_paired_agree_on_a_complete_table():
     assert ((pooled["low"] < pooled["mean"]) & (pooled["mean"] < pooled["high"])).all()
 
 
+def test_networks_that_did_not_learn_are_named():
+    table = networks(splits=FOUR_SPLITS)
+    lost = (table["split"] == "random1") & table["network"].isin(["baseA", "B6B+"])
+    table = boost(table.assign(learned=~lost))
+    named = "random1/seed0/B6B+ random1/seed0/baseA"
+    assert set(of(table, comparison="selffer")["not_learned"]) == {named}
+    # baseA is copied by each A7B+.
+    assert set(of(table, comparison="base")["not_learned"]) == {"random1/seed0/baseA"}
+
+
 def test_boost_is_the_mean_over_layers():
     table = of(boost(networks()), layers="5-7", comparison="selffer", estimator="paired")
     expected = np.mean(np.subtract(TOP1["transfer", True][4:], TOP1["selffer", True][4:]))

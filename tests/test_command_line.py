@@ -27,11 +27,7 @@ def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_pat
         f"read-published --study published --published {published}/networks.csv "
         f"--class-splits {published}/class_splits.csv --table {tmp_path}/networks.csv"
     )
-    run(
-        f"estimate-effects --table {tmp_path}/networks.csv --results {tmp_path} --labels "
-        f"--differences {tmp_path}/differences.csv --effects {tmp_path}/effects.csv "
-        f"--boost {tmp_path}/boost.csv"
-    )
+    run(f"estimate-effects --table {tmp_path}/networks.csv --results {tmp_path} --labels")
     run(
         f"plot effects {finished.results}/tables/effects.csv {tmp_path}/effects.csv "
         f"--figure {tmp_path}/effects"

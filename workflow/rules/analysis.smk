@@ -1,6 +1,7 @@
 # From networks to tables, and to what they say; the published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
-#   out: results/<study>/tables/{networks,evaluations,search,differences,effects,boost}.csv, findings.html
+#   out: results/<study>/tables/{networks,evaluations,search,differences,effects,boost,decision}.csv,
+#        findings.html
 #   1. collect_networks gathers metrics and histories; read_published reads those of 2014
 #   2. estimate_effects pairs networks, with intervals; write_findings tells of them in sentences
 
@@ -75,7 +76,7 @@ rule estimate_effects:
                 category=partial(shelf, "Tables"),
                 labels={"table": table, "sortable": "no"},
             )
-            for table in ("differences", "effects", "boost")
+            for table in targets.tables(STUDY)[2:]
         },
     log:
         "results/{study}/logs/estimate_effects.log",
@@ -84,11 +85,12 @@ rule estimate_effects:
         "../../envs/analysis.yaml"
     params:
         results=subpath(input.table, ancestor=2),
+        margin=STUDY["margin"] if targets.decision(STUDY) else [],
         code=fingerprint.effects_fingerprint(),
     shell:
         "python -m transferability estimate-effects --table {input.table:q}"
-        " --results {params.results:q} --labels {input.labels:q} --boost {output.boost:q}"
-        " --differences {output.differences:q} --effects {output.effects:q} > {log:q} 2>&1"
+        " --results {params.results:q} --labels {input.labels:q} --margin {params.margin:q}"
+        " > {log:q} 2>&1"
 
 
 rule write_findings:
@@ -96,6 +98,7 @@ rule write_findings:
         table="<tables>/networks.csv",
         effects="<tables>/effects.csv",
         boost="<tables>/boost.csv",
+        decision=partial(study_only, targets.decision(STUDY)),
     output:
         report(
             "results/{study}/findings.html",
@@ -113,5 +116,5 @@ rule write_findings:
         code=fingerprint.findings_fingerprint(),
     shell:
         "python -m transferability write-findings --table {input.table:q}"
-        " --effects {input.effects:q} --boost {input.boost:q} --margin {params.margin:q}"
-        " --page {output:q} > {log:q} 2>&1"
+        " --effects {input.effects:q} --boost {input.boost:q} --decision {input.decision:q}"
+        " --margin {params.margin:q} --page {output:q} > {log:q} 2>&1"

@@ -2,36 +2,21 @@
 # two as pages to explore. And the tables themselves as pages.
 #   in:  results/<study>/tables/…  the bases' weights (filters only)
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
-#        results/<study>/tables/{networks,evaluations,differences,effects,boost}.html
+#        results/<study>/tables/{networks,evaluations,differences,effects,boost,decision}.html
 
-# The inputs of each figure, in the order in which its command takes them.
-INPUTS = {
-    "transfer": {"table": "<tables>/networks.csv"},
-    "effects": {
-        "effects": "<tables>/effects.csv",
-        "reference": partial(study_only, targets.reference(STUDY)),
-    },
-    "boost": {"boost": "<tables>/boost.csv"},
-    "random_features": {"table": "<tables>/networks.csv"},
-    "dissimilar": {"effects": "<tables>/effects.csv"},
-    "data_size": {"effects": "<tables>/effects.csv"},
-    "filters": {
-        "weights": of_every_network("weights.safetensors", targets.drawn_bases(STUDY))
-    },
-    "learning_curves": {
-        "table": "<tables>/networks.csv",
-        "evaluations": "<tables>/evaluations.csv",
-    },
-    "cost": {"table": "<tables>/networks.csv"},
+# What is no table of the study.
+OTHERS = {
+    "reference": partial(study_only, targets.reference(STUDY)),
+    "weights": of_every_network("weights.safetensors", targets.drawn_bases(STUDY)),
 }
 
-for figure, inputs in INPUTS.items():
+for figure, inputs in targets.FIGURES.items():
 
     rule:
         name:
             f"plot_{figure}"
         input:
-            **inputs,
+            *[OTHERS.get(name, f"<tables>/{name}.csv") for name in inputs],
         output:
             [
                 f"results/{{study}}/figures/{figure}.{suffix}"
@@ -63,7 +48,7 @@ for figure, inputs in INPUTS.items():
             " --figure {params.figure:q} --options {params.options:q} > {log:q} 2>&1"
 
 
-for table in targets.TABLES:
+for table in targets.tables(STUDY):
 
     rule:
         name:

@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 
 from transferability.analysis import effects, intervals
+from transferability.analysis.treatments import BASE, EFFECTS, SELFFER_PLUS, TRANSFER_PLUS
 
 # The paper averages over the layers 1-7, 3-7 and 5-7.
 FIRST_LAYERS = (1, 3, 5)
 COMPARISONS = {
-    "base": ("boost", effects.BASE),
-    "selffer": ("boost_over_selffer", effects.SELFFER_PLUS),
+    "base": ("boost", BASE),
+    "selffer": ("boost_over_selffer", SELFFER_PLUS),
 }
 MEAN = ["estimator", "mean", "low", "high", "interval", "replicates"]
 BOOST_COLUMNS = [
-    *(*effects.DESCRIBED, "layers", "n", "comparison", *MEAN, "networks", "controls", "missing")
+    *("study", "split_kind", "target", "target_size", "layers", "n", "comparison", *MEAN),
+    *("networks", "controls", "missing", "not_learned"),
 ]
 
 
@@ -27,8 +29,9 @@ def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> p
     the AnB+), n (those of them that the study has, e.g. `3 4 7`), comparison (base or
     selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
     kind), replicates (of the AnB+ or of the controls, the fewer), networks and controls (how many
-    AnB+ and how many control networks entered), and missing, how many of both the table lists
-    without top1.
+    AnB+ and how many control networks entered), missing, how many of both the table lists
+    without top1, and not_learned, which of both, or of the bases that they copy, did not learn.
+    Studies with sources have no such table.
 
     `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
     paper's estimator: the mean over the AnB+ less the mean over the control networks, each
@@ -48,13 +51,15 @@ def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> p
     `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
     """
     table = effects.checked(networks)
-    needed = [effect for effect in effects.EFFECTS if effect.name in dict(COMPARISONS.values())]
+    table = table[table["letter"] == ""]
+    table = table.assign(lost=effects.not_learned(table))
+    needed = [effect for effect in EFFECTS if effect.name in dict(COMPARISONS.values())]
     pairs = effects.complete(effects.all_pairs(table, needed))
     images = intervals.Images(table, correct) if correct else None
     rows = []
     for key, networks in table.groupby(effects.GROUP):
         group = dict(zip(effects.GROUP, key, strict=True))
-        treated = effects.of_treatment(networks, effects.TRANSFER_PLUS).query("n > 0")
+        treated = effects.of_treatment(networks, TRANSFER_PLUS).query("n > 0")
         layers = sorted(treated.loc[treated["top1"].notna(), "n"].unique())
         networks = networks[networks["target"].isin(treated["target"])]
         of_group = pairs[(pairs[effects.GROUP] == pd.Series(group)).all(axis=1)]
@@ -78,7 +83,7 @@ def _estimates(
 ) -> list[dict[str, object]]:
     """The estimates of one comparison, from the networks of its layers, with bases, and the
     differences between AnB+ and their own controls."""
-    treatments = (effects.TRANSFER_PLUS, control_treatment)
+    treatments = (TRANSFER_PLUS, control_treatment)
     listed = [effects.of_treatment(networks, treatment) for treatment in treatments]
     treated, control = (side.dropna(subset="top1") for side in listed)
     estimates = []
@@ -86,15 +91,16 @@ def _estimates(
         estimates.append(_paired(differences, images))
     if len(treated) and len(control):
         unpaired = max(len(treated), len(control)) > len(differences)
-        if control_treatment == effects.SELFFER_PLUS and unpaired:
-            bases = effects.of_treatment(networks, effects.BASE).dropna(subset="top1")
+        if control_treatment == SELFFER_PLUS and unpaired:
+            bases = effects.of_treatment(networks, BASE).dropna(subset="top1")
             over_base = [_relative(side, bases) for side in (treated, control)]
             if all(len(side) for side in over_base):
                 estimates.append(_pooled(*over_base, "relative", images, "through_base"))
                 estimates.append(_linear_model(*over_base, bases))
         estimates.append(_pooled(treated, control, "top1", images, "pooled"))
     missing = sum(side["top1"].isna().sum() for side in listed)
-    return [estimate | {"missing": missing} for estimate in estimates]
+    lost = effects.names(pd.concat([treated["lost"], control["lost"]]))
+    return [estimate | {"missing": missing, "not_learned": lost} for estimate in estimates]
 
 
 def _paired(differences: pd.DataFrame, images: intervals.Images | None) -> dict[str, object]:

@@ -3,60 +3,39 @@ with intervals, out."""
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from transferability.analysis import intervals
-from transferability.study.networks import ALL_IMAGES
+from transferability.analysis.treatments import BASE, COPY_A_SOURCE, EFFECTS, Effect
+from transferability.study.networks import ALL_IMAGES, SOURCES, trained_name
 
 logger = logging.getLogger(__name__)
 
 
-class Effect(NamedTuple):
-    """A difference in top-1: the treated network's (kind, fine_tuned) less the control's."""
-
-    name: str
-    treated: tuple[str, bool]
-    control: tuple[str, bool]
-    layers_copied: bool = True
-
-
-BASE = ("base", False)
-SELFFER, SELFFER_PLUS = ("selffer", False), ("selffer", True)
-TRANSFER, TRANSFER_PLUS = ("transfer", False), ("transfer", True)
-EFFECTS = (
-    Effect("coadaptation", SELFFER, BASE),
-    Effect("recovery", SELFFER_PLUS, SELFFER),
-    Effect("specificity", TRANSFER, SELFFER),
-    Effect("transfer", TRANSFER, BASE),
-    Effect("boost", TRANSFER_PLUS, BASE),
-    Effect("boost_over_selffer", TRANSFER_PLUS, SELFFER_PLUS),
-    Effect("self_boost", SELFFER_PLUS, BASE),
-    Effect("long_base", ("long_base", False), BASE, layers_copied=False),
-    Effect("random", ("random", False), BASE),
-    Effect("retraining", SELFFER, BASE, layers_copied=False),
-)
 # The two halves of a random split are drawn alike, so their differences may be averaged.
 EXCHANGEABLE = "random"
-GROUP = ["study", "split_kind", "pool", "target_size"]
+GROUP = ["study", "split_kind", "letter", "pool", "target_size"]
 IDENTITY = ["study", "split", "seed", "target", "target_size"]
 CELL = ["split_kind", *IDENTITY]
 REQUIRED = [*IDENTITY, "network", "kind", "source", "n", "fine_tuned", "top1"]
-DESCRIBED = ["study", "split_kind", "target", "target_size"]
 EFFECTS_COLUMNS = [
-    *(*DESCRIBED, "effect", "n", "layer", "estimator", "mean", "median", "std", "low", "high"),
-    *("lower", "interval", "replicates", "p", "p_holm", "differences", "missing", "not_learned"),
+    *("study", "split_kind", "source", "target", "target_size", "effect", "n", "layer"),
+    *("estimator", "mean", "median", "std", "low", "high", "lower", "interval", "replicates"),
+    *("p", "p_holm", "differences", "missing", "not_learned"),
 ]
-DIFFERENCES_COLUMNS = [*CELL, "effect", "n", "network", "control", "difference"]
+DIFFERENCES_COLUMNS = [
+    *("split_kind", "source", *IDENTITY, "effect", "n", "network", "control", "difference")
+]
 
 
 def checked(networks: pd.DataFrame) -> pd.DataFrame:
-    """The table of networks with plain row numbers, `split_kind` and `pool`, the target's row.
+    """The table of networks with plain row numbers, `split_kind`, `pool` and `letter`.
 
     `split_kind` is the split's name without trailing digits; `pool` is empty where the two
-    targets are pooled (random splits), and the target elsewhere.
+    targets are pooled (random splits), and the target elsewhere; `letter` is that of the source
+    whose layers are copied, and empty where they are of a half.
 
     Raises ValueError when a column is missing or a network is listed twice.
     """
@@ -70,18 +49,27 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
     table = table.astype({"target_size": str, "n": int, "fine_tuned": bool})
     table["split_kind"] = table["split"].str.replace(r"\d+$", "", regex=True)
     table["pool"] = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
-    # Tables of earlier versions lack both.
+    table["letter"] = letters(table)
+    # Tables of earlier versions lack them.
+    table["copied"] = table.get("copied", table["n"])
+    table["source_kind"] = table.get("source_kind", pd.Series("", table.index)).fillna("")
     table["layer"] = table.get("layer", pd.Series("", table.index)).fillna("")
     table["failed"] = table.get("learned", pd.Series(True, table.index)).eq(False).fillna(False)
-    twice = table.duplicated([*CELL, "kind", "fine_tuned", "n"])
+    twice = table.duplicated([*CELL, "kind", "letter", "fine_tuned", "n"])
     if twice.any():
         first = table[twice].iloc[0]
         raise ValueError(
             f"the table of networks lists {first['split']}/seed{first['seed']}/{first['network']} "
-            "twice (same split, seed, target, target_size, kind, n and fine_tuned); "
+            "twice (same split, seed, source, target, target_size, kind, n and fine_tuned); "
             "keep one row for each network"
         )
     return table
+
+
+def letters(table: pd.DataFrame) -> pd.Series:
+    """The source of each row, a letter; empty where it is a half, or nothing is copied."""
+    source = table.get("source", pd.Series("", table.index))
+    return source.where(source.isin([*SOURCES]), "")
 
 
 def size_order(target_size: pd.Series) -> pd.Series:
@@ -103,8 +91,9 @@ def joined(targets: pd.Series) -> str:
 def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
     """The pairs of networks of these effects in a checked table, also incomplete ones.
 
-    Columns: those of the table's cells, effect, n; network, top1 and row (in the table) of the
-    treated network, the same of its control with the suffix _control; difference.
+    Columns: those of the table's cells, letter, effect, n; network, top1 and row (in the table) of
+    the treated network, the same of its control with the suffix _control; difference. There are
+    none of an effect whose treated networks, or whose controls, the table does not list at all.
     """
     table = table.assign(row=table.index)
     pairs = [_pairs_of(effect, table) for effect in effects]
@@ -112,23 +101,37 @@ def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
 
 
 def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
-    treated = of_treatment(table, effect.treated)
-    treated = treated[(treated["n"] > 0) == effect.layers_copied]
-    control = of_treatment(table, effect.control)
-    on, shared, columns = CELL, ["split_kind", "target_size"], ["network", "top1", "row"]
-    grid = treated[[*shared, "n"]]
-    if effect.control != BASE:
-        control = control[control["n"] > 0]
-        on = [*CELL, "n"]
+    treated, control = _sides(effect, table)
+    shared, columns = ["split_kind", "target_size"], ["network", "top1", "row"]
+    on, grid = [*CELL], treated[[*shared, "n"]]
+    if not effect.control_of_zero:
+        on.append("n")
         grid = pd.concat([grid, control[[*shared, "n"]]])
+    if effect.control[0] in COPY_A_SOURCE:
+        on.append("letter")
     # A base alone in its cell is there as a source: nothing was to be trained on its half.
     cells = table.loc[table["kind"] != "base", [*CELL, "pool"]].drop_duplicates()
+    sources = treated[["letter"]] if len(control) else control[["letter"]]
+    of_treated = [*CELL, "letter", "n"]
     pairs = (
-        cells.merge(grid.drop_duplicates(), on=shared)
-        .merge(treated[[*CELL, "n", *columns]], on=[*CELL, "n"], how="left")
+        cells.merge(sources.drop_duplicates(), how="cross")
+        .merge(grid.drop_duplicates(), on=shared)
+        .merge(treated[[*of_treated, *columns]], on=of_treated, how="left")
         .merge(control[on + columns], on=on, how="left", suffixes=("", "_control"))
     )
+    # P7B, whose n is that of P7f7B, is the same network.
+    trained = pairs["network_control"].map(trained_name, na_action="ignore")
+    pairs = pairs[trained.ne(pairs["network"])]
     return pairs.assign(effect=effect.name, difference=pairs["top1"] - pairs["top1_control"])
+
+
+def _sides(effect: Effect, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The treated networks of an effect and their controls."""
+    treated, control = (of_treatment(table, of) for of in (effect.treated, effect.control))
+    treated = treated[(treated["n"] > 0) == effect.layers_copied]
+    if effect.only:
+        treated = treated[(treated["letter"] != "") == (effect.only == "sources")]
+    return treated, control[(control["n"] == 0) == effect.control_of_zero]
 
 
 def complete(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -139,21 +142,25 @@ def complete(pairs: pd.DataFrame) -> pd.DataFrame:
 def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
     """Every effect on every (split, seed, target, target_size, n), one row each.
 
-    Columns: study, split_kind, split, seed, target, target_size, effect, n, network, control (the
-    names of both) and difference (top-1 of the network less its control's, as a fraction). A
-    control is of the same split, seed, target and target_size and, unless it is a base, of the
-    same n. Differences that lack a network or a top1 are left out, and the log says so, one line
-    for each effect. Raises ValueError when a column is missing or a network is listed twice.
+    Columns: split_kind, source (its letter where layers of one are copied), study, split, seed,
+    target, target_size, effect, n, network, control (the names of both) and difference (top-1 of
+    the network less its control's, as a fraction). A control is of the same split, seed, target and
+    target_size and of the same n, or, as bases are, of n = 0. Differences that lack a network or a
+    top1 are left out, and the log says so, one line for each effect, and one for the effects of
+    which there are no networks or no controls. Raises ValueError when a column is missing or a
+    network is listed twice.
     """
     pairs = all_pairs(checked(networks), EFFECTS)
+    absent = [effect.name for effect in EFFECTS if effect.name not in set(pairs["effect"])]
+    if absent:
+        logger.info("not in this study, for want of networks or controls: %s", ", ".join(absent))
     for effect in EFFECTS:
         of_effect = pairs[pairs["effect"] == effect.name]
-        if of_effect.empty:
-            logger.warning("effect %s: the table has no network for it", effect.name)
         incomplete = of_effect[of_effect["difference"].isna()]
         if len(incomplete):
             _log_missing(effect, incomplete, len(of_effect))
-    return complete(pairs).rename(columns={"network_control": "control"})[DIFFERENCES_COLUMNS]
+    renamed = {"network_control": "control", "letter": "source"}
+    return complete(pairs).rename(columns=renamed)[DIFFERENCES_COLUMNS]
 
 
 def _log_missing(effect: Effect, incomplete: pd.DataFrame, of: int) -> None:
@@ -182,7 +189,8 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
 def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
-    Columns: study, split_kind, target, target_size, effect, n, layer (the last that is copied),
+    Columns: study, split_kind, source (its letter where the treated networks copy one, else empty),
+    target, target_size, effect, n, layer (the last that is copied, or frozen by partial),
     estimator, mean, median, std, low, high, lower (differences in top-1, as fractions), interval
     (its kind), replicates (how many (split, seed)), p, p_holm, differences (how many were
     averaged), missing (how many lack a network or its top1) and not_learned (split/seed/name of
@@ -213,15 +221,17 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
     images = intervals.Images(table, correct) if correct else None
     by = [*GROUP, "effect", "n"]
     pairs["layer"] = pairs["row"].map(table["layer"])
-    failed = _not_learned(table)
+    failed = not_learned(table)
     pairs["failed"] = pairs["row"].map(failed) + pairs["row_control"].map(failed)
+    pairs["weights"] = pairs["row"].map(table["source_kind"] == "weights")
     groups = pairs.groupby(by)
     about = pd.DataFrame(
         {
             "target": groups["target"].agg(joined),
             "layer": groups["layer"].first(),
+            "weights": groups["weights"].any(),
             "missing": (everything.groupby(by).size() - groups.size()).dropna().astype(int),
-            "not_learned": pairs[pairs["failed"] != ""].groupby(by)["failed"].agg(_names),
+            "not_learned": pairs[pairs["failed"] != ""].groupby(by)["failed"].agg(names),
         }
     ).fillna({"not_learned": ""})
     # What did not learn sets no variance towards which that of other n is moderated.
@@ -235,28 +245,36 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
         effects.reset_index()
         .merge(about.reset_index(), on=by)
         .assign(
+            source=lambda table: table["letter"],
+            interval=lambda table: of_checkpoints(table["interval"], table["weights"]),
             size=lambda table: size_order(table["target_size"]),
             place=lambda table: table["effect"].map(order),
         )
     )
-    by_place = ["study", "split_kind", "size", "pool", "place", "n", "estimator"]
+    by_place = ["study", "split_kind", "size", "pool", "source", "place", "n", "estimator"]
     return effects.sort_values(by_place)[EFFECTS_COLUMNS].reset_index(drop=True)
 
 
-def _names(texts: pd.Series) -> str:
+def of_checkpoints(interval: pd.Series, weights: pd.Series) -> pd.Series:
+    """The kinds of intervals, where those over seeds that copy imported weights say so."""
+    seeds = interval.isin([intervals.OVER_SEEDS, intervals.MODERATED_OVER_SEEDS])
+    return interval.mask(seeds & weights, interval + intervals.FOR_THIS_CHECKPOINT)
+
+
+def names(texts: pd.Series) -> str:
     """Each name in these texts once."""
     return " ".join(sorted({*" ".join(texts).split()}))
 
 
-def _not_learned(table: pd.DataFrame) -> pd.Series:
+def not_learned(table: pd.DataFrame) -> pd.Series:
     """For each network, `split/seed0/name ` of itself and of the base whose layers it copied, as
     far as they did not learn."""
     names = table["split"] + "/seed" + table["seed"].astype(str) + "/" + table["network"] + " "
     failed = names.where(table["failed"], "")
     copied = table.assign(
-        # A selffer copies a base of its own size, a transfer network one of all images.
-        target_size=table["target_size"].where(table["kind"] == "selffer", ALL_IMAGES),
-        target=table["source"].where(table["n"] > 0),
+        # Selffers copy a base of their own size, others one of all images.
+        target_size=table["target_size"].where(table["source"] == table["target"], ALL_IMAGES),
+        target=table["source"].where(table["copied"] > 0),
     )
     on = ["study", "split", "seed", "target", "target_size"]
     bases = of_treatment(table, BASE).assign(base=failed)

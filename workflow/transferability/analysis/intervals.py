@@ -18,6 +18,8 @@ MODERATED_OVER_SPLITS = "moderated t over splits"
 MODERATED_OVER_SEEDS = "moderated t over seeds"
 OVER_SPLITS = "t over splits"
 OVER_SEEDS = "t over seeds"
+# Appended where seeds copy the layers of one checkpoint.
+FOR_THIS_CHECKPOINT = ", for this checkpoint"
 OVER_IMAGES = "image interval"
 UNPAIRED = "unpaired image interval"
 OF_MODEL = "t of the linear model"
@@ -60,8 +62,9 @@ def mean_over_replicates(
         [splits >= 2, table["count"] >= 2], [OVER_SPLITS, OVER_SEEDS], NO_INTERVAL
     )
     families = _families(table, family)
-    for _, rows in families:
-        matrix = units.set_index(by).loc[rows.index].pivot_table(value, "unit", by)
+    of_family = units.groupby(list(family)) if families else None
+    for key, rows in families:
+        matrix = of_family.get_group(key).pivot_table(value, "unit", by)[rows.index]
         table.loc[matrix.columns, ["variance", "freedom"]] = moderated(matrix)
         table.loc[matrix.columns, "interval"] = "moderated " + rows["interval"]
     _add_limits(table)

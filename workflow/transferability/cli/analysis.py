@@ -63,16 +63,17 @@ def estimate_effects(
         "images; left empty where there are no predictions",
         {"nargs": "?"},
     ] = None,
-    differences: flags.DIFFERENCES,
-    effects: flags.EFFECTS,
-    boost: flags.BOOST,
+    margin: Annotated[
+        float | None,
+        "the loss, as a fraction of top-1, that counts as none: decision.csv is written, too; left "
+        "empty without partial networks",
+        {"nargs": "?", "type": flags.above_zero},
+    ] = None,
 ) -> None:
-    """Estimate paired effects and the boost, with intervals."""
+    """Estimate paired effects and the boost, with intervals, in tables beside the networks'."""
     import numpy as np
 
-    from transferability.analysis import boost as boosts
-    from transferability.analysis import collect
-    from transferability.analysis import effects as paired
+    from transferability.analysis import boost, collect, decision, effects
     from transferability.images.store import open_store
 
     networks, correct = read_table(table), None
@@ -80,9 +81,11 @@ def estimate_effects(
         # What a search selected is judged by the other images.
         reported = ~open_store(labels.parent).selection if "training" in networks else None
         correct = collect.correctness(results / "networks", np.load(labels), reported)
-    write_table(paired.paired_differences(networks), differences)
-    write_table(paired.estimate(networks, correct), effects)
-    write_table(boosts.boost(networks, correct), boost)
+    write_table(effects.paired_differences(networks), table.with_name("differences.csv"))
+    write_table(effects.estimate(networks, correct), table.with_name("effects.csv"))
+    write_table(boost.boost(networks, correct), table.with_name("boost.csv"))
+    if margin:
+        write_table(decision.decision(networks, margin), table.with_name("decision.csv"))
 
 
 COMMANDS = [collect_networks, read_published, estimate_effects]

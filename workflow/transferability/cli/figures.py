@@ -14,27 +14,13 @@ from transferability.study import config, targets
 
 log = logging.getLogger(__name__)
 
-INPUTS = {
-    "transfer": ["networks"],
-    "effects": ["effects", "reference"],
-    "boost": ["boost"],
-    "random_features": ["networks"],
-    "dissimilar": ["effects"],
-    "data_size": ["effects"],
-    "learning_curves": ["networks", "evaluations"],
-    "cost": ["networks"],
-    "filters": ["weights"],
-}
-"""What each figure is drawn from: tables of the study, effects of other networks to stand behind
-its own, if there are any, and weights of the bases."""
-
 
 def plot(
-    name: Annotated[str, "which figure", {"choices": [*INPUTS]}],
+    name: Annotated[str, "which figure", {"choices": [*targets.FIGURES]}],
     inputs: Annotated[
         list[Path],
         "the tables that it shows, CSV files; for effects, those of other networks too, to stand "
-        "behind; for learning_curves, networks.csv and evaluations.csv; for filters, "
+        "behind; for decision and learning_curves, networks.csv before the other; for filters, "
         "weights.safetensors of the bases",
         {"nargs": "+"},
     ],
@@ -90,7 +76,7 @@ def _redraw(results: Path, to: Path) -> None:
     left out where no weights are. Raises ValueError if results are missing."""
     file = results / targets.STUDY
     study = config.resolved(file)
-    tables = {name: to / "tables" / f"{name}.csv" for name in targets.TABLES}
+    tables = {name: to / "tables" / f"{name}.csv" for name in targets.tables(study)}
     inputs = {name: [table] for name, table in tables.items()}
     # An archive holds what it needs from the folder of the run.
     run = results if (results / archive.METADATA).exists() else targets.run_folder(file)
@@ -107,12 +93,13 @@ def _redraw(results: Path, to: Path) -> None:
         table=tables["networks"],
         results=results,
         labels=run / labels if labels else None,
-        **{name: tables[name] for name in ("differences", "effects", "boost")},
+        margin=study["margin"] if targets.decision(study) else None,
     )
     reports.write_findings(
         table=tables["networks"],
         effects=tables["effects"],
         boost=tables["boost"],
+        decision=tables.get("decision"),
         margin=study["margin"],
         page=to / targets.FINDINGS,
     )
@@ -123,7 +110,7 @@ def _redraw(results: Path, to: Path) -> None:
         if name == "filters" and lacking:
             log.warning("%s: is not there, so the figure of filters is left out", lacking[0])
             continue
-        given = [path for key in INPUTS[name] for path in inputs[key]]
+        given = [path for key in targets.FIGURES[name] for path in inputs[key]]
         plot(name, given, figure=to / "figures" / name, options=study["figures"])
 
 

@@ -12,9 +12,11 @@ STUDY = Annotated[Path, "results/<study>/study.yaml; splits and networks lie bes
 RESULTS = Annotated[Path, "folder of the study, results/<study>"]
 TABLE = Annotated[Path, "tables/networks.csv"]
 EVALUATIONS = Annotated[Path, "tables/evaluations.csv"]
-DIFFERENCES = Annotated[Path, "tables/differences.csv"]
 EFFECTS = Annotated[Path, "tables/effects.csv"]
 BOOST = Annotated[Path, "tables/boost.csv"]
+DECISION = Annotated[
+    Path | None, "tables/decision.csv; left empty without partial networks", {"nargs": "?"}
+]
 
 
 def add(subparsers, function: Callable) -> None:

@@ -3,22 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli.flags import above_zero
+from transferability.cli import flags
 from transferability.cli.tables import read_table
 from transferability.storage import files
 from transferability.study import config
 
-EFFECTS = Annotated[Path, "tables/effects.csv"]
-BOOST = Annotated[Path, "tables/boost.csv"]
-
 
 def write_findings(
     *,
-    table: Annotated[Path, "tables/networks.csv"],
-    effects: EFFECTS,
-    boost: BOOST,
+    table: flags.TABLE,
+    effects: flags.EFFECTS,
+    boost: flags.BOOST,
+    decision: flags.DECISION = None,
     margin: Annotated[
-        float, "the loss, as a fraction of top-1, below which layers transfer", {"type": above_zero}
+        float, "the loss, as a fraction of top-1, that counts as none", {"type": flags.above_zero}
     ],
     page: Annotated[Path, "the HTML file to write"],
 ) -> None:
@@ -26,15 +24,16 @@ def write_findings(
     from transferability.reports import findings
 
     tables = map(read_table, (table, effects, boost))
-    files.write_text(page, findings.page(*tables, margin))
+    decided = decision and read_table(decision)
+    files.write_text(page, findings.page(*tables, margin, decided))
 
 
 def write_methods(
     *,
     study: Annotated[Path, "results/<study>/study.yaml"],
     results: Annotated[Path, "folder of the study, results/<study>"],
-    effects: EFFECTS,
-    boost: BOOST,
+    effects: flags.EFFECTS,
+    boost: flags.BOOST,
     citation: Annotated[Path, "CITATION.cff of this software"],
     text: Annotated[Path, "the Markdown file to write"],
 ) -> None:

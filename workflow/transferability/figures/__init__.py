@@ -3,6 +3,7 @@
 from transferability.figures.boost import boost as boost
 from transferability.figures.cost import cost as cost
 from transferability.figures.data_size import data_size as data_size
+from transferability.figures.decision import decision as decision
 from transferability.figures.dissimilar import dissimilar as dissimilar
 from transferability.figures.effects import effects as effects
 from transferability.figures.filters import filters as filters

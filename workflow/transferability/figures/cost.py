@@ -13,10 +13,12 @@ from transferability.figures.panels import (
     layer_axis,
     layer_names,
     means,
+    named,
     trained,
 )
 
 BASE, LONG_BASE = style.LOOKS["base", False], style.LOOKS["long_base", False]
+PARTIAL = style.LOOKS["partial", False]
 FROZEN = style.Look("frozen", "B$n$B, A$n$B, R$n$B", style.BLUE, "o", offset=-0.05)
 # Of B0B all layers learn, too.
 FINE_TUNED = style.Look(
@@ -27,21 +29,27 @@ SCALES = ((3 * 3600, 3600, "hours"), (600, 60, "minutes"), (0, 1, "seconds"))
 
 def _groups(rows: pd.DataFrame) -> dict[style.Look, pd.DataFrame]:
     """The rows that are drawn in each look."""
-    treated = ~rows["kind"].isin(["base", "long_base"])
+    partial = rows["kind"].isin(["partial", "selffer_partial"])
+    treated = ~rows["kind"].isin(["base", "long_base"]) & ~partial
     all_learn = rows["fine_tuned"] | (rows["n"] == 0)
     groups = {
         BASE: rows["kind"] == "base",
         LONG_BASE: rows["kind"] == "long_base",
         FROZEN: treated & ~all_learn,
         FINE_TUNED: treated & all_learn,
+        PARTIAL: partial,
     }
     return {look: rows[of_look] for look, of_look in groups.items() if of_look.any()}
 
 
+def scale(seconds: pd.Series) -> tuple[int, str]:
+    """The seconds of the unit in which these are read best, and its name."""
+    return next((size, unit) for least, size, unit in SCALES if seconds.max() >= least)
+
+
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     """Small markers of networks, and the line through their means."""
-    longest = rows["seconds"].max()
-    seconds, unit = next((size, unit) for least, size, unit in SCALES if longest >= least)
+    seconds, unit = scale(rows["seconds"])
     for look, of_look in _groups(rows).items():
         mean = means(of_look, "seconds", ["n"])
         draw_line(axes, mean, look, scale=1 / seconds)
@@ -70,7 +78,8 @@ def cost(networks: pd.DataFrame) -> Figure:
         _draw(axes, table[table["target_size"] == size])
         axes.set_title("" if size == "all" else f"{size} images a class")
         layer_axis(axes, layer_names(table), style.room() - 1)
-    style.legend(figure, [look.sample() for look in _groups(table)])
+    looks = named(dict(enumerate(_groups(table))), table)
+    style.legend(figure, [look.sample() for look in looks.values()])
     machines = table[["device", "precision"]].astype(str).drop_duplicates().to_numpy().tolist()
     style.note(
         figure,

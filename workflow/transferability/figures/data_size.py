@@ -20,19 +20,31 @@ from transferability.figures.panels import (
     panels_of,
     place_rows,
     with_layer,
+    with_sources,
 )
 
-# Frozen networks above, fine-tuned below. In a row: transfer less the base, transfer less the
-# selffer, and the selffer less the base, which add up.
-ROWS, COLUMNS = 2, 3
-NAMES = {
-    "transfer": "A$n$B − baseB",
-    "specificity": "A$n$B − B$n$B",
-    "coadaptation": "B$n$B − baseB",
-    "boost": "A$n$B+ − baseB",
-    "boost_over_selffer": "A$n$B+ − B$n$B+",
-    "self_boost": "B$n$B+ − baseB",
-}
+# Frozen networks above, fine-tuned below. Of halves, a row has transfer less the base, transfer
+# less the selffer, and the selffer less the base, which add up. Last comes what freezing costs.
+ROWS = (
+    {
+        "transfer": "A$n$B − baseB",
+        "specificity": "A$n$B − B$n$B",
+        "source_gap": "A$n$B − B$n$B",
+        "coadaptation": "B$n$B − baseB",
+    },
+    {
+        "boost": "A$n$B+ − baseB",
+        "boost_over_selffer": "A$n$B+ − B$n$B+",
+        "gain_over_long": "A$n$B+ − base2B",
+        "self_boost": "B$n$B+ − baseB",
+    },
+    {
+        "freeze_cost": "partial, $n$ − 0",
+        "reinit_cost": "A$n$B − partial",
+        "restart": "partial selffer − baseB",
+    },
+)
+NAMES = {effect: title for row in ROWS for effect, title in row.items()}
 HEIGHT = 1.9
 MARKERS = "os^vDPX"
 # Sizes over which the n of one size stand side by side.
@@ -61,12 +73,11 @@ def _draw_place(grid: dict[str, Axes], rows: pd.DataFrame, looks: dict[int, styl
 
 @style.styled(at_least=style.WIDTH)
 def data_size(effects_table: pd.DataFrame) -> Figure:
-    """Six effects (percentage points) against the images a class of the target half.
+    """Effects (percentage points) against the images a class of the target half.
 
-    Drawn from effects.csv alone: transfer, specificity and coadaptation above, boost, its part over
-    the selffers and self_boost below; a line for each n, with intervals as bars. Sizes stand at
-    equal distances. Panels of their own for each kind of split and, except on random splits,
-    target.
+    Drawn from effects.csv alone, those of ROWS; a line for each n, with intervals as bars. Sizes
+    stand at equal distances. Panels of their own for each source, kind of split and, except on
+    random splits, target.
     """
     table = effects_table[effects_table["effect"].isin(list(NAMES))]
     if table.empty:
@@ -77,15 +88,23 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     table = table.assign(at=table["target_size"].map(sizes.index))
     layers = {n: name for n, name in layer_names(table).items() if n}
     panels, looks = panels_of(table, by_size=False), _looks(layers)
-    figure, parts = place_rows(panels, HEIGHT * ROWS)
+    rows = [[effect for effect in row if effect in set(table["effect"])] for row in ROWS]
+    rows = [row for row in rows if row]
+    columns = max(map(len, rows))
+    figure, parts = place_rows(panels, HEIGHT * len(rows))
     for part, panel in zip(parts, panels, strict=True):
-        grid = part.subplots(ROWS, COLUMNS, sharex=True, sharey="row")
-        for axes, title in zip(grid.flat, NAMES.values(), strict=True):
-            base_line(axes)
-            axes.set_title(title)
-            axes.set_xticks(range(len(sizes)), sizes, rotation=90 if len(sizes) > MOST_LEVEL else 0)
-        _draw_place(dict(zip(NAMES, grid.flat, strict=True)), panel.rows, looks)
-        for axes in grid[-1]:
+        grid = part.subplots(len(rows), columns, squeeze=False, sharex=True, sharey="row")
+        drawn = {}
+        for line, effects in zip(grid, rows, strict=True):
+            for axes, effect in zip(line, effects, strict=False):
+                base_line(axes)
+                axes.set_title(with_sources(NAMES[effect], table))
+                axes.set_xticks(range(len(sizes)), sizes, rotation=90 * (len(sizes) > MOST_LEVEL))
+                drawn[effect] = axes
+            for axes in line[len(effects) :]:
+                axes.remove()
+        _draw_place(drawn, panel.rows, looks)
+        for axes in grid[-1][: len(rows[-1])]:
             axes.set_xlabel("images a class")
         part.supylabel("top-1 (percentage points)", fontsize="medium")
     style.legend(figure, [look.sample(look.label) for look in looks.values()], column=1.1)

@@ -15,6 +15,7 @@ from transferability.figures.panels import (
     draw_line,
     keep_limits,
     label_ends,
+    named,
     panel_grid,
     panels_of,
 )
@@ -24,6 +25,7 @@ LINES = {
     "self_boost": style.LOOKS["selffer", True],
     "transfer": style.LOOKS["transfer", False],
     "boost": style.LOOKS["transfer", True],
+    "restart": style.LOOKS["selffer_partial", False],
 }
 # Markers at n = 0.
 LONG_BASE = style.LOOKS["long_base", False]
@@ -93,7 +95,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return style.empty(NO_EFFECTS)
-    panels = panels_of(table)
+    panels, drawn = panels_of(table), named(DRAWN, table)
     figure, grid = panel_grid(panels, RELATIVE)
     for axes, panel in zip(grid, panels, strict=True):
         rows = dict(list(panel.rows.groupby("effect")))
@@ -104,11 +106,11 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
                 count = "one retraining" if halves == 1 else f"mean of {halves} retrainings"
                 axes.set_title(f"{panel.title}, {count}\nof baseB: {points(mean)} points")
         draw_relative(
-            axes, [(rows[effect], look) for effect, look in DRAWN.items() if effect in rows]
+            axes, [(rows[effect], look) for effect, look in drawn.items() if effect in rows]
         )
     handles = [Line2D([], [], color=style.INK, ls=":", label="baseB")]
-    named = {**LINES, "long_base": LONG_BASE}
-    handles += [look.sample() for effect, look in named.items() if effect in set(table["effect"])]
+    del drawn["retraining"]
+    handles += [look.sample() for effect, look in drawn.items() if effect in set(table["effect"])]
     names = lost_names(table)
     if names:
         handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))

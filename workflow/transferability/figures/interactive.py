@@ -22,12 +22,13 @@ from transferability.figures.effects import (
     with_not_learned,
     without_not_learned,
 )
-from transferability.figures.panels import layer_names, means, panels_of, trained
+from transferability.figures.panels import layer_names, means, named, panels_of, trained
 from transferability.figures.transfer import NO_NETWORKS, SHOWN
 
 DRAWN = {**LINES, "long_base": LONG_BASE}
 HEIGHT, LETTERS_PER_LINE = 420, 100
-SHAPES = {"D": "diamond", "o": "circle", "^": "triangle-up"}
+SHAPES = {"D": "diamond", "o": "circle", "^": "triangle-up", "v": "triangle-down"}
+SHAPES |= {"s": "square", "P": "cross"}
 DASHES = {"-": [1, 0], ":": [1, 2], "none": [1, 0], style.DASHED: [6, 3]}
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 # Of letters, in pixels at 8 points in print: a screen is read from further away.
@@ -42,16 +43,16 @@ def transfer(networks: pd.DataFrame) -> str:
     table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
     if table.empty:
         return _empty(NO_NETWORKS)
-    marks, lines = [], []
+    marks, lines, looks = [], [], named(style.LOOKS, table)
     for panel in panels_of(table):
         for treatment in SHOWN:
-            rows, look = of_treatment(panel.rows, treatment), style.LOOKS[treatment]
-            named = rows.assign(mean=rows["top1"], name=notes.names_of(rows))
-            marks.append(_placed(named, panel.place, look))
+            rows, look = of_treatment(panel.rows, treatment), looks[treatment]
+            networks_of = rows.assign(mean=rows["top1"], name=notes.names_of(rows))
+            marks.append(_placed(networks_of, panel.place, look))
             lines.append(_placed(means(rows[rows["learned"]], "top1", ["n"]), panel.place, look))
     lines = pd.concat(lines)
     base = lines[lines["treatment"] == _plain(style.LOOKS["base", False].label)]
-    looks = [style.LOOKS[shown] for shown in SHOWN if len(of_treatment(table, shown))]
+    looks = [looks[shown] for shown in SHOWN if len(of_treatment(table, shown))]
     tooltip = {"name": "network", "value": "top-1 (%)", "n": "n", "layer": "layer"}
     words = [notes.not_learned(notes.names_of(table[~table["learned"]])), notes.missing(networks)]
     chart = _chart(pd.concat(marks), lines, base, looks, tooltip)
@@ -65,9 +66,9 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return _empty(NO_EFFECTS)
-    marks, behind = [], []
+    marks, behind, drawn = [], [], named(DRAWN, table)
     for panel in panels_of(table):
-        for effect, look in DRAWN.items():
+        for effect, look in drawn.items():
             rows = panel.rows[panel.rows["effect"] == effect]
             kept = without_not_learned(rows).dropna(subset="mean").assign(learned=True)
             rows = pd.concat([kept, with_not_learned(rows).assign(learned=False)])
@@ -78,7 +79,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     marks["points"] = [bracket(*ends) for ends in marks[["low", "high"]].to_numpy(float)]
     marks[["low", "high"]] *= 100
     base = marks[["panel"]].drop_duplicates().assign(value=0.0)
-    looks = [look for effect, look in DRAWN.items() if effect in set(table["effect"])]
+    looks = [look for effect, look in drawn.items() if effect in set(table["effect"])]
     tooltip = {"name": "effect", "value": "mean (points)", "points": "interval", "interval": "kind"}
     tooltip |= {"replicates": "replicates", "n": "n", "layer": "layer"}
     kinds = table.loc[table["effect"].isin(list(LINES)), "interval"]

@@ -6,18 +6,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from transferability.analysis.effects import BASE, of_treatment
+from transferability.analysis.effects import of_treatment
+from transferability.analysis.treatments import BASE, LONG_BASE, RANDOM
 from transferability.figures import notes, style
 from transferability.figures.panels import (
     keep_limits,
     layer_names,
     means,
+    named,
     panels_of,
     place_rows,
     trained,
     with_layer,
 )
-from transferability.figures.style import LONG_BASE, RANDOM
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
 KEY = ["split", "seed", "network"]
@@ -78,7 +79,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     panels = panels_of(curves)
     treatments = [treatment for treatment in style.LOOKS if treatment not in (BASE, LONG_BASE)]
     columns = [shown for shown in treatments if len(of_treatment(curves, shown))]
-    titles = ["bases", *(style.LOOKS[treatment].label for treatment in columns)]
+    titles = ["bases", *(named(style.LOOKS, table)[treatment].label for treatment in columns)]
     layers = layer_names(curves[curves["kind"].isin([kind for kind, _ in columns])])
     colours = style.layer_palette(list(layers))
     figure, parts = place_rows(panels, ROW * len(METRICS))

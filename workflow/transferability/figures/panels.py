@@ -1,7 +1,7 @@
 """Which rows of a table go into which panel, where the panels stand, and what they draw against n:
 lines, crosses for networks that did not learn, and labels at the ends of lines."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from scipy.optimize import isotonic_regression
 
-from transferability.analysis.effects import EXCHANGEABLE, checked, size_order
+from transferability.analysis.effects import EXCHANGEABLE, checked, letters, size_order
 from transferability.figures import style
+from transferability.study.design import WHOLE
 from transferability.study.networks import ALL_IMAGES, HALVES
 
 # Inches that a panel needs, that one has which stands alone in its row, and that others have.
@@ -19,11 +20,16 @@ NARROW, TALL, SMALL = 2.3, 3.2, 2.4
 LETTERS_PER_INCH = 14
 
 
+Key = TypeVar("Key")
+
+
 class Panel(NamedTuple):
-    """Rows of one kind of split, one target size and, but on random splits, one target."""
+    """Rows of one kind of split, one target size and, but on random splits, one target. Those of a
+    source have the controls beside them, which all sources share."""
 
     split_kind: str
     target: str
+    source: str
     target_size: str
     rows: pd.DataFrame
 
@@ -32,7 +38,9 @@ class Panel(NamedTuple):
         """Where its networks were trained, in words."""
         # Published networks may be of all classes, which is no half of a split.
         split = f"{self.split_kind} split" if self.target != "all" else "all classes"
-        target = f", target {self.target}" if self.target in HALVES else ""
+        if self.split_kind == WHOLE:
+            split = f"source {self.source}" if self.source else "no source"
+        target = f", target {self.target}" if self.target in HALVES and not self.source else ""
         size = f", {self.target_size} images a class" if self.target_size != ALL_IMAGES else ""
         return f"{split}{target}{size}"
 
@@ -58,12 +66,28 @@ def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
         late=table["split_kind"] != EXCHANGEABLE,
         half=table["target"].where(table["split_kind"] != EXCHANGEABLE, ""),
     )
-    return [
-        Panel(split_kind, half, ALL_IMAGES if size == np.inf else f"{size:.0f}", rows)
-        for (size, _, split_kind, half), rows in keyed.groupby(
-            ["size", "late", "split_kind", "half"]
-        )
-    ]
+    panels = []
+    for (size, _, split_kind, half), rows in keyed.groupby(["size", "late", "split_kind", "half"]):
+        of_source, size = letters(rows), ALL_IMAGES if size == np.inf else f"{size:.0f}"
+        for letter in sorted({*of_source} - {""}) or [""]:
+            beside = rows[of_source.isin(["", letter])]
+            panels.append(Panel(split_kind, half, letter, size, beside))
+    return panels
+
+
+def with_sources(text: str, table: pd.DataFrame) -> str:
+    """A text with the letters of the table's sources in place of A: PnB, or P/QnB."""
+    sources = "/".join(sorted({*letters(table)} - {""})) or "A"
+    return text.replace("A$n$B", f"{sources}$n$B")
+
+
+def named(looks: dict[Key, style.Look], table: pd.DataFrame) -> dict[Key, style.Look]:
+    """The looks with the letters of the table's sources in their words."""
+    words = ("label", "meaning")
+    return {
+        key: look._replace(**{word: with_sources(getattr(look, word), table) for word in words})
+        for key, look in looks.items()
+    }
 
 
 def trained(networks: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +131,7 @@ def panel_grid(panels: list[Panel], ylabel: str) -> tuple[Figure, list[Axes]]:
     """A figure with axes against n for each panel; a row for each size where there are several
     sizes and places."""
     sizes = len({panel.target_size for panel in panels})
-    places = len({panel[:2] for panel in panels})
+    places = len({panel[:3] for panel in panels})
     columns = places if min(sizes, places) > 1 else 2
     columns = min(columns, len(panels), int(style.room() / NARROW) or 1)
     mosaic = [[*range(start, start + columns)] for start in range(0, len(panels), columns)]

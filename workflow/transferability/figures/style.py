@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from transferability.analysis import effects
+from transferability.analysis import treatments
 from transferability.storage.files import atomic_write
 
 MM_PER_INCH = 25.4
@@ -177,15 +177,21 @@ class Look(NamedTuple):
 
 
 DASHED, DOTTED = (0, (4, 1.5)), (0, (1, 1))
-LONG_BASE, RANDOM = ("long_base", False), ("random", False)
 LOOKS = {
-    effects.BASE: Look("baseB", "trained on B alone", INK, "D", dashes=":"),
-    LONG_BASE: Look("base2B", "twice as long", INK, "D", False, "none", 0.15),
-    effects.SELFFER: Look("B$n$B", "selffer, frozen", BLUE, "o", offset=-0.12),
-    effects.SELFFER_PLUS: Look("B$n$B+", "selffer, fine-tuned", SKY, "o", False, DASHED, -0.04),
-    effects.TRANSFER: Look("A$n$B", "transfer, frozen", VERMILION, "^", offset=0.04),
-    effects.TRANSFER_PLUS: Look("A$n$B+", "transfer, fine-tuned", ORANGE, "^", False, DASHED, 0.12),
-    RANDOM: Look("R$n$B", "random, frozen", GREEN, "s", dashes=DOTTED),
+    treatments.BASE: Look("baseB", "trained on B alone", INK, "D", dashes=":"),
+    treatments.LONG_BASE: Look("base2B", "twice as long", INK, "D", False, "none", 0.15),
+    treatments.SELFFER: Look("B$n$B", "selffer, frozen", BLUE, "o", offset=-0.12),
+    treatments.SELFFER_PLUS: Look("B$n$B+", "selffer, fine-tuned", SKY, "o", False, DASHED, -0.04),
+    treatments.TRANSFER: Look("A$n$B", "transfer, frozen", VERMILION, "^", offset=0.04),
+    treatments.TRANSFER_PLUS: Look(
+        "A$n$B+", "transfer, fine-tuned", ORANGE, "^", False, DASHED, 0.12
+    ),
+    treatments.REESTIMATED: Look("A$n$B~", "its batch-norm statistics of B", VERMILION, "v"),
+    treatments.SHUFFLED: Look("sA$n$B", "shuffled, frozen", GREY, "P"),
+    treatments.SHUFFLED_PLUS: Look("sA$n$B+", "shuffled, fine-tuned", GREY, "P", False, DASHED),
+    treatments.PARTIAL: Look("partial", "$n$ of all copied layers frozen", PURPLE, "s"),
+    treatments.SELFFER_PARTIAL: Look("partial selffer", "the same of baseB", PURPLE, "s", False),
+    treatments.RANDOM: Look("R$n$B", "random, frozen", GREEN, "s", dashes=DOTTED),
 }
 NOT_LEARNED = {"marker": "x", "linestyle": "none", "label": "did not learn"}
 

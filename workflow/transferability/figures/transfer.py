@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from transferability.analysis.effects import BASE, of_treatment
+from transferability.analysis.effects import of_treatment
+from transferability.analysis.treatments import BASE, RANDOM
 from transferability.figures import notes, style
 from transferability.figures.panels import (
     base_line,
@@ -14,11 +15,11 @@ from transferability.figures.panels import (
     keep_limits,
     label_ends,
     means,
+    named,
     panel_grid,
     panels_of,
     trained,
 )
-from transferability.figures.style import RANDOM
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
 SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
@@ -43,22 +44,22 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
     if table.empty:
         return style.empty(lack)
     panels = panels_of(table)
+    looks = {key: look for key, look in named(style.LOOKS, table).items() if key in shown}
     figure, grid = panel_grid(panels, "top-1 accuracy (%)")
     for axes, panel in zip(grid, panels, strict=True):
-        for treatment in shown:
-            _draw_networks(axes, of_treatment(panel.rows, treatment), style.LOOKS[treatment])
+        for treatment, look in looks.items():
+            _draw_networks(axes, of_treatment(panel.rows, treatment), look)
         base = of_treatment(panel.rows[panel.rows["learned"]], BASE)
         for level in means(base, "top1", ["n"])["mean"]:
             base_line(axes, 100 * level)
         lost = panel.rows[~panel.rows["learned"]]
-        for treatment in shown:
-            rows, look = of_treatment(lost, treatment), style.LOOKS[treatment]
+        for treatment, look in looks.items():
+            rows = of_treatment(lost, treatment)
             draw_crosses(axes, rows["n"] + look.offset, 100 * rows["top1"], look.colour)
         keep_limits(axes)
         axes.axhline(100 * panel.rows["chance"].mean(), color=style.GREY, lw=style.scaled(0.6))
         label_ends(axes)
-    present = [treatment for treatment in shown if len(of_treatment(table, treatment))]
-    handles = [style.LOOKS[treatment].sample() for treatment in present]
+    handles = [look.sample() for key, look in looks.items() if len(of_treatment(table, key))]
     lost = table[~table["learned"]]
     if len(lost):
         handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))

@@ -9,9 +9,10 @@ from math import ceil
 
 import pandas as pd
 
-from transferability.analysis.effects import EFFECTS, EXCHANGEABLE, checked, size_order
+from transferability.analysis.effects import EXCHANGEABLE, checked, letters, size_order
 from transferability.analysis.equivalence import Transferred, transferred
 from transferability.analysis.intervals import CONFIDENCE
+from transferability.analysis.treatments import EFFECTS
 from transferability.reports.render import Row, distinct, matching, render
 
 SIGNIFICANCE = 1 - CONFIDENCE
@@ -19,26 +20,29 @@ SIGNIFICANCE = 1 - CONFIDENCE
 UNBROKEN = re.compile(
     r"\[[−\d., ]+\]|[−\d.]+ points?|\bn = \d[\d–]*|\b\w+\+? − \w+\+?|[\d.]+ %|Table 1"
 )
-COLUMNS = ("size", "other", "split_kind", "pool", "target_size")
+COLUMNS = ("size", "other", "split_kind", "letter", "pool", "target_size")
 
 
 @dataclass(frozen=True)
 class Place:
-    """The rows of the tables of one kind of split, target size and, but on random splits, target
-    (`pool`)."""
+    """The rows of the tables of one kind of split, source (empty for halves, and for the controls
+    that sources share), target size and, but on random splits, target (`pool`). All sources have
+    the same networks, those of the controls among them."""
 
     split_kind: str
+    source: str
     pool: str
     target_size: str
     margin: float
     networks: list[Row]
     effects: list[Row]
     boost: list[Row]
+    decision: list[Row]
 
     @property
     def identity(self) -> str:
         """Its name inside the page."""
-        return "-".join(filter(None, [self.split_kind, self.pool, self.target_size]))
+        return "-".join(filter(None, [self.split_kind, self.source, self.pool, self.target_size]))
 
     @property
     def bases(self) -> list[Row]:
@@ -68,6 +72,52 @@ class Place:
     def of(self, effect: str) -> list[Row]:
         """The rows of one effect."""
         return matching(self.effects, effect=effect)
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """What places of several sources share."""
+        return self.split_kind, self.pool, self.target_size
+
+    @property
+    def imported(self) -> bool:
+        """Whether its source was not trained here."""
+        return any(
+            row["source"] == self.source and row["source_kind"] == "weights"
+            for row in self.networks
+        )
+
+    @property
+    def decided(self) -> dict[str, Row | float | None] | None:
+        """How many layers to freeze: the rows of n*, of the best n, and of the first that fails,
+        and the accuracy where none is frozen; None without a verdict."""
+        if not self.decision or pd.isna(self.decision[0]["n_star"]):
+            return None
+        by_n = {row["n"]: row for row in self.decision}
+        full = [
+            row["top1_reporting"]
+            for row in matching(self.networks, kind="partial", n=0, letter=self.source)
+            if pd.notna(row["top1_reporting"])
+        ]
+        return {
+            "star": by_n.get(self.decision[0]["n_star"]),
+            "best": by_n.get(self.decision[0]["n_best"]),
+            "failed": next((row for row in self.decision if row["lower"] <= -self.margin), None),
+            "full": sum(full) / len(full),
+        }
+
+    @property
+    def without_control(self) -> list[str]:
+        """The effects of which there are networks, but no controls."""
+        treated = {(row["kind"], row["fine_tuned"]) for row in self.networks if row["n"] > 0}
+        kinds = "sources" if self.source else "halves"
+        return [
+            effect.name
+            for effect in EFFECTS
+            if effect.treated in treated
+            and effect.only in ("", kinds)
+            and effect.copies_a_source == bool(self.source)
+            and not self.of(effect.name)
+        ]
 
     @property
     def transferred(self) -> dict[str, Transferred]:
@@ -102,12 +152,19 @@ def found(row: Row) -> bool:
     return row["p_holm"] < SIGNIFICANCE
 
 
-def page(networks: pd.DataFrame, effects: pd.DataFrame, boost: pd.DataFrame, margin: float) -> str:
-    """A self-contained HTML page: base accuracy beside chance, the networks that did not learn, up
-    to which layer features transfer with a loss below `margin`, then every effect and Table 1.
+def page(
+    networks: pd.DataFrame,
+    effects: pd.DataFrame,
+    boost: pd.DataFrame,
+    margin: float,
+    decision: pd.DataFrame | None = None,
+) -> str:
+    """A self-contained HTML page: how many layers to freeze, where there is a `decision`; base
+    accuracy beside chance, the networks that did not learn, up to which layer features transfer
+    with a loss below `margin`, then every effect and Table 1.
 
-    `networks`, `effects` and `boost` are the tables of one study. Raises ValueError when they are
-    of several studies.
+    `networks`, `effects`, `boost` and `decision` are the tables of one study. Raises ValueError
+    when they are of several studies.
     """
     studies = sorted({*networks["study"], *effects["study"], *boost["study"]})
     if len(studies) > 1:
@@ -118,7 +175,7 @@ def page(networks: pd.DataFrame, effects: pd.DataFrame, boost: pd.DataFrame, mar
         studies=studies,
         trained=int(networks["top1"].notna().sum()),
         failed=networks[networks["failed"]].to_dict("records"),
-        places=_places(networks, effects, boost, margin),
+        places=_places(networks, effects, boost, decision, margin),
         names=[effect.name for effect in EFFECTS],
         margin=margin,
         by_estimator=by_estimator,
@@ -129,23 +186,28 @@ def page(networks: pd.DataFrame, effects: pd.DataFrame, boost: pd.DataFrame, mar
 
 
 def _places(
-    networks: pd.DataFrame, effects: pd.DataFrame, boost: pd.DataFrame, margin: float
+    networks: pd.DataFrame,
+    effects: pd.DataFrame,
+    boost: pd.DataFrame,
+    decision: pd.DataFrame | None,
+    margin: float,
 ) -> list[Place]:
-    """The places that have effects: small target sizes first, and random splits before others."""
+    """The places that have effects: small target sizes first, random splits before others, and the
+    controls that sources share after these."""
     # Where a study has few n, averages over layers 3-7 and 5-7 are of the same networks.
     boost = boost.drop_duplicates(boost.columns.drop("layers"))
     tables = []
-    for rows in (networks, effects, boost):
+    for rows in (networks, effects, boost, effects[:0] if decision is None else decision):
         other = rows["split_kind"] != EXCHANGEABLE
-        rows = rows.assign(size=size_order(rows["target_size"]), other=other)
+        rows = rows.assign(size=size_order(rows["target_size"]), other=other, letter=letters(rows))
         rows = rows.assign(pool=rows["target"].where(other, ""))
         tables.append(rows.astype({"target_size": str}).to_dict("records"))
     keys = {tuple(row[column] for column in COLUMNS) for rows in tables[1:] for row in rows}
-    return [
-        Place(
-            *key[2:],
-            margin,
-            *([row for row in rows if tuple(map(row.get, COLUMNS)) == key] for rows in tables),
-        )
-        for key in sorted(keys)
-    ]
+    shared = [column for column in COLUMNS if column != "letter"]
+    places = []
+    for key in sorted(keys, key=lambda key: (*key[:3], not key[3], *key[3:])):
+        found = dict(zip(COLUMNS, key, strict=True))
+        of_cell = {column: found[column] for column in shared}
+        rows = [matching(tables[0], **of_cell), *(matching(rows, **found) for rows in tables[1:])]
+        places.append(Place(*key[2:], margin, *rows))
+    return places

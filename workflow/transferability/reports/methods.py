@@ -44,6 +44,7 @@ def text(
         citation=citation,
         notes=images.notes(results.parents[1] / targets.store(study), advice=False),
         **_design(study, metrics),
+        sources=_sources(study, results),
         **_architecture(study, metrics),
         **_estimates(effects, boost),
         **_computation(list(metrics.values())),
@@ -71,9 +72,24 @@ def _metrics(study: Study, results: Path) -> Metrics:
     return metrics
 
 
+def _sources(study: Study, results: Path) -> list[dict]:
+    """Each source with its letter, its settings and, if it was imported, the sha256 of its file."""
+    described = []
+    for letter, settings in study["sources"].items():
+        file, found = NetworkFolder(results / "sources" / letter).metrics, {}
+        if settings["weights"]:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        described.append({"letter": letter, **settings, "sha256": found.get("source_id", "")})
+    return described
+
+
 def _design(study: Study, metrics: Metrics) -> dict:
     """The splits, the halves, and the networks that were trained on them."""
     networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
+    # A source that is trained here has images of its own.
+    networks = [
+        (split, network, found) for split, network, found in networks if network.target in HALVES
+    ]
     halves = {(split, network.target) for split, network, _ in networks}
     # A half's images are counted by a network that was trained on all of them.
     complete = {
@@ -82,7 +98,7 @@ def _design(study: Study, metrics: Metrics) -> dict:
         if network.target_size == ALL_IMAGES
     }
     splits = study.split_names
-    dissimilar = study["splits"]["dissimilar"]
+    dissimilar = study["splits"] and study["splits"]["dissimilar"]
     return {
         "splits": len(splits),
         # random0 and random1 are ways to split of one kind.
@@ -96,10 +112,10 @@ def _design(study: Study, metrics: Metrics) -> dict:
         "half_validation_images": [found["validation_images"] for *_, found in networks],
         "kinds": Counter(
             "retrained" if network.n == 0 and not network.is_base else network.treatment
-            for _, network, _ in networks
+            for network in map(parse_name, (name for *_, name in metrics))
         ),
         "shuffled": sum(found.get("shuffled_validation", False) for *_, found in networks),
-        "trained": len(networks),
+        "trained": len(metrics),
         "omitted": len(study.omitted),
         "replicates": len(study.replicates),
         "evaluations": evaluations(study["recipe"]),

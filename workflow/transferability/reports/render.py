@@ -1,5 +1,6 @@
 """The templates of the reports, and the filters by which they write numbers and lists."""
 
+import re
 from collections.abc import Iterable, Mapping
 from math import isnan
 from pathlib import Path
@@ -36,6 +37,11 @@ def pick(keys: Iterable[str], table: Mapping, entry: str = "") -> list:
 def layers_of(numbers: object) -> str:
     """`1–3 and 7`, of the layers `1 2 3 7` of a row of Table 1."""
     return layers(int(n) for n in str(numbers).split())
+
+
+def of_source(text: str, source: str) -> str:
+    """A formula or sentence about AnB with the letter of a source in place of A."""
+    return re.sub(r"\b(s?)A(?=n|7f)", rf"\1{source or 'A'}", text)
 
 
 def mean(row: Row) -> str:
@@ -94,7 +100,7 @@ def capital(text: str) -> str:
 
 FILTERS = (
     *(capital, counted, differing, distinct, in_points, interval, layers, layers_of, listed, mean),
-    *(measured, percent, percentage, pick, points, probability, span, written),
+    *(measured, of_source, percent, percentage, pick, points, probability, span, written),
 )
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

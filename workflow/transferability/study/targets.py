@@ -17,6 +17,21 @@ from transferability.study.networks import ALL_IMAGES, HALVES, base_name, parse_
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS = "validation.labels.npy"
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
+FIGURES = {
+    "decision": ["networks", "decision"],
+    "effects": ["effects", "reference"],
+    "transfer": ["networks"],
+    "boost": ["boost"],
+    "random_features": ["networks"],
+    "dissimilar": ["effects"],
+    "data_size": ["effects"],
+    "filters": ["weights"],
+    "learning_curves": ["networks", "evaluations"],
+    "cost": ["networks"],
+}
+"""What each figure is drawn from: tables of the study, effects of other networks to stand behind
+its own, if there are any, and weights of the bases."""
+
 PUBLISHED_TABLES = ("networks", "differences", "effects", "boost")
 PUBLISHED_FIGURES = ("transfer", "effects", "boost", "dissimilar", "random_features")
 EXPLORED_FIGURES = ("transfer", "effects")
@@ -29,9 +44,16 @@ MARGIN = 1.5
 """How much longer than at the base's speed: other GPUs, neighbours on the node, evaluations."""
 
 
+def tables(study: Study) -> list[str]:
+    """The tables of a study."""
+    return [*TABLES, *["decision"] * (decision(study) is not None)]
+
+
 def figures(study: Study) -> list[str]:
-    """The figures of a study."""
-    names = ["transfer", "effects", "boost", "filters", "learning_curves", "cost"]
+    """The figures of a study, the main one first."""
+    names = ["decision"] * (decision(study) is not None)
+    names += ["effects"] * ("baseB" in study["controls"]) + ["transfer"]
+    names += ["boost"] * (not study["sources"]) + ["filters", "learning_curves", "cost"]
     names += ["random_features"] * ("random" in study["treatments"])
     names += ["dissimilar"] * bool({"dissimilar", "natman"} & {*study.split_names})
     return names + ["data_size"] * (len(study["target_sizes"]) > 1)
@@ -44,7 +66,7 @@ def figure_formats(study: Study) -> list[str]:
 
 def files(study: Study) -> list[str]:
     """All that a study makes of its networks, below its results."""
-    return [*_shown(figures(study), TABLES, study), METHODS, FINDINGS]
+    return [*_shown(figures(study), tables(study), study), METHODS, FINDINGS]
 
 
 def published_files(study: Study) -> list[str]:
@@ -58,7 +80,7 @@ def _shown(figures: Sequence[str], tables: Sequence[str], study: Study) -> list[
     return [
         *(f"tables/{table}.{suffix}" for table in tables for suffix in ("csv", "html")),
         *(f"figures/{figure}.{suffix}" for figure in figures for suffix in formats),
-        *(f"figures/{figure}.html" for figure in EXPLORED_FIGURES),
+        *(f"figures/{figure}.html" for figure in figures if figure in EXPLORED_FIGURES),
     ]
 
 
@@ -109,6 +131,13 @@ def labels(study: Study) -> str | None:
     if not (one_replicate or study.omitted):
         return None
     return f"{store(study)}/{LABELS}"
+
+
+def decision(study: Study) -> str | None:
+    """The table that says how many layers to freeze, from the folder of the run."""
+    if "partial" not in study["treatments"]:
+        return None
+    return f"results/{study['study']}/tables/decision.csv"
 
 
 def reference(study: Study) -> str | None:

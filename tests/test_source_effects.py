@@ -1,0 +1,127 @@
+"""Effects of sources, of partial fine-tuning, and of shuffled weights."""
+
+import logging
+
+import pandas as pd
+import pytest
+from made_networks import BASE, FOUR_SPLITS, LONG_BASE, OF_SOURCE, PARTIAL, TOP1, networks, of
+from made_networks import of_sources as sources
+
+from transferability.analysis.boost import boost
+from transferability.analysis.effects import estimate, paired_differences
+
+TREATMENTS = (*TOP1, ("shuffled", True), ("reestimated", False), ("partial", False))
+SELFFER, TRANSFER = TOP1["selffer", False], OF_SOURCE["transfer", False]
+BOOSTED = OF_SOURCE["transfer", True]
+# Of one source, at n = 3; transfer networks of the last n are partial ones, too.
+KNOWN = {
+    "freeze_cost": PARTIAL[3] - PARTIAL[0],
+    "reinit_cost": TRANSFER[2] - PARTIAL[3],
+    "coadaptation": SELFFER[2] - BASE,
+    "source_gap": TRANSFER[2] - SELFFER[2],
+    "transfer": TRANSFER[2] - BASE,
+    "boost": BOOSTED[2] - BASE,
+    "gain_over_long": BOOSTED[2] - LONG_BASE,
+    "reuse": BOOSTED[2] - OF_SOURCE["shuffled", True][2],
+    "statistics_shift": OF_SOURCE["reestimated", False][2] - TRANSFER[2],
+    "self_boost": TOP1["selffer", True][2] - BASE,
+}
+
+
+@pytest.fixture(scope="module")
+def effects() -> pd.DataFrame:
+    return estimate(sources("PQ", treatments=TREATMENTS, noise=1e-9)).set_index("effect")
+
+
+def test_known_effects_come_out(effects):
+    at_3 = effects[(effects["n"] == 3) & (effects["source"] != "Q")]
+    assert at_3.loc[[*KNOWN], "mean"].to_dict() == pytest.approx(KNOWN, abs=1e-6)
+    assert not {"specificity", "boost_over_selffer", "restart"} & {*effects.index}
+
+
+def test_each_source_has_its_effects_and_shares_the_controls(effects):
+    at_3 = effects[effects["n"] == 3]
+    of_q = at_3[at_3["source"] == "Q"]["mean"]
+    for effect in ("transfer", "boost", "gain_over_long", "source_gap"):
+        assert of_q[effect] == pytest.approx(KNOWN[effect] - 0.02, abs=1e-6)
+    for effect in ("freeze_cost", "reinit_cost", "reuse", "statistics_shift"):
+        assert of_q[effect] == pytest.approx(KNOWN[effect], abs=1e-6)
+    shared = at_3[at_3["source"] == ""]
+    assert {*shared.index} == {"coadaptation", "recovery", "self_boost", "random"}
+    assert set(effects["missing"]) == {0}
+
+
+def test_a_network_is_not_compared_with_itself(effects):
+    """P7f7B is P7B."""
+    assert effects.loc["reinit_cost", "n"].max() == 6
+    assert effects.loc["freeze_cost", "n"].max() == 7
+
+
+def test_intervals_over_seeds_of_a_checkpoint_say_so(effects):
+    of_p = effects[effects["source"] == "P"]
+    assert set(of_p["interval"]) == {"moderated t over seeds, for this checkpoint"}
+    shared = effects[effects["source"] == ""]
+    assert set(shared["interval"]) == {"moderated t over seeds", "t over seeds"}
+    trained = estimate(sources("T", source_kind="dataset"))
+    assert set(trained["interval"]) == {"moderated t over seeds", "t over seeds"}
+
+
+def test_without_controls_their_effects_are_absent_and_one_line_says_so(caplog):
+    table = sources(controls=False, treatments=(("transfer", False), ("partial", False)))
+    with caplog.at_level(logging.INFO):
+        differences = paired_differences(table)
+    assert set(differences["effect"]) == {"freeze_cost", "reinit_cost"}
+    assert set(differences["source"]) == {"P"}
+    (said,) = caplog.messages
+    assert "transfer, boost" in said
+    assert set(estimate(table)["effect"]) == {"freeze_cost", "reinit_cost"}
+
+
+def test_a_lost_network_of_one_source_is_missing_there_alone():
+    table = sources("PQ")
+    lost = (table["network"] == "P3B") & (table["seed"] == 2)
+    effects = estimate(table.assign(top1=table["top1"].mask(lost)))
+    transfer = of(effects, effect="transfer", n=3).set_index("source")
+    assert transfer["replicates"].to_dict() == {"P": 3, "Q": 4}
+    assert transfer["missing"].to_dict() == {"P": 1, "Q": 0}
+
+
+def test_a_source_that_did_not_learn_is_named_in_effects_of_its_copies():
+    base = {"kind": "base", "source": "", "target": "T", "network": "baseT", "n": 0, "copied": 0}
+    table = sources("T", source_kind="dataset", seeds=(0, 1))
+    bases = of(table, network="baseB").assign(**base, learned=[False, True])
+    rows = of(estimate(pd.concat([table, bases])), estimator="paired")
+    named = rows[rows["not_learned"] == "whole/seed0/baseT"]
+    assert set(named["source"]) == {"T"}
+    assert {*of(named, n=7)["effect"]} >= {"freeze_cost", "transfer", "boost"}
+    # B7f0B, of which nothing is frozen, is a copy too.
+    assert set(rows.loc[rows["source"] == "", "not_learned"]) == {""}
+
+
+def test_restart_is_of_partial_selffers():
+    table = sources("T", treatments=(("partial", False),), seeds=(0, 1))
+    names = table["network"].str.replace("T7", "B7")
+    selffers = table.assign(kind=table["kind"].replace("partial", "selffer_partial"))
+    selffers = selffers.assign(network=names, source=table["source"].replace("T", "B"))
+    effects = estimate(selffers)
+    restart = of(effects, effect="restart")
+    assert list(restart["n"]) == [1, 2, 3, 4, 5, 6, 7]
+    assert restart["mean"].iloc[0] == pytest.approx(PARTIAL[1] - BASE)
+    assert "freeze_cost" not in set(effects["effect"])
+
+
+def test_halves_may_be_shuffled_too():
+    table = networks(splits=FOUR_SPLITS, targets="AB")
+    shuffled = of(table, kind="transfer", fine_tuned=True)
+    shuffled = shuffled.assign(
+        kind="shuffled", network="s" + shuffled["network"], top1=shuffled["top1"] - 0.02
+    )
+    effects = of(estimate(pd.concat([table, shuffled])), effect="reuse")
+    assert list(effects["n"]) == [1, 2, 3, 4, 5, 6, 7]
+    assert effects["mean"].to_numpy() == pytest.approx(0.02)
+    assert set(effects["source"]) == {""}
+    assert set(effects["interval"]) == {"moderated t over splits"}
+
+
+def test_table_1_is_of_halves_alone():
+    assert boost(sources()).empty

@@ -1,0 +1,103 @@
+"""How many layers to freeze: the table of networks in, decision.csv out."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from transferability.analysis import effects, intervals
+from transferability.analysis.equivalence import replicates_needed, transferred
+from transferability.analysis.treatments import FREEZE_COST
+
+COLUMNS = [
+    *("study", "split_kind", "source", "target", "target_size", "margin", "n", "layer"),
+    *("mean", "lower", "passes", "n_star", "n_best", "reporting_mean", "reporting_low"),
+    *("reporting_high", "one_training_low", "seeds_needed", "replicates", "interval"),
+    *("images_per_second_gain", "trainable_parameters"),
+]
+BY = [*effects.GROUP, "n"]
+
+
+def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """decision.csv: what freezing the first n of the copied layers costs, and which n to choose.
+
+    A row for each n > 0 of the networks `partial`. The cost is P7fnB − P7f0B, a difference of top-1
+    as a fraction; a loss is below zero. Columns: study, split_kind, source, target, target_size,
+    margin, n, layer (the last that is frozen); mean and lower (its one-sided 95 % lower limit) over
+    replicates; passes, whether lower > −margin; n_star, the largest n such that all n up to it
+    pass (0 if the first does not); n_best, the n of the highest mean top1_selection, 0 included;
+    reporting_mean, reporting_low and reporting_high, the cost on the other half of the validation
+    images (top1_reporting) with its 95 % interval, on which no n was chosen; one_training_low,
+    below which a single training falls in 5 % of cases; seeds_needed, with which this mean and std
+    would pass; replicates; interval (its kind); images_per_second_gain, how many times as fast as
+    with n = 0 it was trained; trainable_parameters.
+
+    With one replicate all that judges is NaN. Replicates whose P7f0B did not learn are left out,
+    since they have no yardstick; a P7fnB that did not learn is a cost of freezing, and stays.
+    """
+    table = effects.checked(networks)
+    pairs = _pairs(table, "top1")
+    if pairs.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    groups = pairs.groupby(BY)
+    rows = _means(pairs)
+    first = groups["row"].first()
+    count = groups.size()
+    reach = stats.t.ppf(intervals.CONFIDENCE, (count - 1).where(count > 1)) * np.sqrt(1 + 1 / count)
+    speed, speed_of_all = (
+        pairs.assign(speed=pairs[row].map(table["images_per_second"])).groupby(BY)["speed"].mean()
+        for row in ("row", "row_control")
+    )
+    rows = rows.assign(
+        margin=margin,
+        target=groups["target"].agg(effects.joined),
+        layer=first.map(table["layer"]),
+        interval=effects.of_checkpoints(
+            rows["interval"], first.map(table["source_kind"]) == "weights"
+        ),
+        passes=(rows["lower"] > -margin).where(rows["lower"].notna()),
+        one_training_low=rows["mean"] - reach * groups["difference"].std(),
+        seeds_needed=[_seeds_needed(row, margin) for row in rows.to_dict("records")],
+        images_per_second_gain=speed / speed_of_all,
+        trainable_parameters=first.map(table["trainable_parameters"]),
+    )
+    ends = {"mean": "reporting_mean", "low": "reporting_low", "high": "reporting_high"}
+    reported = _means(_pairs(table, "top1_reporting"))[[*ends]].rename(columns=ends)
+    rows = rows.drop(columns=["low", "high"]).join(reported)
+    selection = _means(_pairs(table, "top1_selection"))["mean"]
+    judged = []
+    for key, group in rows.groupby(effects.GROUP):
+        by_n = group.reset_index()
+        if by_n["lower"].notna().all():
+            shown = transferred(by_n.to_dict("records"), margin).shown
+            by_n["n_star"] = shown[-1]["n"] if shown else 0
+            by_n["n_best"] = _best(selection.loc[key])
+        judged.append(by_n)
+    table = pd.concat(judged).assign(source=lambda rows: rows["letter"])
+    whole = dict.fromkeys(("n_star", "n_best", "seeds_needed", "trainable_parameters"), "Int64")
+    table = table.reindex(columns=COLUMNS).astype({**whole, "passes": "boolean"})
+    order = ["study", "split_kind", "size", "target", "source", "n"]
+    table = table.assign(size=effects.size_order(table["target_size"])).sort_values(order)
+    return table[COLUMNS].reset_index(drop=True)
+
+
+def _pairs(table: pd.DataFrame, score: str) -> pd.DataFrame:
+    """The differences in a score that freezing makes, where the network without it learned."""
+    scored = table.assign(top1=table[score])
+    pairs = effects.complete(effects.all_pairs(scored, [FREEZE_COST]))
+    return pairs[~pairs["row_control"].map(table["failed"])]
+
+
+def _means(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The mean difference of each n, with its interval, by n."""
+    return intervals.mean_over_replicates(pairs, BY, "difference", effects.GROUP).set_index(BY)
+
+
+def _seeds_needed(row: dict, margin: float) -> int | None:
+    if not row["lower"] <= -margin:
+        return None
+    return replicates_needed(row["mean"], row["std"], margin)
+
+
+def _best(costs: pd.Series) -> int:
+    """The n of the highest mean, and the largest such n; 0, which costs nothing, is one of them."""
+    return max([(0.0, 0), *zip(costs, costs.index, strict=True)])[1]

@@ -1,0 +1,54 @@
+"""The treatments of networks, and the effects, which are differences between them."""
+
+from typing import NamedTuple
+
+
+class Effect(NamedTuple):
+    """A difference in top-1: the treated network's (kind, fine_tuned) less the control's. `only`
+    says whether there is the effect of halves or of sources alone; empty, of both."""
+
+    name: str
+    treated: tuple[str, bool]
+    control: tuple[str, bool]
+    layers_copied: bool = True
+    only: str = ""
+
+    @property
+    def copies_a_source(self) -> bool:
+        """Whether the treated networks copy a source, if the study has any."""
+        return self.treated[0] in COPY_A_SOURCE
+
+    @property
+    def control_of_zero(self) -> bool:
+        """Whether the control is of n = 0 instead of the same n."""
+        return self.control in (BASE, LONG_BASE, self.treated)
+
+
+# Copies of several sources share the controls, which copy none or those of their own half.
+COPY_A_SOURCE = ("transfer", "partial", "shuffled", "reestimated")
+BASE, LONG_BASE = ("base", False), ("long_base", False)
+SELFFER, SELFFER_PLUS = ("selffer", False), ("selffer", True)
+TRANSFER, TRANSFER_PLUS = ("transfer", False), ("transfer", True)
+PARTIAL, SELFFER_PARTIAL = ("partial", False), ("selffer_partial", False)
+SHUFFLED, SHUFFLED_PLUS = ("shuffled", False), ("shuffled", True)
+REESTIMATED, RANDOM = ("reestimated", False), ("random", False)
+FREEZE_COST = Effect("freeze_cost", PARTIAL, PARTIAL)
+EFFECTS = (
+    FREEZE_COST,
+    Effect("reinit_cost", TRANSFER, PARTIAL),
+    Effect("restart", SELFFER_PARTIAL, BASE),
+    Effect("coadaptation", SELFFER, BASE),
+    Effect("recovery", SELFFER_PLUS, SELFFER),
+    Effect("specificity", TRANSFER, SELFFER, only="halves"),
+    Effect("source_gap", TRANSFER, SELFFER, only="sources"),
+    Effect("transfer", TRANSFER, BASE),
+    Effect("boost", TRANSFER_PLUS, BASE),
+    Effect("boost_over_selffer", TRANSFER_PLUS, SELFFER_PLUS, only="halves"),
+    Effect("gain_over_long", TRANSFER_PLUS, LONG_BASE, only="sources"),
+    Effect("reuse", TRANSFER_PLUS, SHUFFLED_PLUS),
+    Effect("statistics_shift", REESTIMATED, TRANSFER),
+    Effect("self_boost", SELFFER_PLUS, BASE),
+    Effect("long_base", LONG_BASE, BASE, layers_copied=False),
+    Effect("random", RANDOM, BASE),
+    Effect("retraining", SELFFER, BASE, layers_copied=False),
+)

@@ -1,0 +1,115 @@
+"""How many layers to freeze: accuracy against the time of training."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import AutoLocator, ScalarFormatter
+
+from transferability.analysis.effects import of_treatment
+from transferability.analysis.treatments import PARTIAL, TRANSFER, TRANSFER_PLUS
+from transferability.analysis.vocabulary import points
+from transferability.figures import notes, style
+from transferability.figures.cost import scale
+from transferability.figures.panels import (
+    Panel,
+    draw_crosses,
+    means,
+    named,
+    panel_grid,
+    panels_of,
+    reach,
+    trained,
+    with_layer,
+)
+
+SHOWN = (TRANSFER, TRANSFER_PLUS, PARTIAL)
+BAND = {"color": style.PURPLE, "alpha": 0.15, "lw": 0}
+CHOSEN = {"marker": "o", "mfc": "none", "ls": "none", "ms": 11, "color": style.INK, "label": "n*"}
+
+
+def _verdict(decided: pd.DataFrame) -> str:
+    """n* of a panel, for its title."""
+    if decided["n_star"].isna().all():
+        return "one replicate: no verdict"
+    star = int(decided["n_star"].iloc[0])
+    if not star:
+        return "no $n$ is shown to cost less than the margin"
+    return f"n*: {with_layer(star, decided.set_index('n').loc[star, 'layer'])}"
+
+
+def _draw(axes: Axes, panel: Panel, decided: pd.DataFrame, looks: dict, seconds: int) -> None:
+    """A line through the n of each treatment; that of the partial networks has the intervals of
+    their costs, and the names of its n."""
+    rows = panel.rows[panel.rows["learned"]]
+    for treatment, look in looks.items():
+        of_n = means(of_treatment(rows, treatment), "score", ["n"])
+        of_n = of_n.assign(x=means(of_treatment(rows, treatment), "seconds", ["n"])["mean"])
+        of_n = of_n.assign(x=of_n["x"] / seconds).set_index("n")
+        bars = {}
+        if treatment == PARTIAL and len(of_n):
+            full = of_n["mean"].get(0, np.nan)
+            costs = decided.set_index("n").reindex(of_n.index)
+            costs = costs.rename(columns=lambda name: name.removeprefix("reporting_"))
+            costs = costs.loc[:, ~costs.columns.duplicated(keep="last")]
+            bars = {"yerr": 100 * reach(costs), "elinewidth": style.scaled(0.9)}
+            axes.axhspan(100 * (full - decided["margin"].iloc[0]), 100 * full, **BAND)
+            star = of_n[of_n.index == decided["n_star"].fillna(0).iloc[0]].drop(0, errors="ignore")
+            axes.plot(star["x"], 100 * star["mean"], **CHOSEN)
+            for n, point in of_n.iterrows():
+                name = costs["layer"].get(n)
+                text = with_layer(n, name if isinstance(name, str) else "").removeprefix("$n$ = ")
+                at, beside = (point["x"], 100 * point["mean"]), {"textcoords": "offset points"}
+                axes.annotate(text, at, (5, 4), fontsize="small", color=look.colour, **beside)
+        axes.errorbar(of_n["x"], 100 * of_n["mean"], label=look.label, **look.style | bars)
+    lost = panel.rows[~panel.rows["learned"]]
+    draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], style.GREY)
+
+
+@style.styled()
+def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
+    """Top-1 (%) against the time of training, a point for each n of partial networks, of PnB and of
+    PnB+, with the margin as a band below full fine-tuning.
+
+    From the table of networks and decision.csv. Top-1 is of the reporting images, if the table has
+    it. A panel for each source, kind of split, target size and, except on random splits, target.
+    """
+    table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
+    table = table[(table["kind"] == PARTIAL[0]) | (table["n"] > 0)]
+    if decision_table.empty:
+        return style.empty("This study has no partial networks beside full fine-tuning (n = 0).")
+    table["score"] = table["top1_reporting"].fillna(table["top1"])
+    seconds, unit = scale(table["seconds"])
+    looks = {key: look for key, look in named(style.LOOKS, table).items() if key in SHOWN}
+    panels = panels_of(table)
+    figure, grid = panel_grid(panels, "top-1 accuracy (%)")
+    for axes, panel in zip(grid, panels, strict=True):
+        place = {"split_kind": panel.split_kind, "source": panel.source}
+        place["target_size"] = panel.target_size
+        decided = decision_table.astype({"target_size": str})
+        decided = decided[(decided[[*place]] == pd.Series(place)).all(axis=1)]
+        decided = decided[decided["target"].str.contains(panel.target or "")]
+        axes.xaxis.set_major_locator(AutoLocator())
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.autoscale(axis="x")
+        axes.margins(x=0.15)
+        _draw(axes, panel, decided, looks, seconds)
+        axes.set_xlabel(f"training time ({unit})")
+        axes.set_title(f"{panel.title}\n{_verdict(decided)}")
+    handles = [look.sample() for key, look in looks.items() if len(of_treatment(table, key))]
+    margin = decision_table["margin"].iloc[0]
+    handles.append(Patch(label=f"margin: {points(margin)} points below $n$ = 0", **BAND))
+    handles.append(Line2D([], [], **CHOSEN))
+    style.legend(figure, handles)
+    style.note(
+        figure,
+        "Top-1 is of the reporting images. Numbers: $n$ of partial networks and the name of their "
+        "last frozen layer.",
+        notes.intervals_are(decision_table["interval"]),
+        "n*: all $n$ up to it cost less than the margin.",
+        notes.not_learned(notes.names_of(table[~table["learned"]])),
+        notes.missing(networks),
+    )
+    return figure
