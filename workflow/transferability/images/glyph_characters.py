@@ -40,3 +40,10 @@ LETTERS, SYMBOLS = (
     [character for character in DISTINCT if group(character) == wanted]
     for wanted in ("letters", "symbols")
 )
+
+
+def symbol_count(classes: int, wanted: int | None) -> int:
+    """How many of so many classes are symbols: as many as wanted, or half of them for None. Where a
+    group runs out, the other fills its place."""
+    count = min(classes // 2 if wanted is None else wanted, classes, len(SYMBOLS))
+    return max(count, classes - len(LETTERS))

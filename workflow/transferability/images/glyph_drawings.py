@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from transferability.images.glyph_characters import LETTERS, SYMBOLS
+from transferability.images.glyph_characters import LETTERS, SYMBOLS, symbol_count
 
 # Bold Serif is for validation: both its letterforms and its weight occur in training, but never
 # together. DejaVu Sans Mono is left out because it lacks a quarter of the characters of these.
@@ -40,17 +40,13 @@ PIXELS_AT_ONCE = 1 << 18
 
 
 def choose(classes: int, seed: int, symbols: int | None = None) -> list[str]:
-    """A seeded sample of the distinct characters, by code point: so many symbols, or half of them
-    where it is None, and letters.
-
-    Where one group runs out the other fills its place. Fewer classes are a subset of more.
-    """
+    """A seeded sample of the distinct characters, by code point, `symbol_count` of them symbols.
+    Fewer classes are a subset of more."""
     generator = np.random.default_rng([seed, 0])
     letters, others = (
         [members[i] for i in generator.permutation(len(members))] for members in (LETTERS, SYMBOLS)
     )
-    wanted = classes // 2 if symbols is None else symbols
-    count = max(min(wanted, len(others)), classes - len(letters))
+    count = symbol_count(classes, symbols)
     return sorted(letters[: classes - count] + others[:count])
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transferability.images import DatasetInfo, ImageSource, Size
-from transferability.images.glyph_characters import LETTERS, SYMBOLS, group, name
+from transferability.images.glyph_characters import LETTERS, SYMBOLS, group, name, symbol_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,20 +21,18 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
 
     Raises ValueError, naming `dataset.symbols`, where there are not so many of a group.
     """
-    classes, symbols = settings["classes"], settings["symbols"]
-    fewest, most = max(0, classes - len(LETTERS)), min(classes, len(SYMBOLS))
-    if symbols is not None and not fewest <= symbols <= most:
+    classes, wanted = settings["classes"], settings["symbols"]
+    symbols = symbol_count(classes, wanted)
+    if wanted not in (None, symbols):
+        fewest, most = max(0, classes - len(LETTERS)), min(classes, len(SYMBOLS))
         raise ValueError(
-            f"dataset.symbols: {symbols} of {classes} classes are not possible, since there are "
+            f"dataset.symbols: {wanted} of {classes} classes are not possible, since there are "
             f"{len(LETTERS)} letters and {len(SYMBOLS)} symbols; choose {fewest} to {most}, or null"
         )
-    # At least: where a group runs out, the other has more.
-    letters = classes // 2 if symbols is None else classes - symbols
-    symbols = min(classes // 2, len(SYMBOLS)) if symbols is None else symbols
     per_class = settings["images_per_class"], settings["validation_images_per_class"]
     return DatasetInfo(
         classes=classes,
-        groups={"letters": letters, "symbols": symbols},
+        groups={"letters": classes - symbols, "symbols": symbols},
         images_per_class=per_class[0],
         size=Size(classes, *(classes * images for images in per_class)),
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 Check = Callable[[], None]
-WAYS = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
 
 
 @contextlib.contextmanager
@@ -88,11 +87,11 @@ def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Sequenc
         atomic_write(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        plain, quoted = (csv.writer(file, lineterminator="\n", quoting=way) for way in WAYS)
-        plain.writerow(columns)
-        for row in rows:
+        for row in (columns, *rows):
             # Python before 3.13 leaves it plain, and then reads two rows.
-            (quoted if any("\r" in str(value) for value in row) else plain).writerow(row)
+            has_return = any("\r" in str(value) for value in row)
+            quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
+            csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
 
 
 def sha256(path: Path) -> str:
