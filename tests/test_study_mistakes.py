@@ -111,6 +111,7 @@ score: best | score | final, mean_of_10_best
     | score | at least 10 & makes 9 & recipe.iterations & recipe.evaluate_every
 {score: mean_of_10_best, recipe: {epochs: 20}, overrides: [{where: {n: 1}, recipe: {epochs: 2}}]}
     | score | B1B makes 1
+recipe: {probe_epochs: 10} | recipe.probe_epochs | 10 of the 10 epochs & B1B+ & recipe.epochs
 search: {learning_rate: [0.1, 0.3]} | search.learning_rate | lacks 0.03 & recipe.learning_rate
 search: {copied_learning_rate: [0, -1]} | search.copied_learning_rate[1] | -1 & at least 0
 {search: {learning_rate: [0.03, 0.1]}, score: mean_of_10_best, recipe: {epochs: 20}}

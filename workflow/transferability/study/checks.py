@@ -23,6 +23,7 @@ def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) ->
     _check_sizes(study, architecture.smallest_image, dataset.images_per_class)
     _check_omitted(study, len(architecture.layer_names))
     _check_score(study)
+    _check_probing(study)
     _check_search(study)
 
 
@@ -183,6 +184,17 @@ def _check_score(study: Study) -> None:
                 f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
                 f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
                 "or choose 'final'"
+            )
+
+
+def _check_probing(study: Study) -> None:
+    for network in study.networks:
+        recipe = study.recipe_of(*network)
+        epochs, probed = recipe["epochs"], recipe.get("probe_epochs", 0)
+        if probed >= epochs and not recipe["iterations"]:
+            raise StudyError(
+                f"recipe.probe_epochs: {probed} of the {epochs} epochs of {network[-1]} would leave "
+                "its copied layers none to learn in; lower it, or raise recipe.epochs"
             )
 
 
