@@ -193,7 +193,7 @@ def _check_probing(study: Study) -> None:
         epochs, probed = recipe["epochs"], recipe.get("probe_epochs", 0)
         if probed >= epochs and not recipe["iterations"]:
             raise StudyError(
-                f"recipe.probe_epochs: {probed} of the {epochs} epochs of {network[-1]} would leave "
+                f"recipe.probe_epochs: {probed} of the {epochs} epochs of {network[-1]} leave "
                 "its copied layers none to learn in; lower it, or raise recipe.epochs"
             )
 
