@@ -124,7 +124,7 @@ NETWORK = "networks/random0/seed0/baseA"
 KINDS = (
     *("study.yaml", "METHODS.md", "findings.html", "splits/random0.csv", "tables/effects.csv"),
     *("tables/effects.html", "figures/effects.svg", "figures/effects.pdf", "figures/effects.png"),
-    *("figures/effects.html", "costs/prepare_images.tsv", "logs/collect_networks.log"),
+    *("figures/effects.html", "costs/networks/random0/seed0/A3B.tsv", "logs/collect_networks.log"),
     *(f"{NETWORK}/metrics.json", f"{NETWORK}/history.jsonl", f"{NETWORK}/predictions.npy"),
     f"{NETWORK}/weights.safetensors",
 )
