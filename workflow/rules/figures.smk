@@ -70,5 +70,4 @@ for table in targets.tables(STUDY):
         params:
             code=fingerprint.table_pages_fingerprint(),
         shell:
-            "python -m transferability show-tables"
-            " --tables {input:q} --pages {output:q} > {log:q} 2>&1"
+            "python -m transferability show-tables {input:q} > {log:q} 2>&1"

@@ -103,8 +103,7 @@ def _redraw(results: Path, to: Path) -> None:
         margin=study["margin"],
         page=to / targets.FINDINGS,
     )
-    pages = [table.with_suffix(".html") for table in tables.values()]
-    reports.show_tables(tables=list(tables.values()), pages=pages)
+    reports.show_tables(list(tables.values()))
     for name in targets.figures(study):
         lacking = [path for path in inputs["weights"] if not path.exists()]
         if name == "filters" and lacking:

@@ -47,18 +47,13 @@ def write_methods(
     files.write_text(text, methods.text(config.resolved(study), results, *tables, cited))
 
 
-def show_tables(
-    *,
-    tables: Annotated[list[Path], "the tables, CSV files", {"nargs": "+"}],
-    pages: Annotated[list[Path], "the HTML files to write, one for each table", {"nargs": "+"}],
-) -> None:
-    """Write tables as pages, to be sorted in a browser."""
+def show_tables(tables: Annotated[list[Path], "the tables, CSV files", {"nargs": "+"}]) -> None:
+    """Write each table as a page beside it, to be sorted in a browser."""
     from transferability.reports import tables as table_pages
 
-    if len(tables) != len(pages):
-        raise ValueError(f"{len(tables)} tables but {len(pages)} pages: give as many")
-    for table, page in zip(tables, pages, strict=True):
-        files.write_text(page, table_pages.page(read_table(table), table.name))
+    for table in tables:
+        page = table_pages.page(read_table(table), table.name)
+        files.write_text(table.with_suffix(".html"), page)
 
 
 COMMANDS = [write_findings, write_methods, show_tables]
