@@ -72,7 +72,7 @@ def original_names(settings: dict, image_size: int) -> dict[str, str]:
     from transferability.models import torchvision_cuts
 
     model = torchvision_cuts.make(settings["model"], 2, image_size)
-    return torchvision_cuts.original_names(model)
+    return torchvision_cuts.original_names(model, torchvision_cuts.cut(model))
 
 
 def name_today(name: str) -> str:

@@ -10,7 +10,7 @@ resources/torchvision_layers.csv lists them; tests/torchvision_table.py makes it
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -128,14 +128,16 @@ FAMILIES: dict[type[nn.Module], tuple] = {
 }
 
 
-def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
+def cut(
+    model: nn.Module, families: Mapping = FAMILIES, unnamed: Mapping = UNNAMED
+) -> list[tuple[str, nn.Module]]:
     """The layers of a model, (name, module) from input to output; each takes one tensor and has
-    weights, and is named by torchvision's path to these, with _ for the dot.
+    weights, and is named by the model's path to these, with _ for the dot.
 
     The modules are the model's, not copies.
     """
     layers, waiting = [], []
-    for name, part in _parts(model):
+    for name, part in _parts(model, families[type(model)], unnamed):
         if _has_weights(part):
             layers.append((name.replace(".", "_"), [*waiting, part]))
             waiting = []
@@ -146,10 +148,13 @@ def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, nn.Sequential(*parts) if parts[1:] else parts[0]) for name, parts in layers]
 
 
-def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for entry in FAMILIES[type(model)]:
+def _parts(model: nn.Module, family: tuple, unnamed: Mapping) -> Iterator[tuple[str, nn.Module]]:
+    def part_at(path: str) -> nn.Module:
+        return unnamed[path](model) if path in unnamed else model.get_submodule(path)
+
+    for entry in family:
         if isinstance(entry, tuple):
-            parts = {path: _part(model, path) for path in entry}
+            parts = {path: part_at(path) for path in entry}
             *_, name = (path for path, part in parts.items() if _has_weights(part))
             yield name, nn.Sequential(*parts.values())
         elif entry.endswith("/*"):
@@ -157,11 +162,7 @@ def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             for name, child in model.get_submodule(path).named_children():
                 yield from _blocks(f"{path}.{name}", child)
         else:
-            yield entry, _part(model, entry)
-
-
-def _part(model: nn.Module, path: str) -> nn.Module:
-    return UNNAMED[path](model) if path in UNNAMED else model.get_submodule(path)
+            yield entry, part_at(entry)
 
 
 def _blocks(path: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -179,11 +180,11 @@ def _has_weights(part: nn.Module) -> bool:
     return any(parameter.ndim > 1 for parameter in part.parameters())
 
 
-def original_names(model: nn.Module) -> dict[str, str]:
-    """Of each parameter and buffer of the layers, the name that it has in the model."""
-    layers = nn.Sequential(OrderedDict(cut(model)))
+def original_names(model: nn.Module, layers: list[tuple[str, nn.Module]]) -> dict[str, str]:
+    """Of each parameter and buffer of the layers of a model, the name that it has in the model."""
+    network = nn.Sequential(OrderedDict(layers))
     names = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
-    return {name: names[id(t)] for name, t in layers.state_dict(keep_vars=True).items()}
+    return {name: names[id(t)] for name, t in network.state_dict(keep_vars=True).items()}
 
 
 def make(name: str, classes: int, image_size: int | None = None) -> nn.Module:

@@ -106,6 +106,7 @@ def _of_torchvision(
     """The weights by torchvision's names, and the options that build its model."""
     from transferability.models import torchvision_cuts
 
-    names = torchvision_cuts.original_names(torchvision_cuts.make(model, count, pixels))
+    built = torchvision_cuts.make(model, count, pixels)
+    names = torchvision_cuts.original_names(built, torchvision_cuts.cut(built))
     tensors = {names[name]: tensor for name, tensor in tensors.items()}
     return tensors, torchvision_cuts.options(model, count, pixels)

@@ -177,7 +177,7 @@ class Small(Section):
     """The paper's five convolutions and three fully connected layers at a small size."""
 
     name: Literal["small"] = "small"
-    """small | caffenet | torchvision, or my_module:build"""
+    """small | caffenet | torchvision | timm, or my_module:build"""
     channels: Annotated[list[Positive], Field(min_length=5, max_length=5)] = [16, 32, 48, 48, 32]
     """Channels of the five convolutions."""
     units: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [128, 128]
@@ -211,6 +211,16 @@ class TorchvisionModel(Section):
     """Its name in torchvision, such as resnet18, vgg11_bn, convnext_tiny or vit_b_16."""
 
 
+class TimmModel(Section):
+    """A model of timm, which has to be installed, with new weights; blocks count as one layer each.
+    It is of the families ResNet, EfficientNet, ConvNeXt and VisionTransformer."""
+
+    name: Literal["timm"]
+    model: str = "resnet18"
+    """Its name in timm, such as resnet18, vit_small_patch16_224, convnext_tiny or
+    efficientnet_lite0."""
+
+
 class Custom(Section):
     """An architecture of your own. The study names code, which is run when the study is read and in
     each training: name only what you would run yourself, and look here before you run a study from
@@ -226,7 +236,7 @@ class Custom(Section):
     """Further arguments of build, by name."""
 
 
-Architecture = chosen_by("name", Small, CaffeNet, TorchvisionModel, Custom)
+Architecture = chosen_by("name", Small, CaffeNet, TorchvisionModel, TimmModel, Custom)
 
 
 class Recipe(Section):

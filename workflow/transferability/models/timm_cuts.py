@@ -1,0 +1,110 @@
+"""How timm's models are cut into layers: four families, by the rules of `torchvision_cuts`.
+
+Members of a family differ in more than these rules know of, so each model is tried.
+"""
+
+import difflib
+
+import torch
+from timm import models
+from timm.layers import resample_abs_pos_embed
+from torch import nn
+
+from transferability.models import seeded, torchvision_cuts
+
+FAMILIES: dict[type[nn.Module], tuple] = {
+    models.ResNet: (
+        *("conv1", "bn1", "act1", "maxpool", "layer1/*", "layer2/*", "layer3/*", "layer4/*"),
+        *("global_pool", "fc"),
+    ),
+    models.EfficientNet: (
+        *("conv_stem", "bn1", "blocks/*", "conv_head", "bn2", "global_pool", "classifier"),
+    ),
+    models.ConvNeXt: (
+        "stem",
+        *(f"stages.{i}.{part}" for i in range(4) for part in ("downsample", "blocks/*")),
+        *("norm_pre", "head"),
+    ),
+    models.VisionTransformer: (
+        *("embedding", "patch_drop", "norm_pre", "blocks/*"),
+        ("norm", "class_token", "fc_norm", "head_drop", "head"),
+    ),
+}
+POSITIONS = "pos_embed"
+
+
+class Embedding(nn.Module):
+    """The stem of a vision transformer: patches, with the class token before them and the
+    positional embedding added, N×tokens×C."""
+
+    def __init__(self, model: models.VisionTransformer):
+        super().__init__()
+        self.patch_embed, self.pos_drop = model.patch_embed, model.pos_drop
+        self.cls_token, self.pos_embed = model.cls_token, model.pos_embed
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        token = self.cls_token.expand(len(images), -1, -1)
+        tokens = torch.cat([token, self.patch_embed(images)], dim=1)
+        return self.pos_drop(tokens + self.pos_embed)
+
+
+UNNAMED = {"embedding": Embedding, "class_token": lambda _: torchvision_cuts.ClassToken()}
+
+
+def make(name: str, classes: int, image_size: int) -> nn.Module:
+    """A model of timm with new weights. Raises ValueError if timm has none of that name."""
+    if not models.is_model(name):
+        close = difflib.get_close_matches(name, models.list_models(), n=3)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        raise ValueError(
+            f"architecture.model: timm has no model {name!r}; {hint}timm.list_models() gives all"
+        )
+    # Vision transformers are made for one size of images; the others have no such option.
+    is_for_one = models.get_pretrained_cfg_value(name.partition(".")[0], "fixed_input_size")
+    options = {"img_size": image_size} if is_for_one else {}
+    return models.create_model(name, pretrained=False, num_classes=classes, **options)
+
+
+def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of a model, (name, module) from input to output. The modules are the model's, not
+    copies. Raises ValueError for a model of another family."""
+    if type(model) not in FAMILIES:
+        known = ", ".join(family.__name__ for family in FAMILIES)
+        raise ValueError(
+            f"architecture.model: timm's {type(model).__name__} cannot be cut into layers yet; "
+            f"those of {known} can, and others by a module of your own (my_module:build)"
+        )
+    return torchvision_cuts.cut(model, FAMILIES, UNNAMED)
+
+
+def checked(name: str, image_size: int) -> tuple[str, ...]:
+    """The names of a model's layers, which were tried: one after the other they are the model, bit
+    for bit. Raises ValueError if not, or as `make` and `cut` do."""
+    with seeded(0), torch.no_grad():
+        model = make(name, 2, image_size).eval()
+        images = torch.randn(1, 3, image_size, image_size)
+        try:
+            expected = model(images)
+            layers = cut(model)
+            is_same = torch.equal(nn.Sequential(*(part for _, part in layers))(images), expected)
+        except (AttributeError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"architecture.model: timm's {name} cannot be cut into layers, or cannot take "
+                f"{image_size} pixels ({' '.join(str(error).split())[:200]})"
+            ) from error
+    if not is_same:
+        raise ValueError(
+            f"architecture.model: the layers of timm's {name}, one after the other, are another "
+            "function than the model; cut it in a module of your own (my_module:build)"
+        )
+    return tuple(name for name, _ in layers)
+
+
+def fitted(model: nn.Module, tensors: dict) -> tuple[dict, list[str]]:
+    """The tensors of a model's file for its own size of images, and what was changed for it."""
+    wanted, found = getattr(model, POSITIONS, None), tensors.get(POSITIONS)
+    if wanted is None or found is None or found.ndim != 3 or found.shape == wanted.shape:
+        return tensors, []
+    made = resample_abs_pos_embed(found, list(model.patch_embed.grid_size))
+    change = f"{POSITIONS}: interpolated from {found.shape[1] - 1} patches to {made.shape[1] - 1}"
+    return {**tensors, POSITIONS: made}, [change]
