@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from transferability.study import config, design
+from transferability.study import config, design, targets
 from transferability.study.design import Study
 from transferability.study.networks import (
     TrainingSpec,
@@ -132,6 +132,14 @@ def test_sources_take_the_place_of_the_other_half():
         *("baseB", "baseT", "base2B", "B0B", "B2B", "P2B", "T2B", "sP2B+", "sT2B+"),
         *("P2B~", "T2B~", "R2B"),
     ]
+    assert "filters" in targets.figures(found)
+
+
+def test_where_no_base_is_trained_no_filters_are_drawn():
+    weights = {"weights": "a.pt", "image_size": 20, "mean": [0.5] * 3, "std": [0.2] * 3}
+    found = a_study(sources={"P": weights}, treatments=["transfer"], controls=[], layers=[2])
+    assert found.network_names == ["P2B"]
+    assert "filters" not in targets.figures(found)
 
 
 def test_the_default_study_is_39_networks():
