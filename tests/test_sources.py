@@ -1,13 +1,18 @@
 """A source in place of a half: trained here on a dataset of its own, or imported from weights."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from project import TINY, Project
+from torch import nn
 
 from transferability.__main__ import main
+from transferability.models import small
 from transferability.records import verify
 from transferability.storage import checkpoint
 from transferability.study import config, targets
@@ -200,3 +205,69 @@ def test_a_study_with_sources_is_verified_and_a_source_that_changed_is_named(
     faults = [fault for v in verify.verify(study.parent) for fault in v.faults]
     assert len(faults) == 1
     assert "sources/P/weights.safetensors" in faults[0]
+
+
+PRETRAINED = {
+    **{key: TINY[key] for key in ("dataset", "architecture")},
+    "study": "tiny",
+    "sources": {"P": {"weights": "pretrained.pt", "image_size": 8, "mean": [0.5] * 3}},
+    "layers": [0, 3, 7],
+    "treatments": ["transfer", "shuffled", "partial"],
+    "controls": ["baseB"],
+    "seeds": [0, 1],
+    "recipe": {"epochs": 1, "batch_size": 128},
+}
+PRETRAINED["sources"]["P"]["std"] = [0.25] * 3
+
+
+def write_weights(file: Path, seed: int) -> None:
+    """Weights of the tiny study's architecture for 5 classes, as another program saves them."""
+    torch.manual_seed(seed)
+    settings = config.complete({"architecture": TINY["architecture"]})["architecture"]
+    layers = nn.Sequential(OrderedDict(small.build(settings, 8, 5)))
+    torch.save({"state_dict": {f"module.{k}": v for k, v in layers.state_dict().items()}}, file)
+
+
+@pytest.mark.full
+def test_a_study_of_pretrained_weights_and_what_other_weights_train_again(tmp_path):
+    project = Project.copied(tmp_path / "project")
+    (project.folder / "study.yaml").write_text(yaml.safe_dump(PRETRAINED))
+    write_weights(project.folder / "pretrained.pt", 0)
+    project.succeed()
+    for file in targets.files(config.complete(PRETRAINED)):
+        assert (project.results / file).is_file(), file
+    assert "Nothing to be done" in project.succeed("-n")
+    done = project.results / "networks" / "whole"
+    names = {"baseB", "P3B", "sP3B", "P7f3B", "P7B", "P7B+", "sP7B"}
+    assert {path.name for path in done.glob("seed0/*")} == names
+    before = {path.parent: path.read_bytes() for path in done.glob("*/*/metrics.json")}
+    write_weights(project.folder / "pretrained.pt", 1)
+    project.succeed()
+    changed = {
+        path for path, text in before.items() if (path / "metrics.json").read_bytes() != text
+    }
+    assert {path.name for path in changed} == names - {"baseB"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda tensors: tensors.pop("conv2.0.weight"), "conv2.0.weight"),
+        (lambda tensors: tensors["conv2.0.weight"].fill_(torch.nan), "conv2.0.weight"),
+    ],
+)
+def test_weights_that_do_not_fit_stop_the_study_before_anything_trains(tmp_path, damage, words):
+    project = Project.copied(tmp_path / "project")
+    (project.folder / "study.yaml").write_text(yaml.safe_dump(PRETRAINED))
+    file = project.folder / "pretrained.pt"
+    write_weights(file, 0)
+    tensors = {k.removeprefix("module."): v for k, v in torch.load(file)["state_dict"].items()}
+    damage(tensors)
+    torch.save(tensors, file)
+    status, output = project.run("--until", "import_source")
+    assert status != 0
+    log = (project.results / "logs" / "import_source" / "P.log").read_text()
+    assert words in log
+    assert words in output
+    assert not list(project.results.glob("networks/whole/*/P*"))
