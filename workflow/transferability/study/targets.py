@@ -181,7 +181,7 @@ def minutes_to_train(study: Study, results: Path, split: str, seed: int, name: s
 def split_file(study: Study, split: str, published: str) -> str | None:
     """The file that a split is drawn from, beside the store: that of the published splits, in the
     folder `published`, or of the groups of classes. None for most."""
-    if split in study["splits"]["published"]:
+    if study["splits"] and split in study["splits"]["published"]:
         return f"{published}/class_splits.csv"
     groups = study["dataset"].get("groups") if split == "dissimilar" else None
     return groups and str(images.path_of(groups))
