@@ -30,10 +30,10 @@ def test_a_study_ends_with_its_report_where_each_path_is_odd(tmp_path):
             **{"source": "folder", "path": 'the "best" $5 photos é', "image_size": 16},
             "groups": "it's groups.csv",
         },
-        splits={"dissimilar": {"A": "x", "B": "y"}},
+        splits={"random": 0, "dissimilar": {"A": "x", "B": "y"}},
         layers=[3],
         treatments=["transfer"],
-        long_base=False,
+        controls=["baseB"],
         recipe={"epochs": 1, "batch_size": 8},
         figures={"formats": ["svg"]},
     )
