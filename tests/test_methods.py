@@ -115,6 +115,14 @@ def test_a_run_writes_what_its_files_say(finished):
             id="overrides",
         ),
         pytest.param(
+            {"search": {"copied_learning_rate": [0.1, 1]}, "layers": [1], "controls": ["B0B"]},
+            [
+                "trained with each of the copied learning rate 0.1 and 1; in each split and seed "
+                "the one with the highest top-1 on one half"
+            ],
+            id="search",
+        ),
+        pytest.param(
             {"omit": [{"network": "A3B+"}], "target_sizes": ["all", 25, 1]},
             [
                 "One network of this design was left out.",

@@ -1,13 +1,16 @@
 """The search for learning rates: which networks are tried with which, and which of them is told."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_reports import tables
 
 from transferability.analysis import collect
 from transferability.analysis.search import search
+from transferability.reports import findings
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 from transferability.study.networks import parse_name
@@ -99,6 +102,15 @@ def test_a_rate_at_the_edge_of_the_grid_is_said(study, networks, caplog):
     caplog.clear()
     assert search(config.complete(wide), networks).query("at_edge").empty
     assert not caplog.text
+
+
+def test_findings_say_how_rates_were_chosen():
+    networks, effects, boost = tables("four_splits")
+    assert "best of a grid" not in findings.page(networks, effects, boost, 0.01)
+    networks["at_edge"] = networks["network"] == "A3B"
+    page = findings.page(networks, effects, boost, 0.01)
+    assert "best of a grid, by one half of the validation images" in page
+    assert re.search(r"For 4 of \d+\Wnetworks they lie at an end of the grid", page)
 
 
 def test_images_that_selected_do_not_report(study, networks):

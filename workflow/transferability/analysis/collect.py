@@ -36,6 +36,8 @@ ASPECTS = {
     "identity.torch": "torch version",
     "identity.code": "code",
 }
+# Where the study searches.
+OF_SEARCH = [*SEARCHED, "training", "at_edge"]
 # Beside the columns of a study's table.
 PUBLISHED_COLUMNS = ["directory", "iterations", "evaluations"]
 VALIDATION_IMAGES_PER_PUBLISHED_CLASS = 50
@@ -71,7 +73,7 @@ def collect(
     selected: dict[tuple, dict] = {}
     if search is not None:
         table = search[search["selected"]].set_index(["split", "seed", "network"])
-        selected = table[["training", *SEARCHED]].to_dict("index")
+        selected = table[OF_SEARCH].to_dict("index")
     for split, seed, name in itertools.product(splits, seeds, names):
         key = {"study": study, "split": split, "seed": seed, "network": name}
         spec = parse_name(name)
@@ -97,7 +99,7 @@ def collect(
         # Also of what is omitted.
         row["layer"] = _layer(layers, row["n"])
     _warn_of_mixtures([row for row in rows if "device" in row])
-    columns = COLUMNS if search is None else [*COLUMNS, *SEARCHED, "training"]
+    columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH]
     return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
 
 

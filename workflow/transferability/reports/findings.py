@@ -175,6 +175,7 @@ def page(
         studies=studies,
         trained=int(networks["top1"].notna().sum()),
         failed=networks[networks["failed"]].to_dict("records"),
+        at_edge=int(networks["at_edge"].sum()) if "at_edge" in networks else None,
         places=_places(networks, effects, boost, decision, margin),
         names=[effect.name for effect in EFFECTS],
         margin=margin,
