@@ -95,6 +95,16 @@ def test_texts_stand_beside_one_another(published):
         assert max(box.x1 for box in boxes) <= figure.bbox.x1
 
 
+def test_estimates_with_networks_that_did_not_learn_are_marked():
+    table = networks(splits=FOUR_SPLITS)
+    lost = (table["split"] == "random1") & (table["network"] == "B6B+")
+    said = words(figures.boost(boost(table.assign(learned=~lost))))
+    assert "× with what did not learn: random1/seed0/B6B+." in said
+    # Two estimators of three ranges of layers, over the selffer alone.
+    assert said.count("] ×") == 6
+    assert "×" not in words(figures.boost(boost(table)))
+
+
 def test_it_says_what_the_study_lacks():
     without = figures.boost(boost(networks(treatments=(("transfer", True),))))
     assert titles(without)[1] == "A$n$B+ − B$n$B+: not in this study"

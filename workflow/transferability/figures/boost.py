@@ -56,10 +56,11 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
         bars = {"xerr": 100 * reach(of_estimator), "elinewidth": style.scaled(0.9)}
         axes.errorbar(100 * of_estimator["mean"], of_estimator["y"], **bars, **marks)
     for _, row in rows.iterrows():
-        halves = f" ({row['target']})" if " vs " in row["target"] else ""
+        words = f" ({row['target']})" if " vs " in row["target"] else ""
+        words += " ×" if row["not_learned"] else ""
         where = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
         settings = {"va": "center", "fontsize": "small", **where}
-        axes.annotate(measured(row) + halves, (1.02, row["y"]), **settings)
+        axes.annotate(measured(row) + words, (1.02, row["y"]), **settings)
 
 
 def _draw_panel(line: list[Axes], panel: Panel) -> None:
@@ -101,9 +102,11 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     style.legend(figure, [look.sample() for look in looks], column=3.4)
     unlike = any(" vs " in target for target in boost_table["target"])
     halves = "B vs A: the target halves of A$n$B+ and of the controls, whose difference counts too."
+    lost = notes.not_learned(" ".join(boost_table["not_learned"]).split())
     style.note(
         figure,
         notes.intervals_are(boost_table["interval"]),
+        lost.replace("Crosses did not learn and are in no mean", "× with what did not learn"),
         halves if unlike else "",
         notes.halves(panels),
     )

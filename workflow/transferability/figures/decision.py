@@ -33,7 +33,7 @@ CHOSEN = {"marker": "o", "mfc": "none", "ls": "none", "ms": 11, "color": style.I
 def _verdict(decided: pd.DataFrame) -> str:
     """n* of a panel, for its title."""
     if decided["n_star"].isna().all():
-        return "one replicate: no verdict"
+        return "no verdict"
     star = int(decided["n_star"].iloc[0])
     if not star:
         return "no $n$ is shown to cost less than the margin"
@@ -43,29 +43,33 @@ def _verdict(decided: pd.DataFrame) -> str:
 def _draw(axes: Axes, panel: Panel, decided: pd.DataFrame, looks: dict, seconds: int) -> None:
     """A line through the n of each treatment; that of the partial networks has the intervals of
     their costs, and the names of its n."""
-    rows = panel.rows[panel.rows["learned"]]
+    rows = panel.rows[panel.rows["learned"]].assign(x=panel.rows["seconds"] / seconds)
     for treatment, look in looks.items():
-        of_n = means(of_treatment(rows, treatment), "score", ["n"])
-        of_n = of_n.assign(x=means(of_treatment(rows, treatment), "seconds", ["n"])["mean"])
-        of_n = of_n.assign(x=of_n["x"] / seconds).set_index("n")
+        of_n = means(of_treatment(rows, treatment), "score", ["n"]).set_index("n")
+        of_n["x"] = means(of_treatment(rows, treatment), "x", ["n"]).set_index("n")["mean"]
         bars = {}
-        if treatment == PARTIAL and len(of_n):
-            full = of_n["mean"].get(0, np.nan)
-            costs = decided.set_index("n").reindex(of_n.index)
-            costs = costs.rename(columns=lambda name: name.removeprefix("reporting_"))
-            costs = costs.loc[:, ~costs.columns.duplicated(keep="last")]
-            bars = {"yerr": 100 * reach(costs), "elinewidth": style.scaled(0.9)}
-            axes.axhspan(100 * (full - decided["margin"].iloc[0]), 100 * full, **BAND)
-            star = of_n[of_n.index == decided["n_star"].fillna(0).iloc[0]].drop(0, errors="ignore")
-            axes.plot(star["x"], 100 * star["mean"], **CHOSEN)
-            for n, point in of_n.iterrows():
-                name = costs["layer"].get(n)
-                text = with_layer(n, name if isinstance(name, str) else "").removeprefix("$n$ = ")
-                at, beside = (point["x"], 100 * point["mean"]), {"textcoords": "offset points"}
-                axes.annotate(text, at, (5, 4), fontsize="small", color=look.colour, **beside)
+        if treatment == PARTIAL:
+            bars = {"yerr": _draw_verdict(axes, of_n, decided), "elinewidth": style.scaled(0.9)}
         axes.errorbar(of_n["x"], 100 * of_n["mean"], label=look.label, **look.style | bars)
     lost = panel.rows[~panel.rows["learned"]]
     draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], style.GREY)
+
+
+def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.ndarray:
+    """The margin below n = 0, a circle about n*, and the names of the n of the partial networks;
+    returns how far their intervals reach, in percent."""
+    decided = decided.set_index("n")
+    full = 100 * of_n["mean"].get(0, np.nan)
+    axes.axhspan(full - 100 * decided["margin"].iloc[0], full, **BAND)
+    star = of_n[(of_n.index == decided["n_star"].fillna(0).iloc[0]) & (of_n.index > 0)]
+    axes.plot(star["x"], 100 * star["mean"], **CHOSEN)
+    for n, x, top1 in zip(of_n.index, of_n["x"], 100 * of_n["mean"], strict=True):
+        name = with_layer(n, decided["layer"].get(n, "")).removeprefix("$n$ = ")
+        above = {"xytext": (2, 5), "textcoords": "offset points", "rotation": 40}
+        axes.annotate(name, (x, top1), fontsize="small", color=style.PURPLE, **above)
+    ends = ["mean", "low", "high"]
+    costs = decided[[f"reporting_{end}" for end in ends]].set_axis(ends, axis=1)
+    return 100 * reach(costs.reindex(of_n.index))
 
 
 @style.styled()
@@ -94,21 +98,23 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_locator(AutoLocator())
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.autoscale(axis="x")
-        axes.margins(x=0.15)
+        axes.tick_params(axis="x", rotation=0)
+        axes.margins(x=0.15, y=0.15)
         _draw(axes, panel, decided, looks, seconds)
         axes.set_xlabel(f"training time ({unit})")
         axes.set_title(f"{panel.title}\n{_verdict(decided)}")
     handles = [look.sample() for key, look in looks.items() if len(of_treatment(table, key))]
     margin = decision_table["margin"].iloc[0]
     handles.append(Patch(label=f"margin: {points(margin)} points below $n$ = 0", **BAND))
-    handles.append(Line2D([], [], **CHOSEN))
+    chosen = bool(decision_table["n_star"].fillna(0).gt(0).any())
+    handles += [Line2D([], [], **CHOSEN)] * chosen
     style.legend(figure, handles)
     style.note(
         figure,
         "Top-1 is of the reporting images. Numbers: $n$ of partial networks and the name of their "
         "last frozen layer.",
         notes.intervals_are(decision_table["interval"]),
-        "n*: all $n$ up to it cost less than the margin.",
+        "n*: all $n$ up to it cost less than the margin." if chosen else "",
         notes.not_learned(notes.names_of(table[~table["learned"]])),
         notes.missing(networks),
     )
