@@ -119,9 +119,10 @@ def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
         .merge(treated[[*of_treated, *columns]], on=of_treated, how="left")
         .merge(control[on + columns], on=on, how="left", suffixes=("", "_control"))
     )
-    # P7B, whose n is that of P7f7B, is the same network.
-    trained = pairs["network_control"].map(trained_name, na_action="ignore")
-    pairs = pairs[trained.ne(pairs["network"])]
+    if effect.control[0].endswith("partial"):
+        # P7B, whose n is that of P7f7B, is the same network.
+        trained = pairs["network_control"].map(trained_name, na_action="ignore")
+        pairs = pairs[trained.ne(pairs["network"])]
     return pairs.assign(effect=effect.name, difference=pairs["top1"] - pairs["top1_control"])
 
 
