@@ -123,6 +123,16 @@ def test_a_full_fine_tuning_that_did_not_learn_is_no_yardstick(table):
     assert set(rows["n_star"]) == {5}
 
 
+def test_a_frozen_network_that_did_not_learn_is_a_cost(table):
+    failed = (table["seed"] == 5) & (table["network"] == "P7f6B")
+    lost = table.assign(learned=~failed, top1=table["top1"].mask(failed, 0.02))
+    rows = decision(lost, MARGIN).set_index("n")
+    assert rows.loc[6, "mean"] < -0.1
+    assert set(rows["n_star"]) == {5}
+    paired = of(effects.estimate(lost), effect="freeze_cost", estimator="paired").set_index("n")
+    pd.testing.assert_series_equal(rows["lower"], paired["lower"])
+
+
 def test_halves_are_decided_as_sources_are():
     halves = pd.concat(
         of_sources("A", seeds=(0,), source_kind="half", noise=0.001).assign(split=split)

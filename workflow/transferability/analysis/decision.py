@@ -84,12 +84,19 @@ def _pairs(table: pd.DataFrame, score: str) -> pd.DataFrame:
     """The differences in a score that freezing makes, where the network without it learned."""
     scored = table.assign(top1=table[score])
     pairs = effects.complete(effects.all_pairs(scored, [FREEZE_COST]))
+    pairs["lost"] = pairs["row"].map(table["failed"])
     return pairs[~pairs["row_control"].map(table["failed"])]
 
 
 def _means(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The mean difference of each n, with its interval, by n."""
-    return intervals.mean_over_replicates(pairs, BY, "difference", effects.GROUP).set_index(BY)
+    """The mean difference of each n, with its interval, by n. As in effects.csv, an n of which a
+    network did not learn sets no variance towards which that of other n is moderated."""
+    every, learned = (
+        intervals.mean_over_replicates(rows, BY, "difference", effects.GROUP).set_index(BY)
+        for rows in (pairs, pairs[~pairs["lost"]])
+    )
+    lost = pairs.groupby(BY)["lost"].any()
+    return pd.concat([every[lost], learned[~lost.reindex(learned.index)]]).sort_index()
 
 
 def _seeds_needed(row: dict, margin: float) -> int | None:
