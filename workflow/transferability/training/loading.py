@@ -90,7 +90,7 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         if _is_foreign(name, names, table):
             faults.append(f"{prefix}{name}: expected none, found {_shape(found[name])}")
     if faults:
-        raise LoadingError(_explained(path, architecture, faults, sorted(held)))
+        raise LoadingError(_explained(path, architecture, faults, list(held)))
     tensors = {}
     for name, wanted in expected.items():
         tensor = found.pop(table[name]).detach()
