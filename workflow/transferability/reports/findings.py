@@ -170,11 +170,15 @@ def page(
     if len(studies) > 1:
         raise ValueError(f"the tables are of several studies: {', '.join(studies)}; give one")
     networks = checked(networks)
+    # P7f0B and P7f7B are P7B+ and P7B, and were trained once.
+    partial = networks["kind"].str.endswith("partial")
+    twins = partial & ((networks["n"] == 0) | (networks["n"] == networks["copied"]))
+    trained = networks[~twins]
     text = render(
         "findings.html.j2",
         studies=studies,
-        trained=int(networks["top1"].notna().sum()),
-        failed=networks[networks["failed"]].to_dict("records"),
+        trained=int(trained["top1"].notna().sum()),
+        failed=trained[trained["failed"]].to_dict("records"),
         at_edge=int(networks["at_edge"].sum()) if "at_edge" in networks else None,
         places=_places(networks, effects, boost, decision, margin),
         names=[effect.name for effect in EFFECTS],
