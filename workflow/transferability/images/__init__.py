@@ -68,6 +68,8 @@ class ImageSource:
     load: "Callable[[Item], np.ndarray]"
     """The images of an item, uint8 n×H×W×3, or H×W×3 of one. Raises decode.BadImage, whose message
     says why, if it has none."""
+    stamp: Callable[[Item], Sequence[int]] = lambda item: ()
+    """Numbers that change when the images of an item change."""
     per_item: tuple[int, int] = (1, 1)
     """Images of each item, in training and in validation."""
     in_processes: bool = True

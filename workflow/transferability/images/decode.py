@@ -88,6 +88,16 @@ def load_file(
         return pixels(image, size, resize, interpolation)
 
 
+def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
+    """Size in bytes and time of the last change in nanoseconds of a file below `root`; nothing if
+    it is not there, which `load_file` reports."""
+    try:
+        status = Path(root, name).stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_size, status.st_mtime_ns
+
+
 def pixels(
     image: Image.Image, size: int, resize: str, interpolation: str = "bilinear"
 ) -> np.ndarray:

@@ -171,6 +171,7 @@ class Tree:
             train=labelled(train),
             validation=labelled(validation),
             load=partial(decode.load_file, root=root, size=size, **decode.resizing(settings)),
+            stamp=partial(decode.file_stamp, root=root),
             left_out=sorted(self.left_out.items()),
         )
 

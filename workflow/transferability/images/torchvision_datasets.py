@@ -97,6 +97,7 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
         train=items(is_train),
         validation=items(~is_train),
         load=partial(decode.load_file, root="", size=size, **how) if files else load,
+        stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
         # Most datasets without files hold their images in memory, which processes would copy.
         in_processes=files is not None,
     )
