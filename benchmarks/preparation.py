@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.images import build, folder
+from transferability.records import fingerprint
 from transferability.study import config
 
 CLASSES, STORED, WORKERS = 10, 256, 2
@@ -33,7 +34,8 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
     dataset = {"source": "folder", "path": str(photos), "resize": resize, "image_size": STORED}
     # All but one image of each class are for training.
     asked = config.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
-    build.write_store(folder.read(asked), place, asked, WORKERS)
+    code = fingerprint.images_fingerprint("folder")
+    build.write_store(folder.read(asked), place, asked, WORKERS, code)
     return place
 
 

@@ -4,19 +4,22 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import contents, prepare, settings, tree
+from made_photos import contents, prepare, settings, shade, tree
+from PIL import Image
 from project import ROOT
 from real_formats import BAD, COLOURED, GREY, quartered, truncated_jpeg
 
 from transferability import images
-from transferability.images import decode, store
+from transferability.images import build, decode, folder, store
 
 
 @pytest.fixture
@@ -82,6 +85,43 @@ def test_bad_images_are_skipped_where_the_study_says_so(tmp_path, damaged, caplo
     assert (shades // 5 // 8 == labels).all()
 
 
+def test_after_bad_images_only_these_are_read_again(tmp_path, damaged, read_files):
+    assert prepare(tmp_path / "store", settings(damaged)) == 1
+    read_files.clear()
+    assert prepare(tmp_path / "skipped", settings(damaged, on_bad_image="skip")) == 0
+    assert {name.split("/")[1] for name in read_files} == BAD.keys()
+
+
+def test_an_image_that_is_replaced_removed_or_added_meanwhile_is_noticed(
+    tmp_path, damaged, read_files
+):
+    def parts() -> dict[str, str]:
+        album = folder.read(settings(damaged))
+        return {name: p for p in store.PARTS for _, name in getattr(album, p)}
+
+    assert prepare(tmp_path / "store", settings(damaged)) == 1
+    before = parts()
+    for name in BAD:
+        next(damaged / c / name for c in "abcd" if os.path.lexists(damaged / c / name)).unlink()
+    shade(40).save(damaged / "a" / "000.png")
+    shade(41).save(damaged / "d" / "new.png")
+    after = parts()
+    moved = {name for name in after if name in before and before[name] != after[name]}
+    read_files.clear()
+    assert prepare(tmp_path / "store", settings(damaged)) == 0
+    assert read_files.keys() == moved | {"a/000.png", "d/new.png"}
+    assert prepare(tmp_path / "fresh" / "store", settings(damaged)) == 0
+    assert contents(tmp_path / "store") == contents(tmp_path / "fresh" / "store")
+
+
+def test_other_settings_trust_nothing_that_was_read(tmp_path, damaged, read_files):
+    assert prepare(tmp_path / "store", settings(damaged)) == 1
+    read_files.clear()
+    asked = settings(damaged, on_bad_image="skip", resize="warp")
+    assert prepare(tmp_path / "store", asked) == 0
+    assert len(read_files) == 38
+
+
 def test_a_class_left_without_images_is_named(tmp_path, caplog):
     root = tree(tmp_path / "photos")
     for file in (root / "c").iterdir():
@@ -91,12 +131,38 @@ def test_a_class_left_without_images_is_named(tmp_path, caplog):
     assert not (tmp_path / "store" / "manifest.json").exists()
 
 
-def test_what_a_killed_run_left_is_in_no_store(tmp_path):
-    asked = settings(tree(tmp_path / "photos"))
-    unfinished = tmp_path / "store.unfinished"
-    unfinished.mkdir()
-    (unfinished / ".train.0.npy").write_bytes(b"half an array")
-    assert prepare(tmp_path / "store", asked) == 0
+@pytest.mark.full
+def test_killed_in_the_middle_the_same_command_goes_on(tmp_path):
+    root = tree(tmp_path / "photos", "ab", count=4)
+    # Large, so that reading them takes a while.
+    for file in sorted(root.glob("*/*")):
+        Image.open(file).resize((800, 800)).save(file, compress_level=1)
+        for i in range(40):
+            shutil.copy(file, file.with_stem(f"{file.stem}-{i}"))
+    asked = settings(root)
+    command = [
+        *(sys.executable, "-m", "transferability", "prepare-images", "--workers", "2"),
+        *("--settings", json.dumps(images.stored(asked)), "--folder", str(tmp_path / "store")),
+    ]
+    unfinished = tmp_path / (
+        images.store_name({key: asked[key] for key in asked if key != "on_bad_image"})
+        + ".unfinished"
+    )
+    process = subprocess.Popen(command, cwd=ROOT / "workflow", stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        done = unfinished / "train.done.npy"
+        if done.exists() and np.count_nonzero(np.load(done)[:, 1]) >= 64:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "store" / "manifest.json").exists()
+    finished = np.count_nonzero(np.load(unfinished / "train.done.npy")[:, 1])
+    assert 64 <= finished < 246
+    again = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert "of 246 images are there" in again.stderr
     assert prepare(tmp_path / "whole" / "store", asked) == 0
     assert contents(tmp_path / "store") == contents(tmp_path / "whole" / "store")
     assert not unfinished.exists()
@@ -133,11 +199,21 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     assert peak_memory(many, tmp_path / "b") < peak_memory(few, tmp_path / "a") + 20
 
 
+def test_two_runs_do_not_write_the_same_images(tmp_path, caplog):
+    root = tree(tmp_path / "photos")
+    asked = settings(root)
+    name = images.store_name({key: asked[key] for key in asked if key != "on_bad_image"})
+    with build._locked(tmp_path / f"{name}.unfinished"):
+        assert prepare(tmp_path / "store", asked) == 1
+    assert "another process" in caplog.text
+    assert prepare(tmp_path / "store", asked) == 0
+
+
 def test_too_small_a_disk_is_named_before_anything_is_read(
     tmp_path, caplog, monkeypatch, read_files
 ):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
-    assert f"at least {24 * 16 * 16 * 3:,} bytes are needed" in caplog.text
+    assert f"need {24 * 16 * 16 * 3:,} bytes" in caplog.text
     assert not read_files

@@ -40,7 +40,7 @@ def prepare_images(
                 store.open_store(folder)
                 log.info("%s: the same images were written meanwhile", folder)
                 return
-        build.write_store(content, folder, settings, workers)
+        build.write_store(content, folder, settings, workers, code)
         for note in images.notes(folder):
             log.warning(note)
 
