@@ -68,6 +68,11 @@ of_full = pytest.mark.full
             marks=of_full,
         ),
         pytest.param({"recipe": {**RECIPE, "learning_rate": 0.01}}, NUMBERS, marks=of_full),
+        pytest.param(
+            {"recipe": {**RECIPE, "copied_learning_rate": 0.1}},
+            trainings("A3B+", "B3B+", "A7B+", "B7B+") | DOWNSTREAM,
+            marks=of_full,
+        ),
         pytest.param({"seeds": [0, 1]}, SECOND_SEED | DOWNSTREAM, marks=of_full),
         pytest.param({"splits": {"random": 2}}, SECOND_SPLIT | DOWNSTREAM, marks=of_full),
         pytest.param({"omit": [{"network": "A3B"}]}, DOWNSTREAM, marks=of_full),
