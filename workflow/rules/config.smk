@@ -13,6 +13,8 @@ else:
 
 # Numbers and lists again, where --config has made texts of them.
 update_config(config, study_config.typed(workflow.config_settings.config))
+# Of the rule compare alone.
+COMPARED = config.pop("studies", [])
 try:
     for file in workflow.configfiles[::-1]:
         study_config.check_file(file, config)

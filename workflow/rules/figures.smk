@@ -48,6 +48,32 @@ for figure, inputs in targets.FIGURES.items():
             " --figure {params.figure:q} --options {params.options:q} > {log:q} 2>&1"
 
 
+# The studies are finished, and no inputs, which might run them again.
+rule compare:
+    output:
+        "results/compare/effects.csv",
+        [
+            f"results/compare/effects.{suffix}"
+            for suffix in targets.figure_formats(STUDY)
+        ],
+    log:
+        "results/compare/logs/compare.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        studies=[f"results/{study}" for study in COMPARED],
+        tables=lambda wildcards: fingerprint.of_files(
+            [f"results/{study}/tables/effects.csv" for study in COMPARED]
+        ),
+        folder=subpath(output[0], parent=True),
+        options=as_json(STUDY["figures"]),
+        code=fingerprint.figures_fingerprint(),
+    shell:
+        "python -m transferability compare {params.studies:q} --to {params.folder:q}"
+        " --options {params.options:q} > {log:q} 2>&1"
+
+
 for table in targets.tables(STUDY):
 
     rule:

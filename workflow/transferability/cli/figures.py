@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import analysis, reports
-from transferability.cli.tables import read_table
+from transferability.cli.tables import read_table, write_table
 from transferability.records import archive
 from transferability.storage import files
 from transferability.study import config, targets
@@ -52,6 +52,30 @@ def _first_filters(weights: list[Path]) -> dict:
             if tensor.ndim == 4 and tensor.shape[1] == 3:
                 filters.setdefault(path.parent.name, tensor.numpy())
     return filters
+
+
+def compare(
+    results: Annotated[list[Path], "folders of finished studies, results/<study>", {"nargs": "+"}],
+    *,
+    to: Annotated[Path, "the folder to write"],
+    options: Annotated[dict | None, "the section figures of a study, as JSON"] = None,
+) -> None:
+    """Gather the effects of several studies in one table and one figure."""
+    import pandas as pd
+
+    from transferability import figures
+
+    tables = []
+    for folder in results:
+        file = folder / "tables" / "effects.csv"
+        if not file.is_file():
+            raise ValueError(f"{file}: is not there; run the study {folder.name} to its end first")
+        layers = len(config.resolved(folder / targets.STUDY)["layer_names"])
+        tables.append(read_table(file).assign(layers=layers))
+    table = pd.concat(tables, ignore_index=True)
+    write_table(table, to / "effects.csv")
+    with figures.used(figures.Options(**options or {})):
+        figures.save(figures.compare(table), to / "effects")
 
 
 def figures(
@@ -113,4 +137,4 @@ def _redraw(results: Path, to: Path) -> None:
         plot(name, given, figure=to / "figures" / name, options=study["figures"])
 
 
-COMMANDS = [plot, figures]
+COMMANDS = [plot, compare, figures]

@@ -1,6 +1,7 @@
 """The figures, one module each: tables in, a matplotlib figure out."""
 
 from transferability.figures.boost import boost as boost
+from transferability.figures.compare import compare as compare
 from transferability.figures.cost import cost as cost
 from transferability.figures.data_size import data_size as data_size
 from transferability.figures.decision import decision as decision

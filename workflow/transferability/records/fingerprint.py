@@ -14,6 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from transferability.models import custom
+from transferability.storage import files
 
 PACKAGE = "transferability"
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,11 @@ def training_fingerprint(
 
 
 import_fingerprint = partial(training_fingerprint, module="training.sources")
+
+
+def of_files(paths: Iterable[str]) -> list[str]:
+    """The sha256 of each of these files; empty for one that is not there."""
+    return [files.sha256(path) if path.is_file() else "" for path in map(Path, paths)]
 
 
 def of_work(settings: dict, code: str) -> str:

@@ -1,0 +1,81 @@
+"""The effects of several studies, one beside the other."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from transferability.figures import notes, style
+from transferability.figures.effects import NO_EFFECTS, lost_names, without_not_learned
+from transferability.figures.panels import base_line, draw_line, panels_of, with_sources
+
+TITLES = {
+    "freeze_cost": "partial, $n$ − 0",
+    "coadaptation": "B$n$B − baseB",
+    "specificity": "A$n$B − B$n$B",
+    "source_gap": "A$n$B − B$n$B",
+    "transfer": "A$n$B − baseB",
+    "boost": "A$n$B+ − baseB",
+    "boost_over_selffer": "A$n$B+ − B$n$B+",
+    "gain_over_long": "A$n$B+ − base2B",
+    "reuse": "A$n$B+ − sA$n$B+",
+}
+COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
+MARKERS = "o^sDvPX"
+COLUMNS, HEIGHT = 3, 2.1
+SPREAD = 0.3
+
+
+def _series(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each study; of each kind of split, source and size where a study has several."""
+    series = {}
+    for study, rows in table.groupby("study", sort=False):
+        panels = panels_of(rows)
+        for panel in panels:
+            series[f"{study}, {panel.place}" if panels[1:] else study] = panel.rows
+    return series
+
+
+@style.styled(at_least=style.WIDTH)
+def compare(effects_table: pd.DataFrame) -> Figure:
+    """Effects (percentage points) of several studies against n, or, where their networks differ in
+    the number of layers, against n as a share of it.
+
+    Drawn from a table of effects with the column `layers`, how many layers the study's network has.
+    A panel for each effect that a study has, a line for each study with intervals as bars.
+    """
+    table = effects_table[effects_table["effect"].isin(list(TITLES))]
+    if table.empty:
+        return style.empty(NO_EFFECTS)
+    series, is_share = _series(table), table["layers"].nunique() > 1
+    effects = [effect for effect in TITLES if effect in set(table["effect"])]
+    columns = min(COLUMNS, len(effects))
+    rows = -(-len(effects) // columns)
+    figure = style.new_figure(0.6 + HEIGHT * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    looks = {
+        name: style.Look(
+            name, "", COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], k < len(COLOURS)
+        )
+        for k, name in enumerate(series)
+    }
+    for axes, effect in zip(grid.flat, effects, strict=False):
+        base_line(axes)
+        axes.set_title(with_sources(TITLES[effect], table))
+        for k, (name, of_study) in enumerate(series.items()):
+            lines = without_not_learned(of_study[of_study["effect"] == effect])
+            # Beside each other, so that bars do not cover each other.
+            beside = SPREAD * ((k + 0.5) / len(series) - 0.5)
+            at = (lines["n"] + beside) / (lines["layers"] if is_share else 1)
+            draw_line(axes, lines.assign(n=at), looks[name])
+    for axes in grid.flat[len(effects) :]:
+        axes.remove()
+    for axes in grid[-1]:
+        axes.set_xlabel("$n$ / number of layers" if is_share else "$n$, layers copied or frozen")
+    figure.supylabel("top-1 (percentage points)", fontsize="medium")
+    style.legend(figure, [look.sample(look.label) for look in looks.values()], column=2.3)
+    style.note(
+        figure,
+        notes.intervals_are(table["interval"]),
+        notes.not_learned(lost_names(table)),
+        notes.missing(table),
+    )
+    return figure
