@@ -53,6 +53,7 @@ SHORTENED = {
 }
 # Commands that are not run here: other tests do what they do.
 ELSEWHERE = {
+    "uv run snakemake compare --cores 1 --config 'studies=[photos_pretrained, pretrained]'",
     "pip install uv && uv run pytest",
     "uv run pytest",
     "uv run pytest --full",

@@ -68,7 +68,9 @@ def compare(effects_table: pd.DataFrame) -> Figure:
             draw_line(axes, lines.assign(n=at), looks[name])
     for axes in grid.flat[len(effects) :]:
         axes.remove()
-    for axes in grid[-1]:
+    # The lowest of each column.
+    for axes in grid.flat[max(0, len(effects) - columns) : len(effects)]:
+        axes.tick_params(labelbottom=True)
         axes.set_xlabel("$n$ / number of layers" if is_share else "$n$, layers copied or frozen")
     figure.supylabel("top-1 (percentage points)", fontsize="medium")
     style.legend(figure, [look.sample(look.label) for look in looks.values()], column=2.3)
