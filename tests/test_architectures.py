@@ -32,7 +32,7 @@ def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
 
 
 def test_each_architecture_is_a_file_with_facts():
-    assert models.names() == ["caffenet", "custom", "small", "torchvision"]
+    assert models.names() == ["caffenet", "custom", "small", "timm", "torchvision"]
     with pytest.raises(ValueError, match=r"architecture\.name: .*'cuts'; known: caffenet, custom"):
         models.module("cuts")
 
