@@ -8,7 +8,7 @@ from typing import Annotated
 from transferability.cli import flags
 from transferability.records import archive as archives
 from transferability.study import config, targets
-from transferability.study.networks import parse_name
+from transferability.study.networks import HALVES, parse_name
 
 STUDY_FILE = Annotated[Path, "the study file"]
 WIDTH = 100
@@ -126,18 +126,15 @@ def export(
 
     of_split = network.resolve().parent.parent
     study = of_split.parent.parent / targets.STUDY
-    settings, run = config.resolved(study), targets.run_folder(study)
-    target = parse_name(network.resolve().name).target
-    stored = store.open_store(images or run / targets.store(settings, target))
-    split = None if target in settings["sources"] else of_split.name
-    source = targets.source_store(settings)
-    description = export.export(
-        network,
-        split and study.parent / "splits" / f"{split}.csv",
-        stored,
-        to,
-        source and store.open_store(run / source),
-    )
+    target, source = parse_name(network.resolve().name).target, None
+    # A network that was trained by hand, with its images named, has no study.
+    if images is None or study.exists():
+        settings, run = config.resolved(study), targets.run_folder(study)
+        images = images or run / targets.store(settings, target)
+        if normalised_by := targets.source_store(settings):
+            source = store.open_store(run / normalised_by)
+    split = study.parent / "splits" / f"{of_split.name}.csv" if target in HALVES else None
+    description = export.export(network, split, store.open_store(images), to, source)
     print(json.dumps(description, indent=2, ensure_ascii=False))
 
 
