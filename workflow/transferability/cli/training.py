@@ -68,7 +68,7 @@ def train(
                 keep_weights=settings.keeps_weights(network),
                 source_images=source_images and run / source_images,
             )
-        # What was found finished tells of the job that finished it.
+        # What was found finished names the job that finished it.
         metrics.setdefault("provenance", made_by)
         metrics.setdefault("job", provenance.of_job(started, metrics["device"], writer.restarts))
         folder.write_metrics(metrics)

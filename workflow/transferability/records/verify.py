@@ -199,7 +199,7 @@ class _Network:
     def weights(self) -> Iterator[str]:
         _, header, digest = checkpoint.load(self.folder.weights)
         if digest != self.metrics["weights_sha256"] or header != self.metrics["identity"]:
-            yield f"{self.folder.weights}: not the weights that {self.folder.metrics} speaks of"
+            yield f"{self.folder.weights}: not the weights that {self.folder.metrics} describes"
 
 
 def _checksum(path: Path, expected: str) -> Iterator[str]:

@@ -260,7 +260,7 @@ def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
         losses.append(F.cross_entropy(logits, right, reduction="none"))
         guesses.append(logits.topk(min(5, logits.shape[1])).indices)
     loss = torch.cat(losses).mean()
-    # The last step before may have ruined the weights, and no training loss tells of it.
+    # The last step before may have ruined the weights, and no training loss shows it.
     run.check_finite(loss)
     best = torch.cat(guesses)
     hits = best == labels[:, None]
