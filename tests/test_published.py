@@ -183,7 +183,7 @@ def test_the_published_results_stand_behind_a_study_s_own(project):
     # The published effects are there already.
     assert not any("published" in job for job in jobs)
     output = project.succeed("--dry-run", "--printshellcmds", "--until", "plot_effects")
-    assert "--reference results/yosinski2014/tables/effects.csv" in output
+    assert "effects.csv results/yosinski2014/tables/effects.csv" in output
 
 
 def test_the_data_are_as_they_were_published():

@@ -154,7 +154,7 @@ def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
     pairs = all_pairs(checked(networks), EFFECTS)
     absent = [effect.name for effect in EFFECTS if effect.name not in set(pairs["effect"])]
     if absent:
-        logger.info("not in this study, for want of networks or controls: %s", ", ".join(absent))
+        logger.info("effects that this study has no networks for: %s", ", ".join(absent))
     for effect in EFFECTS:
         of_effect = pairs[pairs["effect"] == effect.name]
         incomplete = of_effect[of_effect["difference"].isna()]
