@@ -156,6 +156,13 @@ sources: {P: {weights: a.pt}} | sources.P | mean and std
 sources: {P: {dataset: {source: digits}}} | sources.P.dataset.image_size | 8 pixels & 20
 {sources: {P: {weights: a.pt}}, splits: {random: 1}} | the study | exclude each other
 {sources: {P: {weights: a.pt}}, targets: [A]} | the study | targets
+sources: {P: IMAGENET1K_V1} | sources.P | a section
+sources: {P: {wieghts: a.pt}} | sources.P.wieghts | unknown key & did you mean weights?
+sources: {PQ: {weights: a.pt}} | sources | "PQ" & [C-QT-Z]
+sources: {P: &p {weights: a, image_size: 20,mean: [0,0,0],std: [1,1,1]},Q: {<<: *p, image_size: 24}}
+    | sources | [20, 24] & one size
+sources: {P: &p {weights: a, image_size: 20,mean: [0,0,0],std: [1,1,1]},Q: {<<: *p, std: [1,1,2]}}
+    | sources | different ways
 controls: [base2B] | controls[0] | baseB, B0B, long_base
 treatments: [parcial] | treatments[0] | partial
 keep_weights: none | keep_weights | bases, all

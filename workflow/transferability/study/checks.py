@@ -83,6 +83,13 @@ def _check_sources(study: Study) -> None:
                 "scale from 0 to 1"
             )
         seen[letter] = (*(source["mean"] or [letter]), *(source["std"] or []))
+    sizes = {s["image_size"] for s in study["sources"].values() if s["weights"]}
+    if len(sizes) > 1:
+        raise StudyError(
+            f"sources: {', '.join(study['sources'])} want images of {sorted(sizes)} pixels, and "
+            "all networks of a study see images of one size; make them studies of their own, or "
+            "give them one image_size"
+        )
     if study["recipe"]["normalise"] == "channels" and len(set(seen.values())) > 1:
         raise StudyError(
             f"sources: {', '.join(seen)} want their images normalised in different ways; make them "

@@ -88,7 +88,9 @@ def _place(location: Sequence[str | int]) -> tuple[list[str | int], list[dict]]:
         below = [
             form.get("items")
             if isinstance(part, int)
-            else form.get("properties", {}).get(part) or form.get("additionalProperties")
+            else form.get("properties", {}).get(part)
+            or form.get("additionalProperties")
+            or next(iter(form.get("patternProperties", {}).values()), None)
             for form in forms
         ]
         forms = [form for node in below if isinstance(node, dict) for form in _forms(node)]
