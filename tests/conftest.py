@@ -77,6 +77,17 @@ def pytest_runtest_makereport(item: pytest.Item):
     return report
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch on one thread, whose sums have one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def started_cluster() -> Iterator[Cluster]:
     """A SLURM without accounts; tests take `cluster`."""

@@ -9,7 +9,7 @@ import torchvision_table
 from torch import nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
-from torchvision_families import FAMILIES
+from torchvision_families import FAMILIES, families
 
 from transferability import models as architectures
 from transferability.models import torchvision, torchvision_cuts
@@ -19,20 +19,11 @@ from transferability.training.rng import Stream
 
 # The others are cut by the same few rules.
 SAMPLE = ("alexnet", "resnet18", "densenet121", "inception_v3", "swin_t", "vit_b_16")
-FAMILY = [
-    name if name in SAMPLE else pytest.param(name, marks=pytest.mark.full) for name in FAMILIES
-]
+FAMILY = families(SAMPLE)
+pytestmark = pytest.mark.usefixtures("one_thread")
 ALL = models.list_models(module=models)
 TREATMENT = Stream("treatment", "random0", 0, "B")
 BASE = Stream("base", "random0", 0, "B")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def settings(model: str) -> dict:

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 from torchvision import models
-from torchvision_families import FAMILIES
+from torchvision_families import FAMILIES, families
 
 from transferability.models import torchvision, torchvision_cuts, weights
 from transferability.training import loading
@@ -20,17 +20,8 @@ SMALL = {
 }
 # Small ones, of which one has files with older names; the others take minutes.
 SAMPLE = ("squeezenet1_0", "shufflenet_v2_x0_5", "densenet121")
-FAMILY = [
-    name if name in SAMPLE else pytest.param(name, marks=pytest.mark.full) for name in FAMILIES
-]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+FAMILY = families(SAMPLE)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def built(settings: dict, image_size: int, classes: int) -> nn.Sequential:

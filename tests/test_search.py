@@ -1,4 +1,4 @@
-"""The search for learning rates: which networks are tried with which, and which of them is told."""
+"""The search for learning rates: the candidates of each network, and which one is reported."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A source in place of a half: trained here on a dataset of its own, or imported from weights."""
+"""Studies whose source is another dataset, or pretrained weights, instead of half A."""
 
 import json
 from collections import OrderedDict

@@ -1,5 +1,7 @@
 """A model of each family of torchvision's."""
 
+import pytest
+
 # One of each family, as small as it comes: at how many pixels, and how many layers it has.
 FAMILIES = {
     "alexnet": (63, 8),
@@ -24,3 +26,8 @@ FAMILIES = {
     "vit_b_16": (32, 14),
     "maxvit_t": (224, 14),
 }
+
+
+def families(sample: tuple[str, ...]) -> list:
+    """The names of all, for tests of which those of the sample are essential."""
+    return [n if n in sample else pytest.param(n, marks=pytest.mark.full) for n in FAMILIES]

@@ -257,7 +257,8 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
 
 
 def of_checkpoints(interval: pd.Series, weights: pd.Series) -> pd.Series:
-    """The kinds of intervals, where those over seeds that copy imported weights say so."""
+    """The kinds of intervals. Where `weights` is true (networks that copy imported weights), those
+    over seeds get the words "for this checkpoint"."""
     seeds = interval.isin([intervals.OVER_SEEDS, intervals.MODERATED_OVER_SEEDS])
     return interval.mask(seeds & weights, interval + intervals.FOR_THIS_CHECKPOINT)
 
@@ -273,7 +274,7 @@ def not_learned(table: pd.DataFrame) -> pd.Series:
     names = table["split"] + "/seed" + table["seed"].astype(str) + "/" + table["network"] + " "
     failed = names.where(table["failed"], "")
     copied = table.assign(
-        # Selffers copy a base of their own size, others one of all images.
+        # The base of a selffer saw as many images a class as the selffer; other bases saw all.
         target_size=table["target_size"].where(table["source"] == table["target"], ALL_IMAGES),
         target=table["source"].where(table["copied"] > 0),
     )

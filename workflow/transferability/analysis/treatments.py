@@ -24,7 +24,7 @@ class Effect(NamedTuple):
         return self.control in (BASE, LONG_BASE, self.treated)
 
 
-# Copies of several sources share the controls, which copy none or those of their own half.
+# The other kinds copy no source; with several sources, they are the controls of each.
 COPY_A_SOURCE = ("transfer", "partial", "shuffled", "reestimated")
 BASE, LONG_BASE = ("base", False), ("long_base", False)
 SELFFER, SELFFER_PLUS = ("selffer", False), ("selffer", True)

@@ -76,8 +76,8 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     """Effects (percentage points) against the images a class of the target half.
 
     Drawn from effects.csv alone, those of ROWS; a line for each n, with intervals as bars. Sizes
-    stand at equal distances. Panels of their own for each source, kind of split and, except on
-    random splits, target.
+    stand at equal distances. Each source, kind of split and, except on random splits, target has
+    its own panels.
     """
     table = effects_table[effects_table["effect"].isin(list(NAMES))]
     if table.empty:
