@@ -100,7 +100,7 @@ def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
         ({"glyphs"}, ["images/glyphs", "images/glyph_characters", "images/glyph_drawings"]),
         ({"digits", "glyphs"}, ["images/build"]),
         ({"splits", *TRAININGS}, ["images/class_splits"]),
-        ({"digits", "glyphs", *TRAININGS}, ["images/store"]),
+        ({"digits", "glyphs", "effects", *TRAININGS}, ["images/store"]),
         ({"figures"}, ["figures/style", "figures/transfer"]),
         ({"findings"}, ["reports/templates/findings.html.j2"]),
         ({"methods"}, ["reports/templates/METHODS.md.j2"]),
@@ -130,6 +130,7 @@ def test_what_is_imported_from_afar_counts_too(package, untouched):
         ("analysis/effects", {"effects", "findings", "figures"}, {*TRAININGS, "collection"}),
         ("analysis/collect", {"collection", "published", "effects"}, {*TRAININGS, "splits"}),
         ("analysis/intervals", {"effects"}, {*TRAININGS, "collection"}),
+        ("analysis/equivalence", {"effects"}, {*TRAININGS, "collection"}),
         # What checks a study and what says where its files are decides no number.
         *((f"study/{module}", set(), TRAININGS) for module in ("config", "design", "targets")),
     ):

@@ -27,7 +27,7 @@ FLOORS = (
     ("__main__",),
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS, 1) for package in packages}
-LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 580
+LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 600
 
 
 def modules() -> dict[str, Path]:

@@ -160,9 +160,13 @@ sources: {P: IMAGENET1K_V1} | sources.P | a section
 sources: {P: {wieghts: a.pt}} | sources.P.wieghts | unknown key & did you mean weights?
 sources: {PQ: {weights: a.pt}} | sources | "PQ" & [C-QT-Z]
 sources: {P: &p {weights: a, image_size: 20,mean: [0,0,0],std: [1,1,1]},Q: {<<: *p, image_size: 24}}
-    | sources | [20, 24] & one size
+    | sources | image_size 20 and 24 & the same images
 sources: {P: &p {weights: a, image_size: 20,mean: [0,0,0],std: [1,1,1]},Q: {<<: *p, std: [1,1,2]}}
     | sources | different ways
+sources: {T: {dataset: {source: digits, image_size: 20}, recipe: {crop: 16}}}
+    | sources.T.recipe.crop | 16 & recipe.crop
+{sources: {T: {dataset: {source: digits, image_size: 20}, recipe: {normalise: none}}}}
+    | sources.T.recipe.normalise | none & recipe.normalise
 controls: [base2B] | controls[0] | baseB, B0B, long_base
 treatments: [parcial] | treatments[0] | partial
 keep_weights: none | keep_weights | bases, all

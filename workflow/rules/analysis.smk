@@ -9,6 +9,7 @@
 rule collect_networks:
     input:
         of_every_network("metrics.json"),
+        SOURCES,
     output:
         **{
             table: report(
@@ -27,7 +28,10 @@ rule collect_networks:
         "../../envs/analysis.yaml"
     params:
         study=STUDY_FILE,
-        networks=as_json([STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]),
+        networks=as_json(
+            [STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]
+            + [STUDY.table_names, STUDY["search"]]
+        ),
         code=fingerprint.collection_fingerprint(),
     shell:
         "python -m transferability collect-networks --study {params.study:q}"

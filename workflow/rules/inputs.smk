@@ -46,18 +46,27 @@ def base_weights(wildcards):
     return base_file(wildcards, "weights.safetensors")
 
 
+# Tables and texts say from which files sources were read.
+SOURCES = [
+    f"<results>/sources/{letter}/metrics.json" for letter in STUDY.imported.values()
+]
+
+
 def source_store(wildcards):
     return targets.store(STUDY, wildcards.network.removeprefix("base"))
 
 
 def weights_file(wildcards):
     """The file that a source is read from, if it is a file and there."""
-    weights = STUDY["sources"][wildcards.source]["weights"]
-    return weights if Path(weights).is_file() else []
+    weights = images.path_of(STUDY["sources"][wildcards.source]["weights"])
+    return str(weights) if weights.is_file() else []
 
 
 def import_settings(wildcards):
     source, architecture = STUDY["sources"][wildcards.source], STUDY["architecture"]
+    # What else it says of itself changes no weights.
+    keys = ("weights", "image_size", "interpolation", "mean", "std")
+    source = {key: source[key] for key in keys}
     return as_json(
         [
             source,

@@ -6,6 +6,7 @@
 rule write_methods:
     input:
         metrics=of_every_network("metrics.json"),
+        sources=SOURCES,
         effects="<results>/tables/effects.csv",
         boost="<results>/tables/boost.csv",
         citation=os.path.relpath(Path(workflow.basedir) / "CITATION.cff"),

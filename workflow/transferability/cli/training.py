@@ -81,10 +81,10 @@ def import_source(
     source: Annotated[str, "the letter of the source, e.g. P"],
 ) -> None:
     """Import the pretrained weights of a study's source."""
-    from transferability.records import fingerprint, provenance
+    from transferability.records import fingerprint
     from transferability.training import sources
 
-    started, settings = job.now(), config.resolved(study)
+    settings = config.resolved(study)
     if not settings["sources"].get(source, {}).get("weights"):
         raise ValueError(f"--source: {study} has no source {source!r} that is read from weights")
     folder = study.parent / "sources" / source
@@ -92,9 +92,8 @@ def import_source(
     with signals.noticed(), lease.sole_writer(folder, work) as writer:
         written = NetworkFolder(folder, writer.check)
         metrics = sources.import_source(settings, source, targets.run_folder(study), written)
-        if "provenance" not in metrics:
-            metrics["provenance"] = provenance.described(sys.argv[1:])
-            metrics["job"] = provenance.of_job(started, "cpu", writer.restarts)
+        # The same text for the same file, so that networks are not trained again for a new one.
+        if not written.metrics.exists() or written.read_metrics() != metrics:
             written.write_metrics(metrics)
 
 

@@ -83,7 +83,10 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
     table = table[(table["kind"] == PARTIAL[0]) | (table["n"] > 0)]
     if decision_table.empty:
-        return style.empty("This study has no partial networks beside full fine-tuning (n = 0).")
+        return style.empty(
+            "No decision: there are no partial networks beside full fine-tuning (n = 0), or those "
+            "with n = 0 did not learn."
+        )
     table["score"] = table["top1_reporting"].fillna(table["top1"])
     seconds, unit = scale(table["seconds"])
     looks = {key: look for key, look in named(style.LOOKS, table).items() if key in SHOWN}

@@ -7,6 +7,7 @@ tests/torchvision_table.py makes the table.
 import csv
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -83,8 +84,9 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
         found = declared(name, weights).transforms
     else:
         published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
-        file = Path(weights).name
-        found = published[file].transforms if file in published else described(Path(weights))
+        path = Path(os.path.expandvars(weights)).expanduser()
+        known = published.get(path.name)
+        found = known.transforms if known else described(path)
     given = {key: value for key, value in source.items() if key in KEYS and value is not None}
     values = {**(vars(found) if found else {"interpolation": "bilinear"}), **given}
     if lacking := [key for key in KEYS if key not in values]:

@@ -40,7 +40,11 @@ def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
 splits_fingerprint = partial(fingerprint, "images.class_splits")
 collection_fingerprint = partial(fingerprint, "analysis.collect", "analysis.search")
 published_fingerprint = partial(fingerprint, "analysis.collect")
-effects_fingerprint = partial(fingerprint, "analysis.collect", "analysis.effects", "analysis.boost")
+effects_fingerprint = partial(
+    fingerprint,
+    *("analysis.collect", "analysis.effects", "analysis.boost", "analysis.decision"),
+    "images.store",
+)
 findings_fingerprint = partial(fingerprint, "reports.findings", templates=("findings", "words"))
 methods_fingerprint = partial(fingerprint, "reports.methods", templates=("METHODS", "words"))
 figures_fingerprint = partial(fingerprint, "figures", "figures.interactive")

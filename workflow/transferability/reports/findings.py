@@ -179,7 +179,7 @@ def page(
         studies=studies,
         trained=int(trained["top1"].notna().sum()),
         failed=trained[trained["failed"]].to_dict("records"),
-        at_edge=int(networks["at_edge"].sum()) if "at_edge" in networks else None,
+        at_edge=int(trained["at_edge"].sum()) if "at_edge" in trained else None,
         places=_places(networks, effects, boost, decision, margin),
         names=[effect.name for effect in EFFECTS],
         margin=margin,

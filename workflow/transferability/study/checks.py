@@ -83,14 +83,26 @@ def _check_sources(study: Study) -> None:
                 "scale from 0 to 1"
             )
         seen[letter] = (*(source["mean"] or [letter]), *(source["std"] or []))
-    sizes = {s["image_size"] for s in study["sources"].values() if s["weights"]}
-    if len(sizes) > 1:
-        raise StudyError(
-            f"sources: {', '.join(study['sources'])} want images of {sorted(sizes)} pixels, and "
-            "all networks of a study see images of one size; make them studies of their own, or "
-            "give them one image_size"
-        )
-    if study["recipe"]["normalise"] == "channels" and len(set(seen.values())) > 1:
+    for key in ("image_size", "interpolation"):
+        found = sorted({s[key] for s in study["sources"].values() if s["weights"]})
+        if len(found) > 1:
+            raise StudyError(
+                f"sources: {', '.join(study['sources'])} want images of {key} "
+                f"{' and '.join(map(str, found))}, and all networks of a study see the same "
+                f"images; make them studies of their own, or give them one {key}"
+            )
+    recipes = {f"sources.{k}.recipe": s["recipe"] or {} for k, s in study["sources"].items()}
+    for i, override in enumerate(study["overrides"] if study["sources"] else ()):
+        recipes[f"overrides[{i}].recipe"] = override["recipe"]
+    for place, recipe in recipes.items():
+        for key in ("crop", "normalise"):
+            if recipe.get(key, study["recipe"][key]) != study["recipe"][key]:
+                raise StudyError(
+                    f"{place}.{key}: {recipe[key]} is not possible; all networks of a study with "
+                    f"sources see the same images, so set recipe.{key}"
+                )
+    is_measured = study["recipe"]["normalise"] in ("channels", "mean_image")
+    if is_measured and len(set(seen.values())) > 1:
         raise StudyError(
             f"sources: {', '.join(seen)} want their images normalised in different ways; make them "
             "studies of their own, or set recipe.normalise to target"

@@ -88,7 +88,9 @@ def _shown(figures: Sequence[str], tables: Sequence[str], study: Study) -> list[
 def drawn_bases(study: Study) -> list[Network]:
     """The networks whose filters are drawn: the bases of the first replicate."""
     first = study.trained[0][:2]
-    return [n for n in study.trained if n[:2] == first and parse_name(n[2]).kind == "base"]
+    bases = [n for n in study.trained if n[:2] == first and parse_name(n[2]).kind == "base"]
+    # Without the candidates of a search.
+    return [n for n in bases if parse_name(n[2]).plain_name == n[2]]
 
 
 def store(study: Study, target: str = "B") -> str:
@@ -150,8 +152,12 @@ def reference(study: Study) -> str | None:
 
 def measured_by(name: str) -> str:
     """The base whose speed says how long a network will take: the one whose layers it copies, else
-    that of its target half."""
-    return parse_name(name).base or base_name(parse_name(name).target)
+    that of its target half. A source may have far fewer images than the target, so then it is the
+    target's."""
+    network = parse_name(name)
+    if network.source not in ("", "random", *HALVES):
+        return base_name(network.target, network.target_size)
+    return network.base or base_name(network.target)
 
 
 def minutes(name: str, recipe: Mapping, hours: float, base: Mapping | None) -> int:
