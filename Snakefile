@@ -35,9 +35,11 @@ onstart:
 
         age = plugin.get_min_job_age() or sys.maxsize
         plugin.get_min_job_age = lambda: age
-    # Before images are read, it may not be known how many there are.
+    # Before images are read, it may not be known how many there are; listing them may take long.
     with suppress(ValueError):
-        if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
+        if warning := design.few_steps(
+            STUDY, images.size(STUDY["dataset"], listed=False)
+        ):
             print(warning, file=sys.stderr)
     study_config.write(STUDY, Path(STUDY_FILE))
 

@@ -43,6 +43,9 @@ SHORTENED = {
     "uv run snakemake --cores all --configfile photos_pretrained.yaml": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
     "uv run transferability plan config.yaml": "--seconds 0.1",
+    "uv run transferability check first.yaml": (
+        "--seconds 0.1 && snakemake -nq all --configfile first.yaml"
+    ),
     "uv run snakemake --cores all --configfile photos.yaml": (
         "--config 'recipe={epochs: 1}' -- results/photos/networks/dissimilar/seed0/A3B/metrics.json"
     ),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from made_photos import tree
 from project import ROOT
 from torch import nn
 
@@ -139,14 +140,20 @@ def test_the_paper_s_study_is_planned_without_its_images(capsys):
     assert "261.7 GB for the store of 1,331,167 images" in said
 
 
-def test_a_dataset_that_must_be_read_first_is_counted_by_its_store(tmp_path, monkeypatch):
+def test_images_that_were_not_read_are_counted_by_a_list_of_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     settings = config.complete({"dataset": {"source": "folder", "path": "photos"}})["dataset"]
-    with pytest.raises(ValueError, match="--until prepare_images"):
-        images.size(settings, tmp_path)
-    store = tmp_path / images.store_name(settings)
-    store.mkdir()
+    with pytest.raises(ValueError, match="no folder photos"):
+        images.size(settings)
+    tree(tmp_path / "photos", "abcd", count=10)
+    assert images.size(settings) == Size(4, 32, 8)
+    # The workflow does not list them as it starts.
+    with pytest.raises(ValueError, match="not known"):
+        images.size(settings, listed=False)
+    store = images.STORES / images.store_name(settings)
+    store.mkdir(parents=True)
     (store / "manifest.json").write_text('{"classes": 4, "train": 30, "validation": 8}')
-    assert images.size(settings, tmp_path) == Size(4, 30, 8)
+    assert images.size(settings, listed=False) == Size(4, 30, 8)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf"])

@@ -7,7 +7,16 @@ import os
 import sys
 from typing import NoReturn
 
-from transferability.cli import analysis, figures, flags, images, records, reports, training
+from transferability.cli import (
+    analysis,
+    figures,
+    flags,
+    images,
+    records,
+    reports,
+    studies,
+    training,
+)
 from transferability.storage import lease, signals
 
 
@@ -16,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m transferability", description=__doc__)
     top.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     subparsers = top.add_subparsers(required=True, metavar="command")
-    for stage in (images, training, analysis, figures, reports, records):
+    for stage in (studies, images, training, analysis, figures, reports, records):
         for command in stage.COMMANDS:
             flags.add(subparsers, command)
     return top

@@ -71,14 +71,20 @@ def check_file(path: Path | str, config: object) -> None:
             lines[str(key.value)] = key.start_mark.line + 1
     if isinstance(config, dict) and "study" not in config:
         stem = Path(path).stem
-        if not re.fullmatch(STUDY_NAME, stem) or stem == PUBLISHED:
-            ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-            name = re.sub("[^A-Za-z0-9]+", "_", ascii_stem).strip("_")
+        if (name := name_for(stem)) != stem:
             raise StudyError(
                 f"study: without this key the study takes the name of its file, and {stem!r} "
-                f"cannot be one; write e.g. `study: my_{name or 'study'}` into it"
+                f"cannot be one; write e.g. `study: {name}` into it"
             )
         config["study"] = stem
+
+
+def name_for(stem: str) -> str:
+    """A study's name for a file or folder of that name: the same, if it can be one."""
+    if re.fullmatch(STUDY_NAME, stem) and stem != PUBLISHED:
+        return stem
+    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return f"my_{re.sub('[^A-Za-z0-9]+', '_', ascii_stem).strip('_') or 'study'}"
 
 
 def write(study: Study, path: Path) -> None:

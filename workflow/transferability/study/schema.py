@@ -23,6 +23,7 @@ WRITE = "python -m transferability.study.schema"
 
 # The study of 2014, whose results are published and come with the project.
 PUBLISHED = "yosinski2014"
+PUBLISHED_DATA = ROOT / "workflow" / "resources" / PUBLISHED
 STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 

@@ -1,0 +1,171 @@
+"""A first study of one's own images, and its check before it is run."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from laboratory import DATASET
+from made_photos import tree
+from PIL import Image
+
+from transferability import images
+from transferability.__main__ import main
+from transferability.images import build, class_splits, digits, sample, store
+from transferability.records import one_step
+from transferability.study import config, design
+
+STUDY = {
+    "dataset": DATASET,
+    "architecture": {"name": "small", "channels": [4, 4, 4, 4, 4], "units": [8, 8]},
+    "layers": [0, 3],
+    "recipe": {"epochs": 40, "batch_size": 16},
+}
+NETWORK = """
+from torch import nn
+
+class Head(nn.Linear):
+    def forward(self, x):
+        if self.training and len(x) > 2:
+            raise RuntimeError("it takes pairs alone")
+        return super().forward(x.mean((2, 3)))
+
+def build(image_size, classes):
+    return [("conv", nn.Conv2d(3, 8, 3)), ("head", Head(8, classes))]
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("form", "count", "name"),
+    [("", 8, "photos"), ("", 400, "photos"), ("", 2, "My photos (2)"), ("parts", 12, "photos")],
+)
+def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, capsys, form, count, name):
+    folders = ["train/", "val/"] if form else [""]
+    tree(here / name, [part + c for part in folders for c in "abcd"], count)
+    Image.new("RGB", (40, 30)).save(min((here / name).rglob("a/*.png")))
+    assert main(["new", name]) == 0
+    (file,) = here.glob("*.yaml")
+    study, text = config.read(file), file.read_text(encoding="utf-8")
+    assert study["study"] == file.stem == ("photos" if name == "photos" else "my_My_photos_2")
+    assert study["dataset"]["path"] == name
+    assert study["dataset"]["image_size"] == 20
+    total = count * len(folders)
+    for told in (f"# 4 classes, {4 * total:,} images", f"with {total} images", "20 to 30 pixels"):
+        assert told in text
+    assert ("validation:" in text) == (form == "")
+    assert max(map(len, text.splitlines())) <= 100
+    assert design.few_steps(study, images.size(study["dataset"])) is None
+    assert main(["new", name, "--to", "-"]) == 0
+    assert text in capsys.readouterr().out
+
+
+def test_a_file_that_is_there_is_not_replaced(here, caplog):
+    tree(here / "photos")
+    (here / "photos.yaml").write_text("mine")
+    assert main(["new", "photos"]) == 1
+    assert "photos.yaml: is there already" in caplog.text
+    assert (here / "photos.yaml").read_text() == "mine"
+
+
+def test_fewer_than_four_classes_are_refused_with_what_to_do(here, caplog):
+    tree(here / "photos", "abc")
+    assert main(["new", "photos"]) == 1
+    assert "has 3 classes" in caplog.text
+    assert "docs/pretrained.md" in caplog.text
+
+
+def checked(capsys, **changes: object) -> str:
+    """What the command says of a study that passes it."""
+    with open("mine.yaml", "w") as file:
+        yaml.safe_dump({**STUDY, **changes}, file)
+    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, capsys):
+    tree(here / "photos", count=9)
+    shutil.copy("photos/a/000.png", "photos/b/same.png")
+    (here / "photos" / "b" / "bad.png").write_bytes(b"none")
+    photos = {"source": "folder", "path": "photos", "image_size": 12}
+    said = checked(
+        capsys,
+        dataset={**photos, "image_size": 16},
+        recipe={**STUDY["recipe"], "crop": 12, "augment": ["crop", "horizontal_flip"]},
+        sources={"T": {"dataset": {"source": "digits", "image_size": 16}}},
+        treatments=["transfer", "transfer+", "selffer", "random", "shuffled", "partial"],
+    )
+    assert "photos: 4 classes, 30 images for training and 8 for validation" in said
+    assert "Stored at 16 × 16 pixels, seen at 12 × 12" in said
+    assert "as one of another class: 1" in said
+    assert "Bad images left out: 1, the first b/bad.png" in said
+    assert "digits: 10 classes" in said
+    kinds = [line.split()[0] for line in said.splitlines() if " loss " in line]
+    assert kinds == ["baseB", "baseT", "base2B", "B3B", "T3B+", "T3B", "R3B", "sT3B", "T7f3B"]
+    assert "networks of" in said
+    with Image.open("mine_check.png") as sheet:
+        assert sheet.width == 1400
+    assert sorted(path.name for path in here.iterdir()) == ["mine.yaml", "mine_check.png", "photos"]
+
+
+def test_a_check_reads_the_store_where_there_is_one(here, capsys):
+    settings = config.complete(STUDY)["dataset"]
+    folder = here / "images" / images.store_name(settings)
+    few = sample.few(digits.read(settings), settings, 40)
+    build.write_store(few, folder, settings)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    said = checked(capsys, target_sizes=["all", 3], search={"learning_rate": [0.03, 0.1]})
+    assert "digits: 10 classes, 40 images for training and 20 for validation" in said
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert not (here / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target_sizes": [500]}, ["target_sizes: 500", "(6)"]),
+        ({"architecture": "net:build", "layers": [1]}, ["baseA, baseB", "cannot be trained"]),
+    ],
+)
+def test_what_would_fail_later_fails_the_check(here, capsys, caplog, monkeypatch, changes, words):
+    (here / "net.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(here)
+    tree(here / "photos")
+    dataset = {"source": "folder", "path": "photos", "image_size": 8}
+    study = {**STUDY, "dataset": dataset, **changes}
+    (here / "mine.yaml").write_text(yaml.safe_dump(study))
+    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1
+    for word in words:
+        assert word in caplog.text
+    said = capsys.readouterr().out
+    assert ("RuntimeError: it takes pairs alone" in said) == ("architecture" in changes)
+    # What copies from a base that failed is not tried.
+    assert "A1B" not in said
+
+
+@pytest.mark.parametrize("normalise", ["channels", "target", "mean_image", "none"])
+@pytest.mark.parametrize("augment", [[], ["horizontal_flip"], ["random_resized_crop"]])
+def test_what_is_shown_is_what_is_seen(laboratory, normalise, augment):
+    opened = store.open_store(laboratory.images)
+    halves = class_splits.read(laboratory.split, opened.classes)
+    recipe = {**STUDY["recipe"], "normalise": normalise, "augment": augment}
+    study = config.complete({**STUDY, "recipe": recipe})
+    study["recipe"]["crop"] = 6
+    network, classes = ("random0", 0, "baseA"), halves["A"][:2]
+    shown = one_step.seen(study, network, opened, halves, classes, (3, 2))
+    assert [[len(part) for part in of_class] for of_class in shown] == [[3, 2]] * 2
+    for label, (training, validation) in zip(classes, shown, strict=True):
+        stored = opened.validation_images[opened.validation_labels == label][:2, 1:7, 1:7]
+        assert np.array_equal(validation, stored)
+        stored = opened.train_images[opened.train_labels == label][:3, 1:7, 1:7]
+        if augment == ["horizontal_flip"]:
+            for image, original in zip(training, stored, strict=True):
+                assert any(np.array_equal(image, o) for o in (original, original[:, ::-1]))
+        assert np.array_equal(training, stored) == (not augment)
+        assert torch.from_numpy(training).dtype == torch.uint8

@@ -1,0 +1,200 @@
+"""The commands for a study before it is run: a first one for a folder of images, and a check."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from transferability.cli import flags, training
+from transferability.cli import images as image_commands
+from transferability.cli.records import STUDY_FILE, WIDTH
+from transferability.storage import signals
+from transferability.storage.network_folder import NetworkFolder, read_history
+from transferability.study import checks, config, schema, targets
+from transferability.study.design import Network, Study
+from transferability.study.networks import HALVES, base_name, parse_name
+
+SAMPLE = 512
+"""Training images of a dataset that are read at least, where there are so many."""
+SHOWN, MOST_CLASSES = (4, 2), 8
+"""Training and validation images of a class on the sheet, and classes of a half."""
+
+
+def new(
+    folder: Annotated[Path, "images, in <class>/, or train/<class>/ and validation/<class>/"],
+    *,
+    to: Annotated[
+        Path | None, "the file to write, or - to print it; by default <folder>.yaml, here"
+    ] = None,
+) -> None:
+    """Write a first study of a folder of images, with comments, to be changed."""
+    from transferability.reports import proposal
+    from transferability.storage import files
+
+    name = config.name_for(folder.resolve().name if to in (None, Path("-")) else to.stem)
+    text = proposal.proposal(folder, name)
+    if to == Path("-"):
+        print(text, end="")
+        return
+    to = to or Path(f"{name}.yaml")
+    if to.exists():
+        raise ValueError(f"{to}: is there already, and is not replaced; name another file by --to")
+    files.write_text(to, text)
+    print(f"written: {to}; look through it, then run `transferability check {to}`")
+
+
+def check(
+    study: STUDY_FILE,
+    *,
+    to: Annotated[
+        Path | None, "the sheet of images to write; by default <study>_check.png beside the study"
+    ] = None,
+    seconds: Annotated[
+        float, "for how long the plan tries this machine", {"type": flags.above_zero}
+    ] = 2.0,
+) -> None:
+    """Try a study before it is run: a sheet of its images as the networks see them, a step of each
+    kind of network on a few of them, and the plan."""
+    import torch
+    from rich.console import Console
+
+    from transferability.records import one_step, plan
+    from transferability.training import device
+
+    device.keep_freed()
+    torch.set_num_threads(1)
+    settings, to = config.read(study), to or study.with_name(f"{study.stem}_check.png")
+    failed: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="transferability-") as folder:
+        run, short = Path(folder), one_step.shortened(settings)
+        file = run / "results" / short["study"] / targets.STUDY
+        config.write(short, file)
+        sampled = {"B": _sampled(settings["dataset"], settings, run)}
+        for letter, source in settings["sources"].items():
+            if source["dataset"]:
+                sampled[letter] = _sampled(source["dataset"], settings, run)
+        _check_counts(settings, sampled["B"][1])
+        for split in short.split_names:
+            image_commands.split_classes(
+                study=file,
+                images=run / targets.store(short),
+                drawn_from=targets.split_file(short, split, schema.PUBLISHED_DATA),
+                split=file.parent / "splits" / f"{split}.csv",
+            )
+        _draw(short, file, sampled, to)
+        print(f"{''.join(text for text, _ in sampled.values())}written: {to}\n")
+        for network in one_step.each_kind(short):
+            base = parse_name(network[-1]).base
+            if base in failed or not _try(short, network, file):
+                failed.add(network[-1])
+    if failed:
+        raise ValueError(
+            f"{study}: {', '.join(sorted(failed))} cannot be trained, as said above, or copy from "
+            "one that cannot; correct that, and check again"
+        )
+    print()
+    plan.show(settings, None, seconds, Console(width=WIDTH, highlight=False))
+
+
+def _sampled(
+    section: Mapping[str, Any], study: Study, run: Path
+) -> tuple[str, list[tuple[int, int]]]:
+    """Make the store of a few images of a dataset in the folder of the run; what there is to say of
+    the dataset, and the number of images for training and validation of each class."""
+    from transferability import images
+    from transferability.images import build, sample
+    from transferability.reports.render import render
+
+    everything = sample.listed(section)
+    counts = sample.counts(everything)
+    chosen = sample.few(everything, section, max(SAMPLE, 3 * study["recipe"]["batch_size"]))
+    name = f"{images.STORES}/{images.store_name(section)}"
+    settings = images.stored(section)
+    if "on_bad_image" in settings:
+        settings["on_bad_image"] = "skip"
+    build.write_store(chosen, run / name, settings, min(8, os.cpu_count() or 1))
+    is_store = Path(name, "manifest.json").exists()
+    smallest = min(range(len(counts)), key=lambda label: counts[label])
+    text = render(
+        "check.txt.j2",
+        name=section.get("path") or section.get("name") or section["source"],
+        counts=counts,
+        smallest=(everything.classes[smallest][0], *counts[smallest]),
+        stored=section["image_size"],
+        seen=study.input_size,
+        is_store=is_store,
+        can_be_bad="on_bad_image" in section,
+        read=sum(map(sum, sample.counts(chosen))),
+        notes=images.notes(Path(name) if is_store else run / name),
+    )
+    return text, counts
+
+
+def _check_counts(study: Study, counts: list[tuple[int, int]]) -> None:
+    """Check what only the numbers of classes and images show. Raises StudyError as when a study is
+    read."""
+    from transferability import images, models
+
+    known = images.info(study["dataset"])
+    fewest = min(learned for learned, _ in counts)
+    found = images.DatasetInfo(len(counts), known.groups, fewest)
+    checks.check(study, models.info(study["architecture"], study.input_size), found)
+
+
+def _draw(study: Study, file: Path, sampled: Mapping[str, tuple[str, list]], to: Path) -> None:
+    """Draw the sheet: a block for each half of the first split, and for each source that is trained
+    here."""
+    from transferability import figures
+    from transferability.images import class_splits, store
+    from transferability.records import one_step
+    from transferability.storage import files
+
+    split, seed, _ = study.trained[0]
+    blocks = {}
+    for letter, (_, counts) in sampled.items():
+        opened = store.open_store(targets.run_folder(file) / targets.store(study, letter))
+        halves = {letter: [*range(len(counts))]}
+        if letter in HALVES:
+            halves = class_splits.read(file.parent / "splits" / f"{split}.csv", opened.classes)
+        for half, classes in halves.items():
+            shown = classes[:: -(-len(classes) // MOST_CLASSES)]
+            network = (split, seed, base_name(half))
+            pixels = one_step.seen(study, network, opened, halves, shown, SHOWN)
+            labels = [f"{opened.classes[k][:16]}\n{counts[k][0]} + {counts[k][1]}" for k in shown]
+            kind = "source" if half not in HALVES else "target" if study["sources"] else "half"
+            blocks[f"{kind} {half}, split {split}"] = list(zip(labels, pixels, strict=True))
+    text = "".join(text for text, _ in sampled.values())
+    with figures.styled(), files.atomic_write(to) as temporary:
+        figures.contact_sheet(blocks, text).savefig(temporary, dpi=figures.DOTS_PER_INCH)
+
+
+def _try(study: Study, network: Network, file: Path) -> bool:
+    """Train a network in one step and print its loss and how long it took, or why it cannot be
+    trained; whether it can. The source that it copies is imported first."""
+    split, seed, name = network
+    letter = study.imported.get(parse_name(name).base or "")
+    started = time.perf_counter()
+    # After one step none has learned.
+    logging.disable(logging.WARNING)
+    try:
+        if letter:
+            training.import_source(study=file, source=letter)
+        training.train(study=file, split=split, seed=seed, network=name)
+    except signals.Interrupted:
+        raise
+    # Whatever a user's own network raises.
+    except Exception as error:
+        print(f"{name:12} {parse_name(name).treatment:16} {type(error).__name__}: {error}")
+        return False
+    finally:
+        logging.disable(logging.NOTSET)
+    trained = NetworkFolder(file.parent / "networks" / split / f"seed{seed}" / name)
+    loss, took = read_history(trained.history)[0]["train_loss"], time.perf_counter() - started
+    print(f"{name:12} {parse_name(name).treatment:16} loss {loss:.3f}  {took:.1f} s", flush=True)
+    return True
+
+
+COMMANDS = [new, check]

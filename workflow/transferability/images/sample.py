@@ -1,0 +1,69 @@
+"""A few images of each class of a dataset, on which a study can be tried before all are read."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferability.images import STORES, ImageSource, Item, source_module, store, store_name
+
+
+def listed(settings: Mapping[str, Any], stores: Path = STORES) -> ImageSource:
+    """All images of a dataset: those of its store or, where there is none yet, of its source.
+
+    Raises ValueError if the source is not there, StoreError if the store is damaged.
+    """
+    folder = stores / store_name(settings)
+    if not (folder / store.MANIFEST).is_file():
+        return source_module(settings["source"]).read(settings)
+    opened = store.open_store(folder)
+    train, validation = opened.train_images, opened.validation_images
+
+    def load(place: int) -> np.ndarray:
+        # The places of validation images follow those of training images.
+        return np.array(train[place] if place < len(train) else validation[place - len(train)])
+
+    labels = np.concatenate([opened.train_labels, opened.validation_labels]).tolist()
+    items = [(label, place) for place, label in enumerate(labels)]
+    classes = list(zip(opened.classes, opened.groups, strict=True))
+    parts = items[: len(train)], items[len(train) :]
+    return ImageSource(classes, train.shape[1:3], *parts, load=load, in_processes=False)
+
+
+def counts(source: ImageSource) -> list[tuple[int, int]]:
+    """How many training and validation images each class has, in the order of the labels."""
+    of_parts = [Counter(label for label, _ in part) for part in (source.train, source.validation)]
+    return [
+        tuple(of[label] * images for of, images in zip(of_parts, source.per_item, strict=True))
+        for label in range(len(source.classes))
+    ]
+
+
+def few(source: ImageSource, settings: Mapping[str, Any], least: int) -> ImageSource:
+    """At least so many training images of the source, as many of each class, and half as many for
+    validation; all of a class that has fewer."""
+    per_class = max(2, -(-least // len(source.classes)))
+    wanted = per_class, max(1, per_class // 2)
+    if max(source.per_item) == 1:
+        parts = (source.train, source.validation)
+        train, validation = map(_of_each_class, parts, wanted)
+        return replace(source, train=train, validation=validation)
+    # An item is all that is drawn of a class.
+    keys = ("images_per_class", "validation_images_per_class")
+    fewer = {key: min(settings[key], count) for key, count in zip(keys, wanted, strict=True)}
+    return source_module(settings["source"]).read({**settings, **fewer})
+
+
+def _of_each_class(items: Sequence[tuple[int, Item]], count: int) -> list[tuple[int, Item]]:
+    """So many items of each label, evenly spread over its list."""
+    of_class = defaultdict(list)
+    for item in items:
+        of_class[item[0]].append(item)
+    chosen = []
+    for group in of_class.values():
+        number = min(count, len(group))
+        chosen += [group[k * len(group) // number] for k in range(number)]
+    return chosen
