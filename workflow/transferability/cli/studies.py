@@ -34,14 +34,16 @@ def new(
     from transferability.reports import proposal
     from transferability.storage import files
 
-    name = config.name_for(folder.resolve().name if to in (None, Path("-")) else to.stem)
-    text = proposal.proposal(folder, name)
-    if to == Path("-"):
+    is_printed = to == Path("-")
+    name = config.name_for(folder.resolve().name if to is None or is_printed else to.stem)
+    if to is None or is_printed:
+        to = Path(f"{name}.yaml")
+    if not is_printed and to.exists():
+        raise ValueError(f"{to}: is there already, and is not replaced; name another file by --to")
+    text = proposal.proposal(folder, name, to)
+    if is_printed:
         print(text, end="")
         return
-    to = to or Path(f"{name}.yaml")
-    if to.exists():
-        raise ValueError(f"{to}: is there already, and is not replaced; name another file by --to")
     files.write_text(to, text)
     print(f"written: {to}; look through it, then run `transferability check {to}`")
 

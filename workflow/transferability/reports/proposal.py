@@ -19,8 +19,8 @@ VALIDATED = 10
 FEWEST_CLASSES = 4
 
 
-def proposal(path: Path, name: str) -> str:
-    """The text of a study file, with comments, of the images in a folder.
+def proposal(path: Path, name: str, file: Path) -> str:
+    """The text of a study `file`, with comments, of the images in a folder.
 
     Raises ValueError if the folder is not there, has another form, or too few classes.
     """
@@ -50,6 +50,7 @@ def proposal(path: Path, name: str) -> str:
     return render(
         "study.yaml.j2",
         name=name,
+        file=file,
         path=path,
         quoted_path=json.dumps(str(path), ensure_ascii=False),
         classes=[(found.classes[label][0], totals[label]) for label in (order[0], order[-1])],
