@@ -42,6 +42,10 @@ onstart:
         ):
             print(warning, file=sys.stderr)
     study_config.write(STUDY, Path(STUDY_FILE))
+    print(
+        f"What runs, and the time left: transferability status {RESULTS} --watch",
+        file=sys.stderr,
+    )
 
 
 onsuccess:

@@ -10,12 +10,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from cluster import Cluster, running
 from laboratory import Laboratory
-from project import Project
+from project import MADE, Project
 
 LONG = ("cluster", "finished")
 """Fixtures of tests that take long, the longest first."""
-MADE = ".made"
-"""A file beside a study that stands there whole."""
 COUNTS = pytest.StashKey[tuple[int, int]]()
 """How many tests there are, and how many of them run only with --full."""
 
@@ -122,8 +120,7 @@ def finished(tmp_path_factory, worker_id) -> Project:
             shutil.rmtree(project.folder, ignore_errors=True)
             Project.copied(project.folder)
             project.write_study()
-            project.succeed()
-            (project.folder / MADE).touch()
+            (project.folder / MADE).write_text(project.succeed(), encoding="utf-8")
     return project
 
 

@@ -13,7 +13,8 @@ from project import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Inline code that is a command: one of these with more behind it. What has a <placeholder> is none.
 COMMAND = re.compile(
-    r"(?:uv run|pip install|snakemake|python -m|squeue|scontrol|sinfo) [^<>]+", re.DOTALL
+    r"(?:(?:PLAIN=1 )?uv run|pip install|snakemake|python -m|squeue|scontrol|sinfo) [^<>]+",
+    re.DOTALL,
 )
 # Inline code that is a setting.
 SETTING = re.compile(r"[a-z_]+: [^<>]+")

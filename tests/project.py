@@ -29,6 +29,8 @@ TINY = {
 FOREIGN = ("PYTHONPATH", "SNAKEMAKE_PROFILE")
 TIMEOUT = 600
 """Seconds that a run may take on a slow machine; several go on at a time."""
+MADE = ".made"
+"""A file beside a study that stands there whole: what its run said."""
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 WILDCARD = re.compile(r"(?:split|seed|network)=([^,\n]+)")
 
@@ -109,6 +111,9 @@ class Project:
         environment = dict(self.cluster.environment if self.cluster else os.environ)
         for name in FOREIGN:
             environment.pop(name, None)
+        if "--dry-run" in arguments:
+            # Each job, with its reason.
+            environment["PLAIN"] = "1"
         # The rules say `python`, which has to be the one that runs these tests.
         environment["PATH"] = os.pathsep.join(
             [str(Path(sys.executable).parent), environment.get("PATH", "")]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from project import TINY, Project
+from project import MADE, TINY, Project
 
 NOT_RESULTS = ["seconds", "images_per_second"]
 NETWORKS = "results/tiny/tables/networks.csv"
@@ -68,6 +68,16 @@ def test_a_study_ends_with_its_tables_and_figures(finished):
     for figure in FIGURES:
         for suffix in ("svg", "pdf", "png"):
             assert (finished.results / "figures" / f"{figure}.{suffix}").stat().st_size > 1000
+
+
+def test_a_run_says_little_where_there_is_no_terminal(finished):
+    said = (finished.folder / MADE).read_text(encoding="utf-8").splitlines()
+    jobs = int(re.search(r"^ total +(\d+) *$", "\n".join(said), re.MULTILINE)[1])
+    assert len(said) < 2 * jobs
+    assert max(map(len, said)) <= 200
+    # A hint at how far it is, and in the end where the results are.
+    for hint in ("status results/tiny --watch", "results/tiny/findings.html", "effects.svg"):
+        assert any(hint in line for line in said), said
 
 
 @pytest.mark.full

@@ -181,7 +181,7 @@ def _check_omitted(study: Study, layer_count: int) -> None:
         if not any(matches(where, *network) for network in candidates):
             raise StudyError(
                 f"{key}: it matches no network of this study; compare it with what the study "
-                "trains, for instance by snakemake -n"
+                "trains, for instance by PLAIN=1 snakemake -n"
             )
     if not study.trained:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
