@@ -95,7 +95,7 @@ def shows_all(found: status.StudyStatus) -> bool:
 def draw(found: status.StudyStatus, picture: Path) -> None:
     """Write the board as a picture."""
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), color_system="truecolor")
-    console.print(board.board(found))
+    console.print(board.board(found, COLUMNS))
     svg = console.export_svg(theme=DEFAULT_TERMINAL_THEME, code_format=PICTURE, unique_id="board")
     picture.write_text(svg, encoding="utf-8")
 

@@ -1,10 +1,10 @@
 """The command `status`: where a study stands, read from what its run leaves."""
 
+import contextlib
 import io
 import json
 import os
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,8 +54,8 @@ class Made:
     def write_study(self, checked: dict) -> None:
         config.write(checked, self.results / "study.yaml")
 
-    def folder(self, name: str) -> NetworkFolder:
-        return NetworkFolder(self.results / "networks" / "random0" / "seed0" / name)
+    def folder(self, name: str, seed: int = 0) -> NetworkFolder:
+        return NetworkFolder(self.results / "networks" / "random0" / f"seed{seed}" / name)
 
     def log(self, name: str, text: str) -> Path:
         log = self.results / "logs" / "networks" / "random0" / "seed0" / f"{name}.log"
@@ -64,11 +64,16 @@ class Made:
         return log
 
     def finish(
-        self, name: str, seconds: float = 20.0, ago: float = 100.0, learned: bool = True
+        self,
+        name: str,
+        seconds: float = 20.0,
+        ago: float = 100.0,
+        learned: bool = True,
+        seed: int = 0,
     ) -> None:
         """A network that took so long and ended so many seconds ago."""
         recipe = self.study.recipe_of("random0", 0, name)
-        folder = self.folder(name)
+        folder = self.folder(name, seed)
         folder.write_metrics(
             {
                 **{"top1": 0.9 if learned else 0.2, "chance": 0.2, "learned": learned},
@@ -89,7 +94,7 @@ class Made:
         (log.parent / "lease").touch()
         os.utime(log.parent / "lease", (time.time() - ago,) * 2)
 
-    @contextmanager
+    @contextlib.contextmanager
     def writing(self, name: str):
         with lease.sole_writer(self.folder(name).path, "work") as writer:
             yield writer
@@ -184,6 +189,8 @@ def test_done_is_what_was_trained_as_the_study_wants_it(made):
     assert (found.state, found.top1, found.seconds) == (DONE, 0.9, 20.0)
     made.write_study({**STUDY, "recipe": {**STUDY["recipe"], "learning_rate": 0.5}})
     assert made.of("baseA").state == WAITING
+    said = board.summary(made.look())
+    assert "8 waiting, 1 of these trained before the study was changed" in said
 
 
 def test_what_is_to_come_takes_as_long_as_what_is_done(made):
@@ -201,6 +208,55 @@ def test_what_is_to_come_takes_as_long_as_what_is_done(made):
         assert made.look().share == pytest.approx(3 / 8)
 
 
+def test_what_is_done_but_once_is_not_expected_again(made):
+    # The first epoch took 30 s, the two after it 1 s each.
+    lines = [line(1, 10, seconds=30), line(2, 20, seconds=31), line(3, 30, seconds=32)]
+    made.folder("baseB").write_history(lines)
+    with made.writing("baseB"):
+        assert made.of("baseB").seconds == 37
+        # One that is done tells more than one that runs.
+        made.finish("baseA", seconds=16.0)
+        assert made.of("baseB").seconds == 16
+
+
+def test_one_that_was_slow_changes_no_forecast(tmp_path):
+    made = Made(tmp_path, config.complete({**STUDY, "seeds": [0, 1, 2]}))
+    for seed, seconds in enumerate((16.0, 160.0, 16.0)):
+        made.finish("baseA", seconds=seconds, seed=seed)
+    assert made.of("baseB").seconds == 16
+
+
+def test_as_many_at_once_as_in_the_run_so_far(made):
+    # For 100 s two ran at a time; one has just ended, and the next has not begun.
+    os.utime(made.results / "study.yaml", (time.time() - 100,) * 2)
+    for name, ago in (("baseA", 48), ("baseB", 48), ("B0B", 0.1)):
+        made.finish(name, seconds=50.0, ago=ago)
+    made.finish("B3B", seconds=48.0, ago=-0.9)
+    with made.writing("B3B+"):
+        # The long base takes 100 s; two are left beside it, which take 48 s each.
+        assert made.look().seconds_left == pytest.approx((100 + 3 * 48) / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("how", ["failed", "works", "imported"])
+def test_a_source_that_failed_is_named(tmp_path, capsys, how):
+    weights = tmp_path / "weights.pt"
+    source = {"weights": str(weights), "image_size": 8, "mean": [0.5] * 3, "std": [0.25] * 3}
+    study = {"study": "made", "dataset": {"source": "digits"}, "sources": {"P": source}}
+    made = Made(tmp_path / "results" / "made", config.complete(study))
+    log = made.results / "logs" / "import_source" / "P.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"2026-11-29 10:00:00,123 ValueError: {weights}: is not there\n")
+    folder = NetworkFolder(made.results / "sources" / "P")
+    if how == "imported":
+        folder.write_metrics({})
+    context = lease.sole_writer(folder.path, "work") if how == "works" else contextlib.nullcontext()
+    with context:
+        # Without what lines of 80 letters break.
+        text = "".join(printed(capsys, str(made.results)).split())
+    assert (f"sourcePfailed:ValueError:{weights}:isnotthere" in text) == (how == "failed")
+    assert (str(log) in text) == (how == "failed")
+
+
 def printed(capsys, *arguments: str) -> str:
     assert main(["status", *arguments]) == 0
     return capsys.readouterr().out
@@ -214,6 +270,7 @@ def test_what_is_printed_where_there_is_no_terminal(made, capsys):
     assert "random0/seed0/baseB failed: its process is gone" in text
     assert "logs/networks/random0/seed0/baseB.log" in text.replace("\n", "")
     assert "\x1b" not in text
+    assert text.endswith("\n")
 
 
 def test_a_network_that_did_not_learn_is_named(made, capsys):
@@ -253,9 +310,15 @@ def test_watching_waits_for_a_run_and_goes_on_until_all_is_done(tmp_path, capsys
     assert [json.loads(text)["counts"][DONE] for text in lines] == [0, 4, 8]
 
 
-def test_a_folder_that_is_no_study_s_is_named(tmp_path, caplog):
-    assert main(["status", str(tmp_path)]) == 1
-    assert f"{tmp_path}/study.yaml: cannot be read" in caplog.text
+def test_what_is_no_study_s_folder_is_named(made, tmp_path, caplog):
+    results = made.results.parent
+    assert main(["status", str(results / "mine")]) == 1
+    assert f"{results}/mine/study.yaml: is not there" in caplog.text
+    assert f"studies in {results}: made" in caplog.text
+    archive = tmp_path / "a.zip"
+    archive.touch()
+    assert main(["status", str(archive)]) == 1
+    assert "a.zip: is a file, where the folder of a study is expected" in caplog.text
     (tmp_path / "study.yaml").write_text("study: half\n")
     assert main(["status", str(tmp_path)]) == 1
     assert "is no complete study" in caplog.text
@@ -263,7 +326,7 @@ def test_a_folder_that_is_no_study_s_is_named(tmp_path, caplog):
 
 def drawn(found: status.StudyStatus, width: int) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(board.board(found))
+    console.print(board.board(found, width))
     return console.export_text().splitlines()
 
 
@@ -287,6 +350,22 @@ def test_the_board_of_the_largest_study_fits_a_screen(tmp_path, width):
     # Nothing is cut off.
     assert "…" not in text
     assert "444,000" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_names_of_a_search_fit_a_screen(tmp_path, width):
+    rates = {"learning_rate": [0.01, 0.03], "copied_learning_rate": [0.1, 1.0]}
+    made = Made(tmp_path, config.complete({**STUDY, "overrides": [], "search": rates}))
+    name = "A3B+_lr0.01_copied0.1"
+    made.folder(name).write_history([line(3, 30)])
+    with made.writing(name):
+        lines = drawn(made.look(), width)
+    assert all(len(text) <= width for text in lines)
+    words = " ".join(lines).split()
+    if width > 60:
+        assert f"random0/seed0/{name}" in words
+    for word in ("network", "state", "trained", "top-1", "time", "running", "epochs", "0.500"):
+        assert word in words, lines
 
 
 @pytest.mark.parametrize("watch", [False, True])

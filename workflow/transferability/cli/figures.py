@@ -67,10 +67,10 @@ def compare(
 
     tables = []
     for folder in results:
-        file = folder / "tables" / "effects.csv"
+        file, study = folder / "tables" / "effects.csv", config.resolved(folder / targets.STUDY)
         if not file.is_file():
             raise ValueError(f"{file}: is not there; run the study {folder.name} to its end first")
-        layers = len(config.resolved(folder / targets.STUDY)["layer_names"])
+        layers = len(study["layer_names"])
         tables.append(read_table(file).assign(layers=layers))
     table = pd.concat(tables, ignore_index=True)
     write_table(table, to / "effects.csv")

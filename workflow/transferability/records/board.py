@@ -22,45 +22,50 @@ SECONDS_PER_LOOK = 2.0
 LOOKS = 200
 """Looks are so seldom that they take no more than one part in so many of a processor's time."""
 MOST_ROWS = {RUNNING: 16, FAILED: 8, DONE: 6}
+HEADINGS = ("network", "state", "trained", "top-1", "images/s", "time")
+GAP = 2
+LEAST_TRAINED = len("iterations")
 STYLES = {RUNNING: "bold", DONE: "dim", FAILED: "bold reverse"}
 
 
 def show(results: Path, watch: bool, as_json: bool, console: Console) -> None:
     """Print where a study stands; again and again if `watch`, until there is nothing to wait for or
     the user ends it. Where there is no terminal, a board is printed once, at the end."""
-    screen = nullcontext() if as_json else Live(console=console, auto_refresh=False)
+    is_live = console.is_terminal and not as_json
+    screen = Live(console=console, auto_refresh=False) if is_live else nullcontext()
     with suppress(KeyboardInterrupt), screen as live:
         while True:
             start = time.process_time()
             has_begun = not watch or (results / targets.STUDY).exists()
             study = status.look(results) if has_begun else None
+            has_ended = not watch or (study and not study.of(WAITING, RUNNING))
             if live:
                 waiting = Text(f"{results}: waiting for a run to start")
-                live.update(board(study) if study else waiting, refresh=True)
-            elif study:
+                live.update(board(study, console.width) if study else waiting, refresh=True)
+            elif study and as_json:
                 console.out(json.dumps(study.as_json()), highlight=False)
-            if not watch or (study and not study.of(WAITING, RUNNING)):
+            elif has_ended:
+                console.print(board(study, console.width))
+            if has_ended:
                 return
             time.sleep(max(SECONDS_PER_LOOK, LOOKS * (time.process_time() - start)))
 
 
-def board(study: StudyStatus) -> Group:
+def board(study: StudyStatus, width: int) -> Group:
     """The study as a bar; networks that run, have failed or were done last; what waits."""
     bar = ProgressBar(1.0, study.share, 80, style="grey70", complete_style="blue")
-    networks = Table(box=None, padding=(0, 2, 0, 0), header_style="bold underline")
-    for heading in ("network", "state", "trained", "top-1", "images/s", "time"):
-        justify = "left" if heading in ("network", "state", "trained") else "right"
-        # Alone to be broken where a terminal is narrow.
-        networks.add_column(heading, justify=justify, no_wrap=heading != "trained")
+    rows = []
     for state, most in MOST_ROWS.items():
         of_state = _latest(study.of(state))
-        for network in of_state[:most]:
-            networks.add_row(network.path, Text(state, style=STYLES[state]), *_cells(network))
+        rows += [(network.path, state, *_cells(network)) for network in of_state[:most]]
         if len(of_state) > most:
-            networks.add_row(f"and {len(of_state) - most:,} more", state)
+            rows.append((f"and {len(of_state) - most:,} more", state, "", "", "", ""))
     parts = [Text(summary(study), style="bold"), bar, Text()]
-    if networks.row_count:
-        parts += [networks, Text()]
+    if rows:
+        parts += [_table(rows, width), Text()]
+    for source in study.failed_sources:
+        parts.append(Text(f"source {source['source']} failed: {source['why']}", style="bold"))
+        parts.append(Text(f"  its log: {source['log']}"))
     for network in _latest(study.of(FAILED))[: MOST_ROWS[FAILED]]:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
         parts.append(Text(f"  its log: {network.log}"))
@@ -74,11 +79,35 @@ def board(study: StudyStatus) -> Group:
     return Group(*parts)
 
 
+def _table(rows: Sequence[Sequence[str]], width: int) -> Table:
+    """Networks in a table of at most that width: a narrow one is without speeds, then has `trained`
+    in several lines, and at last the names."""
+    widths = {name: max(map(len, cells)) for name, *cells in zip(HEADINGS, *rows, strict=True)}
+    widths = {name: max(len(name), most) for name, most in widths.items()}
+    if sum(widths.values()) + GAP * len(widths) > width:
+        del widths["images/s"]
+    too_wide = max(0, sum(widths.values()) + GAP * len(widths) - width)
+    trained = max(min(LEAST_TRAINED, widths["trained"]), widths["trained"] - too_wide)
+    widths["network"] -= max(0, too_wide - (widths["trained"] - trained))
+    widths["trained"] = trained
+    table = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold underline")
+    for name, most in widths.items():
+        justify = "left" if name in HEADINGS[:3] else "right"
+        table.add_column(name, justify=justify, width=max(1, most), overflow="fold")
+    for row in rows:
+        cells = dict(zip(HEADINGS, row, strict=True))
+        cells["state"] = Text(cells["state"], style=STYLES[cells["state"]])
+        table.add_row(*(cells[name] for name in widths))
+    return table
+
+
 def summary(study: StudyStatus) -> str:
     """The study in a line."""
     counts = study.counts
     words = [f"{study.study}: {counts[DONE]:,} of {len(study.networks):,} networks done"]
     words += [f"{counts[state]:,} {state}" for state in (RUNNING, WAITING, FAILED) if counts[state]]
+    if count := sum(network.why == status.CHANGED for network in study.of(WAITING)):
+        words.append(f"{count:,} of these {status.CHANGED}")
     if count := len(_unlearned(study)):
         words.append(f"{count:,} did not learn")
     words.append(f"{int(100 * study.share)} %")

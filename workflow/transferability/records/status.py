@@ -25,6 +25,7 @@ WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 MEASURED = ("top1", "chance", "learned", "images_per_second")
+CHANGED = "trained before the study was changed"
 ENDS = {
     "gone": "its process is gone without a word, as if it had been killed",
     "failed": "it failed",
@@ -38,8 +39,8 @@ class Status:
     `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation, None where
     there is none; `learned` says whether a done one did; `seconds` what it took (done) or is
     expected to take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a
-    failed network or interrupted a waiting one; `log` is where to read more of a failed one;
-    `changed` is the time of its last news, in seconds since 1970.
+    failed network or interrupted a waiting one; `log` is where to read more of a failed one. When
+    its process `began` and when its last news came (`changed`) are in seconds since 1970.
     """
 
     split: str
@@ -57,6 +58,7 @@ class Status:
     seconds_left: float | None = None
     why: str | None = None
     log: str | None = None
+    began: float | None = None
     changed: float | None = None
 
     @property
@@ -72,11 +74,14 @@ class Status:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """Where a study stands; `seconds_left` is None where nothing runs or nothing tells yet."""
+    """Where a study stands; `seconds_left` is None where nothing runs or nothing tells yet.
+    `failed_sources` are those whose weights could not be imported, each with `why` and its `log`.
+    """
 
     study: str
     networks: Sequence[Status]
     seconds_left: float | None
+    failed_sources: Sequence[dict]
 
     def of(self, *states: str) -> list[Status]:
         """The networks in these states, in the order of the study."""
@@ -99,9 +104,24 @@ class StudyStatus:
 def look(results: Path) -> StudyStatus:
     """Where the study of a folder of results stands now. Raises StudyError if it is none."""
     file = results / targets.STUDY
-    study = _study(file, file.stat().st_mtime if file.exists() else 0.0)
+    # Written as a run starts.
+    started = file.stat().st_mtime if file.exists() else 0.0
+    study = _study(file, started)
     networks = _with_time([_status(results, study, *network) for network in study.trained])
-    return StudyStatus(study["study"], networks, _seconds_left(networks))
+    left = _seconds_left(networks, started)
+    return StudyStatus(study["study"], networks, left, _failed_sources(results, study))
+
+
+def _failed_sources(results: Path, study: Study) -> list[dict]:
+    failed = []
+    for source in study.imported.values():
+        folder = NetworkFolder(results / "sources" / source)
+        log = results / "logs" / "import_source" / f"{source}.log"
+        _, how = lease.last_writer(folder.path) or ({}, None)
+        is_at_work = folder.metrics.exists() or how == "running"
+        if not is_at_work and (why := _fault(how, log)):
+            failed.append({"source": source, "why": why, "log": str(log)})
+    return failed
 
 
 @lru_cache(1)
@@ -115,27 +135,40 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
     unit = "iterations" if recipe["iterations"] else "epochs"
     waiting = Status(split, seed, name, WAITING, unit, recipe[unit])
     folder = NetworkFolder(results / "networks" / waiting.path)
+    before = None
     if folder.metrics.exists():
         stamp = folder.metrics.stat().st_mtime
         metrics = _metrics(folder.metrics, stamp)
         wanted = {"recipe": recipe, "architecture": study["architecture"]}
-        # Others were trained for the study as it was before it was changed.
         if wanted.items() <= metrics["identity"].items():
             kept = {key: metrics[key] for key in MEASURED}
-            times = {"seconds": _seconds(metrics), "seconds_left": 0.0, "changed": stamp}
-            return replace(waiting, state=DONE, reached=waiting.length, **kept, **times)
+            return replace(
+                waiting,
+                state=DONE,
+                reached=waiting.length,
+                **kept,
+                **_times(metrics),
+                changed=stamp,
+            )
+        before = CHANGED
     taken, how = lease.last_writer(folder.path) or ({}, None)
     news = _progress(folder.history, waiting)
     if how == "running":
         # Who has just taken the folder may not have said yet who it is.
         began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
         news["changed"] = max(began, news.get("changed", began))
-        return replace(waiting, state=RUNNING, **news)
+        return replace(waiting, state=RUNNING, began=began, **news)
     if how == "interrupted":
         return replace(waiting, why="interrupted; it goes on when the study does", **news)
     log = results / "logs" / "networks" / f"{waiting.path}.log"
-    why = (_last_error(log) if how != "finished" else None) or ENDS.get(how)
-    return replace(waiting, state=FAILED, why=why, log=str(log), **news) if why else waiting
+    if why := _fault(how, log):
+        return replace(waiting, state=FAILED, why=why, log=str(log), **news)
+    return replace(waiting, why=before)
+
+
+def _fault(how: str | None, log: Path) -> str | None:
+    """What went wrong where a writer ended so (None: where there was none), if anything did."""
+    return (_last_error(log) if how != "finished" else None) or ENDS.get(how)
 
 
 @cache
@@ -144,13 +177,14 @@ def _metrics(file: Path, stamp: float) -> dict:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _seconds(metrics: dict) -> float:
-    """What a training took: by the clock, or its loop alone where it was started more than once."""
+def _times(metrics: dict) -> dict:
+    """What a training took and when it began, as values of a Status: by the clock, or its loop
+    alone where it was started more than once."""
     job = metrics["job"]
     if job["restarts"]:
-        return metrics["seconds"]
-    started, ended = (datetime.fromisoformat(job[key]) for key in ("started", "ended"))
-    return (ended - started).total_seconds()
+        return {"seconds": metrics["seconds"], "seconds_left": 0.0}
+    began, ended = (datetime.fromisoformat(job[key]).timestamp() for key in ("started", "ended"))
+    return {"seconds": ended - began, "seconds_left": 0.0, "began": began}
 
 
 def _progress(history: Path, status: Status) -> dict:
@@ -158,13 +192,16 @@ def _progress(history: Path, status: Status) -> dict:
     lines = read_history(history) if history.exists() else []
     if not lines:
         return {}
-    last = lines[-1]
-    reached = last["iteration" if status.unit == "iterations" else "epoch"]
+    last, key = lines[-1], "iteration" if status.unit == "iterations" else "epoch"
+    reached = last[key]
+    # Up to its first evaluation a training also does what it does once, such as frozen features.
+    seconds, through = (last[name] - lines[0][name] for name in ("seconds", key))
+    rate = seconds / through if through else last["seconds"] / reached
     return {
         "reached": reached,
         "top1": last["top1"],
         "images_per_second": round(last["images_seen"] / last["seconds"], 1),
-        "seconds": last["seconds"] * status.length / reached,
+        "seconds": last["seconds"] + rate * (status.length - reached),
         "changed": history.stat().st_mtime,
     }
 
@@ -177,19 +214,23 @@ def _last_error(log: Path) -> str | None:
 
 
 def _with_time(networks: Sequence[Status]) -> list[Status]:
-    """With the seconds that those to come will take, and have left: as its own training shows,
-    else as those of its kind and n take for an epoch or iteration, else as all do on average."""
-    rates = defaultdict(list)
+    """With the seconds that those to come will take, and have left: the median of what those that
+    are most alike took for an epoch or iteration, done ones before those that run."""
+    rates = {state: defaultdict(list) for state in (DONE, RUNNING)}
     for status in networks:
-        if status.seconds and status.state in (DONE, RUNNING):
+        if status.seconds and status.state in rates:
             for key in _alike(status):
-                rates[key].append(status.seconds / status.length)
-    means = {key: statistics.fmean(values) for key, values in rates.items()}
+                rates[status.state][key].append(status.seconds / status.length)
+    medians = {
+        key: statistics.median(values)
+        for state in (RUNNING, DONE)
+        for key, values in rates[state].items()
+    }
     timed = []
     for status in networks:
-        mean = next((means[key] for key in _alike(status) if key in means), None)
-        seconds = status.seconds or (mean and mean * status.length)
-        if seconds and status.state in (WAITING, RUNNING):
+        rate = next((medians[key] for key in _alike(status) if key in medians), None)
+        if rate and status.state in (WAITING, RUNNING):
+            seconds = rate * status.length
             since = time.time() - status.changed if status.state == RUNNING else 0
             left = max(0.0, seconds * (1 - status.share) - since)
             status = replace(status, seconds=round(seconds, 1), seconds_left=round(left, 1))
@@ -200,16 +241,24 @@ def _with_time(networks: Sequence[Status]) -> list[Status]:
 def _alike(status: Status) -> tuple[tuple, ...]:
     """What networks have in common that take as long, the more telling first."""
     network = parse_name(status.network)
-    return (status.unit, network.treatment, network.n), (status.unit,)
+    kind = (status.unit, network.treatment)
+    return (*kind, network.n), kind, (status.unit,)
 
 
-def _seconds_left(networks: Sequence[Status]) -> float | None:
-    """Of the whole study with as many networks at once as run now; None where nothing runs or
-    nothing tells."""
+def _seconds_left(networks: Sequence[Status], started: float) -> float | None:
+    """Of the whole study with as many networks at once as run now, or as did on average in the run
+    that started at that time; None where nothing runs or nothing tells."""
     left = [status.seconds_left for status in networks if status.state in (WAITING, RUNNING)]
     at_once = sum(status.state == RUNNING for status in networks)
     if not left:
         return 0.0
     if None in left or not at_once:
         return None
+    now = time.time()
+    of_run = [status for status in networks if (status.began or 0.0) >= started]
+    ends = [now if status.state == RUNNING else status.changed for status in of_run]
+    if of_run and (clock := now - min(status.began for status in of_run)) > 0:
+        # One has often ended where the next has not begun.
+        busy = sum(end - status.began for end, status in zip(ends, of_run, strict=True))
+        at_once = max(at_once, busy / clock)
     return round(max(max(left), sum(left) / at_once), 1)

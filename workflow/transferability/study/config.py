@@ -102,6 +102,8 @@ def resolved(path: Path | str) -> Study:
     try:
         left = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         _check_form(left)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StudyError(_no_study(Path(path))) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
         raise StudyError(
             f"{path}: cannot be read ({error}); it lies in the folder of each study, "
@@ -112,6 +114,20 @@ def resolved(path: Path | str) -> Study:
             return Study(left)
     raise StudyError(
         f"{path}: is no complete study of this version; snakemake writes it again when it starts"
+    )
+
+
+def _no_study(path: Path) -> str:
+    folder = path.parent
+    if folder.is_file():
+        return (
+            f"{folder}: is a file, where the folder of a study is expected, results/<study>; an "
+            "archive can be given to verify and figures"
+        )
+    others = sorted(file.parent.name for file in folder.parent.glob(f"*/{path.name}"))
+    return (
+        f"{path}: is not there, so {folder} is no study that was started; studies in "
+        f"{folder.parent}: {', '.join(others) or 'none'}"
     )
 
 
