@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from drawn_figures import bars, line, titles
 from made_networks import networks
 
@@ -64,8 +63,12 @@ def test_the_command_gathers_finished_studies(tmp_path):
 
 
 def test_a_study_that_is_not_finished_is_named(tmp_path, caplog):
-    assert main(["compare", str(tmp_path / "none"), "--to", str(tmp_path / "to")]) == 1
-    assert "none/tables/effects.csv" in caplog.text
-    assert "run the study none" in caplog.text
-    with pytest.raises(SystemExit):
-        main(["compare", "--to", str(tmp_path / "to")])
+    config.write(config.complete({"study": "begun"}), tmp_path / "begun" / "study.yaml")
+    for given, told in {
+        ("none",): f"none is no study that was started; studies in {tmp_path}: begun",
+        ("begun",): "begun/tables/effects.csv: is not there; run the study begun to its end first",
+        (): "no study is named; name folders of finished studies",
+    }.items():
+        folders = [str(tmp_path / name) for name in given]
+        assert main(["compare", *folders, "--to", str(tmp_path / "to")]) == 1
+        assert told in caplog.text

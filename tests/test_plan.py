@@ -156,6 +156,32 @@ def test_images_that_were_not_read_are_counted_by_a_list_of_them(tmp_path, monke
     assert images.size(settings, listed=False) == Size(4, 30, 8)
 
 
+def test_the_stores_of_sources_are_counted(tmp_path, capsys):
+    glyphs = "{source: glyphs, classes: 4, images_per_class: 12, validation_images_per_class: 4, "
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "dataset: {source: digits, image_size: 16}\nlayers: [3]\ncontrols: [baseB]\n"
+        f"sources: {{T: {{dataset: {glyphs} image_size: 16}}}}}}\n"
+    )
+    assert main(["plan", str(file), "--images-per-second", "1000"]) == 0
+    # 3 × 16² bytes an image, 1,797 of digits and 4 × 16 of glyphs.
+    assert "1.4 MB for the stores of 1,861 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "layers: [3]\n"])
+def test_a_study_without_a_name_has_its_file_s(tmp_path, capsys, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    assert main(["plan", str(tmp_path / "mine.yaml"), "--images-per-second", "1000"]) == 0
+    assert capsys.readouterr().out.startswith("study mine: ")
+
+
+@pytest.mark.parametrize("path", ["nowhere/study.yaml", "."])
+def test_what_is_no_file_is_named(tmp_path, monkeypatch, caplog, path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", path]) == 1
+    assert f"{path}: there is no such file; expected a study" in caplog.text
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf"])
 def test_a_speed_must_be_a_number_above_zero(text, capsys):
     with pytest.raises(SystemExit):

@@ -55,7 +55,7 @@ def _first_filters(weights: list[Path]) -> dict:
 
 
 def compare(
-    results: Annotated[list[Path], "folders of finished studies, results/<study>", {"nargs": "+"}],
+    results: Annotated[list[Path], "folders of finished studies, results/<study>", {"nargs": "*"}],
     *,
     to: Annotated[Path, "the folder to write"],
     options: Annotated[dict | None, "the section figures of a study, as JSON"] = None,
@@ -65,6 +65,11 @@ def compare(
 
     from transferability import figures
 
+    if not results:
+        raise ValueError(
+            "results: no study is named; name folders of finished studies, results/<study>, or, "
+            "with snakemake compare, --config 'studies=[one, another]'"
+        )
     tables = []
     for folder in results:
         file, study = folder / "tables" / "effects.csv", config.resolved(folder / targets.STUDY)

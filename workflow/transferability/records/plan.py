@@ -18,7 +18,7 @@ from transferability import images, models
 from transferability.models import summary
 from transferability.models.summary import LayerSummary
 from transferability.records.board import duration
-from transferability.study import design
+from transferability.study import design, targets
 from transferability.study.design import Study
 from transferability.study.networks import ALL_IMAGES, HALVES, TrainingSpec, parse_name
 from transferability.training import data, loop, transplant
@@ -44,11 +44,13 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
 
     Raises ValueError where it is not known how many images there are.
     """
-    size, pixels = images.size(study["dataset"]), study.input_size
+    stores = {images.store_name(dataset): dataset for dataset in targets.datasets(study)}
+    found = {name: images.size(dataset) for name, dataset in stores.items()}
+    size, pixels = found[images.store_name(study["dataset"])], study.input_size
     sizes = dict.fromkeys(HALVES, study.target_size(size))
     for letter, source in study["sources"].items():
         if source["dataset"]:
-            sizes[letter] = images.size(source["dataset"])
+            sizes[letter] = found[images.store_name(source["dataset"])]
     module, classes = models.module(study["architecture"]["name"]), sizes["B"].classes
     built = module.build(study["architecture"], pixels, classes)
     layers = summary.summarise(built, pixels)
@@ -62,14 +64,16 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     for kind, *counts, operations, needed in kinds.itertuples():
         cells = [f"{count:,.0f}" for count in counts]
         table.add_row(kind, *cells, f"{operations:.2e}", duration(needed))
-    parameters, count = sum(layer.parameters for layer in layers), size.train + size.validation
+    parameters = sum(layer.parameters for layer in layers)
+    counts = {name: of_store.train + of_store.validation for name, of_store in found.items()}
+    stored = sum(3 * stores[name]["image_size"] ** 2 * count for name, count in counts.items())
     names = [name for *_, name in study.trained]
     kept = BYTES_PER_PARAMETER * parameters * sum(map(study.keeps_weights, names))
     console.print(f"study {study['study']}: {len(names):,} networks of {parameters:,} parameters\n")
     console.print(table)
     console.print(
-        f"\ndisk: {decimal(3 * study['dataset']['image_size'] ** 2 * count)} for the store of "
-        f"{count:,} images, {decimal(kept)} for the weights that are kept\n"
+        f"\ndisk: {decimal(stored)} for the store{'s' * (len(stores) > 1)} of "
+        f"{sum(counts.values()):,} images, {decimal(kept)} for the weights that are kept\n"
         f"time: of one device, by operations, at {speed:,.0f} images a second with all layers "
         "learning"
     )

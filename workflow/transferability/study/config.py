@@ -32,8 +32,13 @@ def read(path: Path | str) -> Study:
     """
     try:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise StudyError(
+            f"{path}: there is no such file; expected a study, e.g. config.yaml or one in studies/"
+        ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
+    config = {} if config is None else config
     try:
         check_file(path, config)
         return complete(config)
