@@ -1,15 +1,18 @@
-"""What watching a study costs it, and a picture of the board beside a study that runs.
+"""What watching a study costs it, and pictures of both terminals when half of it is done.
 
-    python benchmarks/board.py [--picture docs/board.svg]
+    python benchmarks/board.py [--study studies/digits.yaml] [--pictures docs]
 
-The default study runs on all cores, in a folder of its own, while `status --watch` draws its board
-in a terminal; then the processor time of both is compared.
+The study, which is the default study without `--study`, runs on all cores, in a folder of its own,
+in a terminal, while `status --watch` draws its board in another; then the processor time of both is
+compared.
 """
 
 import argparse
+import contextlib
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,17 +20,22 @@ import threading
 import time
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME
+from rich.text import Text
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.records import board, status
-from transferability.study import targets
+from transferability.study import config, targets
 
-STUDY = ROOT / "config.yaml"
+STUDY = "config.yaml"
 COLUMNS = 100
+ERASED = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
+"""How rich takes away what it has drawn, before it draws it anew."""
+HIDDEN = r"\x1b\[\?25[hl]|\x1b\[\d+m.\x1b\[0m Building workflow graph\.\.\.\n?"
+"""The cursor, shown and hidden, and what turns before there are jobs."""
 # As rich draws it, without the frame of a window and the address from which it takes its font.
 PICTURE = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" \
@@ -54,29 +62,39 @@ xmlns="http://www.w3.org/2000/svg">
 """
 
 
-def watched(results: Path) -> tuple[subprocess.Popen, threading.Thread]:
-    """`status --watch` in a terminal that nobody reads."""
-    master, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "transferability", "status", str(results), "--watch"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "COLUMNS": str(COLUMNS)},
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
+class Terminal:
+    """A command in a terminal; `said` is what it has written there."""
 
-    def drain() -> None:
-        while True:
-            try:
-                if not os.read(master, 65536):
-                    return
-            except OSError:
-                # What Linux says of a terminal whose last process has ended.
-                return
+    def __init__(self, *command: str):
+        master, terminal = pty.openpty()
+        size = {"COLUMNS": str(COLUMNS), "LINES": "60", "TERM": "xterm-256color"}
+        self.said = bytearray()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env={**os.environ, **size, "PYTHONPATH": str(ROOT / "workflow")},
+            stdout=terminal,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        self.reader = threading.Thread(target=self._read, args=[master], daemon=True)
+        self.reader.start()
 
-    reader = threading.Thread(target=drain, daemon=True)
-    reader.start()
-    return process, reader
+    def _read(self, master: int) -> None:
+        # An error is what Linux says of a terminal whose last process has ended.
+        with contextlib.suppress(OSError):
+            while said := os.read(master, 65536):
+                self.said += said
+
+    def screen(self, command: str) -> Text:
+        """What stands there below that command: all lines that stay, and the panel that was drawn
+        last."""
+        text = self.said.decode("utf-8", errors="ignore").replace("\r\n", "\n")
+        text = re.sub(HIDDEN, "", text)
+        drawn = [part.partition("╭") for part in ERASED.split(text)]
+        panels = [panel for _, _, panel in drawn if "╯" in panel]
+        lines = re.sub("\n{3,}", "\n\n", "".join(line for line, _, _ in drawn).strip())
+        return Text.from_ansi(f"$ {command}\n{lines}\n\n╭{panels[-1] if panels else ''}")
 
 
 def processor_seconds(process: subprocess.Popen) -> float:
@@ -92,40 +110,43 @@ def shows_all(found: status.StudyStatus) -> bool:
     return found.share > 0.5 and len(running) == os.cpu_count() and reached
 
 
-def draw(found: status.StudyStatus, picture: Path) -> None:
-    """Write the board as a picture."""
+def draw(shown: RenderableType, picture: Path) -> None:
+    """Write what a terminal shows as a picture."""
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), color_system="truecolor")
-    console.print(board.board(found, COLUMNS))
-    svg = console.export_svg(theme=DEFAULT_TERMINAL_THEME, code_format=PICTURE, unique_id="board")
+    console.print(shown)
+    svg = console.export_svg(
+        theme=DEFAULT_TERMINAL_THEME, code_format=PICTURE, unique_id=picture.stem
+    )
     picture.write_text(svg, encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--picture", type=Path, help="an SVG file, drawn when half is done")
+    parser.add_argument("--study", default=STUDY, help="from the folder of the project")
+    parser.add_argument("--pictures", type=Path, help="a folder, for board.svg and console.svg")
     flags = parser.parse_args()
+    command = "snakemake --cores all"
+    if flags.study != STUDY:
+        command += f" --configfile {flags.study}"
     with tempfile.TemporaryDirectory() as temporary:
-        results, start = Path(temporary) / "results" / "glyphs", time.perf_counter()
-        snakemake = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "snakemake", "--cores", "all", "--quiet", "all"),
-                *("--snakefile", str(ROOT / "Snakefile"), "--configfile", str(STUDY)),
-                *("--directory", temporary),
-            ]
-        )
+        name = config.read(ROOT / flags.study)["study"]
+        results, start = Path(temporary) / "results" / name, time.perf_counter()
+        where = ("--directory", temporary, "--configfile", str(ROOT / flags.study))
+        snakemake = Terminal(*command.split(), *where)
         while not (results / targets.STUDY).exists():
-            if snakemake.poll() is not None:
+            if snakemake.process.poll() is not None:
                 sys.exit("the study could not be started")
             time.sleep(0.1)
-        watcher, reader = watched(results)
-        if flags.picture is not None:
+        watcher = Terminal("transferability", "status", str(results), "--watch")
+        if flags.pictures is not None:
             while not shows_all(found := status.look(results)) and found.share < 1:
                 time.sleep(0.2)
-            draw(found, flags.picture)
-        of_study = processor_seconds(snakemake)
+            draw(board.board(found, COLUMNS), flags.pictures / "board.svg")
+            draw(snakemake.screen(f"uv run {command}"), flags.pictures / "console.svg")
+        of_study = processor_seconds(snakemake.process)
         seconds = time.perf_counter() - start
-        of_watcher = processor_seconds(watcher)
-        reader.join()
+        of_watcher = processor_seconds(watcher.process)
+        watcher.reader.join()
     print(f"the study: {seconds:.0f} s, {of_study:.1f} s of processors")
     print(f"watching it: {of_watcher:.2f} s of a processor, {of_watcher / of_study:.2%} of that")
 

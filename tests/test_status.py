@@ -214,6 +214,10 @@ def test_what_is_done_but_once_is_not_expected_again(made):
     made.folder("baseB").write_history(lines)
     with made.writing("baseB"):
         assert made.of("baseB").seconds == 37
+        # Evaluated 42 s after its process began, which had to start.
+        after = time.time() + 42
+        os.utime(made.folder("baseB").history, (after, after))
+        assert made.of("baseB").seconds == pytest.approx(47, abs=1.1)
         # One that is done tells more than one that runs.
         made.finish("baseA", seconds=16.0)
         assert made.of("baseB").seconds == 16

@@ -152,10 +152,10 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
             )
         before = CHANGED
     taken, how = lease.last_writer(folder.path) or ({}, None)
-    news = _progress(folder.history, waiting)
+    # Who has just taken the folder may not have said yet who it is.
+    began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
+    news = _progress(folder.history, waiting, began)
     if how == "running":
-        # Who has just taken the folder may not have said yet who it is.
-        began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
         news["changed"] = max(began, news.get("changed", began))
         return replace(waiting, state=RUNNING, began=began, **news)
     if how == "interrupted":
@@ -187,22 +187,28 @@ def _times(metrics: dict) -> dict:
     return {"seconds": ended - began, "seconds_left": 0.0, "began": began}
 
 
-def _progress(history: Path, status: Status) -> dict:
-    """What the last evaluation says of a training: values of a Status."""
+def _progress(history: Path, status: Status, began: float) -> dict:
+    """What the last evaluation says of a training whose process began then: values of a Status."""
     lines = read_history(history) if history.exists() else []
     if not lines:
         return {}
-    last, key = lines[-1], "iteration" if status.unit == "iterations" else "epoch"
+    stamp, last, key = (
+        history.stat().st_mtime,
+        lines[-1],
+        "iteration" if status.unit == "iterations" else "epoch",
+    )
     reached = last[key]
     # Up to its first evaluation a training also does what it does once, such as frozen features.
     seconds, through = (last[name] - lines[0][name] for name in ("seconds", key))
     rate = seconds / through if through else last["seconds"] / reached
+    # Of the process's start, which history does not count; nothing where it has resumed.
+    start = max(0.0, stamp - began - last["seconds"])
     return {
         "reached": reached,
         "top1": last["top1"],
         "images_per_second": round(last["images_seen"] / last["seconds"], 1),
-        "seconds": last["seconds"] + rate * (status.length - reached),
-        "changed": history.stat().st_mtime,
+        "seconds": start + last["seconds"] + rate * (status.length - reached),
+        "changed": stamp,
     }
 
 
