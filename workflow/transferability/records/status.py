@@ -192,11 +192,8 @@ def _progress(history: Path, status: Status, began: float) -> dict:
     lines = read_history(history) if history.exists() else []
     if not lines:
         return {}
-    stamp, last, key = (
-        history.stat().st_mtime,
-        lines[-1],
-        "iteration" if status.unit == "iterations" else "epoch",
-    )
+    key = "iteration" if status.unit == "iterations" else "epoch"
+    stamp, last = history.stat().st_mtime, lines[-1]
     reached = last[key]
     # Up to its first evaluation a training also does what it does once, such as frozen features.
     seconds, through = (last[name] - lines[0][name] for name in ("seconds", key))
