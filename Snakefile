@@ -73,7 +73,7 @@ onerror:
 
 
 rule all:
-    default_target: True
+    default_target: not IS_MODULE
     input:
         [f"{RESULTS}/{file}" for file in targets.files(STUDY)],
         # By name, so that a study that comes to want them trains what has none yet.

@@ -57,6 +57,7 @@ SHORTENED = {
 # Commands that are not run here: other tests do what they do.
 ELSEWHERE = {
     "uv run snakemake compare --cores 1 --config 'studies=[photos_pretrained, pretrained]'",
+    "uv run --project ../transferability snakemake --cores all",
     "pip install uv && uv run pytest",
     "uv run pytest",
     "uv run pytest --full",
@@ -108,6 +109,7 @@ def write_files(folder: Path) -> None:
     """The files that the pages show, as a reader keeps them."""
     for block in BLOCKS:
         if block.file:
+            (folder / block.file).parent.mkdir(exist_ok=True)
             (folder / block.file).write_text(block.text, encoding="utf-8")
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 # The library beside the Snakefile, installed or not: for the Snakefile, and for its jobs, which run
 # in the Python that runs Snakemake, activated or not, unless conda or a container brings another.
 # The prefix is only in the shells of jobs, and not in the commands that Snakemake prints.
-LIBRARY = Path(workflow.basedir, "workflow")
+# As a module of another workflow, this one has a folder other than workflow.basedir.
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+LIBRARY = ROOT / "workflow"
 PROGRAMS = Path(sys.executable).parent
 sys.path.insert(0, str(LIBRARY))
 shell.prefix(

@@ -2,25 +2,29 @@
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
+# As a module of another workflow, the study is the config that is handed over.
+IS_MODULE = not os.path.samefile(ROOT, workflow.basedir)
+STUDY_FLAG = ""
 # A study given on the command line stands alone: Snakemake would merge it into config.yaml.
-if workflow.configfiles:
+if workflow.configfiles and not IS_MODULE:
     STUDY_FLAG = shlex.join(["--configfile", *map(str, workflow.configfiles)]) + " "
-else:
-    STUDY_FLAG = ""
+elif not IS_MODULE:
 
     configfile: "config.yaml"
 
 
-# Numbers and lists again, where --config has made texts of them.
-update_config(config, study_config.typed(workflow.config_settings.config))
+STUDY_FILES = [] if IS_MODULE else workflow.configfiles[::-1]
+if not IS_MODULE:
+    # Numbers and lists again, where --config has made texts of them.
+    update_config(config, study_config.typed(workflow.config_settings.config))
 # Of the rule compare alone.
 COMPARED = config.pop("studies", [])
 try:
-    for file in workflow.configfiles[::-1]:
+    for file in STUDY_FILES:
         study_config.check_file(file, config)
     STUDY = study_config.complete(config)
 except design.StudyError as error:
-    files = ", ".join(map(str, workflow.configfiles))
+    files = ", ".join(map(str, STUDY_FILES[::-1])) or "the module's config"
     raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
 # For the report, which shows it.
 config.update(STUDY)

@@ -4,7 +4,7 @@
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
 if {"{", "}"} & set(str(LIBRARY)):
     raise WorkflowError(
-        f"{workflow.basedir}: rename the folder; Snakemake reads braces as wildcards"
+        f"{ROOT}: rename the folder; Snakemake reads braces as wildcards"
     )
 
 

@@ -9,7 +9,7 @@ rule write_methods:
         sources=SOURCES,
         effects="<results>/tables/effects.csv",
         boost="<results>/tables/boost.csv",
-        citation=os.path.relpath(Path(workflow.basedir) / "CITATION.cff"),
+        citation=os.path.relpath(ROOT / "CITATION.cff"),
     output:
         "<results>/METHODS.md",
     log:

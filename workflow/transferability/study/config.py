@@ -112,7 +112,8 @@ def resolved(path: Path | str) -> Study:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
         raise StudyError(
             f"{path}: cannot be read ({error}); it lies in the folder of each study, "
-            "results/<study>, where snakemake writes it when it starts"
+            "results/<study>, where snakemake writes it when it starts (a workflow of your own by "
+            "transferability.onstart())"
         ) from error
     with contextlib.suppress(StudyError):
         if _with_defaults(left) == left and left["layer_names"] and left["layers"] != "all":
