@@ -56,21 +56,39 @@ def rows(page: Browser, category: str) -> dict[str, tuple[WebElement, WebElement
 
 
 def test_the_categories_are_the_words_of_the_study(page):
-    page.link("Figures")
+    page.link("2 Figures")
     links = [link.text for link in page.all("nav a") if link.text]
-    categories = ["Figures", "Tables", "What the numbers say"]
+    categories = ["1 What the numbers say", "2 Figures", "3 Tables"]
     assert links == ["Workflow", "Statistics", "About", *categories]
     assert "This is the study tiny." in page.all("main p, #app p")[0].text.replace("\n", " ")
     assert page.run(CUT_OFF) == []
 
 
+def test_it_opens_on_the_findings_and_the_main_figures(page):
+    (frame,) = page.all("#app iframe")
+    height = page.run("return window.innerHeight")
+    top = page.run("return arguments[0].getBoundingClientRect().top", frame)
+    assert 0 <= top < height / 2
+    with page.inside(frame):
+        page.until("return document.querySelector('h1').textContent.includes('tiny')")
+        assert page.overflow() <= 0
+    figures = page.all("#app img.figure")
+    assert [Path(figure.get_attribute("alt")).name for figure in figures] == [
+        *("effects.svg", "transfer.svg")
+    ]
+    width = page.run("return document.documentElement.clientWidth")
+    for figure in figures:
+        page.until("return arguments[0].naturalWidth > 100", figure)
+        assert min(0.6 * width, 500) < figure.rect["width"] <= width
+
+
 def test_every_figure_is_seen_whole_with_its_caption(page):
     listed = [f"{name.replace('_', ' ')} no" for name in FIGURES]
     listed += [f"{name} yes" for name in PAGES]
-    assert sorted(rows(page, "Figures")) == sorted(listed)
+    assert sorted(rows(page, "2 Figures")) == sorted(listed)
     width = page.run("return document.documentElement.clientWidth")
     for name in listed:
-        shown, told = rows(page, "Figures")[name]
+        shown, told = rows(page, "2 Figures")[name]
         page.click(shown)
         if name.endswith(" yes"):
             (frame,) = page.all("#app iframe")
@@ -92,7 +110,7 @@ def test_every_figure_is_seen_whole_with_its_caption(page):
 
 
 def test_tables_are_sorted_by_the_column_that_one_clicks_on(page, finished):
-    listed = rows(page, "Tables")
+    listed = rows(page, "3 Tables")
     assert sorted(listed) == sorted(TABLES)
     page.click(listed["effects"][0])
     table = pd.read_csv(finished.results / "tables" / "effects.csv")
@@ -108,14 +126,14 @@ def test_tables_are_sorted_by_the_column_that_one_clicks_on(page, finished):
                 expected = table[column].sort_values(ascending=ascending)
                 if column == "mean":
                     assert [float(text) for text in cells] == pytest.approx(
-                        list(expected), rel=1e-3
+                        list(100 * expected), abs=0.05
                     )
                 else:
                     assert cells == list(expected)
 
 
 def test_the_findings_are_read_in_the_report(page):
-    (listed,) = rows(page, "What the numbers say").values()
+    (listed,) = rows(page, "1 What the numbers say").values()
     page.click(listed[0])
     (frame,) = page.all("#app iframe")
     with page.inside(frame):

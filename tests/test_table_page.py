@@ -28,9 +28,11 @@ def test_of_a_longer_table_the_first_rows_are_there_and_the_page_says_where_the_
 
 
 def test_an_empty_cell_and_many_digits_are_written_for_a_reader():
-    text = page(
-        pd.DataFrame({"network": ["A<B"], "top1": [0.123456], "low": [float("nan")]}), "x.csv"
-    )
+    row = {"network": ["A<B"], "top1": [0.123456], "low": [float("nan")], "loss": [0.123456]}
+    text = page(pd.DataFrame(row), "x.csv")
+    assert "<th>top1 (%)</th>" in text
+    assert "<th>low (points)</th>" in text
+    assert "<td>12.35</td>" in text
     assert "<td>0.1235</td>" in text
     assert "<td></td>" in text
     assert "A&lt;B" in text

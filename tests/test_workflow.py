@@ -162,15 +162,15 @@ def test_the_report_shows_all_tables_and_figures(project):
     entries = embedded(html, "results")
     categories = embedded(html, "categories")
     expected = {
-        "What the numbers say": {
+        "1 What the numbers say": {
             "results/tiny/findings.html": {"page": "what the numbers say"},
         },
-        "Tables": {
+        "3 Tables": {
             f"results/tiny/tables/{name}.{suffix}": {"table": name, "sortable": sortable}
             for name in TABLES
             for suffix, sortable in (("csv", "no"), ("html", "yes"))
         },
-        "Figures": {
+        "2 Figures": {
             f"results/tiny/figures/{name}.svg": {
                 "figure": name.replace("_", " "),
                 "interactive": "no",

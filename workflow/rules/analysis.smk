@@ -15,7 +15,7 @@ rule collect_networks:
             table: report(
                 f"<results>/tables/{table}.csv",
                 caption=f"../report/{table}_table.rst",
-                category="Tables",
+                category="3 Tables",
                 labels={"table": table, "sortable": "no"},
             )
             for table in ["networks", "evaluations"]
@@ -46,7 +46,7 @@ rule read_published:
         report(
             f"results/{schema.PUBLISHED}/tables/networks.csv",
             caption="../report/networks_table.rst",
-            category="Published in 2014: Tables",
+            category="4 Published in 2014: Tables",
             labels={"table": "networks", "sortable": "no"},
         ),
     log:
@@ -77,7 +77,7 @@ rule estimate_effects:
             table: report(
                 f"<tables>/{table}.csv",
                 caption=f"../report/{table}_table.rst",
-                category=partial(shelf, "Tables"),
+                category=partial(shelf, "3 Tables"),
                 labels={"table": table, "sortable": "no"},
             )
             for table in targets.tables(STUDY)[2:]
@@ -107,7 +107,7 @@ rule write_findings:
         report(
             "results/{study}/findings.html",
             caption="../report/findings.rst",
-            category=partial(shelf, "What the numbers say"),
+            category=partial(shelf, "1 What the numbers say"),
             labels={"page": "what the numbers say"},
         ),
     log:

@@ -94,6 +94,7 @@ def study_only(files, wildcards):
 
 
 def shelf(name, wildcards):
-    """Where the report shows something; the published results have shelves of their own."""
+    """Where the report shows something, in the order in which to read; the published results have
+    shelves of their own."""
     published = wildcards.study == schema.PUBLISHED
-    return f"Published in 2014: {name}" if published else name
+    return f"4 Published in 2014: {name[2:]}" if published else name

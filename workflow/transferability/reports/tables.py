@@ -4,19 +4,31 @@ import pandas as pd
 
 from transferability.reports.render import render
 
-# More digits of a fraction are noise to a reader; the CSV file has them all.
+# More digits are noise to a reader; the CSV file has them all.
 DIGITS = 4
+# Columns of fractions, as the CSV files have them, and what the page calls a hundredth: an accuracy
+# is in percent, a difference of two in percentage points.
+UNITS = {
+    **dict.fromkeys(("top1", "top1_selection", "top1_reporting", "top5", "chance"), "%"),
+    **dict.fromkeys(("mean", "median", "std", "low", "high", "lower", "difference"), "points"),
+    **dict.fromkeys(("reporting_mean", "reporting_low", "reporting_high"), "points"),
+    **dict.fromkeys(("margin", "one_training_low"), "points"),
+}
 # A browser is too slow to show and sort more rows.
 MOST_ROWS = 2_000
 
 
 def page(table: pd.DataFrame, title: str) -> str:
-    """The HTML page of a table: its rows in their order, and a button on each column to sort by.
+    """The HTML page of a table: its rows in their order, fractions in percent, and a button on each
+    column to sort by.
 
     Of a table with more than MOST_ROWS rows the page has the first ones, and says so; `title`, the
     name of its file, says where all of them are.
     """
     shown = table.head(MOST_ROWS)
+    fractions = [column for column in shown if column in UNITS]
+    shown = shown.assign(**{column: (100 * shown[column]).round(2) for column in fractions})
+    shown = shown.rename(columns={column: f"{column} ({UNITS[column]})" for column in fractions})
     html = shown.to_html(index=False, border=0, na_rep="", float_format=_number)
     return render("page.html.j2", title=title, table=html, shown=len(shown), rows=len(table))
 
