@@ -1,11 +1,15 @@
 """Datasets of torchvision, in their own formats."""
 
+import gzip
+import inspect
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_photos import contents, prepare
 from PIL import Image
+from project import ROOT
 from real_formats import cifar10, mnist
 from torchvision import datasets
 
@@ -71,6 +75,52 @@ def test_mnist_is_grey_and_enlarged(tmp_path):
     assert opened.train_images.shape == (20, 32, 32, 3)
     fours = opened.train_images[opened.train_labels == 4]
     assert [np.unique(image).tolist() for image in fours] == [[40], [140]]
+
+
+@pytest.mark.parametrize("folder", ["MNIST/raw", "MNIST", "mnist/raw", "m-nist"])
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("root", ["", "folder"])
+def test_mnist_is_found_packed_or_not(tmp_path, folder, packed, root):
+    shades = np.arange(20, dtype=np.uint8)[:, None, None] * 10
+    mnist(tmp_path / "made", np.broadcast_to(shades, (20, 28, 28)), np.arange(20) % 10)
+    place = tmp_path / "data" / folder
+    place.mkdir(parents=True)
+    for file in (tmp_path / "made" / "MNIST" / "raw").iterdir():
+        content = gzip.compress(file.read_bytes()) if packed else file.read_bytes()
+        (place / f"{file.name}{'.gz' * packed}").write_bytes(content)
+    there = sorted(path for path in (tmp_path / "data").rglob("*"))
+    root = tmp_path / "data" / (Path(folder).parts[0] if root else "")
+    content = torchvision.read(settings("MNIST", root))
+    assert len(content.train) == len(content.validation) == 20
+    assert np.unique(content.load(content.train[8][1])).tolist() == [40]
+    # A study writes in the folder of the run alone.
+    assert sorted(path for path in (tmp_path / "data").rglob("*")) == there
+    with pytest.raises(ValueError, match=r"KMNIST/raw/ with train-images-idx3-ubyte, .* \(\.gz\)"):
+        torchvision.read(settings("KMNIST", root))
+
+
+def test_a_damaged_packed_file_is_named_with_the_key(tmp_path):
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for file in torchvision_datasets._four_files("MNIST"):
+        (folder / f"{file}.gz").write_bytes(gzip.compress(bytes(9999))[:20])
+    with pytest.raises(ValueError, match=r"dataset\.root: .*EOFError"):
+        torchvision.read(settings("MNIST", tmp_path))
+
+
+def test_the_documented_layouts_are_those_of_torchvision():
+    """Each dataset of the table, and each of its paths, stands in torchvision's own code."""
+    text = (ROOT / "docs" / "your-images.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`(.*?) \| (.+) \|$", text, re.MULTILINE)
+    assert len(rows) > 20
+    for first, others, layout in rows:
+        for name in [first, *re.findall(r"`(\w+)`", others)]:
+            code = Path(inspect.getfile(getattr(datasets, name))).read_text(encoding="utf-8")
+            for path in re.findall(r"`([^`]+)`", layout):
+                for part in re.findall(r"[\w.-]+", re.sub(r"<\w+>", "", path)):
+                    # torchvision puts these together itself.
+                    made = (name, name.lower(), "data_large_standard")
+                    assert part in code or part in made, (name, part)
 
 
 def eurosat(root: Path) -> None:

@@ -26,25 +26,17 @@ SHOWN, MOST_CLASSES = (4, 2), 8
 def new(
     folder: Annotated[Path, "images, in <class>/, or train/<class>/ and validation/<class>/"],
     *,
-    to: Annotated[
-        Path | None, "the file to write, or - to print it; by default <folder>.yaml, here"
-    ] = None,
+    to: Annotated[Path | None, "the file to write; by default <folder>.yaml, here"] = None,
 ) -> None:
     """Write a first study of a folder of images, with comments, to be changed."""
     from transferability.reports import proposal
     from transferability.storage import files
 
-    is_printed = to == Path("-")
-    name = config.name_for(folder.resolve().name if to is None or is_printed else to.stem)
-    if to is None or is_printed:
-        to = Path(f"{name}.yaml")
-    if not is_printed and to.exists():
+    name = config.name_for(to.stem if to else folder.resolve().name)
+    to = to or Path(f"{name}.yaml")
+    if to.exists():
         raise ValueError(f"{to}: is there already, and is not replaced; name another file by --to")
-    text = proposal.proposal(folder, name, to)
-    if is_printed:
-        print(text, end="")
-        return
-    files.write_text(to, text)
+    files.write_text(to, proposal.proposal(folder, name, to))
     print(f"written: {to}; look through it, then run `transferability check {to}`")
 
 
@@ -74,10 +66,9 @@ def check(
         run, short = Path(folder), one_step.shortened(settings)
         file = run / "results" / short["study"] / targets.STUDY
         config.write(short, file)
-        sampled = {"B": _sampled(settings["dataset"], settings, run)}
-        for letter, source in settings["sources"].items():
-            if source["dataset"]:
-                sampled[letter] = _sampled(source["dataset"], settings, run)
+        sections = {letter: source["dataset"] for letter, source in settings["sources"].items()}
+        sections = {"B": settings["dataset"], **{k: s for k, s in sections.items() if s}}
+        sampled = {k: _sampled(section, settings, run) for k, section in sections.items()}
         _check_counts(settings, sampled["B"][1])
         for split in short.split_names:
             image_commands.split_classes(
@@ -164,7 +155,7 @@ def _draw(study: Study, file: Path, sampled: Mapping[str, tuple[str, list]], to:
         for half, classes in halves.items():
             shown = classes[:: -(-len(classes) // MOST_CLASSES)]
             network = (split, seed, base_name(half))
-            pixels = one_step.seen(study, network, opened, halves, shown, SHOWN)
+            pixels = one_step.seen(study, network, opened, shown, SHOWN)
             labels = [f"{opened.classes[k][:16]}\n{counts[k][0]} + {counts[k][1]}" for k in shown]
             kind = "source" if half not in HALVES else "target" if study["sources"] else "half"
             blocks[f"{kind} {half}, split {split}"] = list(zip(labels, pixels, strict=True))

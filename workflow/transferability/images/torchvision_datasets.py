@@ -1,7 +1,13 @@
 """Datasets of torchvision: their parts, the names of their classes, and where labels lie."""
 
+import gzip
 import inspect
-from collections.abc import Mapping, Sequence
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,6 +40,8 @@ PARTS: dict[str, tuple[Arguments, Arguments]] = {
     "Places365": ([{"split": "train-standard"}], [{"split": "val"}]),
     "RenderedSST2": ([{"split": "train"}, {"split": "val"}], [{"split": "test"}]),
 }
+# Datasets of four files, which torchvision reads unpacked, in <root>/<name>/raw/.
+OF_FOUR_FILES = ("MNIST", "FashionMNIST", "KMNIST")
 # Attributes by which datasets give their labels and their image files without reading an image.
 LABELS = ("targets", "labels", "_labels", "y")
 SAMPLES = ("samples", "_samples", "imgs")
@@ -139,21 +147,63 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
             f"dataset.name: {name} is of no use here, for which a dataset has to give an image and "
             f"one label ({type(error).__name__}: {error}); choose another one"
         ) from error
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, EOFError, zlib.error) as error:
+        expected = "in the folders that docs/your-images.md names"
+        if name in OF_FOUR_FILES:
+            expected = f"as {name}/raw/ with {', '.join(_four_files(name))}, packed (.gz) or not"
         raise ValueError(
             f"dataset.root: torchvision does not get {name} in "
             f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); point "
-            "dataset.root at the folder that holds it, or set dataset.download to true where there "
-            "is a network"
+            f"dataset.root at the folder that holds it, {expected}; or set dataset.download to "
+            "true where there is a network"
         ) from error
     return parts
 
 
 def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
     """A part of a dataset, downloaded if it is not there and may be."""
+    root = path_of(settings["root"])
+    if settings["name"] not in OF_FOUR_FILES:
+        return _read(settings, argument, root)
+    with _unpacked(root, settings["name"]) as folder:
+        return _read(settings, argument, folder)
+
+
+def _four_files(name: str) -> list[str]:
+    return [file.removesuffix(".gz") for file, _ in getattr(datasets, name).resources]
+
+
+@contextmanager
+def _unpacked(root: Path, name: str) -> Iterator[Path]:
+    """The root in which torchvision finds the four files of a dataset: a temporary one if they are
+    in a folder of that name (as `fashion-mnist`), which may be the root itself, or in its raw/,
+    packed or not."""
+
+    named = [
+        folder
+        for folder in (root, *root.glob("*"))
+        if re.sub("[^a-z0-9]", "", folder.resolve().name.lower()) == name.lower()
+    ]
+    files = [file for folder in named for file in folder.rglob("*-ubyte*")]
+    found = {file.name.removesuffix(".gz"): file for file in files}
+    wanted, raw = _four_files(name), root / name / "raw"
+    if all((raw / file).is_file() for file in wanted) or not found.keys() >= set(wanted):
+        yield root
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        unpacked = Path(folder, name, "raw")
+        unpacked.mkdir(parents=True)
+        for file in wanted:
+            packed = gzip.open if found[file].suffix == ".gz" else open
+            with packed(found[file], "rb") as content, (unpacked / file).open("wb") as written:
+                shutil.copyfileobj(content, written)
+        yield Path(folder)
+
+
+def _read(settings: Mapping[str, Any], argument: Mapping[str, Any], root: Path) -> Any:
     dataset = getattr(datasets, settings["name"])
     parameters = inspect.signature(dataset).parameters
-    given = {**argument, **({"root": path_of(settings["root"])} if "root" in parameters else {})}
+    given = {**argument, **({"root": root} if "root" in parameters else {})}
     kinds = {parameter.kind for parameter in parameters.values()}
     if "download" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
         return dataset(**given)

@@ -1,7 +1,7 @@
 """A study in one step of each kind of network, and its images as the networks see them."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from transferability.models import weights
 from transferability.study.design import Network, Study
 from transferability.study.networks import HALVES, parse_name
 from transferability.training import preprocessing
-from transferability.training.augmentation import Augmentation, CentreCrop
+from transferability.training.augmentation import Augmentation
 from transferability.training.rng import Stream
 
 RECIPE = {"iterations": 1, "evaluate_every": 1, "probe_epochs": 0}
@@ -45,46 +45,20 @@ def each_kind(study: Study) -> list[Network]:
 
 
 def seen(
-    study: Study,
-    network: Network,
-    store: Store,
-    halves: Mapping[str, Sequence[int]],
-    classes: Sequence[int],
-    counts: tuple[int, int],
+    study: Study, network: Network, store: Store, classes: Sequence[int], counts: tuple[int, int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What a base sees of some classes, normalisation undone: for each class up to `counts`
+    """What a base sees of some classes, but for the normalisation: for each class up to `counts`
     training images, augmented as in the first epoch, and validation images, n×h×w×3 uint8."""
     task = study.training(*network)
-    parts = [(store.train_images, store.train_labels)]
-    parts += [(store.validation_images, store.validation_labels)]
-    chosen = [
-        [np.flatnonzero(labels == label)[:count] for label in classes]
-        for (_, labels), count in zip(parts, counts, strict=True)
-    ]
-    learned = np.flatnonzero(np.isin(store.train_labels, halves[task.target]))
-    device, stored = torch.device("cpu"), store.train_images.shape[1:3]
-    statistics = preprocessing.statistics_of(task, store, halves, learned)
-    preprocess = preprocessing.Preprocessing(task.recipe, stored, statistics, device)
-    stream = Stream(task.stream, task.split, task.seed, task.target)
-    pixels = []
-    for (stored_images, _), places in zip(parts, chosen, strict=True):
-        batch = torch.from_numpy(stored_images[np.concatenate(places)])
-        augment = preprocess.centre
-        if not pixels and task.recipe["augment"]:
-            augment = Augmentation(task.recipe, stored, len(batch), stream, 0, device)
-        shown = undone(preprocess(batch, augment), preprocess, augment).numpy()
-        pixels.append(np.split(shown, np.cumsum([len(of_class) for of_class in places])[:-1]))
-    return list(zip(*pixels, strict=True))
-
-
-def undone(
-    inputs: torch.Tensor, preprocess: preprocessing.Preprocessing, augment: CentreCrop
-) -> torch.Tensor:
-    """Inputs b×3×h×w of the first images of an epoch without their normalisation, b×h×w×3 uint8."""
-    pixels = inputs.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-    if preprocess.scale is not None:
-        pixels.flatten(2).div_(preprocess.scale).add_(preprocess.mean)
-    elif preprocess.mean is not None:
-        mean = preprocess.mean
-        pixels.add_(augment.crop(mean.expand(len(pixels), *mean.shape), 0))
-    return pixels.round_().clamp_(0, 255).byte()
+    recipe, stored = {**task.recipe, "normalise": "none"}, store.train_images.shape[1:3]
+    device, stream = torch.device("cpu"), Stream(task.stream, task.split, task.seed, task.target)
+    preprocess, parts = preprocessing.Preprocessing(recipe, stored, {}, device), []
+    for part, count in zip(("train", "validation"), counts, strict=True):
+        images, labels = (getattr(store, f"{part}_{kind}") for kind in ("images", "labels"))
+        places = [np.flatnonzero(labels == label)[:count] for label in classes]
+        batch, augment = torch.from_numpy(images[np.concatenate(places)]), None
+        if part == "train" and recipe["augment"]:
+            augment = Augmentation(recipe, stored, len(batch), stream, 0, device)
+        pixels = preprocess(batch, augment).permute(0, 2, 3, 1).round().byte().numpy()
+        parts.append(np.split(pixels, np.cumsum([len(chosen) for chosen in places])[:-1]))
+    return list(zip(*parts, strict=True))
