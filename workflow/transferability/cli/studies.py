@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from transferability.cli import flags, training
 from transferability.cli import images as image_commands
 from transferability.cli.records import STUDY_FILE, WIDTH
-from transferability.storage import signals
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import checks, config, schema, targets
 from transferability.study.design import Network, Study
@@ -176,8 +175,6 @@ def _try(study: Study, network: Network, file: Path) -> bool:
         if letter:
             training.import_source(study=file, source=letter)
         training.train(study=file, split=split, seed=seed, network=name)
-    except signals.Interrupted:
-        raise
     # Whatever a user's own network raises.
     except Exception as error:
         print(f"{name:12} {parse_name(name).treatment:16} {type(error).__name__}: {error}")
