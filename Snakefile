@@ -24,17 +24,6 @@ onstart:
         runs.begin(Path(".snakemake"), STUDY["study"])
     except runs.AnotherRun as error:
         raise WorkflowError(str(error)) from None
-    # Before each look at its jobs, the SLURM plugin (2.8.0) asks the controller for MinJobAge. Without
-    # an answer it turns from squeue to sacct, and then waits for ever where there are no accounts.
-    # So it is asked once. A plugin that keeps the answer would make this unnecessary.
-    if (
-        type(workflow.executor_settings).__module__
-        == "snakemake_executor_plugin_slurm"
-    ):
-        import snakemake_executor_plugin_slurm as plugin
-
-        age = plugin.get_min_job_age() or sys.maxsize
-        plugin.get_min_job_age = lambda: age
     # Before images are read, it may not be known how many there are; listing them may take long.
     with suppress(ValueError):
         if warning := design.few_steps(
@@ -62,14 +51,6 @@ onsuccess:
     # What the log of prepare_images says of the images, where it is seen.
     for note in images.notes(Path(STORE)):
         print(note, file=sys.stderr)
-
-
-onerror:
-    if any("sbatch failed" in Path(file).read_text("utf-8") for file in log):
-        print(
-            "What jobs ask SLURM for is set at the top of profiles/slurm/profile.yaml.",
-            file=sys.stderr,
-        )
 
 
 rule all:

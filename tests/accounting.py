@@ -15,6 +15,7 @@ AccountingStorageHost=localhost
 AccountingStoragePort={port}
 AccountingStoragePass={folder}/munge/munge.socket
 AccountingStoreFlags=job_comment
+AccountingStorageEnforce=limits
 AccountingStorageTRES=gres/gpu,gres/gpu:fake,gres/shard
 """
 CONFIGURATION = """

@@ -5,6 +5,7 @@ CUDA_VISIBLE_DEVICES as it would with real ones.
 """
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -56,10 +57,13 @@ SlurmdTimeout=10
 MessageTimeout=10
 UnkillableStepTimeout=30
 JobRequeue=1
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 SlurmdParameters=config_overrides
 GresTypes=gpu,shard
 PartitionName=cpu Nodes=cpu[1-2] Default=YES MaxTime=1440 DefMemPerCPU=200 State=UP
 PartitionName=gpu Nodes=gpu[1-2] MaxTime=1440 DefMemPerCPU=200 State=UP
+PartitionName=urgent Nodes=gpu[1-2] MaxTime=1440 DefMemPerCPU=200 State=UP PriorityTier=10
 """
 NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 RealMemory=32000"
 GPUS = " Gres=gpu:fake:2,shard:8"
@@ -164,6 +168,14 @@ class Cluster:
         controller = psutil.Process(self._pid("slurmctld"))
         controller.terminate()
         _wait_for_end(controller)
+
+    def set(self, name: str, value: object) -> None:
+        """Change a number of slurm.conf while the cluster runs."""
+        file = self.folder / "slurm.conf"
+        text, found = re.subn(rf"(?m)^{name}=.*$", f"{name}={value}", file.read_text())
+        assert found == 1, f"slurm.conf has {found} lines of {name}"
+        file.write_text(text)
+        self.ask("scontrol reconfigure")
 
     def start_node(self, name: str) -> None:
         (self.folder / "spool" / name).mkdir(exist_ok=True)

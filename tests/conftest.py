@@ -100,6 +100,13 @@ def cluster(started_cluster) -> Iterator[Cluster]:
     started_cluster.clear()
 
 
+@pytest.fixture(scope="module")
+def with_accounts() -> Iterator[Cluster]:
+    """A SLURM with accounts and their limits; root's is `study`."""
+    with running(accounting=True) as started:
+        yield started
+
+
 @pytest.fixture
 def on_cluster(finished, cluster, tmp_path) -> Project:
     """A copy of the finished project that runs through profiles/slurm."""

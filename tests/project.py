@@ -68,6 +68,11 @@ class Project:
         jobs = self.cluster.jobs() if self.cluster else []
         return [job for job in jobs if job["WorkDir"] == str(self.folder)]
 
+    def log(self) -> str:
+        """What Snakemake has said so far, in all of its runs here."""
+        files = sorted((self.folder / ".snakemake" / "log").glob("*.log"))
+        return "".join(file.read_text(encoding="utf-8") for file in files)
+
     def network(self, name: str) -> Path:
         return self.results / "networks" / "random0" / "seed0" / name
 

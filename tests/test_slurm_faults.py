@@ -4,13 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
-from cluster import running
 from project import TIMEOUT, TINY, Project
 from test_interruption import TARGET, results, trained_steps
 from waiting import wait_until, writers
@@ -53,6 +51,12 @@ def out_of_time_twice(project: Project, job: dict) -> None:
     out_of_time(project, job_at_work(project, beyond=trained + 50))
 
 
+def preempted(project: Project, job: dict) -> None:
+    """A job of a partition that goes first takes the node, and ends at once."""
+    urgent = f"--partition=urgent --nodelist={job['NodeList']} --exclusive --time=1"
+    project.cluster.ask(f"sbatch {urgent} --output=/dev/null --wrap=true")
+
+
 def node_dead(project: Project, job: dict) -> None:
     project.cluster.kill_node(job["NodeList"])
 
@@ -70,16 +74,28 @@ def daemon_dead(project: Project, job: dict) -> None:
 
 
 def controller_away(project: Project, job: dict) -> None:
+    """Until Snakemake has asked in vain, and the job has ended."""
     project.cluster.stop_controller()
-    time.sleep(15)
+    training_of(project, job).wait(TIMEOUT)
+    wait_until(lambda: "SLURM does not answer" in project.log(), what="Snakemake to ask")
     project.cluster.start_controller()
 
 
-def started(project: Project) -> tuple[subprocess.Popen, dict]:
+def forgotten(project: Project, job: dict) -> None:
+    """Snakemake stands still until the controller has forgotten its job."""
+    (snakemake,) = (p for p in psutil.Process().children() if "snakemake" in p.cmdline())
+    snakemake.suspend()
+    project.cluster.set("MinJobAge", 2)
+    wait_until(lambda: not project.slurm_jobs(), what="the controller to forget")
+    project.cluster.set("MinJobAge", 600)
+    snakemake.resume()
+
+
+def started(project: Project, *arguments: str) -> tuple[subprocess.Popen, dict]:
     """Snakemake at work on baseA, some way into its training, and the training's job."""
     shutil.rmtree(project.network("baseA"))
     project.write_study(recipe=RECIPE)
-    return project.start(TARGET), job_at_work(project, beyond=50)
+    return project.start(TARGET, *arguments), job_at_work(project, beyond=50)
 
 
 def job_at_work(project: Project, beyond: int) -> dict:
@@ -105,20 +121,22 @@ def ends_in_turn(network: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "ends"),
+    ("fault", "retries", "ends"),
     [
-        pytest.param(cancelled, ["interrupted", "finished"], id="scancel"),
-        pytest.param(requeued, ["interrupted", "finished"], id="scontrol requeue"),
+        pytest.param(cancelled, 1, ["interrupted", "finished"], id="scancel"),
+        pytest.param(requeued, 0, ["interrupted", "finished"], id="scontrol requeue"),
         pytest.param(
-            out_of_time_twice, ["interrupted", "interrupted", "finished"], id="time limit, twice"
+            out_of_time_twice, 0, ["interrupted", "interrupted", "finished"], id="time limit, twice"
         ),
-        pytest.param(node_dead, ["gone", "finished"], id="node dead"),
-        pytest.param(daemon_dead, ["finished", "finished"], id="slurmd dead, training alive"),
-        pytest.param(controller_away, ["finished"], id="controller away for 15 s"),
+        pytest.param(preempted, 0, ["interrupted", "finished"], id="preempted"),
+        pytest.param(node_dead, 0, ["gone", "finished"], id="node dead"),
+        pytest.param(daemon_dead, 0, ["finished", "finished"], id="slurmd dead, training alive"),
+        pytest.param(controller_away, 0, ["finished"], id="job ended, controller away"),
+        pytest.param(forgotten, 0, ["finished"], id="job ended, forgotten by SLURM"),
     ],
 )
-def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, ends):
-    snakemake, job = started(on_cluster)
+def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, retries, ends):
+    snakemake, job = started(on_cluster, "--retries", str(retries))
     fault(on_cluster, job)
     output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
@@ -137,15 +155,14 @@ def test_a_second_snakemake_takes_over_from_one_that_was_killed(on_cluster, unin
 
 
 def test_a_training_goes_on_after_scancel_where_slurm_keeps_accounts(
-    finished, uninterrupted, tmp_path
+    finished, uninterrupted, with_accounts, tmp_path
 ):
-    with running(accounting=True) as cluster:
-        project = Project.copied(tmp_path / "project", results_of=finished, cluster=cluster)
-        project.edit_profile("# slurm_account: project", "slurm_account: study")
-        snakemake, job = started(project)
-        assert job["Account"] == "study"
-        cancelled(project, job)
-        output, _ = snakemake.communicate(timeout=TIMEOUT)
+    project = Project.copied(tmp_path / "project", results_of=finished, cluster=with_accounts)
+    project.edit_profile("# slurm_account: project", "slurm_account: study")
+    snakemake, job = started(project)
+    assert job["Account"] == "study"
+    cancelled(project, job)
+    output, _ = snakemake.communicate(timeout=TIMEOUT)
     assert snakemake.returncode == 0, output
     assert ends_in_turn(project.network("baseA")) == ["interrupted", "finished"]
     assert results(project.network("baseA")) == results(uninterrupted)

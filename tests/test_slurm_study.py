@@ -99,18 +99,67 @@ def states(project: Project) -> list[str]:
     return [job["JobState"] for job in project.slurm_jobs()]
 
 
+def submitted_once(project: Project, output: str) -> None:
+    """Each base by one job, though Snakemake may try none again, and with its first memory."""
+    jobs = project.slurm_jobs()
+    assert len(jobs) == len(FOUR_BASES), output
+    assert len({job["MinMemoryNode"] for job in jobs}) == 1
+    assert output.count("is submitted again until") == 1
+
+
+def test_jobs_beyond_a_limit_wait(finished, with_accounts, tmp_path):
+    with_accounts.ask("sacctmgr --immediate modify user root set MaxSubmitJobs=1")
+    project = Project.copied(tmp_path / "project", results_of=finished, cluster=with_accounts)
+    project.write_study(seeds=[1, 2])
+    output = project.succeed(*FOUR_BASES, "--retries", "0")
+    assert "AssocMaxSubmitJobLimit" in output
+    submitted_once(project, output)
+
+
+def test_jobs_wait_for_a_controller_that_is_away(on_cluster):
+    on_cluster.write_study(seeds=[1, 2])
+    on_cluster.cluster.stop_controller()
+    snakemake = on_cluster.start(*FOUR_BASES, "--retries", "0")
+    wait_until(lambda: "Unable to contact" in on_cluster.log(), what="a submission")
+    on_cluster.cluster.start_controller()
+    output, _ = snakemake.communicate(timeout=TIMEOUT)
+    assert snakemake.returncode == 0, output
+    submitted_once(on_cluster, output)
+
+
 @pytest.mark.parametrize(
-    ("right", "wrong", "told"),
+    ("right", "wrong", "told", "line"),
     [
-        ("slurm_partition: gpu", "slurm_partition: gpus", "invalid partition specified: gpus"),
-        ("gres: gpu:1", "gres: gpu:a100:1", "Requested node configuration is not available"),
+        (
+            *("slurm_partition: gpu", "slurm_partition: gpus"),
+            *("invalid partition specified: gpus", "slurm_partition"),
+        ),
+        (
+            *("gres: gpu:1", "gres: gpu:a100:1"),
+            *("Requested node configuration is not available", "gres, constraint, mem_mb"),
+        ),
+        ("# constraint: gpu80", "constraint: gpu80", "Invalid feature specification", "constraint"),
     ],
 )
-def test_what_the_cluster_refuses_is_told_with_the_file_to_change(on_cluster, right, wrong, told):
+@pytest.mark.parametrize("of_group", [False, True])
+def test_what_the_cluster_refuses_is_told_with_the_line_to_change(
+    on_cluster, right, wrong, told, line, of_group
+):
     shutil.rmtree(on_cluster.network("baseA"))
     on_cluster.edit_profile(right, wrong)
-    status, output = on_cluster.run(TARGET, "--retries", "0")
+    group = ["--groups", "train_base=bases"] if of_group else []
+    status, output = on_cluster.run(TARGET, "--retries", "0", *group)
     assert status != 0
     assert told in output
-    assert "set at the top of profiles/slurm/profile.yaml" in output
+    assert f"What to change in profiles/slurm/profile.yaml: {line}" in output
     assert not on_cluster.network("baseA").exists()
+
+
+def test_an_account_that_the_cluster_does_not_know_is_told(finished, with_accounts, tmp_path):
+    project = Project.copied(tmp_path / "project", results_of=finished, cluster=with_accounts)
+    shutil.rmtree(project.network("baseA"))
+    project.edit_profile("# slurm_account: project", "slurm_account: nobody")
+    status, output = project.run(TARGET, "--retries", "0")
+    assert status != 0
+    assert "nobody appears to be invalid" in output
+    assert "What to change in profiles/slurm/profile.yaml: slurm_account" in output

@@ -11,6 +11,8 @@ from project import ROOT
 
 LIBRARY = ROOT / "workflow" / "transferability"
 RULES = ROOT / "workflow" / "rules"
+# Each start of Snakemake imports its plugins, whatever it does then.
+PLUGIN = ROOT / "workflow" / "snakemake_executor_plugin_slurm_resume" / "__init__.py"
 # In shell commands: words of few letters and marks, and flags that are quoted already.
 WITHOUT_BLANKS = {
     *("wildcards.split", "wildcards.seed", "wildcards.network", "threads"),
@@ -84,6 +86,13 @@ def test_no_modules_import_each_other_in_a_circle():
 @pytest.mark.parametrize("module", MODULES)
 def test_no_file_is_longer_than_a_reader_follows(module):
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+def test_the_plugin_imports_the_library_only_when_it_runs_jobs():
+    code = ast.parse(PLUGIN.read_text(encoding="utf-8"))
+    assert list(imports(PLUGIN)), "it needs the library no more"
+    for node in code.body:
+        assert "transferability" not in (getattr(node, "module", None) or "")
 
 
 def test_the_rules_are_short():

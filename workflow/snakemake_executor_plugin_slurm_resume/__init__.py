@@ -1,0 +1,163 @@
+"""The executor of profiles/slurm: Snakemake's SLURM plugin, where it would lose a study.
+
+It replaces four methods of snakemake-executor-plugin-slurm, in the version TESTED and in no other.
+A version makes one unnecessary when it
+
+- tries a submission again that SLURM refuses for now, without an attempt, and says what to change
+  after one that it refuses for good: `_report_job_error_threadsafe`;
+- asks SLURM for no other job meanwhile: `run_job`;
+- lets a job that SLURM ended go on without an attempt, and loses none while the controller is away,
+  or after it has forgotten the job: `check_active_jobs`. squeue is enough for this: what it does
+  not list any more has ended, and the files tell how;
+- does not ask for MinJobAge, by which it chooses between sacct and squeue: `__init__`.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import snakemake_executor_plugin_slurm as plain
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+# Snakemake's keys of this executor.
+ExecutorSettings, common_settings = plain.ExecutorSettings, plain.common_settings
+PACKAGE, TESTED = "snakemake-executor-plugin-slurm", "2.8.0"
+PROFILE = "profiles/slurm/profile.yaml"
+LONGEST_PAUSE = 60
+"""The most seconds between two looks at the jobs, and between two tries at a submission."""
+GONE = "no longer listed"
+ENDED_BY_SLURM = {"NODE_FAIL", "PREEMPTED", "TIMEOUT", GONE}
+FAILED = {*ENDED_BY_SLURM, "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY"}
+TEMPORARY = re.compile(
+    "SubmitJob|temporarily un|try again|Unable to contact|Connection refused|connect failure"
+    "|timed out|Zero Bytes|standby mode|not establish a configuration source",
+    re.IGNORECASE,
+)
+"""What SLURM says when it would take the same job later: limits on submitted jobs (as
+AssocMaxSubmitJobLimit), a full controller (MaxJobCount), one that is away."""
+KEYS = {
+    r"feature": "constraint",
+    r"node configuration": "gres, constraint, mem_mb and set-threads, of which no node has as much",
+    r"\bgres\b|gres\w*Per": "gres",
+    r"time limit is|Wall": "runtime in `resources`",
+    r"memory|Mem\w*Per": "mem_mb",
+    r"processors|cpu": "set-threads",
+    r"policy": "runtime, mem_mb, gres or set-threads, one of them beyond a limit of the account",
+    r"qos": "a line `qos: …` beside slurm_partition",
+    r"account": "slurm_account, and remove the # before it",
+    r"partition": "slurm_partition",
+}
+"""The line of the profile to change, by what SLURM's message has; the first that fits."""
+
+
+class Executor(plain.Executor):
+    """Submits, watches and resumes the jobs of a study."""
+
+    def __init__(self, workflow, logger):
+        if version(PACKAGE) != TESTED:
+            raise WorkflowError(
+                f"profiles/slurm is made for {PACKAGE} {TESTED}, and {version(PACKAGE)} is "
+                "installed: run `uv sync`"
+            )
+        workflow.executor_settings.status_command = None
+        self._refused: list[JobExecutorInterface] = []
+        self._told: set[str] = set()
+        self._steps: dict[Path, int | None] = {}
+        super().__init__(workflow, logger)
+
+    def run_job(self, job: JobExecutorInterface) -> None:
+        # Here, since every start of Snakemake imports this module.
+        from transferability.storage import progress
+
+        with self.lock:
+            waits = bool(self._refused)
+            if waits:
+                self._refused.append(job)
+        if not waits:
+            self._steps[_folder(job)] = progress.saved_step(_folder(job))
+            super().run_job(job)
+
+    def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
+        said = msg.partition("\n    sbatch call:")[0]
+        if TEMPORARY.search(said):
+            self._tell(f"{said}\nWhat SLURM does not take now is submitted again until it does.")
+            with self.lock:
+                self._refused.append(job_info.job)
+            return
+        line = next((key for text, key in KEYS.items() if re.search(text, said, re.I)), None)
+        msg += f"What to change in {PROFILE}: {line or 'the block at its top'}.\n"
+        if job_info.job.is_group():
+            # Snakemake prints no reason of a group.
+            self.logger.error(msg)
+        super()._report_job_error_threadsafe(job_info, msg)
+
+    async def check_active_jobs(
+        self, active_jobs: list[SubmittedJobInfo]
+    ) -> AsyncIterator[SubmittedJobInfo]:
+        with self.lock:
+            refused, self._refused = self._refused, []
+        for job in refused:
+            self._submit_again(job)
+        ended, states = False, {}
+        if active_jobs:
+            async with self.status_rate_limiter:
+                command = plain.query_job_status_squeue(self.run_uuid)
+                states, _ = await plain.query_job_status(command, self.logger)
+        if states is None:
+            self._tell("SLURM does not answer squeue; it is asked again until it does.")
+        for job_info in active_jobs:
+            state = "UNKNOWN" if states is None else states.get(job_info.external_jobid, GONE)
+            if self._goes_on(job_info, state):
+                number = job_info.external_jobid
+                self.logger.info(f"SLURM job {number} is {state}; its training goes on in another.")
+                self._submit_again(job_info.job)
+            elif state in ("COMPLETED", GONE):
+                # Snakemake looks for the files, and without them the job has failed.
+                if not self.workflow.executor_settings.keep_successful_logs:
+                    job_info.aux["slurm_logfile"].unlink(missing_ok=True)
+                self.report_job_success(job_info)
+            elif state in FAILED:
+                message = f"SLURM job {job_info.external_jobid} is {state}. "
+                logs = [str(job_info.aux["slurm_logfile"])]
+                self.report_job_error(job_info, msg=message, aux_logs=logs)
+            else:
+                yield job_info
+                continue
+            ended = True
+        first = self.workflow.executor_settings.init_seconds_before_status_checks
+        waiting = bool(active_jobs or refused) and not ended
+        longer = min(self.next_seconds_between_status_checks + 10, LONGEST_PAUSE)
+        self.next_seconds_between_status_checks = longer if waiting else first
+
+    def _goes_on(self, job_info: SubmittedJobInfo, state: str) -> bool:
+        """Whether a training was ended from outside, by SLURM or a signal, and has come further."""
+        from transferability.storage import lease, progress
+
+        if state not in ENDED_BY_SLURM and state != "FAILED":
+            return False
+        folder = _folder(job_info.job)
+        step = progress.saved_step(folder)
+        # Before a time limit, a training saves and ends by itself, which SLURM calls FAILED.
+        taken, how = lease.last_writer(folder) or ({}, None)
+        is_saved = how == "interrupted" and taken["slurm_job_id"] == job_info.external_jobid
+        return step not in (None, self._steps.get(folder)) and (state != "FAILED" or is_saved)
+
+    def _submit_again(self, job: JobExecutorInterface) -> None:
+        # Snakemake may be ending.
+        with suppress(RuntimeError):
+            self._job_submission_executor.submit(self.run_job, job)
+
+    def _tell(self, message: str) -> None:
+        """Warn once."""
+        if message not in self._told:
+            self._told.add(message)
+            self.logger.warning(message)
+
+
+def _folder(job: JobExecutorInterface) -> Path:
+    """Where a job writes."""
+    return Path(next(iter(job.output), "")).parent
