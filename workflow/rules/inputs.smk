@@ -23,7 +23,7 @@ def training(wildcards):
 
 
 def minutes_to_train(wildcards, attempt):
-    """What a cluster is asked for. A training that is cut short goes on in the next attempt."""
+    """What a cluster is asked for. A training that is cut short goes on in its next job."""
     network = wildcards.split, int(wildcards.seed), wildcards.network
     return attempt * targets.minutes_to_train(STUDY, Path(RESULTS), *network)
 
