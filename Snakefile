@@ -26,9 +26,7 @@ onstart:
         raise WorkflowError(str(error)) from None
     # Before images are read, it may not be known how many there are; listing them may take long.
     with suppress(ValueError):
-        if warning := design.few_steps(
-            STUDY, images.size(STUDY["dataset"], listed=False)
-        ):
+        if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
             print(warning, file=sys.stderr)
     study_config.write(STUDY, Path(STUDY_FILE))
     print(

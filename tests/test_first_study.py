@@ -61,7 +61,7 @@ def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, n
         assert told in text
     assert ("validation:" in text) == (form == "")
     assert max(map(len, text.splitlines())) <= 100
-    assert design.few_steps(study, images.size(study["dataset"])) is None
+    assert design.few_steps(study, sample.size(study["dataset"])) is None
     assert main(["new", name, "--to", "other.yaml"]) == 0
     assert config.read("other.yaml")["study"] == "other"
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from transferability import images
 from transferability.__main__ import main
-from transferability.images import Size
+from transferability.images import Size, sample
 from transferability.models import summary
 from transferability.records import plan
 from transferability.study import config, design
@@ -144,16 +144,16 @@ def test_images_that_were_not_read_are_counted_by_a_list_of_them(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     settings = config.complete({"dataset": {"source": "folder", "path": "photos"}})["dataset"]
     with pytest.raises(ValueError, match="no folder photos"):
-        images.size(settings)
+        sample.size(settings)
     tree(tmp_path / "photos", "abcd", count=10)
-    assert images.size(settings) == Size(4, 32, 8)
+    assert sample.size(settings) == Size(4, 32, 8)
     # The workflow does not list them as it starts.
-    with pytest.raises(ValueError, match="not known"):
-        images.size(settings, listed=False)
+    with pytest.raises(ValueError, match="--until prepare_images"):
+        images.size(settings)
     store = images.STORES / images.store_name(settings)
     store.mkdir(parents=True)
     (store / "manifest.json").write_text('{"classes": 4, "train": 30, "validation": 8}')
-    assert images.size(settings, listed=False) == Size(4, 30, 8)
+    assert sample.size(settings) == Size(4, 30, 8)
 
 
 def test_the_stores_of_sources_are_counted(tmp_path, capsys):

@@ -120,9 +120,8 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     return source_module(settings["source"]).info(settings)
 
 
-def size(settings: Mapping[str, Any], stores: Path = STORES, listed: bool = True) -> Size:
-    """How many images a dataset has: as its store says, or, where there is none yet, its source,
-    which, if `listed`, may have to list them.
+def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
+    """How many images a dataset has: as its store says, or, where there is none yet, its source.
 
     Raises ValueError where neither does.
     """
@@ -131,12 +130,12 @@ def size(settings: Mapping[str, Any], stores: Path = STORES, listed: bool = True
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return Size(*(content[key] for key in Size._fields))
     expected = info(settings).size
-    if expected is None and listed:
-        # Each item is one image here; who has several knows their number.
-        content = source_module(settings["source"]).read({**settings, "download": False})
-        return Size(*map(len, (content.classes, content.train, content.validation)))
     if expected is None:
-        raise ValueError("dataset: the number of images is not known before they are listed")
+        raise ValueError(
+            f"dataset: the number of images is not known before they are read, and "
+            f"{manifest.parent} is not there yet; make it by snakemake "
+            "--configfile <study> --until prepare_images"
+        )
     return expected
 
 

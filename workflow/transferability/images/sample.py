@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from transferability import images
 from transferability.images import STORES, ImageSource, Item, source_module, store, store_name
 
 
@@ -33,11 +34,20 @@ def listed(settings: Mapping[str, Any], stores: Path = STORES) -> ImageSource:
     return ImageSource(classes, train.shape[1:3], *parts, load=load, in_processes=False)
 
 
+def size(settings: Mapping[str, Any]) -> images.Size:
+    """How many images a dataset has, listed where neither its store nor its source knows."""
+    try:
+        return images.size(settings)
+    except ValueError:
+        content = listed({**settings, "download": False})
+        return images.Size(*map(len, (content.classes, content.train, content.validation)))
+
+
 def counts(source: ImageSource) -> list[tuple[int, int]]:
     """How many training and validation images each class has, in the order of the labels."""
     of_parts = [Counter(label for label, _ in part) for part in (source.train, source.validation)]
     return [
-        tuple(of[label] * images for of, images in zip(of_parts, source.per_item, strict=True))
+        tuple(of[label] * each for of, each in zip(of_parts, source.per_item, strict=True))
         for label in range(len(source.classes))
     ]
 

@@ -15,6 +15,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from transferability import images, models
+from transferability.images import sample
 from transferability.models import summary
 from transferability.models.summary import LayerSummary
 from transferability.records.board import duration
@@ -45,7 +46,7 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     Raises ValueError where it is not known how many images there are.
     """
     stores = {images.store_name(dataset): dataset for dataset in targets.datasets(study)}
-    found = {name: images.size(dataset) for name, dataset in stores.items()}
+    found = {name: sample.size(dataset) for name, dataset in stores.items()}
     size, pixels = found[images.store_name(study["dataset"])], study.input_size
     sizes = dict.fromkeys(HALVES, study.target_size(size))
     for letter, source in study["sources"].items():
