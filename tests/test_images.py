@@ -202,8 +202,7 @@ def test_each_digit_gives_its_share_to_validation(digits_store: Path):
 def test_validation_images_are_halved_class_by_class():
     def halved(classes: list[str], counts: list[int]) -> list[np.ndarray]:
         labels = np.repeat(np.arange(len(classes)), counts)
-        of = store.Store(Path(), *[None] * 3, labels, classes, [], "")
-        return np.split(of.selection, np.cumsum(counts)[:-1])
+        return np.split(store.selection(labels, classes), np.cumsum(counts)[:-1])
 
     halves = halved(["a", "b", "c", "d"], [7, 50, 1, 1])
     assert [half.sum() for half in halves] == [4, 25, 0, 1]

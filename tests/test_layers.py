@@ -54,3 +54,10 @@ def test_layers_that_do_not_fit_are_named():
     layers = [("first", nn.Conv2d(3, 4, 3)), ("second", nn.Linear(5, 2))]
     with pytest.raises(ValueError, match=r"layer second: it cannot take 4×6×6"):
         summary.table(layers, 8, [])
+
+
+def test_in_a_study_with_sources_all_classes_are_learned(tmp_path, capsys):
+    source = "{T: {dataset: {source: digits, image_size: 16}}}"
+    (tmp_path / "study.yaml").write_text(f"{STUDY}sources: {source}\n")
+    assert main(["layers", str(tmp_path / "study.yaml")]) == 0
+    assert "16×16 pixels, 10 classes" in capsys.readouterr().out

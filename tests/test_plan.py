@@ -110,6 +110,9 @@ def test_few_steps_are_warned_of_with_their_number():
     assert "raise recipe.epochs" in warning
     few = study(recipe={**STUDY["recipe"], "iterations": 299, "evaluate_every": 299})
     assert "299 steps" in design.few_steps(few, SIZE)
+    sources = {"T": {"dataset": {"source": "glyphs", "image_size": 16}}}
+    alone = study(sources=sources, treatments=["transfer"], controls=[], omit=[{"target": "B"}])
+    assert design.few_steps(alone, SIZE) is None
 
 
 @pytest.mark.parametrize("flags", [["--seconds", "0.05"], ["--images-per-second", "1000"]])

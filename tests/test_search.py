@@ -104,6 +104,14 @@ def test_a_rate_at_the_edge_of_the_grid_is_said(study, networks, caplog):
     assert not caplog.text
 
 
+def test_an_override_of_partial_networks_reaches_those_with_other_names():
+    override = {"where": {"kind": "partial"}, "recipe": {"epochs": 5}}
+    changed = config.complete({"treatments": ["partial", "selffer"], "overrides": [override]})
+    epochs = {name: changed.recipe_of("random0", 0, name)["epochs"] for *_, name in changed.trained}
+    shorter = {name for name, count in epochs.items() if count == 5}
+    assert shorter == {"A7B+", "A7B", *(f"A7f{n}B" for n in range(1, 7))}
+
+
 def test_findings_say_how_rates_were_chosen():
     networks, effects, boost = tables("four_splits")
     assert "best of a grid" not in findings.page(networks, effects, boost, 0.01)

@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 from made_networks import BASE, FOUR_SPLITS, LONG_BASE, OF_SOURCE, PARTIAL, TOP1, networks, of
 from made_networks import of_sources as sources
+from scipy import stats
 
 from transferability.analysis.boost import boost
+from transferability.analysis.decision import decision
 from transferability.analysis.effects import estimate, paired_differences
+from transferability.reports import findings
 
 TREATMENTS = (*TOP1, ("shuffled", True), ("reestimated", False), ("partial", False))
 SELFFER, TRANSFER = TOP1["selffer", False], OF_SOURCE["transfer", False]
@@ -125,3 +128,26 @@ def test_halves_may_be_shuffled_too():
 
 def test_table_1_is_of_halves_alone():
     assert boost(sources()).empty
+
+
+def test_sources_of_a_group_are_replicates_of_it():
+    table = sources("PQT", layers=(0, 3), noise=0.01)
+    of_group = {"P": "photos", "Q": "photos"}
+    table = table.assign(source_group=table["source"].map(of_group).fillna(""))
+    rows = of(estimate(table), effect="transfer").set_index("source")
+    by_source = rows.loc[["P", "Q"], "mean"]
+    expected = stats.t.interval(0.95, 1, by_source.mean(), stats.sem(by_source))
+    group = rows.loc["photos"]
+    assert group[["mean", "low", "high"]].tolist() == pytest.approx([by_source.mean(), *expected])
+    assert (group["interval"], group["replicates"]) == ("t over sources", 8)
+    assert rows.loc["T", "interval"] == "t over seeds, for this checkpoint"
+    # Controls are of no source, and so of no group.
+    assert "coadaptation" not in set(of(estimate(table), source="photos")["effect"])
+    decided = of(decision(table, 0.01), source="photos")
+    assert list(decided["interval"]) == ["t over sources"]
+    page = findings.page(table, estimate(table), boost(table), 0.01, decision(table, 0.01))
+    assert "Sources P/Q (photos)" in page
+    page = page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "PnB − baseB" in page
+    assert "P/QnB − baseB" in page
+    assert "2 sources" in page

@@ -111,6 +111,7 @@ score: best | score | final, mean_of_10_best
     | score | at least 10 & makes 9 & recipe.iterations & recipe.evaluate_every
 {score: mean_of_10_best, recipe: {epochs: 20}, overrides: [{where: {n: 1}, recipe: {epochs: 2}}]}
     | score | B1B makes 1
+recipe: {iterations: 100, probe_epochs: 5} | recipe.probe_epochs | of the 100 iterations & B1B+
 recipe: {probe_epochs: 10} | recipe.probe_epochs | 10 of the 10 epochs & B1B+ & recipe.epochs
 search: {learning_rate: [0.1, 0.3]} | search.learning_rate | lacks 0.03 & recipe.learning_rate
 search: {copied_learning_rate: [0, -1]} | search.copied_learning_rate[1] | -1 & at least 0
@@ -156,6 +157,8 @@ sources: {P: {weights: a.pt}} | sources.P | mean and std
 sources: {P: {dataset: {source: digits}}} | sources.P.dataset.image_size | 8 pixels & 20
 {sources: {P: {weights: a.pt}}, splits: {random: 1}} | the study | exclude each other
 {sources: {P: {weights: a.pt}}, targets: [A]} | the study | targets
+sources: {P: {weights: a, image_size: 20, mean: [0,0,0], std: [1,1,1], group: photos}}
+    | sources.P.group | photos has one source
 sources: {P: IMAGENET1K_V1} | sources.P | a section
 sources: {P: {wieghts: a.pt}} | sources.P.wieghts | unknown key & did you mean weights?
 sources: {PQ: {weights: a.pt}} | sources | "PQ" & [C-QT-Z]
@@ -208,3 +211,18 @@ def test_all_mistakes_are_named_at_once_a_line_each():
     assert sorted(line.split(":")[0] for line in found.splitlines()) == [
         *("recipe.epochs", "recipe.learning_rate", "stdy", "targets[0]"),
     ]
+
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def test_weights_that_want_images_of_other_sizes_before_the_crop_are_refused():
+    given = {"weights": "a.pt", "image_size": 224, "mean": MEAN, "std": STD}
+    study = {
+        "architecture": {"name": "torchvision"},
+        "sources": {"P": {"weights": "IMAGENET1K_V1"}, "Q": given},
+    }
+    with pytest.raises(StudyError, match=r"P and Q want .* 256 and 224 .* recipe\.crop: 224"):
+        config.complete(study)
+    chosen = config.complete({**study, "dataset": {"image_size": 256}, "recipe": {"crop": 224}})
+    assert chosen.input_size == 224

@@ -30,7 +30,7 @@ rule collect_networks:
         study=STUDY_FILE,
         networks=as_json(
             [STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]
-            + [STUDY.table_names, STUDY["search"]]
+            + [STUDY.table_names, STUDY["search"], STUDY.groups]
         ),
         code=fingerprint.collection_fingerprint(),
     shell:

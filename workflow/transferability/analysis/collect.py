@@ -24,8 +24,9 @@ from transferability.study.networks import (
 
 log = logging.getLogger(__name__)
 
+OF_SOURCE = ("source_kind", "source_id", "source_group")
 COLUMNS = [
-    *("study", "split", "seed", "network", "kind", "source", "source_kind", "source_id"),
+    *("study", "split", "seed", "network", "kind", "source", *OF_SOURCE),
     *("target", "target_size", "n", "layer", "copied", "frozen", "fine_tuned", *MEASURED),
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
@@ -56,7 +57,7 @@ def collect(
     names: Sequence[str],
     score: str,
     omitted: Collection[str] = (),
-    sources: Mapping[str, tuple[str, str]] | None = None,
+    sources: Mapping[str, tuple[str, str, str]] | None = None,
     search: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The networks and the evaluations of a study: exactly those named, whatever else lies there.
@@ -64,10 +65,10 @@ def collect(
     `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
     evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Those
     `omitted`, e.g. random0/seed0/A3B, have a row without measured values. `sources` has the
-    (source_kind, source_id) of sources that are no halves, by letter. `search` has the candidates
-    of a study that searches: the selected one is the network, and its top1 is top1_reporting, since
-    it was selected by the other images; `training` then names its folder. Raises ValueError
-    naming the file that is missing or not JSON.
+    (source_kind, source_id, source_group) of sources that are no halves, by letter. `search` has
+    the candidates of a study that searches: the selected one is the network, and its top1 is
+    top1_reporting, since it was selected by the other images; `training` then names its folder.
+    Raises ValueError naming the file that is missing or not JSON.
     """
     rows, evaluations, layers = [], [], []
     selected: dict[tuple, dict] = {}
@@ -78,7 +79,7 @@ def collect(
         key = {"study": study, "split": split, "seed": seed, "network": name}
         spec = parse_name(name)
         row = key | asdict(spec) | {"frozen": spec.frozen_layers}
-        row["source_kind"], row["source_id"] = _source(spec, sources or {})
+        row |= zip(OF_SOURCE, _source(spec, sources or {}), strict=True)
         path = network_path(networks, split, seed, name)
         chosen = selected.get((split, seed, path.name))
         if chosen:
@@ -103,12 +104,12 @@ def collect(
     return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
 
 
-def _source(network: NetworkSpec, sources: Mapping) -> tuple[str, str]:
-    """What kind of source a network's first layers come from, and its checksum if it was imported;
-    empty for what copies nothing."""
+def _source(network: NetworkSpec, sources: Mapping) -> tuple[str, str, str]:
+    """What kind of source a network's first layers come from, its checksum if it was imported, and
+    its group; empty for what copies nothing."""
     if network.copied == 0:
-        return "", ""
-    known = {**dict.fromkeys(HALVES, ("half", "")), "random": ("random", "")}
+        return "", "", ""
+    known = {**dict.fromkeys(HALVES, ("half", "", "")), "random": ("random", "", "")}
     return (known | dict(sources))[network.source]
 
 

@@ -52,7 +52,8 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
         target=groups["target"].agg(effects.joined),
         layer=first.map(table["layer"]),
         interval=effects.of_checkpoints(
-            rows["interval"], first.map(table["source_kind"]) == "weights"
+            *(rows["interval"], first.map(table["source_kind"]) == "weights"),
+            rows.index.to_frame()["letter"],
         ),
         passes=(rows["lower"] > -margin).where(rows["lower"].notna()),
         one_training_low=rows["mean"] - reach * groups["difference"].std(),
@@ -83,7 +84,8 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
 def _pairs(table: pd.DataFrame, score: str) -> pd.DataFrame:
     """The differences in a score that freezing makes, where the network without it learned."""
     scored = table.assign(top1=table[score])
-    pairs = effects.complete(effects.all_pairs(scored, [FREEZE_COST]))
+    pairs = effects.all_pairs(scored, [FREEZE_COST])
+    pairs = effects.complete(effects.with_groups(pairs, table))
     pairs["lost"] = pairs["row"].map(table["failed"])
     return pairs[~pairs["row_control"].map(table["failed"])]
 

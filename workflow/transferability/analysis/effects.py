@@ -9,7 +9,7 @@ import pandas as pd
 
 from transferability.analysis import intervals
 from transferability.analysis.treatments import BASE, COPY_A_SOURCE, EFFECTS, Effect
-from transferability.study.networks import ALL_IMAGES, SOURCES, trained_name
+from transferability.study.networks import ALL_IMAGES, HALVES, trained_name
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
     table["letter"] = letters(table)
     # Tables of earlier versions lack them.
     table["copied"] = table.get("copied", table["n"])
-    table["source_kind"] = table.get("source_kind", pd.Series("", table.index)).fillna("")
-    table["layer"] = table.get("layer", pd.Series("", table.index)).fillna("")
+    for column in ("source_kind", "source_group", "layer"):
+        table[column] = table.get(column, pd.Series("", table.index)).fillna("")
     table["failed"] = table.get("learned", pd.Series(True, table.index)).eq(False).fillna(False)
     twice = table.duplicated([*CELL, "kind", "letter", "fine_tuned", "n"])
     if twice.any():
@@ -67,9 +67,10 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def letters(table: pd.DataFrame) -> pd.Series:
-    """The source of each row, a letter; empty where it is a half, or nothing is copied."""
-    source = table.get("source", pd.Series("", table.index))
-    return source.where(source.isin([*SOURCES]), "")
+    """The source of each row, a letter, or the group that it is of; empty where it is a half, or
+    nothing is copied."""
+    source = table.get("source", pd.Series("", table.index)).fillna("")
+    return source.mask(source.isin([*HALVES, "random"]), "")
 
 
 def size_order(target_size: pd.Series) -> pd.Series:
@@ -135,6 +136,15 @@ def _sides(effect: Effect, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     return treated, control[(control["n"] == 0) == effect.control_of_zero]
 
 
+def with_groups(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The pairs, and once more those of sources that have a group: the group in place of their
+    letter, and the letter in place of the split, so that replicates are sources."""
+    groups = table[table["source_group"] != ""].groupby("letter")["source_group"].first()
+    grouped = pairs[pairs["letter"].isin(groups.index)]
+    as_group = grouped.assign(letter=grouped["letter"].map(groups), split=grouped["letter"])
+    return pd.concat([pairs, as_group], ignore_index=True)
+
+
 def complete(pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs of which both networks are there, with a score."""
     return pairs.dropna(subset="difference").astype({"row": int, "row_control": int})
@@ -190,7 +200,8 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
 def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
-    Columns: study, split_kind, source (its letter where the treated networks copy one, else empty),
+    Columns: study, split_kind, source (its letter where the treated networks copy one, or the group
+    of several; else empty),
     target, target_size, effect, n, layer (the last that is copied, or frozen by partial),
     estimator, mean, median, std, low, high, lower (differences in top-1, as fractions), interval
     (its kind), replicates (how many (split, seed)), p, p_holm, differences (how many were
@@ -215,7 +226,7 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
     compared differ in their number of validation images.
     """
     table = checked(networks)
-    everything = all_pairs(table, EFFECTS)
+    everything = with_groups(all_pairs(table, EFFECTS), table)
     pairs = complete(everything)
     if pairs.empty:
         return pd.DataFrame(columns=EFFECTS_COLUMNS)
@@ -247,7 +258,7 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
         .merge(about.reset_index(), on=by)
         .assign(
             source=lambda table: table["letter"],
-            interval=lambda table: of_checkpoints(table["interval"], table["weights"]),
+            interval=lambda rows: of_checkpoints(rows["interval"], rows["weights"], rows["letter"]),
             size=lambda table: size_order(table["target_size"]),
             place=lambda table: table["effect"].map(order),
         )
@@ -256,11 +267,12 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
     return effects.sort_values(by_place)[EFFECTS_COLUMNS].reset_index(drop=True)
 
 
-def of_checkpoints(interval: pd.Series, weights: pd.Series) -> pd.Series:
-    """The kinds of intervals. Where `weights` is true (networks that copy imported weights), those
-    over seeds get the words "for this checkpoint"."""
+def of_checkpoints(interval: pd.Series, weights: pd.Series, letter: pd.Series) -> pd.Series:
+    """The kinds of intervals. Those over seeds get the words "for this checkpoint" where `weights`
+    is true (networks that copy imported weights); those of a group are over its sources."""
     seeds = interval.isin([intervals.OVER_SEEDS, intervals.MODERATED_OVER_SEEDS])
-    return interval.mask(seeds & weights, interval + intervals.FOR_THIS_CHECKPOINT)
+    over_sources = interval.str.replace("splits", "sources").where(letter.str.len() > 1, interval)
+    return over_sources.mask(seeds & weights, interval + intervals.FOR_THIS_CHECKPOINT)
 
 
 def names(texts: pd.Series) -> str:

@@ -18,10 +18,12 @@ def collect_networks(
     from transferability.analysis import search as candidates
 
     settings = config.resolved(study)
-    sources = dict.fromkeys(settings["sources"], ("dataset", ""))
+    sources = {
+        letter: ("dataset", "", settings.groups.get(letter, "")) for letter in settings["sources"]
+    }
     for letter in settings.imported.values():
         imported = NetworkFolder(study.parent / "sources" / letter).read_metrics()
-        sources[letter] = ("weights", imported["source_id"])
+        sources[letter] = ("weights", imported["source_id"], sources[letter][2])
     search = candidates.search(settings, study.parent / "networks") if settings["search"] else None
     networks, by_epoch = collect.collect(
         settings["study"],
@@ -74,13 +76,15 @@ def estimate_effects(
     import numpy as np
 
     from transferability.analysis import boost, collect, decision, effects
-    from transferability.images.store import open_store
+    from transferability.images import store
 
     networks, correct = read_table(table), None
     if labels:
-        # What a search selected is judged by the other images.
-        reported = ~open_store(labels.parent).selection if "training" in networks else None
-        correct = collect.correctness(results / "networks", np.load(labels), reported)
+        right, reported = np.load(labels), None
+        if "training" in networks:
+            # What a search selected is judged by the other images.
+            reported = ~store.selection(right, store.read_classes(labels.parent)[0])
+        correct = collect.correctness(results / "networks", right, reported)
     write_table(effects.paired_differences(networks), table.with_name("differences.csv"))
     write_table(effects.estimate(networks, correct), table.with_name("effects.csv"))
     write_table(boost.boost(networks, correct), table.with_name("boost.csv"))

@@ -24,7 +24,7 @@ def layers(study: STUDY_FILE) -> None:
     # Only the last layer depends on it; where only reading tells how many classes there are, they
     # are taken to be as many as ImageNet's.
     classes = images.info(checked["dataset"]).classes
-    half = (classes or 1000) // 2
+    half = (classes or 1000) // (1 if checked["sources"] else 2)
     assumed = "" if classes else ", assumed, since only reading the images tells"
     built = models.module(settings["name"]).build(settings, image_size, half)
     print(summary.table(built, image_size, checked["layers"]))

@@ -39,7 +39,8 @@ class Panel(NamedTuple):
         # Published networks may be of all classes, which is no half of a split.
         split = f"{self.split_kind} split" if self.target != "all" else "all classes"
         if self.split_kind == WHOLE:
-            split = f"source {self.source}" if self.source else "no source"
+            kind = "group" if len(self.source) > 1 else "source"
+            split = f"{kind} {self.source}" if self.source else "no source"
         target = f", target {self.target}" if self.target in HALVES and not self.source else ""
         size = f", {self.target_size} images a class" if self.target_size != ALL_IMAGES else ""
         return f"{split}{target}{size}"
@@ -77,7 +78,7 @@ def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
 
 def with_sources(text: str, table: pd.DataFrame) -> str:
     """A text with the letters of the table's sources in place of A: PnB, or P/QnB."""
-    sources = "/".join(sorted({*letters(table)} - {""})) or "A"
+    sources = "/".join(sorted(name for name in {*letters(table)} if len(name) == 1)) or "A"
     return text.replace("A$n$B", f"{sources}$n$B")
 
 

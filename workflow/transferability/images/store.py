@@ -48,27 +48,15 @@ class Store:
     validation_labels: np.ndarray
     classes: list[str]
     groups: list[str]
+    settings: dict
+    """The study's section `dataset` by which it was made."""
     digest: str
     """sha256 of the manifest, and so of everything in the store."""
 
     @cached_property
     def selection(self) -> np.ndarray:
-        """Which validation images serve to select (a learning rate, the best n), bool N; what was
-        selected is reported by the others.
-
-        In each class they alternate, in an order that depends on nothing but the class's name and
-        the images' places in the store; each class goes on where the one before ends, so that the
-        halves differ by one image at most, also where classes have one image each.
-        """
-        labels = self.validation_labels
-        hashes = [
-            hashlib.sha256(f"{self.classes[label]}/{place}".encode()).digest()
-            for place, label in enumerate(labels)
-        ]
-        order = sorted(range(len(labels)), key=lambda place: (labels[place], hashes[place]))
-        selected = np.zeros(len(labels), bool)
-        selected[order[::2]] = True
-        return selected
+        """Which validation images serve to select, bool N."""
+        return selection(self.validation_labels, self.classes)
 
     def verify(self) -> None:
         """Read all files and compare checksums; raise StoreError, naming the files that differ."""
@@ -136,6 +124,31 @@ def write(
     files.write_text(folder / MANIFEST, text)
 
 
+def read_classes(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of a store's classes, in the order of their labels, and their groups."""
+    with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row["name"] for row in rows], [row["group"] for row in rows]
+
+
+def selection(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Which validation images serve to select (a learning rate, the best n), bool N; what was
+    selected is reported by the others. `labels` int32 N are those of all.
+
+    In each class they alternate, in an order that depends on nothing but the class's name and the
+    images' places in the store; each class goes on where the one before ends, so that the halves
+    differ by one image at most, also where classes have one image each.
+    """
+    hashes = [
+        hashlib.sha256(f"{classes[label]}/{place}".encode()).digest()
+        for place, label in enumerate(labels)
+    ]
+    order = sorted(range(len(labels)), key=lambda place: (labels[place], hashes[place]))
+    selected = np.zeros(len(labels), bool)
+    selected[order[::2]] = True
+    return selected
+
+
 def open_store(folder: Path | str) -> Store:
     """Open a store without reading all of its images.
 
@@ -152,8 +165,7 @@ def open_store(folder: Path | str) -> Store:
             raise _damaged(folder, name, f"has {file.stat().st_size} bytes instead of {expected}")
         if _samples_sha256(file) != manifest["files"][name]["samples_sha256"]:
             raise _damaged(folder, name, "changed after it was written (its checksum does not fit)")
-    with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    classes, groups = read_classes(folder)
     arrays = {
         f"{part}_{kind}": np.load(folder / f"{part}.{kind}.npy", mmap_mode="r")
         for part in PARTS
@@ -161,8 +173,9 @@ def open_store(folder: Path | str) -> Store:
     }
     return Store(
         folder=folder,
-        classes=[row["name"] for row in rows],
-        groups=[row["group"] for row in rows],
+        classes=classes,
+        groups=groups,
+        settings=manifest["settings"],
         digest=files.sha256(folder / MANIFEST),
         **arrays,
     )

@@ -54,7 +54,7 @@ def export(
     transforms = weights.Transforms(
         image_size=pixels,
         resize=stored,
-        interpolation="bilinear",
+        interpolation=store.settings.get("interpolation") or "bilinear",
         mean=tuple(value / 255 for value in mean),
         std=tuple(value / 255 for value in std),
     )

@@ -36,7 +36,7 @@ class Verdict:
 
 def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     """A verdict on each image store that networks of results/<study> were trained on, looked for in
-    `images`, beside `results`; then one on each network.
+    `images`, beside `results`, and on each imported source; then one on each network.
 
     Of an archive's folder, first one on its files. Of its image store, which has no images there,
     and of any other where `whole_images` is false, the labels are read alone. Raises ValueError if
@@ -74,6 +74,14 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
                 verdict.checked.append(check.__name__)
                 with _damage_noted(verdict, folder.metrics):
                     verdict.faults.extend(check())
+    for letter in study.imported.values() if study else ():
+        verdict = Verdict(f"sources/{letter}", ["weights"])
+        folder = NetworkFolder(results / "sources" / letter)
+        if folder.weights.exists() or not is_archive(results):
+            verdicts.append(verdict)
+            with _damage_noted(verdict, folder.metrics):
+                if checkpoint.load(folder.weights)[2] != folder.read_metrics()["weights_sha256"]:
+                    raise ValueError(f"{folder.weights}: not the weights that were imported")
     return [*verdicts, *on_stores.values(), *on_networks]
 
 
@@ -171,8 +179,9 @@ class _Network:
             yield f"{split}: not the split that the network was trained on"
         if identity["base"] is not None:
             imported = self.results / "sources" / identity["base"].removeprefix("base")
+            known = identity["base"] in self.study.imported if self.study else imported.exists()
             trained = self.folder.path.parent / identity["base"]
-            base = NetworkFolder(imported if imported.exists() else trained)
+            base = NetworkFolder(imported if known else trained)
             if base.read_metrics()["weights_sha256"] != identity["base_sha256"]:
                 yield f"{base.weights}: not the weights that the network was copied from"
 

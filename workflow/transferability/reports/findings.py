@@ -25,9 +25,9 @@ COLUMNS = ("size", "other", "split_kind", "letter", "pool", "target_size")
 
 @dataclass(frozen=True)
 class Place:
-    """The rows of the tables of one kind of split, source (empty for halves, and for the controls
-    that sources share), target size and, but on random splits, target (`pool`). All sources have
-    the same networks, those of the controls among them."""
+    """The rows of the tables of one kind of split, source or group of sources (empty for halves,
+    and for the controls that sources share), target size and, but on random splits, target
+    (`pool`). All sources have the same networks, those of the controls among them."""
 
     split_kind: str
     source: str
@@ -55,6 +55,16 @@ class Place:
         ]
 
     @property
+    def of_group(self) -> list[Row]:
+        """The networks that copy a source of the group that it is about."""
+        return [row for row in self.networks if self.source == row["source_group"] != ""]
+
+    @property
+    def letters(self) -> str:
+        """Its source, or the sources of its group, e.g. P/Q."""
+        return "/".join(sorted(distinct(self.of_group, "letter"))) or self.source
+
+    @property
     def replicated(self) -> bool:
         """Whether any effect has several replicates, and so a p."""
         return any(pd.notna(row["p"]) for row in self.effects)
@@ -62,11 +72,13 @@ class Place:
     @property
     def unit(self) -> str:
         """What intervals over replicates are over."""
+        if self.of_group:
+            return "source"
         return "split" if len(distinct(self.networks, "split")) > 1 else "seed"
 
     def units(self, row: Row) -> int:
         """How many splits, or seeds, a row is of."""
-        seeds = len(distinct(self.networks, "seed")) if self.unit == "split" else 1
+        seeds = len(distinct(self.networks, "seed")) if self.unit != "seed" else 1
         return ceil(row["replicates"] / seeds)
 
     def of(self, effect: str) -> list[Row]:
@@ -95,8 +107,8 @@ class Place:
         by_n = {row["n"]: row for row in self.decision}
         full = [
             row["top1_reporting"]
-            for row in matching(self.networks, kind="partial", n=0, letter=self.source)
-            if pd.notna(row["top1_reporting"])
+            for row in matching(self.networks, kind="partial", n=0)
+            if pd.notna(row["top1_reporting"]) and row["letter"] in self.letters
         ]
         return {
             "star": by_n.get(self.decision[0]["n_star"]),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from transferability.images import DatasetInfo
 from transferability.models import ArchitectureInfo
 from transferability.study import networks
-from transferability.study.design import Study, StudyError, as_list, evaluations, matches
+from transferability.study.design import Study, StudyError, as_list, evaluations
 
 
 def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
@@ -23,7 +23,7 @@ def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) ->
     _check_sizes(study, architecture.smallest_image, dataset.images_per_class)
     _check_omitted(study, len(architecture.layer_names))
     _check_score(study)
-    _check_probing(study)
+    _check_probing(study, dataset)
     _check_search(study)
 
 
@@ -90,6 +90,12 @@ def _check_sources(study: Study) -> None:
                 f"sources: {', '.join(study['sources'])} want images of {key} "
                 f"{' and '.join(map(str, found))}, and all networks of a study see the same "
                 f"images; make them studies of their own, or give them one {key}"
+            )
+    for letter, group in study.groups.items():
+        if [*study.groups.values()].count(group) == 1:
+            raise StudyError(
+                f"sources.{letter}.group: {group} has one source, and an interval over sources "
+                "needs two; give another one this group, or leave it out"
             )
     recipes = {f"sources.{k}.recipe": s["recipe"] or {} for k, s in study["sources"].items()}
     for i, override in enumerate(study["overrides"] if study["sources"] else ()):
@@ -176,9 +182,9 @@ def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None
 
 def _check_omitted(study: Study, layer_count: int) -> None:
     # One whose n is not among the layers for now is no mistake.
-    candidates = Study({**study, "layers": list(range(layer_count))}).networks
+    candidates = Study({**study, "layers": list(range(layer_count))})
     for key, where in _wheres(study):
-        if not any(matches(where, *network) for network in candidates):
+        if not any(candidates.matches(where, *network) for network in candidates.networks):
             raise StudyError(
                 f"{key}: it matches no network of this study; compare it with what the study "
                 "trains, for instance by PLAIN=1 snakemake -n"
@@ -206,14 +212,20 @@ def _check_score(study: Study) -> None:
             )
 
 
-def _check_probing(study: Study) -> None:
+def _check_probing(study: Study, dataset: DatasetInfo) -> None:
     for network in study.networks:
         recipe = study.recipe_of(*network)
-        epochs, probed = recipe["epochs"], recipe.get("probe_epochs", 0)
-        if probed >= epochs and not recipe["iterations"]:
+        probed, length = recipe.get("probe_epochs", 0), "epochs"
+        if recipe["iterations"] and probed and dataset.size:
+            probed *= study.epoch_of(*network, study.target_size(dataset.size))
+            length = "iterations"
+        if length == "epochs" and recipe["iterations"]:
+            # How long an epoch is, only reading the images shows.
+            continue
+        if probed >= recipe[length]:
             raise StudyError(
-                f"recipe.probe_epochs: {probed} of the {epochs} epochs of {network[-1]} leave "
-                "its copied layers none to learn in; lower it, or raise recipe.epochs"
+                f"recipe.probe_epochs: {probed} of the {recipe[length]} {length} of {network[-1]} "
+                f"leave its copied layers none to learn in; lower it, or raise recipe.{length}"
             )
 
 

@@ -170,6 +170,9 @@ def complete(config: dict | None) -> Study:
 def _take_transforms(study: Study, config: Mapping) -> None:
     """Fill in which images pretrained weights want, and give all networks such ones, unless the
     study asks for others."""
+    dataset, recipe = config.get("dataset", {}), config.get("recipe", {})
+    is_given = "image_size" in dataset or "crop" in recipe
+    stored: dict[tuple[int, int], str] = {}
     for letter, source in study["sources"].items():
         if not source["weights"]:
             continue
@@ -179,8 +182,15 @@ def _take_transforms(study: Study, config: Mapping) -> None:
             raise StudyError(f"sources.{letter}.{error}") from error
         source |= {key: value for key, value in vars(wanted).items() if key in source}
         source |= {"mean": list(wanted.mean), "std": list(wanted.std)}
-        dataset, recipe = config.get("dataset", {}), config.get("recipe", {})
-        if "image_size" not in dataset and "crop" not in recipe:
+        stored[wanted.image_size, wanted.resize] = letter
+        others = [resize for size, resize in stored if size == wanted.image_size]
+        if len(others) > 1 and not is_given:
+            raise StudyError(
+                f"dataset.image_size: {' and '.join(stored.values())} want images that are resized "
+                f"to {' and '.join(map(str, others))} pixels; choose one of them, with "
+                f"recipe.crop: {wanted.image_size}, or make them studies of their own"
+            )
+        if not is_given:
             study["dataset"]["image_size"] = wanted.resize
             is_cropped = wanted.resize != wanted.image_size
             study["recipe"]["crop"] = wanted.image_size if is_cropped else None

@@ -98,6 +98,11 @@ class Study(dict):
         return {networks.base_name(letter): letter for letter, s in sources if s["weights"]}
 
     @property
+    def groups(self) -> dict[str, str]:
+        """The group of each source that has one, by letter."""
+        return {letter: s["group"] for letter, s in self["sources"].items() if s["group"]}
+
+    @property
     def _targets(self) -> list[tuple[str, str]]:
         return list(itertools.product(self["targets"], map(str, self["target_sizes"])))
 
@@ -134,13 +139,26 @@ class Study(dict):
     @cached_property
     def omitted(self) -> list[Network]:
         """The networks that the study leaves out."""
-        return [n for n in self.networks if any(matches(where, *n) for where in self["omit"])]
+        return [n for n in self.networks if any(self.matches(where, *n) for where in self["omit"])]
 
     @cached_property
     def trained(self) -> list[Network]:
         """The networks that the study trains."""
         omitted = set(self.omitted)
         return [network for network in self.networks if network not in omitted]
+
+    @cached_property
+    def _aliases(self) -> dict[str, list[str]]:
+        """P7f0B and P7f7B, by the names of the networks P7B+ and P7B that they are."""
+        aliases: dict[str, list[str]] = {}
+        for alias in self.table_names[len(self.network_names) :]:
+            aliases.setdefault(networks.trained_name(alias), []).append(alias)
+        return aliases
+
+    def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
+        """Whether the facts that `where` names are those of a network, by any of its names."""
+        aliases = self._aliases.get(networks.parse_name(name).plain_name, [])
+        return any(matches(where, split, seed, each) for each in (name, *aliases))
 
     def keeps_weights(self, name: str) -> bool:
         """Whether a network's weights are kept."""
@@ -155,7 +173,7 @@ class Study(dict):
         """
         chosen = dict(self["recipe"])
         for override in self["overrides"]:
-            if matches(override["where"], split, seed, name):
+            if self.matches(override["where"], split, seed, name):
                 chosen.update(override["recipe"])
         network = networks.parse_name(name)
         if network.is_base and network.target in self["sources"]:
@@ -182,12 +200,16 @@ class Study(dict):
 
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
         """The steps of one training on a target of that size."""
+        recipe = self.recipe_of(split, seed, name)
+        return recipe["iterations"] or recipe["epochs"] * self.epoch_of(split, seed, name, size)
+
+    def epoch_of(self, split: str, seed: int, name: str, size: Size) -> int:
+        """The steps of an epoch of one training on a target of that size."""
         network, recipe = networks.parse_name(name), self.recipe_of(split, seed, name)
         images = size.train
         if network.target_size != networks.ALL_IMAGES:
             images = int(network.target_size) * size.classes
-        per_epoch = networks.steps_per_epoch(images, recipe["batch_size"])
-        return recipe["iterations"] or recipe["epochs"] * per_epoch
+        return networks.steps_per_epoch(images, recipe["batch_size"])
 
 
 def few_steps(study: Study, size: Size) -> str | None:
@@ -195,7 +217,8 @@ def few_steps(study: Study, size: Size) -> str | None:
     # The images of a source that is trained here are others.
     trained = [n for n in study.trained if networks.parse_name(n[2]).target in networks.HALVES]
     size = study.target_size(size)
-    steps, (split, seed, name) = min((study.steps_of(*n, size), n) for n in trained)
+    counted = [(study.steps_of(*n, size), n) for n in trained]
+    steps, (split, seed, name) = min(counted, default=(FEW_STEPS, ("", 0, "")))
     if steps >= FEW_STEPS:
         return None
     return (

@@ -128,8 +128,11 @@ class Source(Section):
     std: Annotated[list[sections.PositiveNumber], Field(min_length=3, max_length=3)] | None = None
     """Std of each channel, on the same scale."""
     overlap: Literal["unknown", "none", "classes", "images"] = "unknown"
-    """Whether the source was trained on classes, or on images, of the study's dataset. Findings and
-    METHODS say it."""
+    """Whether the source was trained on classes, or on images, of the study's dataset. METHODS says
+    it."""
+    group: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{2,}$")] | None = None
+    """A name that sources of one kind share, such as several trainings of one network. Effects are
+    then also given for the group, with intervals over its sources."""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Source":

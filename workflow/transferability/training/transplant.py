@@ -47,9 +47,10 @@ def load_base(
     """The weights that the task copies from, and their sha256; none if it copies none.
 
     `trained_on` is what their header has to say of the images and the split that they were trained
-    on; None for a source that was imported. Raises ValueError if they are missing, not needed, or
-    of another network, split, seed or image store than the task's base; CheckpointError if they are
-    damaged; TransplantError, with the shapes, if they are of another architecture than `network`.
+    on; None where that is not known, as of a source. Raises ValueError if they are missing, not
+    needed, or of another network, split, seed or image store than the task's base; CheckpointError
+    if they are damaged; TransplantError, with the shapes, if they are of another architecture than
+    `network`.
     """
     if path is None and task.base is None:
         return {}, None
@@ -63,8 +64,9 @@ def load_base(
     except checkpoint.CheckpointError as error:
         raise checkpoint.CheckpointError(f"{error}; {remedy}") from error
     wanted = {"network": task.base}
-    if trained_on is not None:
-        wanted |= {"split": task.split, "seed": task.seed, **trained_on}
+    # What was imported has neither.
+    if trained_on is not None or "seed" in header:
+        wanted |= {"split": task.split, "seed": task.seed, **(trained_on or {})}
     differing = [key for key in wanted if header.get(key) != wanted[key]]
     if differing:
         raise ValueError(
