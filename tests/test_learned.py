@@ -28,3 +28,10 @@ def test_a_training_loss_near_that_of_guessing_is_not_learning():
     assert not learned(0.5, 1000, 0.2, 5, 0.96 * math.log(5))
     assert not learned(0.5, 1000, 0.2, 5, math.nextafter(0.95 * math.log(5), 2))
     assert learned(0.5, 1000, 0.2, 5, 0.94 * math.log(5))
+
+
+def test_of_very_few_images_the_training_loss_decides():
+    # All 8 right at a chance of one half: 1 in 256.
+    assert learned(0.75, 8, 0.5, 2, 0.3)
+    assert not learned(0.5, 8, 0.5, 2, 0.3)
+    assert not learned(1.0, 8, 0.5, 2, 0.96 * math.log(2))

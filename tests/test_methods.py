@@ -157,7 +157,7 @@ def test_a_run_writes_what_its_files_say(finished):
         pytest.param(
             {
                 "recipe": {
-                    **{"iterations": 1000, "evaluate_every": 1000, "optimizer": "adamw"},
+                    **{"iterations": 2000, "evaluate_every": 2000, "optimizer": "adamw"},
                     **{"schedule": "step", "warmup": 0, "batch_size": 1, "weight_decay": 0},
                     **{
                         "augment": ["crop", "horizontal_flip"],
@@ -169,7 +169,7 @@ def test_a_run_writes_what_its_files_say(finished):
                 }
             },
             [
-                "trained for 1,000 iterations by AdamW with a first beta of 0.9, in batches of one "
+                "trained for 2,000 iterations by AdamW with a first beta of 0.9, in batches of one "
                 "image, with no weight decay.",
                 "The learning rate started at 0.03, and then was multiplied by 0.1 after 50 % and "
                 "75 % of the steps. The learning rate of biases was twice as high.",

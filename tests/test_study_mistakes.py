@@ -150,10 +150,10 @@ omit: [{}] | omit[0] | at least 1
 omit: [{network: baseA}] | omit | baseA of random0, seed 0 & A1B & keep baseA, or leave out
 omit: [{seed: 0}] | omit | no network & fewer
 long_base: 1 | long_base | unknown key & controls
-sources: {B: {weights: a.pt}} | sources | "B" & [C-QT-Z]
+sources: {B: {weights: a.pt}} | sources | "B" & a letter from C to Z
 sources: {P: {}} | sources.P | either weights or dataset
 sources: {P: {dataset: {source: digits}, mean: [0, 0, 0]}} | sources.P | mean belongs to weights
-sources: {P: {weights: a.pt}} | sources.P | mean and std
+sources: {P: {weights: a.pt}} | sources.P | mean and std & there is no such file
 sources: {P: {dataset: {source: digits}}} | sources.P.dataset.image_size | 8 pixels & 20
 {sources: {P: {weights: a.pt}}, splits: {random: 1}} | the study | exclude each other
 {sources: {P: {weights: a.pt}}, targets: [A]} | the study | targets
@@ -161,7 +161,7 @@ sources: {P: {weights: a, image_size: 20, mean: [0,0,0], std: [1,1,1], group: ph
     | sources.P.group | photos has one source
 sources: {P: IMAGENET1K_V1} | sources.P | a section
 sources: {P: {wieghts: a.pt}} | sources.P.wieghts | unknown key & did you mean weights?
-sources: {PQ: {weights: a.pt}} | sources | "PQ" & [C-QT-Z]
+sources: {PQ: {weights: a.pt}} | sources | "PQ" & a letter from C to Z
 sources: {P: &p {weights: a, image_size: 20,mean: [0,0,0],std: [1,1,1]},Q: {<<: *p, image_size: 24}}
     | sources | image_size 20 and 24 & the same images
 sources: {P: &p {weights: a, image_size: 20,mean: [0,0,0],std: [1,1,1]},Q: {<<: *p, std: [1,1,2]}}

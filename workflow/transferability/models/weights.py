@@ -79,7 +79,7 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
     the key, if none of them tells.
     """
     weights, name = source["weights"], architecture.get("model", "")
-    found = None
+    found, missing = None, ""
     if is_enum(weights):
         found = declared(name, weights).transforms
     else:
@@ -87,11 +87,12 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
         path = Path(os.path.expandvars(weights)).expanduser()
         known = published.get(path.name)
         found = known.transforms if known else described(path)
+        missing = "" if path.exists() else " (there is no such file)"
     given = {key: value for key, value in source.items() if key in KEYS and value is not None}
     values = {**(vars(found) if found else {"interpolation": "bilinear"}), **given}
     if lacking := [key for key in KEYS if key not in values]:
         raise ValueError(
-            f"weights: {weights} does not say which images it wants; beside weights, give "
+            f"weights: {weights}{missing} does not say which images it wants; beside weights, give "
             f"{' and '.join(lacking)} (mean and std of each channel, on the scale from 0 to 1)"
         )
     resize = values["image_size"]

@@ -29,11 +29,12 @@ def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) ->
 
 def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
     last = len(layer_names) - 1
+    name = study["architecture"].get("model") or study["architecture"]["name"]
     named = {f"{key}.n": as_list(where.get("n", [])) for key, where in _wheres(study)}
     for key, numbers in {"layers": study["layers"], **named}.items():
         if (n := max(numbers, default=0)) > last:
             raise StudyError(
-                f"{key}: n = {n} is not possible; architecture {study['architecture']['name']} has "
+                f"{key}: n = {n} is not possible; architecture {name} has "
                 f"{len(layer_names)} layers ({', '.join(layer_names)}) and the last one is always "
                 f"new, so n is one of 0…{last}, or layers: all"
             )

@@ -14,9 +14,12 @@ def learned(
     top1: float, images: int, chance: float, classes: int, train_loss: float | None = None
 ) -> bool:
     """Whether top-1 on so many validation images lies above chance, by a one-sided exact binomial
-    test, and the mean training loss (nats; None if unknown) well below that of guessing."""
+    test, and the mean training loss (nats; None if unknown) well below that of guessing. Of images
+    so few that even all of them right would not be significant, the training loss decides."""
     if train_loss is not None and train_loss > LOSS_SHARE * log(classes):
         return False
+    if chance**images >= SIGNIFICANCE:
+        return top1 > chance
     return binomial_tail(round(top1 * images), images, chance) < SIGNIFICANCE
 
 

@@ -6,7 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import get_args
 
-from transferability.study.schema import Word, json_schema
+from transferability.study.schema import (
+    GROUP_NAME,
+    SOURCE_LETTER,
+    STUDY_NAME,
+    Word,
+    json_schema,
+)
 
 RENAMED = {"mirror": "horizontal_flip", "resized_crop": "random_resized_crop", "own": "custom"}
 
@@ -25,7 +31,12 @@ BOUNDS = {
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
     "string_too_short": "a text of at least {min_length} character",
-    "string_pattern_mismatch": "a text of the form {pattern}",
+    "string_pattern_mismatch": "{words}",
+}
+PATTERNS = {
+    STUDY_NAME: "letters, digits, - and _, the first no - or _",
+    SOURCE_LETTER: "a letter from C to Z, but not R or S",
+    GROUP_NAME: "two or more letters, digits, - and _",
 }
 
 
@@ -50,7 +61,7 @@ def describe(error: dict) -> str:
     if kind == "literal_error" and len(forms) == 1:
         return f"{key}: {_choose(error['input'], forms[0].get('enum') or [forms[0]['const']])}"
     if kind in BOUNDS:
-        bound = BOUNDS[kind].format(**limits)
+        bound = BOUNDS[kind].format(**limits, words=PATTERNS.get(limits.get("pattern")))
         if any(form.get("minItems") == form.get("maxItems", 0) for form in forms):
             bound = f"a list of exactly {forms[0]['minItems']}"
         return f"{key}: {value} is not possible; expected {bound}{purpose}"
