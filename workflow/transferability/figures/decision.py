@@ -24,6 +24,7 @@ from transferability.figures.panels import (
     trained,
     with_layer,
 )
+from transferability.study.networks import trained_name
 
 SHOWN = (TRANSFER, TRANSFER_PLUS, PARTIAL)
 BAND = {"color": style.PURPLE, "alpha": 0.15, "lw": 0}
@@ -41,8 +42,8 @@ def _verdict(decided: pd.DataFrame) -> str:
 
 
 def _draw(axes: Axes, panel: Panel, decided: pd.DataFrame, looks: dict, seconds: int) -> None:
-    """A line through the n of each treatment; that of the partial networks has the intervals of
-    their costs, and the names of its n."""
+    """A point for each n of each treatment; those of the partial networks have the intervals of
+    their costs, and their n. No line, since times need not fall with n."""
     rows = panel.rows[panel.rows["learned"]].assign(x=panel.rows["seconds"] / seconds)
     for treatment, look in looks.items():
         of_n = means(of_treatment(rows, treatment), "score", ["n"]).set_index("n")
@@ -50,23 +51,23 @@ def _draw(axes: Axes, panel: Panel, decided: pd.DataFrame, looks: dict, seconds:
         bars = {}
         if treatment == PARTIAL:
             bars = {"yerr": _draw_verdict(axes, of_n, decided), "elinewidth": style.scaled(0.9)}
-        axes.errorbar(of_n["x"], 100 * of_n["mean"], label=look.label, **look.style | bars)
+        looked = look.style | bars | {"linestyle": "none"}
+        axes.errorbar(of_n["x"], 100 * of_n["mean"], label=look.label, **looked)
     lost = panel.rows[~panel.rows["learned"]]
     draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], style.GREY)
 
 
 def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.ndarray:
-    """The margin below n = 0, a circle about n*, and the names of the n of the partial networks;
-    returns how far their intervals reach, in percent."""
+    """The margin below n = 0, a circle about n*, and the n of the partial networks; returns how far
+    their intervals reach, in percent."""
     decided = decided.set_index("n")
     full = 100 * of_n["mean"].get(0, np.nan)
     axes.axhspan(full - 100 * decided["margin"].iloc[0], full, **BAND)
     star = of_n[(of_n.index == decided["n_star"].fillna(0).iloc[0]) & (of_n.index > 0)]
     axes.plot(star["x"], 100 * star["mean"], **CHOSEN)
     for n, x, top1 in zip(of_n.index, of_n["x"], 100 * of_n["mean"], strict=True):
-        name = with_layer(n, decided["layer"].get(n, "")).removeprefix("$n$ = ")
-        above = {"xytext": (2, 5), "textcoords": "offset points", "rotation": 40}
-        axes.annotate(name, (x, top1), fontsize="small", color=style.PURPLE, **above)
+        beside = {"xytext": (5, 3), "textcoords": "offset points"}
+        axes.annotate(f"{n}", (x, top1), fontsize="small", color=style.PURPLE, **beside)
     ends = ["mean", "low", "high"]
     costs = decided[[f"reporting_{end}" for end in ends]].set_axis(ends, axis=1)
     return 100 * reach(costs.reindex(of_n.index))
@@ -81,7 +82,10 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     it. A panel for each source, kind of split, target size and, except on random splits, target.
     """
     table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
-    table = table[(table["kind"] == PARTIAL[0]) | (table["n"] > 0)]
+    partial = table["kind"] == PARTIAL[0]
+    # P7B and P7B+, which have points of their own as partial networks.
+    twins = table["network"].isin(set(table.loc[partial, "network"].map(trained_name)))
+    table = table[partial | (table["n"] > 0) & ~twins]
     if decision_table.empty:
         return style.empty(
             "No decision: there are no partial networks beside full fine-tuning (n = 0), or those "
@@ -102,20 +106,23 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.autoscale(axis="x")
         axes.tick_params(axis="x", rotation=0)
-        axes.margins(x=0.15, y=0.15)
+        axes.margins(x=0.1, y=0.15)
         _draw(axes, panel, decided, looks, seconds)
+        axes.set_xlim(left=0)
         axes.set_xlabel(f"training time ({unit})")
         axes.set_title(f"{panel.title}\n{_verdict(decided)}")
     handles = [look.sample() for key, look in looks.items() if len(of_treatment(table, key))]
     margin = decision_table["margin"].iloc[0]
     handles.append(Patch(label=f"margin: {points(margin)} points below $n$ = 0", **BAND))
+    layers = decision_table.drop_duplicates("n").set_index("n")["layer"].dropna()
+    named_layers = ", ".join(f"{n} {layer}" for n, layer in layers.items() if layer)
     chosen = bool(decision_table["n_star"].fillna(0).gt(0).any())
     handles += [Line2D([], [], **CHOSEN)] * chosen
     style.legend(figure, handles)
     style.note(
         figure,
-        "Top-1 is of the reporting images. Numbers: $n$ of partial networks and the name of their "
-        "last frozen layer.",
+        "Top-1 is of the reporting images. Numbers: $n$ of partial networks. "
+        f"The last frozen layer: {named_layers or 'not named'}.",
         notes.intervals_are(decision_table["interval"]),
         "n*: all $n$ up to it cost less than the margin." if chosen else "",
         notes.not_learned(notes.names_of(table[~table["learned"]])),
