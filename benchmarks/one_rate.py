@@ -1,7 +1,7 @@
 """What a study that searches would have answered with one learning rate of the copied layers.
 
     uv run snakemake --cores all --configfile studies/how_many_layers.yaml
-    uv run python benchmarks/one_rate.py results/how_many_layers --figure docs/how-many-layers-one-rate
+    uv run python benchmarks/one_rate.py results/how_many_layers --figure one-rate
 
 For each rate of the grid and each number of images a class: top-1 on the reporting images for each
 n, the n that is best by the selection images, n*, and the cost of freezing at the best n. The last
@@ -23,6 +23,7 @@ from transferability.study import config
 from transferability.study.networks import trained_name
 
 CELL = ["split", "seed", "network"]
+COST = ["reporting_mean", "reporting_low", "reporting_high"]
 MEASURED = ["top1_selection", "top1_reporting"]
 
 
