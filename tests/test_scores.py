@@ -1,0 +1,153 @@
+"""Scores of features, each against an independent few lines."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+from sklearn.linear_model import LogisticRegression
+
+from transferability.training import scores
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def clouds(random) -> list[np.ndarray]:
+    """Features and labels of 150 training and 90 validation images of three classes."""
+    labels = [np.arange(count) % 3 for count in (150, 90)]
+    centres = random.normal(size=(3, 6))
+    features = [centres[of] + random.normal(size=(len(of), 6)) for of in labels]
+    return [features[0], labels[0], features[1], labels[1]]
+
+
+def test_knn_is_the_vote_of_the_nearest_by_cosine(clouds):
+    train, labels, test, right = clouds
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (test, train)]
+    nearest = np.argsort(-(unit[0] @ unit[1].T), axis=1)[:, :20]
+    votes = np.array([np.bincount(labels[of], minlength=3) for of in nearest])
+    assert scores.knn(*clouds) == (votes.argmax(axis=1) == right).mean()
+    assert 0.5 < scores.knn(*clouds) < 1
+    # Features of one image alone.
+    assert scores.knn(train[:1], labels[:1], test, right) == pytest.approx(1 / 3)
+
+
+def softmax_regression(train, labels, test, penalty: float) -> np.ndarray:
+    """The classes of `test` by multinomial regression, with the loss written out."""
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    train, test = (train - mean) / std, (test - mean) / std
+    shape = (train.shape[1] + 1, 3)
+
+    def loss(flat):
+        weights = flat.reshape(shape)
+        logits = train @ weights[:-1] + weights[-1]
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        right = logits[np.arange(len(labels)), labels].sum()
+        return (weights[:-1] ** 2).sum() / 2 - penalty * right
+
+    weights = optimize.minimize(loss, np.zeros(shape).ravel()).x.reshape(shape)
+    return (test @ weights[:-1] + weights[-1]).argmax(axis=1)
+
+
+def test_the_linear_probe_is_a_logistic_regression_with_the_best_penalty(clouds):
+    train, labels, test, right = clouds
+    # Each third class by class, as stratified folds without shuffling are.
+    folds = np.concatenate([np.full(50, k) for k in range(3)])
+    accuracies = [
+        np.mean(
+            [
+                (
+                    softmax_regression(
+                        train[folds != k], labels[folds != k], train[folds == k], penalty
+                    )
+                    == labels[folds == k]
+                ).mean()
+                for k in range(3)
+            ]
+        )
+        for penalty in scores.PENALTIES
+    ]
+    best = scores.PENALTIES[int(np.argmax(accuracies))]
+    found = softmax_regression(train, labels, test, best)
+    assert scores.linear_probe(*clouds) == pytest.approx((found == right).mean(), abs=1.5 / 90)
+
+
+def test_a_class_of_few_images_is_probed_with_the_default_penalty(clouds):
+    train, labels, test, right = clouds
+    mean, std = train[:6].mean(axis=0), train[:6].std(axis=0)
+    model = LogisticRegression().fit((train[:6] - mean) / std, labels[:6])
+    expected = model.score((test - mean) / std, right)
+    assert scores.linear_probe(train[:6], labels[:6], test, right) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(60, 5), (20, 40), (30, 30)], ids=str)
+def test_logme_is_the_largest_evidence(random, shape):
+    """Of the Gaussian y ~ N(0, 1/β + F F'/α), found by a general optimiser."""
+    features = random.normal(size=shape)
+    labels = np.argmax(features[:, :3] + random.normal(size=(shape[0], 3)), axis=1)
+
+    def least(y: np.ndarray) -> float:
+        def negative(logs):
+            alpha, beta = np.exp(np.clip(logs, -20, 20))
+            covariance = np.eye(len(y)) / beta + features @ features.T / alpha
+            return -stats.multivariate_normal.logpdf(y, cov=covariance, allow_singular=True)
+
+        return min(
+            optimize.minimize(negative, start, method="Nelder-Mead").fun
+            for start in itertools.product((-1, 3), (0, 3))
+        )
+
+    expected = -np.mean([least((labels == k).astype(float)) for k in np.unique(labels)]) / len(
+        labels
+    )
+    assert scores.logme(features, labels) == pytest.approx(expected, abs=1e-4)
+
+
+def test_logme_does_not_depend_on_rotation_and_scale_and_sees_what_is_better(clouds, random):
+    train, labels, *_ = clouds
+    turn = stats.ortho_group.rvs(6, random_state=0)
+    first = scores.logme(train, labels)
+    assert scores.logme(5 * train @ turn, labels) == pytest.approx(first, abs=1e-3)
+    assert scores.logme(random.normal(size=train.shape), labels) < first - 0.1
+    # Features that explain a class without error, or nothing at all.
+    assert np.isfinite(scores.logme(np.eye(3)[labels], labels))
+    assert np.isfinite(scores.logme(np.ones((150, 2)), labels))
+
+
+def u_statistic(x: np.ndarray, y: np.ndarray) -> float:
+    """HSIC by its definition, a mean over all quadruples of different images."""
+    k, kernel = x @ x.T, y @ y.T
+    terms = [
+        k[i, j] * (kernel[i, j] + kernel[q, r] - 2 * kernel[i, q])
+        for i, j, q, r in itertools.permutations(range(len(x)), 4)
+    ]
+    return float(np.mean(terms))
+
+
+def test_cka_is_the_ratio_of_u_statistics(random):
+    x, y = random.normal(size=(7, 3)), random.normal(size=(7, 4)) + 2
+    y[:, :3] += x
+    expected = u_statistic(x, y) / np.sqrt(u_statistic(x, x) * u_statistic(y, y))
+    assert scores.cka(x, y) == pytest.approx(expected)
+
+
+def test_cka_of_a_layer_with_itself_is_one(random):
+    x = random.normal(size=(32, 10)) + 3
+    turn = stats.ortho_group.rvs(10, random_state=0)
+    assert scores.cka(x, x) == pytest.approx(1)
+    assert scores.cka(x, 7 * x @ turn + 5) == pytest.approx(1)
+    assert np.isnan(scores.cka(x, np.ones((32, 2))))
+
+
+@pytest.mark.parametrize("width", [16, 256])
+def test_cka_of_independent_layers_is_zero_on_average_at_32_images(random, width):
+    """A single one differs from zero by chance; the biased CKA would be far above it."""
+    draws = [scores.cka(*random.normal(size=(2, 32, width))) for _ in range(400)]
+    assert np.mean(draws) == pytest.approx(0, abs=0.02 / 2)
+    x, y = random.normal(size=(2, 32, width))
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    norms = [np.linalg.norm(a.T @ b) for a, b in ((x, y), (x, x), (y, y))]
+    assert norms[0] ** 2 / norms[1] / norms[2] > 0.3
