@@ -1,7 +1,7 @@
 # From networks to tables, and to what they say; the published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
-#   out: results/<study>/tables/{networks,evaluations,search,differences,effects,boost,decision}.csv,
-#        findings.html
+#   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.csv
+#        tables/{differences,effects,boost,decision}.csv  findings.html
 #   1. collect_networks gathers metrics and histories; read_published reads those of 2014
 #   2. estimate_effects pairs networks, with intervals; write_findings tells of them in sentences
 
@@ -10,6 +10,7 @@ rule collect_networks:
     input:
         of_every_network("metrics.json"),
         SOURCES,
+        [f"<results>/{file}" for file in targets.probe_files(STUDY)],
     output:
         **{
             table: report(
@@ -20,6 +21,7 @@ rule collect_networks:
             )
             for table in ["networks", "evaluations"]
             + ["search"] * bool(STUDY["search"])
+            + targets.probe_tables(STUDY)
         },
     log:
         "<results>/logs/collect_networks.log",
@@ -30,9 +32,11 @@ rule collect_networks:
         study=STUDY_FILE,
         networks=as_json(
             [STUDY["study"], STUDY["score"], STUDY.trained, STUDY.omitted]
-            + [STUDY.table_names, STUDY["search"], STUDY.groups]
+            + [STUDY.table_names, STUDY["search"], STUDY.groups, STUDY["probes"]]
         ),
-        code=fingerprint.collection_fingerprint(),
+        code=fingerprint.collection_fingerprint(
+            *["analysis.predictors"] * bool(STUDY["probes"])
+        ),
     shell:
         "python -m transferability collect-networks --study {params.study:q}"
         " --table {output.networks:q} --evaluations {output.evaluations:q} > {log:q} 2>&1"
@@ -81,6 +85,7 @@ rule estimate_effects:
                 labels={"table": table, "sortable": "no"},
             )
             for table in targets.tables(STUDY)[2:]
+            if table not in targets.probe_tables(STUDY)
         },
     log:
         "results/{study}/logs/estimate_effects.log",

@@ -46,6 +46,11 @@ def base_weights(wildcards):
     return base_file(wildcards, "weights.safetensors")
 
 
+def read_by_probes(wildcards, file):
+    folders = targets.read_by_probes(STUDY, wildcards.split, int(wildcards.seed))
+    return [f"{RESULTS}/{folder}/{file}" for folder in folders]
+
+
 # Tables and texts say from which files sources were read.
 SOURCES = [
     f"<results>/sources/{letter}/metrics.json" for letter in STUDY.imported.values()

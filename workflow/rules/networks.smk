@@ -4,6 +4,7 @@
 #   1. train_base trains baseA, baseB, base2B, … from new layers; train_source does so on the images
 #      of a source, and import_source reads pretrained weights
 #   2. train_treatment trains B3B, A3B+, R5B, …, which begin with layers of a base, or random ones
+#   3. probe_layers, where the study has probes, evaluates layers and networks of a split and seed
 
 
 # All networks of a study are normalised by the images of the source that is trained here.
@@ -99,3 +100,31 @@ use rule train_base as train_source with:
         history="<source>/history.jsonl",
         predictions="<source>/predictions.npy",
         weights="<source>/weights.safetensors",
+
+
+rule probe_layers:
+    input:
+        manifest=rules.train_base.input.manifest,
+        arrays=rules.train_base.input.arrays,
+        normalised_by=rules.train_base.input.normalised_by,
+        split=rules.train_base.input.split,
+        metrics=lambda wc: read_by_probes(wc, "metrics.json"),
+        weights=ancient(lambda wc: read_by_probes(wc, "weights.safetensors")),
+    output:
+        f"<results>/networks/{{split}}/seed{{seed}}/{targets.PROBES}",
+    log:
+        "<results>/logs/probes/{split}/seed{seed}.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        study=STUDY_FILE,
+        settings=as_json([STUDY[key] for key in targets.OF_PROBES]),
+        code=fingerprint.probes_fingerprint(
+            STUDY["architecture"]["name"], STUDY["architecture"].get("build")
+        ),
+    shell:
+        "exec python -m transferability probe-layers --study {params.study:q}"
+        " --split {wildcards.split} --seed {wildcards.seed} --threads {threads} > {log:q} 2>&1"

@@ -13,7 +13,8 @@ def collect_networks(
     *, study: flags.STUDY, table: flags.TABLE, evaluations: flags.EVALUATIONS
 ) -> None:
     """Gather the metrics and histories of a study's networks in two tables; with a search, also its
-    candidates, in search.csv beside them."""
+    candidates, in search.csv beside them; with probes, also probes.csv, mechanism.csv, and
+    predictors.csv, how well the probes predict what was measured."""
     from transferability.analysis import collect
     from transferability.analysis import search as candidates
 
@@ -38,6 +39,15 @@ def collect_networks(
     )
     if search is not None:
         write_table(search, table.with_name("search.csv"))
+    if settings["probes"]:
+        from transferability.analysis import predictors
+
+        folder = study.parent / "networks"
+        probes, mechanism = predictors.collect(settings["study"], folder, settings.replicates)
+        write_table(probes, table.with_name("probes.csv"))
+        write_table(mechanism, table.with_name("mechanism.csv"))
+        predicted = predictors.predictors(probes, networks)
+        write_table(predicted, table.with_name("predictors.csv"))
     write_table(networks, table)
     write_table(by_epoch, evaluations)
 

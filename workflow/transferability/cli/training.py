@@ -1,5 +1,6 @@
 """The commands for training: one network of a study, by hand as in the workflow."""
 
+import json
 import os
 import sys
 from dataclasses import asdict
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import flags
-from transferability.storage import job, lease, signals
+from transferability.storage import files, job, lease, signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config, targets
 
@@ -97,4 +98,28 @@ def import_source(
             written.write_metrics(metrics)
 
 
-COMMANDS = [train, import_source]
+def probe_layers(
+    *,
+    study: flags.STUDY,
+    split: Annotated[str, "name of the class split, e.g. random0"],
+    seed: Annotated[int, "the seed"],
+    threads: Annotated[int, "threads of the processor"] = 1,
+) -> None:
+    """Score the layers that treatments copy, and test finished networks, without any training."""
+    import torch
+
+    from transferability.training import device, mechanism, probes
+
+    settings = config.resolved(study)
+    if not settings["probes"]:
+        raise ValueError(f"--study: {study} has no probes; give it probes: {{images: 5000}}")
+    torch.set_num_threads(threads)
+    images = settings["probes"]["images"]
+    with device.least_used(device.choose_device(settings["recipe"]["device"])):
+        replicate = probes.Replicate(settings, split, seed, study.parent, images)
+        found = {"probes": replicate.probes(), "mechanism": mechanism.measure(replicate)}
+    file = study.parent / "networks" / split / f"seed{seed}" / targets.PROBES
+    files.write_text(file, json.dumps(found, indent=1) + "\n")
+
+
+COMMANDS = [train, import_source, probe_layers]

@@ -28,6 +28,7 @@ DESCRIPTIONS = {
     "history.jsonl": "a network's evaluations, one a line",
     "predictions.npy": "predicted class of each validation image, -1 for those of the other half",
     "weights.safetensors": "a network's weights, by layer",
+    targets.PROBES: "scores of layers, and tests of finished networks, of a split and seed",
     "splits": "the two halves of the classes",
     "tables": "a table of the study",
     "figures": "a figure of the study",
@@ -91,7 +92,7 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
     """
     run = targets.run_folder(results / targets.STUDY)
     names = [targets.STUDY, *targets.files(study)]
-    names += [f"splits/{split}.csv" for split in study.split_names]
+    names += [f"splits/{split}.csv" for split in study.split_names] + targets.probe_files(study)
     records = [*results.glob("logs/**/*.log"), *results.glob("costs/**/*.tsv")]
     records = [file for file in records if "networks" not in file.relative_to(results).parts]
     for split, seed, name in study.trained:

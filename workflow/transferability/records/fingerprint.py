@@ -78,6 +78,7 @@ def training_fingerprint(
 
 
 import_fingerprint = partial(training_fingerprint, module="training.sources")
+probes_fingerprint = partial(training_fingerprint, module="training.mechanism")
 
 
 def of_files(paths: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from transferability.study import sections
 from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set
@@ -247,6 +247,12 @@ class StudyConfig(Section):
     """Whose weights are kept; those of the bases always are."""
     reference: Literal["none", "yosinski2014"] = "none"
     """Published effects that the figure of effects shows faintly behind the study's own."""
+    probes: Annotated[
+        sections.Probes | None, BeforeValidator(lambda value: None if value is False else value)
+    ] = Field(default=None, examples=[{"images": 5000}])
+    """Cheap scores of each layer's features, and how well they predict the measured curve. Networks
+    whose weights are kept are also tested with layers set back to their initial values, and mixed
+    with those of the next seed. A change trains nothing; null, or off, for none."""
     hours: sections.PositiveNumber = 1
     """What a base takes at most, as far as you know. A cluster is asked for it until a base's own
     time is known; it changes nothing that is trained."""
@@ -331,7 +337,8 @@ def _lines(section: Section, indent: str) -> Iterator[str]:
         line = f"{indent}{key}: {_flow(value)}"
         commented = f"{line:<28} # {comment}"
         yield commented if len(commented) <= 100 else f"{indent}# {comment}\n{line}"
-        yield from (f"# - {_flow(example)}" for example in field.examples or [])
+        before = "-" if isinstance(value, list) else f"{key}:"
+        yield from (f"# {before} {_flow(example)}" for example in field.examples or [])
 
 
 def _comment(annotation: Any, description: str) -> str:

@@ -336,3 +336,11 @@ class Search(Section):
     copied_learning_rate: FullSet[number(ge=0)] | None = None
     """Values of recipe.copied_learning_rate, its own among them; null for that one alone. They are
     tried where copied layers learn."""
+
+
+class Probes(Section):
+    """Scores of each layer's features, and tests of finished networks, without any training."""
+
+    images: Annotated[int, Field(ge=100)] = 5000
+    """Training images that the scores are fitted on, at most, and validation images that they are
+    tested on. They are drawn at random, where there are more."""

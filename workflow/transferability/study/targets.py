@@ -5,6 +5,7 @@ The workflow reads here what to make, and so do the commands that archive a stud
 Free of heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,18 @@ from pathlib import Path
 
 from transferability import images
 from transferability.study.design import Network, Study
-from transferability.study.networks import ALL_IMAGES, HALVES, base_name, parse_name
+from transferability.study.networks import (
+    ALL_IMAGES,
+    HALVES,
+    base_name,
+    other_half,
+    parse_name,
+)
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
-LABELS = "validation.labels.npy"
+LABELS, PROBES = "validation.labels.npy", "probes.json"
+OF_PROBES = ("probes", "seeds", "targets", "target_sizes")
+"""The keys of the study, beside those of networks, that decide what its probes measure."""
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 FIGURES = {
     "decision": ["networks", "decision"],
@@ -28,6 +37,8 @@ FIGURES = {
     "filters": ["weights"],
     "learning_curves": ["networks", "evaluations"],
     "cost": ["networks"],
+    "predictors": ["predictors"],
+    "mechanism": ["mechanism"],
 }
 """What each figure is drawn from: tables of the study, effects of other networks to stand behind
 its own, if there are any, and weights of the bases."""
@@ -46,7 +57,18 @@ MARGIN = 1.5
 
 def tables(study: Study) -> list[str]:
     """The tables of a study."""
-    return [*TABLES, *["decision"] * (decision(study) is not None)]
+    return [*TABLES, *["decision"] * (decision(study) is not None), *probe_tables(study)]
+
+
+def probe_tables(study: Study) -> list[str]:
+    """The tables of the study's probes, if it has any."""
+    return ["probes", "mechanism", "predictors"] * bool(study["probes"])
+
+
+def probe_files(study: Study) -> list[str]:
+    """What the probes of each replicate leave, from the folder of the study's results."""
+    replicates = study.replicates if study["probes"] else []
+    return [f"networks/{split}/seed{seed}/{PROBES}" for split, seed in replicates]
 
 
 def figures(study: Study) -> list[str]:
@@ -57,7 +79,8 @@ def figures(study: Study) -> list[str]:
     names += ["learning_curves", "cost"]
     names += ["random_features"] * ("random" in study["treatments"])
     names += ["dissimilar"] * bool({"dissimilar", "natman"} & {*study.split_names})
-    return names + ["data_size"] * (len(study["target_sizes"]) > 1)
+    names += ["data_size"] * (len(study["target_sizes"]) > 1)
+    return names + ["predictors", "mechanism"] * bool(study["probes"])
 
 
 def figure_formats(study: Study) -> list[str]:
@@ -118,6 +141,36 @@ def base_folder(study: Study, split: str, seed: int, base: str) -> str:
     """The folder of a base, from that of the study's results."""
     letter = study.imported.get(base)
     return f"sources/{letter}" if letter else f"networks/{split}/seed{seed}/{base}"
+
+
+def probed(study: Study, split: str, seed: int) -> list[tuple[str, str, str]]:
+    """The (letter, target, target size) of each network whose layers are probed: of each target its
+    own base, then those that treatments copy from, as far as the study has them."""
+    has = {network[2] for network in study.trained if network[:2] == (split, seed)}
+    found = []
+    for target, size in itertools.product(study["targets"], map(str, study["target_sizes"])):
+        others = {letter: base_name(letter) for letter in study["sources"] or [other_half(target)]}
+        bases = {target: base_name(target, size)} | others
+        found += [(k, target, size) for k, base in bases.items() if base in has | {*study.imported}]
+    return found
+
+
+def kept(study: Study, split: str, seed: int) -> list[str]:
+    """The networks of a (split, seed) that were trained on a half and whose weights are kept, but
+    for candidates of a search."""
+    names = [n[2] for n in study.trained if n[:2] == (split, seed) and study.keeps_weights(n[2])]
+    specs = {name: parse_name(name) for name in names}
+    return [k for k, spec in specs.items() if spec.plain_name == k and spec.target in HALVES]
+
+
+def read_by_probes(study: Study, split: str, seed: int) -> list[str]:
+    """The folders of the networks whose weights the probes of a (split, seed) read, from that of
+    the study's results: of the next seed, too, with whose networks its own are mixed."""
+    seeds = study["seeds"]
+    seeds = seeds[seeds.index(seed) :][:2]
+    names = [(k, name) for k in seeds for name in kept(study, split, k)]
+    names += [(seed, base_name(letter)) for letter in study["sources"]]
+    return [base_folder(study, split, k, name) for k, name in names]
 
 
 def run_folder(study_file: Path) -> Path:

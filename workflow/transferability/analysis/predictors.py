@@ -1,0 +1,158 @@
+"""How well cheap scores of layers predict the measured curves: probes and the table of networks in,
+predictors.csv out."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from transferability.analysis import effects, intervals
+from transferability.analysis.treatments import EFFECTS
+from transferability.study import targets
+from transferability.study.networks import parse_name
+
+MEASURED = ("transfer", "specificity", "source_gap", "freeze_cost")
+DEPTH = "depth"
+PREDICTORS = ("knn", "linear_probe", "cka", "logme")
+OVER_LAYERS, OVER_SOURCES, OVER_SPLITS = "layers", "sources", "splits"
+FEWEST = {OVER_LAYERS: 3, OVER_SOURCES: 2, OVER_SPLITS: 3}
+"""Of layers, sources or splits, how many a rank correlation needs."""
+COLUMNS = [
+    *("study", "split_kind", "source", "target", "target_size", "effect", "over", "predictor"),
+    *("correlation", "low", "high", "depth", "lead", "lead_low", "lead_high", "interval"),
+    *("replicates", "compared"),
+]
+PROBES_COLUMNS = [
+    *("study", "split", "seed", "source", "target", "target_size", "n", "layer", "predictor"),
+    *("value", "seconds", "feature_seconds", "train_images", "validation_images"),
+]
+MECHANISM_COLUMNS = [
+    *("study", "split", "seed", "network", "kind", "source", "target", "target_size", "copied"),
+    *("fine_tuned", "measure", "n", "layer", "other_seed", "top1", "loss", "top1_change"),
+    *("loss_change", "validation_images"),
+]
+
+
+def collect(
+    study: str, networks: Path, replicates: Iterable[tuple[str, int]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """probes.csv and mechanism.csv, from what `probe-layers` left in each replicate's folder.
+
+    Raises ValueError naming a file that is missing or not what the command writes.
+    """
+    rows: dict[str, list[dict]] = {"probes": [], "mechanism": []}
+    for split, seed in replicates:
+        file = networks / split / f"seed{seed}" / targets.PROBES
+        place = {"study": study, "split": split, "seed": seed}
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            for table, of_table in rows.items():
+                of_table += [place | row for row in found[table]]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{file}: cannot be read ({error}); delete it and run again"
+            ) from error
+    for row in rows["mechanism"]:
+        row |= {key: value for key, value in vars(parse_name(row["network"])).items() if key != "n"}
+    counts = dict.fromkeys(("n", "other_seed"), "Int64")
+    return (
+        pd.DataFrame(rows["probes"], columns=PROBES_COLUMNS),
+        pd.DataFrame(rows["mechanism"], columns=MECHANISM_COLUMNS).astype(counts),
+    )
+
+
+def predictors(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """predictors.csv: the rank correlation (Spearman) of each score with measured effects.
+
+    A row for each effect (transfer, specificity or source_gap, freeze_cost), predictor and `over`:
+
+    - `layers`: over the n of one replicate. Beside it `depth`, the correlation of −n with the same
+      effects, which a score has to beat; `lead` is the correlation less that of depth.
+    - `sources`: over the sources of one replicate at one n, averaged over n. Depth is then the same
+      for all, so that the lead is the correlation.
+    - `splits`: over random splits at one n, averaged over n. It uses the replicates up, so there is
+      no interval.
+
+    `correlation` and `lead` are means over replicates with 95 % intervals (`interval` is their
+    kind), NaN with one; `compared` is how many layers, sources or splits were ranked, at most. A
+    replicate in which the effects or the score do not vary, or whose control did not learn, is
+    left out.
+    """
+    found = _beside_each_other(probes, networks)
+    key = [*effects.GROUP, "effect", "predictor"]
+    cell = [*intervals.REPLICATE, "target"]
+    without_letter = [column for column in key if column != "letter"]
+    random = found[found["split_kind"] == effects.EXCHANGEABLE].assign(letter="")
+    of_splits = random.groupby([*key, "split", "n"], as_index=False)[["value", "difference"]].mean()
+    tables = [
+        _means(_correlations(found, [*key, *cell], OVER_LAYERS), key),
+        _means(_correlations(found, [*without_letter, *cell, "n"], OVER_SOURCES), without_letter),
+        _means(_correlations(of_splits, [*key, "n"], OVER_SPLITS), key),
+    ]
+    table = pd.concat(tables, ignore_index=True).reindex(columns=[*key, "over", *COLUMNS[8:]])
+    table = table.assign(
+        source=lambda table: table["letter"].fillna(""),
+        target=lambda table: table["pool"],
+        size=lambda table: effects.size_order(table["target_size"]),
+        place=lambda table: table["effect"].map({name: k for k, name in enumerate(MEASURED)}),
+    )
+    # A correlation is at most 1, whatever a symmetric interval says.
+    table[["low", "high"]] = table[["low", "high"]].clip(-1, 1)
+    by_place = ["study", "over", "split_kind", "size", "target", "source", "place"]
+    return table.sort_values(by_place, kind="stable")[COLUMNS].reset_index(drop=True)
+
+
+def _beside_each_other(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """The `value` of each score, depth among them, beside the `difference` of each effect."""
+    table = effects.checked(networks)
+    measured = [effect for effect in EFFECTS if effect.name in MEASURED]
+    pairs = effects.complete(effects.all_pairs(table, measured))
+    pairs = pairs[~pairs["row_control"].map(table["failed"])]
+    sources = probes[probes["source"] != probes["target"]]
+    sources = sources.astype({"target_size": str}).assign(letter=effects.letters)
+    on = ["split", "seed", "target", "target_size", "letter", "n"]
+    found = pairs.merge(sources[[*on, "predictor", "value"]], on=on)
+    depth = pairs[pairs["row"].isin(found["row"])]
+    depth = depth.assign(predictor=DEPTH, value=-depth["n"])
+    return pd.concat([found, depth], ignore_index=True).dropna(subset="value")
+
+
+def _correlations(found: pd.DataFrame, by: list[str], over: str) -> pd.DataFrame:
+    """The rank correlation of value and difference, and that of depth, in each group `by`."""
+    rows = []
+    for key, group in found.groupby(by):
+        varies = group[["value", "difference"]].nunique().min() > 1
+        if len(group) < FEWEST[over] or not varies:
+            continue
+        correlation = group["value"].corr(group["difference"], method="spearman")
+        depth = 0.0
+        if over == OVER_LAYERS:
+            depth = (-group["n"]).corr(group["difference"], method="spearman")
+        measured = {"correlation": correlation, "depth": depth, "lead": correlation - depth}
+        rows.append(dict(zip(by, key, strict=True)) | measured | {"compared": len(group)})
+    columns = [*by, "correlation", "depth", "lead", "compared"]
+    return pd.DataFrame(rows, columns=columns).assign(over=over)
+
+
+def _means(correlations: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The means over replicates, with intervals where there are replicates."""
+    by = [*by, "over"]
+    if correlations.empty:
+        return correlations[by]
+    groups = correlations.groupby(by)
+    if "split" not in correlations:
+        table = groups[["correlation", "lead", "compared"]].mean()
+        return table.assign(interval=intervals.NO_INTERVAL).reset_index()
+    table, lead = (
+        intervals.mean_over_replicates(correlations, by, value).set_index(by)
+        for value in ("correlation", "lead")
+    )
+    return table.assign(
+        correlation=table["mean"],
+        depth=groups["depth"].mean(),
+        lead=lead["mean"],
+        lead_low=lead["low"],
+        lead_high=lead["high"],
+        compared=groups["compared"].max(),
+    ).reset_index()
