@@ -29,7 +29,7 @@ PROBES_COLUMNS = [
 ]
 MECHANISM_COLUMNS = [
     *("study", "split", "seed", "network", "kind", "source", "target", "target_size", "copied"),
-    *("fine_tuned", "measure", "n", "layer", "other_seed", "top1", "loss", "top1_change"),
+    *("frozen", "fine_tuned", "measure", "n", "layer", "other_seed", "top1", "loss", "top1_change"),
     *("loss_change", "validation_images"),
 ]
 
@@ -54,7 +54,9 @@ def collect(
                 f"{file}: cannot be read ({error}); delete it and run again"
             ) from error
     for row in rows["mechanism"]:
-        row |= {key: value for key, value in vars(parse_name(row["network"])).items() if key != "n"}
+        network = parse_name(row["network"])
+        row |= {key: value for key, value in vars(network).items() if key != "n"}
+        row["frozen"] = network.frozen_layers
     counts = dict.fromkeys(("n", "other_seed"), "Int64")
     return (
         pd.DataFrame(rows["probes"], columns=PROBES_COLUMNS),

@@ -10,6 +10,8 @@ from transferability.figures.dissimilar import dissimilar as dissimilar
 from transferability.figures.effects import effects as effects
 from transferability.figures.filters import filters as filters
 from transferability.figures.learning_curves import learning_curves as learning_curves
+from transferability.figures.mechanism import mechanism as mechanism
+from transferability.figures.predictors import predictors as predictors
 from transferability.figures.style import DOTS_PER_INCH as DOTS_PER_INCH
 from transferability.figures.style import Options as Options
 from transferability.figures.style import save as save

@@ -1,0 +1,63 @@
+"""Finished networks with a layer set back to its values before the training, and mixed with the
+network of another seed."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from transferability.analysis.effects import of_treatment
+from transferability.figures import style
+from transferability.figures.panels import (
+    base_line,
+    draw_line,
+    layer_axis,
+    means,
+    named,
+    panels_of,
+    place_rows,
+)
+
+HEIGHT = 2.2
+
+
+@style.styled(at_least=style.WIDTH)
+def mechanism(mechanism_table: pd.DataFrame) -> Figure:
+    """On the left, how top-1 (percentage points) changes when one layer is set back, for each layer
+    that learned; on the right, where the study has several seeds, the loss barrier (nats) between
+    networks of neighbouring seeds, against the number of copied layers.
+
+    Drawn from mechanism.csv: a line for each treatment whose weights are kept.
+    """
+    table = mechanism_table.assign(
+        split_kind=mechanism_table["split"].str.replace(r"\d+$", "", regex=True)
+    )
+    back = table[(table["measure"] == "reinitialised") & (table["n"] > table["frozen"])]
+    barrier = table.assign(n=table["copied"])[table["measure"] == "barrier"]
+    if back.empty:
+        return style.empty("No network's weights are kept.")
+    panels, looks = panels_of(table), named(style.LOOKS, table)
+    figure, parts = place_rows(panels, HEIGHT)
+    layers = dict(zip(back["n"].astype(int), back["layer"], strict=True))
+    for part, panel in zip(parts, panels, strict=True):
+        grid = part.subplots(1, 1 + bool(len(barrier)), squeeze=False)[0]
+        for axes, rows, value, scale in zip(
+            grid, (back, barrier), ("top1_change", "loss_change"), (100, 1), strict=False
+        ):
+            rows = rows[rows.index.isin(panel.rows.index)]
+            base_line(axes)
+            for treatment, look in looks.items():
+                of_n = means(of_treatment(rows, treatment), value, ["n"])
+                draw_line(axes, of_n, look._replace(offset=0), scale=scale)
+        layer_axis(grid[0], dict(sorted(layers.items())), style.room() / len(grid) - 1)
+        grid[0].set_xlabel("the layer that is set back")
+        grid[0].set_ylabel("change of top-1\n(percentage points)")
+        for axes in grid[1:]:
+            axes.set_xlabel("$n$, layers copied")
+            axes.set_ylabel("loss barrier between\ntwo seeds (nats)")
+    drawn = [look for key, look in looks.items() if len(of_treatment(table, key))]
+    style.legend(figure, [look.sample() for look in drawn])
+    style.note(
+        figure,
+        "Means over replicates and, on the left, over the $n$ of a treatment. Frozen layers, which "
+        "nothing changes, are left out. Before its training a copied layer had its base's values.",
+    )
+    return figure
