@@ -123,6 +123,11 @@ def test_a_run_writes_what_its_files_say(finished):
             id="search",
         ),
         pytest.param(
+            {"probes": {"images": 2000}},
+            ["were scored on at most 2,000 training and as many validation images of the target"],
+            id="probes",
+        ),
+        pytest.param(
             {"omit": [{"network": "A3B+"}], "target_sizes": ["all", 25, 1]},
             [
                 "One network of this design was left out.",

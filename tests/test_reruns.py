@@ -9,6 +9,7 @@ import pytest
 import yaml
 from project import TINY, Project
 
+from transferability.__main__ import main
 from transferability.study import targets
 
 TABLES = {"collect_networks", "estimate_effects"}
@@ -187,3 +188,29 @@ def test_n_taken_out_and_put_back_trains_nothing(project):
     assert project.jobs() == set()
     project.write_study()
     assert project.jobs() == DOWNSTREAM
+
+
+@pytest.mark.full
+def test_probes_train_nothing_and_follow_their_bases(project, tmp_path):
+    probe, tables = "probe_layers random0/0", ("probes", "mechanism", "predictors")
+    of_probes = {probe, "plot_predictors", "plot_mechanism", *(f"show_{name}" for name in tables)}
+    project.write_study(probes={"images": 200})
+    assert project.jobs() == of_probes | DOWNSTREAM
+    project.succeed()
+    assert project.jobs() == set()
+    project.write_study(probes={"images": 300})
+    assert project.jobs() == of_probes | DOWNSTREAM
+    override = {"where": {"network": "base2B"}, **OTHER_RATE}
+    project.write_study(probes={"images": 200}, overrides=[override])
+    assert project.jobs() > trainings("base2B") | of_probes
+    project.write_study(probes={"images": 200}, margin=0.02)
+    assert probe not in project.jobs()
+    # All of it goes along in an archive, and comes again from there.
+    file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
+    assert main(["archive", str(project.results), "--to", str(file)]) == 0
+    assert main(["figures", str(file), "--to", str(to)]) == 0
+    for name in (*(f"tables/{table}.csv" for table in tables), "figures/mechanism.svg"):
+        assert (to / name).read_bytes() == (project.results / name).read_bytes()
+    project.edit("training/scores.py", "NEIGHBOURS = 20", "NEIGHBOURS = 10")
+    project.write_study(probes={"images": 200})
+    assert project.jobs() == of_probes | DOWNSTREAM

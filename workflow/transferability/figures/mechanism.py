@@ -3,6 +3,7 @@ network of another seed."""
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from transferability.analysis.effects import of_treatment
 from transferability.figures import style
@@ -51,13 +52,15 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
         grid[0].set_xlabel("the layer that is set back")
         grid[0].set_ylabel("change of top-1\n(percentage points)")
         for axes in grid[1:]:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("$n$, layers copied")
             axes.set_ylabel("loss barrier between\ntwo seeds (nats)")
     drawn = [look for key, look in looks.items() if len(of_treatment(table, key))]
     style.legend(figure, [look.sample() for look in drawn])
     style.note(
         figure,
-        "Means over replicates and, on the left, over the $n$ of a treatment. Frozen layers, which "
-        "nothing changes, are left out. Before its training a copied layer had its base's values.",
+        "Means over replicates and, on the left, over the $n$ of a treatment. Frozen layers, in "
+        "which setting back changes nothing, are left out. Before its training a copied layer had "
+        "its base's values.",
     )
     return figure

@@ -8,7 +8,7 @@ from transferability.analysis.intervals import NO_INTERVAL
 from transferability.analysis.predictors import DEPTH, MEASURED, OVER_LAYERS
 from transferability.figures import notes, style
 from transferability.figures.compare import TITLES
-from transferability.figures.panels import panels_of, place_rows, reach, with_sources
+from transferability.figures.panels import Panel, panels_of, place_rows, reach, with_sources
 
 NAMES = {
     **{"linear_probe": "linear probe", "knn": "kNN", "logme": "LogME", "cka": "CKA"},
@@ -30,18 +30,19 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(len(NAMES) - 0.5, -0.5)
 
 
-def leads(table: pd.DataFrame) -> str:
+def leads(panels: list[Panel]) -> str:
     """Which scores lead over depth, and by how much, in a sentence."""
-    if (table["interval"] == NO_INTERVAL).all():
+    if all((panel.rows["interval"] == NO_INTERVAL).all() for panel in panels):
         return "One replicate: no intervals, so no score is said to lead over depth."
-    above = table[table["lead_low"] > 0]
-    if above.empty:
-        return "No score leads over depth by an interval above zero."
     found = [
-        f"{NAMES[row['predictor']]} by {row['lead']:.2f} "
-        f"[{row['lead_low']:.2f}, {row['lead_high']:.2f}] in {row['effect'].replace('_', ' ')}"
-        for row in above.to_dict("records")
+        f"{NAMES[row['predictor']]} by {row['lead']:.2g} "
+        f"[{row['lead_low']:.2g}, {row['lead_high']:.2g}] in {row['effect'].replace('_', ' ')}"
+        f"{f' ({panel.place})' if panels[1:] else ''}"
+        for panel in panels
+        for row in panel.rows[panel.rows["lead_low"] > 0].to_dict("records")
     ]
+    if not found:
+        return "No score leads over depth by an interval above zero."
     return f"Lead over depth, with an interval above zero: {'; '.join(found)}."
 
 
@@ -65,14 +66,16 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
         grid = part.subplots(1, len(effects), squeeze=False, sharex=True, sharey=True)[0]
         for axes, effect in zip(grid, effects, strict=True):
             _draw(axes, panel.rows[panel.rows["effect"] == effect])
-            axes.set_title(with_sources(TITLES[effect], table))
+            axes.set_title(with_sources(TITLES[effect], panel.rows))
             axes.set_xlim(-1.05, 1.05)
             axes.set_xlabel("rank correlation over $n$")
-    ranked = sorted({int(count) for count in table["compared"]})
+    ranked = " to ".join(
+        dict.fromkeys(f"{table['compared'].agg(end):.0f}" for end in ("min", "max"))
+    )
     style.note(
         figure,
-        leads(table[table["predictor"] != DEPTH]),
-        f"{' to '.join(map(str, {ranked[0]: 0, ranked[-1]: 0}))} values of $n$ are ranked.",
+        leads(panels),
+        f"{ranked} values of $n$ are ranked.",
         "" if (table["interval"] == NO_INTERVAL).all() else notes.intervals_are(table["interval"]),
     )
     return figure

@@ -14,7 +14,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from transferability.study import sections
-from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set
+from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set, T
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "workflow" / "schemas" / "study.schema.yaml"
@@ -36,6 +36,7 @@ TREATMENTS = (
 Kind = Literal["base", "long_base", *(name for name in TREATMENTS if name[-1] != "+")]
 # As the file of groups is read.
 GroupName = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFC", name.strip()))]
+OrOff = Annotated[T | None, BeforeValidator(lambda value: None if value is False else value)]
 AllOrNumber = sections.either(Literal["all"], sections.Positive)
 
 
@@ -247,12 +248,8 @@ class StudyConfig(Section):
     """Whose weights are kept; those of the bases always are."""
     reference: Literal["none", "yosinski2014"] = "none"
     """Published effects that the figure of effects shows faintly behind the study's own."""
-    probes: Annotated[
-        sections.Probes | None, BeforeValidator(lambda value: None if value is False else value)
-    ] = Field(default=None, examples=[{"images": 5000}])
-    """Cheap scores of each layer's features, and how well they predict the measured curve. Networks
-    whose weights are kept are also tested with layers set back to their initial values, and mixed
-    with those of the next seed. A change trains nothing; null, or off, for none."""
+    probes: OrOff[sections.Probes] = Field(default=None, examples=[{"images": 5000}])
+    """Cheap scores of layers, and how well they predict what is measured; null or off for none."""
     hours: sections.PositiveNumber = 1
     """What a base takes at most, as far as you know. A cluster is asked for it until a base's own
     time is known; it changes nothing that is trained."""
