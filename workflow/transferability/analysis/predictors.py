@@ -101,8 +101,10 @@ def predictors(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     )
     # A correlation is at most 1, whatever a symmetric interval says.
     table[["low", "high"]] = table[["low", "high"]].clip(-1, 1)
+    counts = dict.fromkeys(("replicates", "compared"), "Int64")
     by_place = ["study", "over", "split_kind", "size", "target", "source", "place"]
-    return table.sort_values(by_place, kind="stable")[COLUMNS].reset_index(drop=True)
+    table = table.astype(counts).sort_values(by_place, kind="stable")
+    return table[COLUMNS].reset_index(drop=True)
 
 
 def _beside_each_other(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
@@ -144,8 +146,9 @@ def _means(correlations: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         return correlations[by]
     groups = correlations.groupby(by)
     if "split" not in correlations:
-        table = groups[["correlation", "lead", "compared"]].mean()
-        return table.assign(interval=intervals.NO_INTERVAL).reset_index()
+        table = groups[["correlation", "lead"]].mean().assign(compared=groups["compared"].max())
+        table = table.assign(replicates=table["compared"], interval=intervals.NO_INTERVAL)
+        return table.reset_index()
     table, lead = (
         intervals.mean_over_replicates(correlations, by, value).set_index(by)
         for value in ("correlation", "lead")
