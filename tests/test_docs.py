@@ -41,6 +41,10 @@ SHORTENED = {
     "uv run snakemake --cores all --directory elsewhere --configfile studies/digits.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/how_many_layers.yaml": "-n",
     "uv run snakemake --cores all --configfile photos_pretrained.yaml": "-n",
+    "uv run snakemake --cores all --configfile predictors.yaml": "-n",
+    "uv run snakemake --cores all --configfile studies/fashion_from_digits.yaml --config"
+    " 'probes={images: 5000}' 'seeds=[0, 1, 2]' 'treatments=[selffer, transfer, partial]'"
+    " 'controls=[baseB]' keep_weights=all": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
     "uv run transferability plan config.yaml": "--seconds 0.1",
     "uv run transferability check first.yaml": (

@@ -59,8 +59,8 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
     style.legend(figure, [look.sample() for look in drawn])
     style.note(
         figure,
-        "Means over replicates and, of layers set back, over the $n$ of a treatment. Frozen layers, "
-        "in which setting back changes nothing, are left out. Before its training a copied layer "
-        "had its base's values.",
+        "Means over replicates and, of layers set back, over the $n$ of a treatment. Frozen "
+        "layers, in which setting back changes nothing, are left out. Before its training a copied "
+        "layer had its base's values.",
     )
     return figure

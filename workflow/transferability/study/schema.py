@@ -248,8 +248,8 @@ class StudyConfig(Section):
     """Whose weights are kept; those of the bases always are."""
     reference: Literal["none", "yosinski2014"] = "none"
     """Published effects that the figure of effects shows faintly behind the study's own."""
-    probes: OrOff[sections.Probes] = Field(default=None, examples=[{"images": 5000}])
-    """Cheap scores of layers, and how well they predict what is measured; null or off for none."""
+    probes: OrOff[sections.Probes] = None
+    """Cheap scores of layers and how well they predict, as {images: 5000}; null or off for none."""
     hours: sections.PositiveNumber = 1
     """What a base takes at most, as far as you know. A cluster is asked for it until a base's own
     time is known; it changes nothing that is trained."""
@@ -334,8 +334,7 @@ def _lines(section: Section, indent: str) -> Iterator[str]:
         line = f"{indent}{key}: {_flow(value)}"
         commented = f"{line:<28} # {comment}"
         yield commented if len(commented) <= 100 else f"{indent}# {comment}\n{line}"
-        before = "-" if isinstance(value, list) else f"{key}:"
-        yield from (f"# {before} {_flow(example)}" for example in field.examples or [])
+        yield from (f"# - {_flow(example)}" for example in field.examples or [])
 
 
 def _comment(annotation: Any, description: str) -> str:
