@@ -161,6 +161,12 @@ def test_two_bases_are_apart_by_a_barrier_and_a_network_is_not_from_itself(found
     assert mixed["a"].tolist() == [0.25, 0.25]
 
 
+def test_probes_are_off_by_default_and_by_that_word():
+    for text in ("{}", "probes: off", "probes: null"):
+        assert config.complete(yaml.safe_load(text))["probes"] is None
+    assert config.complete({"probes": {}})["probes"] == {"images": 5000}
+
+
 def test_a_study_without_probes_is_told_what_to_add(results, tmp_path, caplog):
     file = tmp_path / targets.STUDY
     file.write_text(yaml.safe_dump(dict(config.complete({**STUDY, "probes": None}))))

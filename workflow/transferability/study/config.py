@@ -222,6 +222,9 @@ def _check_form(config: object) -> None:
 
 def _with_defaults(config: object) -> dict:
     match config:
+        # As YAML reads `probes: off`.
+        case {"probes": False}:
+            return _with_defaults({**config, "probes": None})
         case {"architecture": str(build)} if ":" in build:
             config = {**config, "architecture": {"name": "custom", "build": build}}
     try:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from transferability.study import sections
-from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set, T
+from transferability.study.sections import FullSet, Name, Natural, OneOrMore, Section, Set
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "workflow" / "schemas" / "study.schema.yaml"
@@ -36,7 +36,6 @@ TREATMENTS = (
 Kind = Literal["base", "long_base", *(name for name in TREATMENTS if name[-1] != "+")]
 # As the file of groups is read.
 GroupName = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFC", name.strip()))]
-OrOff = Annotated[T | None, BeforeValidator(lambda value: None if value is False else value)]
 AllOrNumber = sections.either(Literal["all"], sections.Positive)
 
 
@@ -248,7 +247,7 @@ class StudyConfig(Section):
     """Whose weights are kept; those of the bases always are."""
     reference: Literal["none", "yosinski2014"] = "none"
     """Published effects that the figure of effects shows faintly behind the study's own."""
-    probes: OrOff[sections.Probes] = None
+    probes: sections.Probes | None = None
     """Cheap scores of layers and how well they predict, as {images: 5000}; null or off for none."""
     hours: sections.PositiveNumber = 1
     """What a base takes at most, as far as you know. A cluster is asked for it until a base's own
@@ -288,10 +287,8 @@ def schema_text() -> str:
 @cache
 def json_schema() -> dict:
     """The schema of a study file, draft 2020-12."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_plain(StudyConfig.model_json_schema()),
-    }
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **_plain(StudyConfig.model_json_schema())}
 
 
 def _plain(node: Any) -> Any:
