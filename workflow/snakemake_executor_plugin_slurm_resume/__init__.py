@@ -9,7 +9,8 @@ A version makes one unnecessary when it
 - lets a job that SLURM ended go on without an attempt, and loses none while the controller is away,
   or after it has forgotten the job: `check_active_jobs`. squeue is enough for this: what it does
   not list any more has ended, and the files tell how;
-- does not ask for MinJobAge, by which it chooses between sacct and squeue: `__init__`.
+- asks neither for MinJobAge, by which it chooses between sacct and squeue, nor for an account, by a
+  call of sacct that has a wrong option: `__init__`.
 """
 
 import re
@@ -68,6 +69,7 @@ class Executor(plain.Executor):
         self._told: set[str] = set()
         self._steps: dict[Path, int | None] = {}
         super().__init__(workflow, logger)
+        self._fallback_account_arg = ""
 
     def run_job(self, job: JobExecutorInterface) -> None:
         # Here, since every start of Snakemake imports this module.
