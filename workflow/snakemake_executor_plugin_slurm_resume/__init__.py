@@ -119,7 +119,8 @@ class Executor(plain.Executor):
                 self._submit_again(job_info.job)
             elif state in ("COMPLETED", GONE):
                 # Snakemake looks for the files, and without them the job has failed.
-                if not self.workflow.executor_settings.keep_successful_logs:
+                keeps = self.workflow.executor_settings.keep_successful_logs
+                if state != GONE and not keeps:
                     job_info.aux["slurm_logfile"].unlink(missing_ok=True)
                 self.report_job_success(job_info)
             elif state in FAILED:
