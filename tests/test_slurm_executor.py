@@ -75,6 +75,9 @@ def test_what_slurm_would_take_later_waits(executor, job, said):
     ("said", "line"),
     [
         ("invalid partition specified: gpus", "slurm_partition"),
+        # The name decides nothing.
+        ("invalid partition specified: cpu", "slurm_partition"),
+        ("invalid partition specified: highmemory", "slurm_partition"),
         ("Invalid account or account/partition combination specified", "slurm_account"),
         ("Invalid feature specification", "constraint"),
         ("Invalid generic resource (gres) specification", "gres"),
@@ -98,6 +101,15 @@ def test_what_slurm_refuses_is_told_with_the_line_to_change(executor, job, said,
     with pytest.raises(Told, match=rf"profile\.yaml: {line}"):
         refused(executor, job, said)
     assert executor._refused == []
+
+
+def test_an_error_before_the_submission_is_told(executor, job, monkeypatch):
+    def broken(folder):
+        raise OSError("no such node")
+
+    monkeypatch.setattr(progress, "saved_step", broken)
+    with pytest.raises(Told, match=r"^The job was not submitted: OSError: no such node\n\Z"):
+        executor.run_job(job)
 
 
 @pytest.mark.parametrize(

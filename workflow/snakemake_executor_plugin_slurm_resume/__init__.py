@@ -41,6 +41,8 @@ TEMPORARY = re.compile(
 """What SLURM says when it would take the same job later: limits on submitted jobs (as
 AssocMaxSubmitJobLimit), a full controller (MaxJobCount), one that is away."""
 KEYS = {
+    # First, since the name of the partition follows.
+    r"partition specified": "slurm_partition",
     r"feature": "constraint",
     r"node configuration": "gres, constraint, mem_mb and set-threads, of which no node has as much",
     r"\bgres\b|gres\w*Per": "gres",
@@ -72,26 +74,32 @@ class Executor(plain.Executor):
         self._fallback_account_arg = ""
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        # Here, since every start of Snakemake imports this module.
-        from transferability.storage import progress
+        try:
+            # Here, since every start of Snakemake imports this module.
+            from transferability.storage import progress
 
-        with self.lock:
-            waits = bool(self._refused)
-            if waits:
-                self._refused.append(job)
-        if not waits:
-            self._steps[_folder(job)] = progress.saved_step(_folder(job))
-            super().run_job(job)
+            with self.lock:
+                waits = bool(self._refused)
+                if waits:
+                    self._refused.append(job)
+            if not waits:
+                self._steps[_folder(job)] = progress.saved_step(_folder(job))
+                super().run_job(job)
+        except Exception as error:
+            # This runs in a pool, where an error would be lost and Snakemake wait for ever.
+            message = f"The job was not submitted: {type(error).__name__}: {error}\n"
+            self._report_job_error_threadsafe(SubmittedJobInfo(job), message)
 
     def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
-        said = msg.partition("\n    sbatch call:")[0]
+        said, call, _ = msg.partition("\n    sbatch call:")
         if TEMPORARY.search(said):
             self._tell(f"{said}\nWhat SLURM does not take now is submitted again until it does.")
             with self.lock:
                 self._refused.append(job_info.job)
             return
         line = next((key for text, key in KEYS.items() if re.search(text, said, re.I)), None)
-        msg += f"What to change in {PROFILE}: {line or 'the block at its top'}.\n"
+        if line or call:
+            msg += f"What to change in {PROFILE}: {line or 'the block at its top'}.\n"
         if job_info.job.is_group():
             # Snakemake prints no reason of a group.
             self.logger.error(msg)
