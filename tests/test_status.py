@@ -189,8 +189,9 @@ def test_done_is_what_was_trained_as_the_study_wants_it(made):
     assert (found.state, found.top1, found.seconds) == (DONE, 0.9, 20.0)
     made.write_study({**STUDY, "recipe": {**STUDY["recipe"], "learning_rate": 0.5}})
     assert made.of("baseA").state == WAITING
+    made.gone("baseB")
     said = board.summary(made.look())
-    assert "8 waiting, 1 of these trained before the study was changed" in said
+    assert "1 failed, 7 waiting, 1 of these trained before the study was changed" in said
 
 
 def test_what_is_to_come_takes_as_long_as_what_is_done(made):
@@ -270,7 +271,7 @@ def test_what_is_printed_where_there_is_no_terminal(made, capsys):
     made.finish("baseA")
     made.gone("baseB")
     text = printed(capsys, str(made.results))
-    assert text.startswith("made: 1 of 8 networks done, 6 waiting, 1 failed, 12 %, nothing runs")
+    assert text.startswith("made: 1 of 8 networks done, 1 failed, 6 waiting, 12 %, nothing runs")
     assert "random0/seed0/baseB failed: its process is gone" in text
     assert "logs/networks/random0/seed0/baseB.log" in text.replace("\n", "")
     assert "\x1b" not in text

@@ -105,7 +105,7 @@ def summary(study: StudyStatus) -> str:
     """The study in a line."""
     counts = study.counts
     words = [f"{study.study}: {counts[DONE]:,} of {len(study.networks):,} networks done"]
-    words += [f"{counts[state]:,} {state}" for state in (RUNNING, WAITING, FAILED) if counts[state]]
+    words += [f"{counts[state]:,} {state}" for state in (RUNNING, FAILED, WAITING) if counts[state]]
     if count := sum(network.why == status.CHANGED for network in study.of(WAITING)):
         words.append(f"{count:,} of these {status.CHANGED}")
     if count := len(_unlearned(study)):
