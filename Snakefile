@@ -18,6 +18,10 @@ include: "workflow/rules/records.smk"
 report: "workflow/report/workflow.rst"
 
 
+# From the folder in which the command was typed.
+SHOWN = Path(workflow.overwrite_workdir or "", RESULTS)
+
+
 # The lock is held as long as this process lives; Snakemake's own lock would outlive one that is killed.
 onstart:
     try:
@@ -29,21 +33,26 @@ onstart:
         if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
             print(warning, file=sys.stderr)
     study_config.write(STUDY, Path(STUDY_FILE))
-    print(
-        f"What runs, and the time left: transferability status {RESULTS} --watch",
-        file=sys.stderr,
-    )
+    # No network is trained where only published results are asked for.
+    if not all(
+        target == "published" or schema.PUBLISHED in Path(target).parts
+        for target in workflow.dag_settings.targets or ["all"]
+    ):
+        print(
+            "What runs, and the time left: uv run transferability status"
+            f" {shlex.quote(str(SHOWN))} --watch",
+            file=sys.stderr,
+        )
 
 
 onsuccess:
     # What trainings have kept for a second run has served its purpose.
     network_folder.forget_finished(Path(RESULTS, "networks"))
-    findings = Path(RESULTS, targets.FINDINGS)
-    if findings.exists():
+    if Path(RESULTS, targets.FINDINGS).exists():
         print(
-            f"What the numbers say: {findings}\n"
-            f"The main figure:      {RESULTS}/figures/{targets.figures(STUDY)[0]}.svg\n"
-            f"All as a report:      snakemake {STUDY_FLAG}--report report.zip",
+            f"What the numbers say: {SHOWN / targets.FINDINGS}\n"
+            f"The main figure:      {SHOWN}/figures/{targets.figures(STUDY)[0]}.svg\n"
+            f"All as a report:      uv run snakemake {STUDY_FLAG}--report report.zip",
             file=sys.stderr,
         )
     # What the log of prepare_images says of the images, where it is seen.

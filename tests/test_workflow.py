@@ -76,8 +76,20 @@ def test_a_run_says_little_where_there_is_no_terminal(finished):
     assert len(said) < 2 * jobs
     assert max(map(len, said)) <= 200
     # A hint at how far it is, and in the end where the results are.
-    for hint in ("status results/tiny --watch", "results/tiny/findings.html", "effects.svg"):
+    status = "uv run transferability status results/tiny --watch"
+    for hint in (status, "results/tiny/findings.html", "effects.svg"):
         assert any(hint in line for line in said), said
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("target", "is_told"),
+    [("tiny/splits/random0.csv", True), ("yosinski2014/tables/networks.csv", False)],
+)
+def test_the_status_is_named_from_the_folder_of_the_command(pristine, target, is_told):
+    output = pristine.succeed("--directory", "else where", f"results/{target}")
+    assert ("status 'else where/results/tiny' --watch" in output) == is_told
+    assert ("--watch" in output) == is_told
 
 
 @pytest.mark.full
