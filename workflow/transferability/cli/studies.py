@@ -36,7 +36,7 @@ def new(
     if to.exists():
         raise ValueError(f"{to}: is there already, and is not replaced; name another file by --to")
     files.write_text(to, proposal.proposal(folder, name, to))
-    print(f"written: {to}; look through it, then run `transferability check {to}`")
+    print(f"written: {to}; look through it, then run `uv run transferability check {to}`")
 
 
 def check(

@@ -188,7 +188,7 @@ def _check_omitted(study: Study, layer_count: int) -> None:
         if not any(candidates.matches(where, *network) for network in candidates.networks):
             raise StudyError(
                 f"{key}: it matches no network of this study; compare it with what the study "
-                "trains, for instance by PLAIN=1 snakemake -n"
+                "trains, for instance by PLAIN=1 uv run snakemake -n"
             )
     if not study.trained:
         raise StudyError("omit: it leaves no network of this study; leave out fewer")
