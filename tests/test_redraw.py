@@ -58,7 +58,8 @@ def test_what_the_workflow_makes_is_what_the_command_draws(finished):
 @pytest.mark.full
 def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_path, caplog):
     file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
-    assert main(["archive", str(finished.results), "--to", str(file), "--without-weights"]) == 0
+    left_out = ("--without-weights", "--without-figures")
+    assert main(["archive", str(finished.results), "--to", str(file), *left_out]) == 0
     assert main(["figures", str(file), "--to", str(to)]) == 0
     assert "the figure of filters is left out" in caplog.text
     left_out = {f"figures/filters.{suffix}" for suffix in ("svg", "pdf", "png")}

@@ -106,11 +106,21 @@ def archive(
         list[str] | None, "who made the study; may be given again", {"action": "append"}
     ] = None,
     without_weights: Annotated[bool, "leave out the weights that were kept"] = False,
+    without_figures: Annotated[
+        bool, "leave out the figures, which the command figures draws again"
+    ] = False,
 ) -> None:
     """Write a study's results as one file to give away."""
     from transferability.records import crate
 
-    names = crate.pack(results, to, not without_weights, author or [], license)
+    names = crate.pack(
+        results,
+        to,
+        author or [],
+        license,
+        with_weights=not without_weights,
+        with_figures=not without_figures,
+    )
     print(f"written: {to}, {len(names):,} files and their manifest, {to.stat().st_size:,} bytes")
 
 

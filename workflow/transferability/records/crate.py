@@ -42,7 +42,13 @@ OF_NETWORK = ("metrics.json", "history.jsonl", "predictions.npy")
 
 
 def pack(
-    results: Path, to: Path, with_weights: bool, authors: Sequence[str], license: str | None
+    results: Path,
+    to: Path,
+    authors: Sequence[str],
+    license: str | None,
+    *,
+    with_weights: bool,
+    with_figures: bool,
 ) -> list[str]:
     """Write the archive of a finished study; the names of its files.
 
@@ -55,6 +61,10 @@ def pack(
         raise ValueError(f"--to: {to} is there already; name another file, or delete it")
     study = config.resolved(results / targets.STUDY)
     contents = _contents(results, study, with_weights)
+    if not with_figures:
+        contents = {
+            name: file for name, file in contents.items() if "figures" not in Path(name).parts
+        }
     for verdict in verify.verify(results, whole_images=False):
         if verdict.faults:
             raise ValueError(f"{results}: not archived, since it changed: {verdict.faults[0]}")
