@@ -20,7 +20,7 @@ from statsmodels.stats.multitest import multipletests
 from transferability.analysis.effects import EFFECTS, estimate, paired_differences
 from transferability.analysis.moderation import moderated
 
-OF_SOURCES = ("source_gap", "gain_over_long")
+OF_SOURCES = ("source_gap",)
 CELL = ["split", "seed", "target", "target_size"]
 
 
@@ -31,7 +31,8 @@ def known(effect: str, n: int) -> float:
     if effect == "retraining":
         return RETRAINED - BASE
     treated, control = next((e.treated, e.control) for e in EFFECTS if e.name == effect)
-    return TOP1[treated][n - 1] - (BASE if control[0] == "base" else TOP1[control][n - 1])
+    bases = {"base": BASE, "long_base": LONG_BASE}
+    return TOP1[treated][n - 1] - (bases.get(control[0]) or TOP1[control][n - 1])
 
 
 @pytest.mark.parametrize("targets", ["B", "AB"])
@@ -45,7 +46,7 @@ def test_known_effects_come_out(targets):
     known_kinds = {*TOP1, ("base", False), ("long_base", False)}
     named = [e.name for e in EFFECTS if {e.treated, e.control} <= known_kinds]
     assert list(dict.fromkeys(effects["effect"])) == [n for n in named if n not in OF_SOURCES]
-    assert len(effects) == 8 * 7 + 2
+    assert len(effects) == 9 * 7 + 2
     expected = [known(row.effect, row.n) for row in effects.itertuples()]
     np.testing.assert_allclose(effects["mean"], expected, atol=1e-12)
     assert set(effects["target"]) == {"+".join(targets)}
@@ -72,14 +73,14 @@ def test_pairs_share_split_seed_target_size_and_n():
     )
     by_name = table.set_index([*CELL, "network"])
     differences = paired_differences(table)
-    assert len(differences) == 2 * 2 * 2 * 2 * (8 * 7 + 2)
+    assert len(differences) == 2 * 2 * 2 * 2 * (9 * 7 + 2)
     controls = {effect.name: effect.control for effect in EFFECTS}
     for row in differences.itertuples():
         cell = (row.split, row.seed, row.target, row.target_size)
         treated, control = by_name.loc[(*cell, row.network)], by_name.loc[(*cell, row.control)]
         assert row.difference == treated["top1"] - control["top1"]
         assert (control["kind"], control["fine_tuned"]) == controls[row.effect]
-        assert control["n"] == (0 if control["kind"] == "base" else treated["n"])
+        assert control["n"] == (0 if control["kind"].endswith("base") else treated["n"])
 
 
 def test_targets_are_averaged_on_random_splits_alone():
@@ -170,7 +171,8 @@ def test_copies_of_a_base_that_did_not_learn_are_named():
     table = networks(splits=FOUR_SPLITS, target_sizes=("100", "all"), noise=0.01)
     table["learned"] = ~((table["network"] == "baseA") & (table["split"] == "random1"))
     touched = of(estimate(table), estimator="paired_learned")
-    assert set(touched["effect"]) == {"specificity", "transfer", "boost", "boost_over_selffer"}
+    of_transfer = {"specificity", "transfer", "boost", "boost_over_selffer", "gain_over_long"}
+    assert set(touched["effect"]) == of_transfer
     assert set(touched["target_size"]) == {"100", "all"}
     assert set(touched["not_learned"]) == {"random1/seed0/baseA"}
 

@@ -44,7 +44,7 @@ EFFECTS = (
     Effect("transfer", TRANSFER, BASE),
     Effect("boost", TRANSFER_PLUS, BASE),
     Effect("boost_over_selffer", TRANSFER_PLUS, SELFFER_PLUS, only="halves"),
-    Effect("gain_over_long", TRANSFER_PLUS, LONG_BASE, only="sources"),
+    Effect("gain_over_long", TRANSFER_PLUS, LONG_BASE),
     Effect("reuse", TRANSFER_PLUS, SHUFFLED_PLUS),
     Effect("statistics_shift", REESTIMATED, TRANSFER),
     Effect("self_boost", SELFFER_PLUS, BASE),

@@ -116,8 +116,10 @@ def resolved(path: Path | str) -> Study:
             "transferability.onstart())"
         ) from error
     with contextlib.suppress(StudyError):
-        if _with_defaults(left) == left and left["layer_names"] and left["layers"] != "all":
-            return Study(left)
+        # An archive of an earlier version may lack keys that have come since.
+        study = Study(_with_defaults(left))
+        if study["layer_names"] and study["layers"] != "all":
+            return study
     raise StudyError(
         f"{path}: is no complete study of this version; snakemake writes it again when it starts"
     )
