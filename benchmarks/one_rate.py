@@ -60,10 +60,7 @@ def main() -> None:
             first, best = judged.loc[size].iloc[0], judged.loc[size].iloc[0]["n_best"]
             cost = "0"
             if best:
-                ends = judged.loc[
-                    (size, best), ["reporting_mean", "reporting_low", "reporting_high"]
-                ]
-                cost = "{:.1f} [{:.1f}, {:.1f}]".format(*100 * ends)
+                cost = "{:.1f} [{:.1f}, {:.1f}]".format(*100 * judged.loc[(size, best), COST])
             cells = " | ".join(f"{100 * value:.1f}" for value in top1)
             print(f"| {size} | {rate} | {cells} | {best} | {first['n_star']} | {cost} |")
     if flags.figure:

@@ -31,7 +31,7 @@ def test_a_training_loss_near_that_of_guessing_is_not_learning():
 
 
 def test_of_very_few_images_the_training_loss_decides():
-    # All 8 right at a chance of one half: 1 in 256.
+    # Even all 8 right are 1 in 256 at a chance of one half.
     assert learned(0.75, 8, 0.5, 2, 0.3)
     assert not learned(0.5, 8, 0.5, 2, 0.3)
     assert not learned(1.0, 8, 0.5, 2, 0.96 * math.log(2))

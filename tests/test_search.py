@@ -110,6 +110,14 @@ def test_an_override_of_partial_networks_reaches_those_with_other_names():
     epochs = {name: changed.recipe_of("random0", 0, name)["epochs"] for *_, name in changed.trained}
     shorter = {name for name, count in epochs.items() if count == 5}
     assert shorter == {"A7B+", "A7B", *(f"A7f{n}B" for n in range(1, 7))}
+    # By its other name A7B+ has n = 0.
+    override = {**override, "where": {"n": [0, 1]}}
+    others = config.complete({"treatments": ["partial", "selffer"], "overrides": [override]})
+    assert others.recipe_of("random0", 0, "A7B+")["epochs"] == 10
+    omitted = config.complete(
+        {"treatments": ["partial", "transfer"], "omit": [{"kind": "partial"}]}
+    )
+    assert "A7B" in {name for *_, name in omitted.trained}
 
 
 def test_findings_say_how_rates_were_chosen():

@@ -134,15 +134,19 @@ def test_sources_of_a_group_are_replicates_of_it():
     table = sources("PQT", layers=(0, 3), noise=0.01)
     of_group = {"P": "photos", "Q": "photos"}
     table = table.assign(source_group=table["source"].map(of_group).fillna(""))
-    rows = of(estimate(table), effect="transfer").set_index("source")
+    rows = of(estimate(table), effect="freeze_cost").set_index("source")
     by_source = rows.loc[["P", "Q"], "mean"]
     expected = stats.t.interval(0.95, 1, by_source.mean(), stats.sem(by_source))
     group = rows.loc["photos"]
     assert group[["mean", "low", "high"]].tolist() == pytest.approx([by_source.mean(), *expected])
     assert (group["interval"], group["replicates"]) == ("t over sources", 8)
     assert rows.loc["T", "interval"] == "t over seeds, for this checkpoint"
-    # Controls are of no source, and so of no group.
-    assert "coadaptation" not in set(of(estimate(table), source="photos")["effect"])
+    # The others have controls that all sources share.
+    of_photos = of(estimate(table), source="photos")
+    assert set(of_photos["effect"]) == {"freeze_cost", "reinit_cost", "reuse"}
+    # Of one source that is left, there is no group.
+    lost = table["network"] == "Q7f3B"
+    assert set(of(estimate(table[~lost]), source="photos")["effect"]) == {"reuse"}
     decided = of(decision(table, 0.01), source="photos")
     assert list(decided["interval"]) == ["t over sources"]
     page = findings.page(table, estimate(table), boost(table), 0.01, decision(table, 0.01))

@@ -137,12 +137,19 @@ def _sides(effect: Effect, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def with_groups(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The pairs, and once more those of sources that have a group: the group in place of their
-    letter, and the letter in place of the split, so that replicates are sources."""
+    """The pairs, and once more those of groups of several sources: the group in place of the
+    letter, and the letter in place of the split, so that sources are the units.
+
+    Only of effects whose controls copy the source too. Other controls are the same networks for
+    every source, so that an interval over sources would lack their noise.
+    """
+    of_source = [effect.name for effect in EFFECTS if effect.control[0] in COPY_A_SOURCE]
     groups = table[table["source_group"] != ""].groupby("letter")["source_group"].first()
-    grouped = pairs[pairs["letter"].isin(groups.index)]
-    as_group = grouped.assign(letter=grouped["letter"].map(groups), split=grouped["letter"])
-    return pd.concat([pairs, as_group], ignore_index=True)
+    grouped = pairs[pairs["letter"].isin(groups.index) & pairs["effect"].isin(of_source)]
+    grouped = grouped.assign(letter=grouped["letter"].map(groups), split=grouped["letter"])
+    scored = grouped["split"].where(grouped["difference"].notna())
+    several = scored.groupby([grouped[key] for key in (*GROUP, "effect", "n")]).transform("nunique")
+    return pd.concat([pairs, grouped[several >= 2]], ignore_index=True)
 
 
 def complete(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -201,14 +208,13 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
     Columns: study, split_kind, source (its letter where the treated networks copy one, or the group
-    of several; else empty),
-    target, target_size, effect, n, layer (the last that is copied, or frozen by partial),
-    estimator, mean, median, std, low, high, lower (differences in top-1, as fractions), interval
-    (its kind), replicates (how many (split, seed)), p, p_holm, differences (how many were
-    averaged), missing (how many lack a network or its top1) and not_learned (split/seed/name of
-    each network that did not learn, among those compared and the bases that they copy). On
-    random splits, whose halves are exchangeable, the differences of both targets are averaged
-    inside a replicate and `target` reads A+B; on others each target has its own rows.
+    of several; else empty), target, target_size, effect, n, layer (the last that is copied, or
+    frozen by partial), estimator, mean, median, std, low, high, lower (differences in top-1, as
+    fractions), interval (its kind), replicates (how many (split, seed)), p, p_holm, differences
+    (how many were averaged), missing (how many lack a network or its top1) and not_learned
+    (split/seed/name of each network that did not learn, among those compared and the bases that
+    they copy). On random splits, whose halves are exchangeable, the differences of both targets are
+    averaged inside a replicate and `target` reads A+B; on others each target has its own rows.
 
     The estimator `paired` is of all networks. Where one of them did not learn, a second row,
     `paired_learned`, is of the others, if there are any.

@@ -5,6 +5,7 @@ from pathlib import Path
 TEXTS = (
     *("study", "split", "split_kind", "network", "kind", "source", "target", "target_size"),
     *("effect", "layer", "layers", "estimator", "comparison", "interval", "not_learned"),
+    "source_group",
 )
 """Columns that are text whatever stands there: a study may be called NA, 007 or True."""
 

@@ -86,6 +86,8 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     # P7B and P7B+, which have points of their own as partial networks.
     twins = table["network"].isin(set(table.loc[partial, "network"].map(trained_name)))
     table = table[partial | (table["n"] > 0) & ~twins]
+    # Groups of sources have no networks, and so no panel.
+    decision_table = decision_table[decision_table["source"].fillna("").str.len() < 2]
     if decision_table.empty:
         return style.empty(
             "No decision: there are no partial networks beside full fine-tuning (n = 0), or those "

@@ -127,6 +127,7 @@ def _design(study: Study, metrics: Metrics) -> dict:
             if not found["learned"]
         ],
         "significance": learned.SIGNIFICANCE,
+        "few_images": learned.FEW_IMAGES,
         "loss_share": learned.LOSS_SHARE,
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from transferability.images import DatasetInfo
 from transferability.models import ArchitectureInfo
 from transferability.study import networks
-from transferability.study.design import Study, StudyError, as_list, evaluations
+from transferability.study.design import Study, StudyError, as_list, evaluations, matches
 
 
 def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
@@ -93,6 +93,11 @@ def _check_sources(study: Study) -> None:
                 f"images; make them studies of their own, or give them one {key}"
             )
     for letter, group in study.groups.items():
+        if group == "random":
+            raise StudyError(
+                f"sources.{letter}.group: random is what tables call layers without a source; "
+                "choose another name"
+            )
         if [*study.groups.values()].count(group) == 1:
             raise StudyError(
                 f"sources.{letter}.group: {group} has one source, and an interval over sources "
@@ -185,7 +190,8 @@ def _check_omitted(study: Study, layer_count: int) -> None:
     # One whose n is not among the layers for now is no mistake.
     candidates = Study({**study, "layers": list(range(layer_count))})
     for key, where in _wheres(study):
-        if not any(candidates.matches(where, *network) for network in candidates.networks):
+        matching = matches if key.startswith("omit") else candidates.matches
+        if not any(matching(where, *network) for network in candidates.networks):
             raise StudyError(
                 f"{key}: it matches no network of this study; compare it with what the study "
                 "trains, for instance by PLAIN=1 uv run snakemake -n"

@@ -139,7 +139,7 @@ class Study(dict):
     @cached_property
     def omitted(self) -> list[Network]:
         """The networks that the study leaves out."""
-        return [n for n in self.networks if any(self.matches(where, *n) for where in self["omit"])]
+        return [n for n in self.networks if any(matches(where, *n) for where in self["omit"])]
 
     @cached_property
     def trained(self) -> list[Network]:
@@ -156,8 +156,12 @@ class Study(dict):
         return aliases
 
     def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
-        """Whether the facts that `where` names are those of a network, by any of its names."""
+        """Whether the facts that `where` of an override names are those of a network. One that asks
+        for partial networks reaches those with other names, too."""
+        asked = as_list(where.get("kind", [])) + as_list(where.get("network", []))
         aliases = self._aliases.get(networks.parse_name(name).plain_name, [])
+        if not any(kind.endswith("partial") or kind in aliases for kind in asked):
+            aliases = []
         return any(matches(where, split, seed, each) for each in (name, *aliases))
 
     def keeps_weights(self, name: str) -> bool:

@@ -6,6 +6,7 @@ Standard library only: each training asks, and scipy would take a tenth of the t
 from math import exp, lgamma, log, log1p
 
 SIGNIFICANCE = 0.001
+FEW_IMAGES = 30
 LOSS_SHARE = 0.95
 """Of ln(classes), the loss of a network that guesses: above it, nothing was learned."""
 
@@ -14,11 +15,11 @@ def learned(
     top1: float, images: int, chance: float, classes: int, train_loss: float | None = None
 ) -> bool:
     """Whether top-1 on so many validation images lies above chance, by a one-sided exact binomial
-    test, and the mean training loss (nats; None if unknown) well below that of guessing. Of images
-    so few that even all of them right would not be significant, the training loss decides."""
+    test, and the mean training loss (nats; None if unknown) well below that of guessing. Of fewer
+    than FEW_IMAGES, which tell little, top-1 need only be above chance."""
     if train_loss is not None and train_loss > LOSS_SHARE * log(classes):
         return False
-    if chance**images >= SIGNIFICANCE:
+    if images < FEW_IMAGES:
         return top1 > chance
     return binomial_tail(round(top1 * images), images, chance) < SIGNIFICANCE
 

@@ -131,8 +131,8 @@ class Source(Section):
     """Whether the source was trained on classes, or on images, of the study's dataset. METHODS says
     it."""
     group: Annotated[str, Field(pattern=GROUP_NAME)] | None = None
-    """A name that sources of one kind share, such as several trainings of one network. Effects are
-    then also given for the group, with intervals over its sources."""
+    """A name that sources of one kind share, such as several trainings of one network. The decision
+    and effects whose controls copy the source then have intervals over its sources, too."""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Source":
