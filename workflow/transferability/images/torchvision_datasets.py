@@ -165,7 +165,7 @@ def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
     root = path_of(settings["root"])
     if settings["name"] not in OF_FOUR_FILES:
         return _read(settings, argument, root)
-    with _unpacked(root, settings["name"]) as folder:
+    with _unpacked(root, settings["name"], settings["download"]) as folder:
         return _read(settings, argument, folder)
 
 
@@ -174,15 +174,17 @@ def _four_files(name: str) -> list[str]:
 
 
 @contextmanager
-def _unpacked(root: Path, name: str) -> Iterator[Path]:
+def _unpacked(root: Path, name: str, download: bool) -> Iterator[Path]:
     """The root in which torchvision finds the four files of a dataset: a temporary one if they are
     in a folder of that name (as `fashion-mnist`), which may be the root itself, or in its raw/,
-    packed or not."""
+    packed or not. Where one is damaged and may be downloaded again, the root."""
 
     named = [
         folder
         for folder in (root, *root.glob("*"))
-        if re.sub("[^a-z0-9]", "", folder.resolve().name.lower()) == name.lower()
+        # The root may be ".", and a link may lead to a folder of another name.
+        if name.lower()
+        in [re.sub("[^a-z0-9]", "", f.name.lower()) for f in (folder, folder.resolve())]
     ]
     files = [file for folder in named for file in folder.rglob("*-ubyte*")]
     found = {file.name.removesuffix(".gz"): file for file in files}
@@ -193,10 +195,15 @@ def _unpacked(root: Path, name: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         unpacked = Path(folder, name, "raw")
         unpacked.mkdir(parents=True)
-        for file in wanted:
-            packed = gzip.open if found[file].suffix == ".gz" else open
-            with packed(found[file], "rb") as content, (unpacked / file).open("wb") as written:
-                shutil.copyfileobj(content, written)
+        try:
+            for file in wanted:
+                packed = gzip.open if found[file].suffix == ".gz" else open
+                with packed(found[file], "rb") as content, (unpacked / file).open("wb") as written:
+                    shutil.copyfileobj(content, written)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            if not download:
+                raise
+            folder = root
         yield Path(folder)
 
 
