@@ -85,6 +85,13 @@ def test_new_layers_learn_alone_at_first(laboratory, base, tmp_path, monkeypatch
     assert not any(torch.equal(copied[name], before[name]) for name in copied)
 
 
+@pytest.mark.parametrize(("key", "length"), [("iterations", 40), ("epochs", 2)])
+def test_new_layers_may_not_learn_alone_to_the_end(laboratory, base, tmp_path, key, length):
+    # Of 20 steps an epoch.
+    with pytest.raises(ValueError, match=f"recipe.probe_epochs: 2 .*40 .* recipe.{key}"):
+        laboratory.train("A3B+", tmp_path, base, recipe={key: length, "probe_epochs": 2})
+
+
 def test_rates_fall_from_the_head_down(laboratory):
     recipe = {"copied_learning_rate": 0.5, "layer_decay": 0.8}
     task = laboratory.task("A3B+", recipe=recipe)

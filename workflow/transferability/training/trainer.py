@@ -116,6 +116,13 @@ class Trainer:
         # recipe.epochs and recipe.evaluate_every count epochs, unless recipe.iterations is given.
         period = 1 if recipe["iterations"] else self.steps_per_epoch
         self.steps = recipe["iterations"] or recipe["epochs"] * period
+        probed = self.probe_epochs * self.steps_per_epoch
+        if probed >= self.steps:
+            raise ValueError(
+                f"recipe.probe_epochs: {self.probe_epochs} are {probed} of the {self.steps} steps "
+                f"of {self.task.network}, and leave its copied layers none to learn in; lower it, "
+                f"or raise recipe.{'iterations' if recipe['iterations'] else 'epochs'}"
+            )
         self.evaluation_steps = recipe["evaluate_every"] * period
         self.loss_steps = self.evaluation_steps if recipe["iterations"] else period
 
