@@ -109,7 +109,9 @@ def test_few_steps_are_warned_of_with_their_number():
     assert "@20 is trained in 43 steps, and with fewer than 300" in warning
     assert "raise recipe.epochs" in warning
     few = study(recipe={**STUDY["recipe"], "iterations": 299, "evaluate_every": 299})
-    assert "299 steps" in design.few_steps(few, SIZE)
+    warning = design.few_steps(few, SIZE)
+    assert "299 steps" in warning
+    assert warning.endswith("raise recipe.iterations")
     sources = {"T": {"dataset": {"source": "glyphs", "image_size": 16}}}
     alone = study(sources=sources, treatments=["transfer"], controls=[], omit=[{"target": "B"}])
     assert design.few_steps(alone, SIZE) is None
@@ -157,6 +159,15 @@ def test_images_that_were_not_read_are_counted_by_a_list_of_them(tmp_path, monke
     store.mkdir(parents=True)
     (store / "manifest.json").write_text('{"classes": 4, "train": 30, "validation": 8}')
     assert sample.size(settings) == Size(4, 30, 8)
+
+
+def test_what_is_still_to_be_downloaded_is_to_be_prepared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = {"source": "torchvision", "name": "MNIST", "root": "data"}
+    for download, words in {True: "--until prepare_images", False: "dataset.download"}.items():
+        settings = config.complete({"dataset": {**dataset, "download": download}})["dataset"]
+        with pytest.raises(ValueError, match=words):
+            sample.size(settings)
 
 
 def test_the_stores_of_sources_are_counted(tmp_path, capsys):

@@ -120,12 +120,12 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     return source_module(settings["source"]).info(settings)
 
 
-def size(settings: Mapping[str, Any], stores: Path = STORES) -> Size:
+def size(settings: Mapping[str, Any]) -> Size:
     """How many images a dataset has: as its store says, or, where there is none yet, its source.
 
     Raises ValueError where neither does.
     """
-    manifest = stores / store_name(settings) / "manifest.json"
+    manifest = STORES / store_name(settings) / "manifest.json"
     if manifest.is_file():
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return Size(*(content[key] for key in Size._fields))

@@ -38,8 +38,14 @@ def size(settings: Mapping[str, Any]) -> images.Size:
     """How many images a dataset has, listed where neither its store nor its source knows."""
     try:
         return images.size(settings)
-    except ValueError:
-        content = listed({**settings, "download": False})
+    except ValueError as unknown:
+        try:
+            content = listed({**settings, "download": False})
+        except ValueError:
+            if settings.get("download"):
+                # It is not there yet, and need not be.
+                raise unknown from None
+            raise
         return images.Size(*map(len, (content.classes, content.train, content.validation)))
 
 

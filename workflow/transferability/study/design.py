@@ -225,9 +225,11 @@ def few_steps(study: Study, size: Size) -> str | None:
     steps, (split, seed, name) = min(counted, default=(FEW_STEPS, ("", 0, "")))
     if steps >= FEW_STEPS:
         return None
+    counts_steps = study.recipe_of(split, seed, name)["iterations"]
+    remedy = "iterations" if counts_steps else "epochs or lower recipe.batch_size"
     return (
         f"warning: {split}/seed{seed}/{name} is trained in {steps} steps, and with fewer than "
-        f"{FEW_STEPS}\na network may not learn; raise recipe.epochs or lower recipe.batch_size"
+        f"{FEW_STEPS}\na network may not learn; raise recipe.{remedy}"
     )
 
 
