@@ -12,6 +12,7 @@ from PIL import Image
 
 from transferability import images
 from transferability.__main__ import main
+from transferability.cli import studies
 from transferability.images import build, class_splits, digits, sample, store
 from transferability.records import one_step
 from transferability.study import config, design
@@ -44,7 +45,11 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("form", "count", "name"),
-    [("", 8, "photos"), ("", 400, "photos"), ("", 2, "My photos (2)"), ("parts", 12, "photos")],
+    [
+        *(("", 8, "photos"), ("", 400, "photos"), ("parts", 12, "photos")),
+        # Without quotes, YAML reads the last two as a number and as false.
+        *(("", 2, "My photos (2)"), ("", 2, "2024"), ("", 2, "no")),
+    ],
 )
 def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, name):
     folders = ["train/", "val/"] if form else [""]
@@ -53,7 +58,7 @@ def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, n
     assert main(["new", name]) == 0
     (file,) = here.glob("*.yaml")
     study, text = config.read(file), file.read_text(encoding="utf-8")
-    assert study["study"] == file.stem == ("photos" if name == "photos" else "my_My_photos_2")
+    assert study["study"] == file.stem == ("my_My_photos_2" if " " in name else name)
     assert study["dataset"]["path"] == name
     assert study["dataset"]["image_size"] == 20
     total = count * len(folders)
@@ -107,7 +112,7 @@ def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, caps
     assert "Bad images left out: 1, the first b/bad.png" in said
     assert "digits: 10 classes" in said
     kinds = [line.split()[0] for line in said.splitlines() if " loss " in line]
-    assert kinds == ["baseB", "baseT", "base2B", "B3B", "T3B+", "T3B", "R3B", "sT3B", "T7f3B"]
+    assert kinds == ["baseB", "baseT", "base2B", "T3B", "T3B+", "B3B", "R3B", "sT3B", "T7f3B"]
     assert "networks of" in said
     with Image.open("mine_check.png") as sheet:
         assert sheet.width == 1400
@@ -121,14 +126,53 @@ def test_a_check_reads_the_store_where_there_is_one(here, capsys):
     build.write_store(few, folder, settings)
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     said = checked(capsys, target_sizes=["all", 3], search={"learning_rate": [0.03, 0.1]})
-    assert "digits: 10 classes, 40 images for training and 20 for validation" in said
+    assert "digits: 10 classes, 40 images for training and 40 for validation" in said
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert not (here / "results").exists()
 
 
 @pytest.mark.parametrize(
+    ("omit", "expected"),
+    [
+        ({"seed": 0}, "baseA baseB A3B"),
+        ({"seed": 0, "kind": "transfer"}, "baseA baseB baseA A3B"),
+    ],
+)
+def test_a_kind_is_tried_in_the_first_replicate_that_has_it(here, capsys, omit, expected):
+    kept = {"treatments": ["transfer"], "controls": ["baseB"], "layers": [3]}
+    said = checked(capsys, seeds=[0, 1], omit=[omit], **kept)
+    assert [line.split()[0] for line in said.splitlines() if " loss " in line] == expected.split()
+
+
+def test_a_damaged_image_does_not_fail_the_check(here, capsys, caplog, monkeypatch):
+    """Of a class that has others, whether the sample has them or not."""
+    monkeypatch.setattr(studies, "SAMPLE", 8)
+    tree(here / "photos", count=30)
+    photos = {"source": "folder", "path": "photos", "image_size": 8, "on_bad_image": "skip"}
+    recipe = {**STUDY["recipe"], "batch_size": 2}
+    chosen = [file for label, file in sampled(photos) if label == 2]
+    (here / "photos" / chosen[0]).write_bytes(b"none")
+    checked(capsys, dataset=photos, recipe=recipe)
+    for file in chosen:
+        (here / "photos" / file).write_bytes(b"none")
+    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1
+    assert "32 images that are tried here have no good one for validation" in caplog.text
+    assert "'c', and the dataset may have others" in caplog.text
+
+
+def sampled(dataset: dict) -> list[tuple[int, str]]:
+    """The validation images of a sample of few."""
+    settings = config.complete({"dataset": dataset})["dataset"]
+    return sample.few(sample.listed(settings), settings, 8).validation
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
+        (
+            {"recipe": {"iterations": 6, "evaluate_every": 6, "batch_size": 2, "probe_epochs": 1}},
+            ["recipe.probe_epochs: 6 of the 6 iterations"],
+        ),
         ({"target_sizes": [500]}, ["target_sizes: 500", "(6)"]),
         ({"architecture": "net:build", "layers": [1]}, ["baseA, baseB", "cannot be trained"]),
     ],

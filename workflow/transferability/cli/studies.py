@@ -97,7 +97,7 @@ def _sampled(
     """Make the store of a few images of a dataset in the folder of the run; what there is to say of
     the dataset, and the number of images for training and validation of each class."""
     from transferability import images
-    from transferability.images import build, sample
+    from transferability.images import build, groups, sample, store
     from transferability.reports.render import render
 
     everything = sample.listed(section)
@@ -107,7 +107,18 @@ def _sampled(
     settings = images.stored(section)
     if "on_bad_image" in settings:
         settings["on_bad_image"] = "skip"
-    build.write_store(chosen, run / name, settings, min(8, os.cpu_count() or 1))
+    read = sum(map(sum, sample.counts(chosen)))
+    try:
+        build.write_store(chosen, run / name, settings, min(8, os.cpu_count() or 1))
+    except store.EmptyClasses as error:
+        part, empty = error.args
+        if read == sum(map(sum, counts)):
+            raise
+        raise ValueError(
+            f"the {read:,} images that are tried here have no good one for {part} of the classes "
+            f"{groups.first_of(empty)}, and the dataset may have others; read all, which shows it: "
+            "snakemake --configfile <study> --until prepare_images"
+        ) from error
     is_store = Path(name, "manifest.json").exists()
     smallest = min(range(len(counts)), key=lambda label: counts[label])
     text = render(
@@ -119,7 +130,7 @@ def _sampled(
         seen=study.input_size,
         is_store=is_store,
         can_be_bad="on_bad_image" in section,
-        read=sum(map(sum, sample.counts(chosen))),
+        read=read,
         notes=images.notes(Path(name) if is_store else run / name),
     )
     return text, counts
@@ -132,7 +143,8 @@ def _check_counts(study: Study, counts: list[tuple[int, int]]) -> None:
 
     known = images.info(study["dataset"])
     fewest = min(learned for learned, _ in counts)
-    found = images.DatasetInfo(len(counts), known.groups, fewest)
+    size = images.Size(len(counts), *map(sum, zip(*counts, strict=True)))
+    found = images.DatasetInfo(len(counts), known.groups, fewest, size)
     checks.check(study, models.info(study["architecture"], study.input_size), found)
 
 

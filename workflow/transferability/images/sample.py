@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,16 @@ import numpy as np
 from transferability import images
 from transferability.images import STORES, ImageSource, Item, source_module, store, store_name
 
+FEWEST = 4
+"""Images of a class in a sample, for training and for validation."""
 
-def listed(settings: Mapping[str, Any], stores: Path = STORES) -> ImageSource:
+
+def listed(settings: Mapping[str, Any]) -> ImageSource:
     """All images of a dataset: those of its store or, where there is none yet, of its source.
 
     Raises ValueError if the source is not there, StoreError if the store is damaged.
     """
-    folder = stores / store_name(settings)
+    folder = STORES / store_name(settings)
     if not (folder / store.MANIFEST).is_file():
         return source_module(settings["source"]).read(settings)
     opened = store.open_store(folder)
@@ -60,9 +62,10 @@ def counts(source: ImageSource) -> list[tuple[int, int]]:
 
 def few(source: ImageSource, settings: Mapping[str, Any], least: int) -> ImageSource:
     """At least so many training images of the source, as many of each class, and half as many for
-    validation; all of a class that has fewer."""
-    per_class = max(2, -(-least // len(source.classes)))
-    wanted = per_class, max(1, per_class // 2)
+    validation, but at least FEWEST of each, since an image may be damaged; all of a class that has
+    fewer."""
+    per_class = -(-least // len(source.classes))
+    wanted = max(FEWEST, per_class), max(FEWEST, per_class // 2)
     if max(source.per_item) == 1:
         parts = (source.train, source.validation)
         train, validation = map(_of_each_class, parts, wanted)

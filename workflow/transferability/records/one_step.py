@@ -22,7 +22,7 @@ def shortened(study: Study) -> Study:
     """The study with one step for each network (two for a long base), without its target sizes and
     its search, and with its weights wherever it is run."""
     short = copy.deepcopy(dict(study))
-    short |= {"target_sizes": ["all"], "search": None, "seeds": study["seeds"][:1]}
+    short |= {"target_sizes": ["all"], "search": None}
     for section in (short, *short["overrides"], *short["sources"].values()):
         section["recipe"] = {**(section["recipe"] or {}), **RECIPE}
     for source in short["sources"].values():
@@ -32,16 +32,18 @@ def shortened(study: Study) -> Study:
 
 
 def each_kind(study: Study) -> list[Network]:
-    """The first replicate's bases and the last network of each kind of treatment, whose n is the
-    largest."""
-    split, seed, _ = study.trained[0]
-    chosen = {}
-    for *replicate, name in study.trained:
+    """Each base, and the last network of each kind of treatment, whose n is the largest, of the
+    first replicate that has it, with the bases that these copy, in the order of the study."""
+    chosen: dict[str | tuple, Network] = {}
+    for split, seed, name in study.trained:
         network = parse_name(name)
         source = "" if network.source in HALVES else network.source
-        if replicate == [split, seed]:
-            chosen[name if network.is_base else (network.treatment, source)] = name
-    return [(split, seed, name) for name in chosen.values()]
+        kind = name if network.is_base else (network.treatment, source)
+        if chosen.setdefault(kind, (split, seed, name))[:2] == (split, seed):
+            chosen[kind] = split, seed, name
+    wanted = {*chosen.values()}
+    wanted |= {(split, seed, parse_name(name).base) for split, seed, name in wanted}
+    return [network for network in study.trained if network in wanted]
 
 
 def seen(
