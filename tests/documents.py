@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from project import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Inline code that is a command: one of these with more behind it. What has a <placeholder> is none.
 COMMAND = re.compile(
     r"(?:(?:PLAIN=1 )?uv run|pip install|snakemake|python -m|squeue|scontrol|sinfo) [^<>]+",

@@ -41,6 +41,7 @@ SHORTENED = {
     "uv run snakemake --cores all --directory elsewhere --configfile studies/digits.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/how_many_layers.yaml": "-n",
     "uv run snakemake --cores all --configfile photos_pretrained.yaml": "-n",
+    "uv run snakemake --cores all --configfile studies/transfer_gain.yaml": "-n",
     "uv run snakemake --cores all --configfile predictors.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/fashion_from_digits.yaml --config"
     " 'probes={images: 5000}' 'seeds=[0, 1, 2]' 'treatments=[selffer, transfer, partial]'"
@@ -60,6 +61,8 @@ SHORTENED = {
 }
 # Commands that are not run here: other tests do what they do.
 ELSEWHERE = {
+    "uv run transferability verify docs/results/transfer_gain.zip",
+    "uv run transferability figures docs/results/transfer_gain.zip --to redrawn",
     "uv run snakemake compare --cores 1 --config 'studies=[photos_pretrained, pretrained]'",
     "uv run --project ../transferability snakemake --cores all",
     "pip install uv && uv run pytest",

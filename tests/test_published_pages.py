@@ -1,0 +1,36 @@
+"""The pages of results: their archives are good, and give the pages' numbers again."""
+
+import re
+
+import pandas as pd
+import pytest
+from project import ROOT
+
+from transferability.__main__ import main
+from transferability.analysis.vocabulary import bracket, points
+
+PAGES = ROOT / "docs" / "results"
+EFFECTS = {
+    "AnB+ − baseB": "boost",
+    "AnB+ − BnB+": "boost_over_selffer",
+    "AnB+ − base2B": "gain_over_long",
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("archive", sorted(PAGES.glob("*.zip")), ids=lambda path: path.stem)
+def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path):
+    assert archive.stat().st_size < 1e6
+    assert main(["verify", str(archive)]) == 0
+    drawn = tmp_path / "drawn"
+    assert main(["figures", str(archive), "--to", str(drawn)]) == 0
+    assert (drawn / "figures" / "effects.png").is_file()
+    page = (PAGES / f"{archive.stem.replace('_', '-')}.md").read_text(encoding="utf-8")
+    found = pd.read_csv(drawn / "tables" / "effects.csv").set_index(["effect", "n"])
+    numbers = re.search(r"^\|.*\| n = (.*) \|$", page, re.MULTILINE)[1].split(" | ")
+    rows = re.findall(r"^\| (AnB\+ − .*?) \| (.*) \|$", page, re.MULTILINE)
+    assert {name for name, _ in rows} == {*EFFECTS}
+    for name, cells in rows:
+        expected = found.loc[[(EFFECTS[name], int(n)) for n in numbers]]
+        said = [f"{points(row.mean)} {bracket(row.low, row.high)}" for row in expected.itertuples()]
+        assert cells.split(" | ") == said
