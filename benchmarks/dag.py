@@ -157,7 +157,9 @@ def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
     """Seconds of a dry run, and the number of its jobs."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
     start = time.perf_counter()
-    run = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    # Snakemake's own text, which has the number of jobs.
+    environment = {**os.environ, "PLAIN": "1"}
+    run = subprocess.run(command, cwd=folder, text=True, capture_output=True, env=environment)
     seconds = time.perf_counter() - start
     if run.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{run.stdout}{run.stderr}")
