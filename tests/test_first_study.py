@@ -1,5 +1,6 @@
 """A first study of one's own images, and its check before it is run."""
 
+import re
 import shutil
 
 import numpy as np
@@ -65,6 +66,9 @@ def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, n
     for told in (f"# 4 classes, {4 * total:,} images", f"with {total} images", "20 to 30 pixels"):
         assert told in text
     assert ("validation:" in text) == (form == "")
+    assert "  # The 2 smallest classes, which may be a half, have" in text
+    columns = {line.index("# ") for line in text.splitlines() if re.match("  (val|image_)", line)}
+    assert columns == {27}
     assert max(map(len, text.splitlines())) <= 100
     assert design.few_steps(study, sample.size(study["dataset"])) is None
     assert main(["new", name, "--to", "other.yaml"]) == 0
@@ -101,7 +105,7 @@ def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, caps
     photos = {"source": "folder", "path": "photos", "image_size": 12}
     said = checked(
         capsys,
-        dataset={**photos, "image_size": 16},
+        dataset={**photos, "image_size": 16, "on_bad_image": "skip"},
         recipe={**STUDY["recipe"], "crop": 12, "augment": ["crop", "horizontal_flip"]},
         sources={"T": {"dataset": {"source": "digits", "image_size": 16}}},
         treatments=["transfer", "transfer+", "selffer", "random", "shuffled", "partial"],
@@ -144,7 +148,9 @@ def test_a_kind_is_tried_in_the_first_replicate_that_has_it(here, capsys, omit, 
     assert [line.split()[0] for line in said.splitlines() if " loss " in line] == expected.split()
 
 
-def test_a_damaged_image_does_not_fail_the_check(here, capsys, caplog, monkeypatch):
+def test_a_damaged_image_fails_the_check_only_where_it_stops_the_run(
+    here, capsys, caplog, monkeypatch
+):
     """Of a class that has others, whether the sample has them or not."""
     monkeypatch.setattr(studies, "SAMPLE", 8)
     tree(here / "photos", count=30)
@@ -152,7 +158,14 @@ def test_a_damaged_image_does_not_fail_the_check(here, capsys, caplog, monkeypat
     recipe = {**STUDY["recipe"], "batch_size": 2}
     chosen = [file for label, file in sampled(photos) if label == 2]
     (here / "photos" / chosen[0]).write_bytes(b"none")
-    checked(capsys, dataset=photos, recipe=recipe)
+    assert "will stop" not in checked(capsys, dataset=photos, recipe=recipe)
+    study = (here / "mine.yaml").read_text()
+    (here / "mine.yaml").write_text(study.replace("on_bad_image: skip", "on_bad_image: error"))
+    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1
+    assert f"The run will stop at {chosen[0]}: remove or replace it, or" in capsys.readouterr().out
+    assert "set on_bad_image of their dataset to skip" in caplog.text
+    assert "bad_images.csv" not in caplog.text
+    (here / "mine.yaml").write_text(study)
     for file in chosen:
         (here / "photos" / file).write_bytes(b"none")
     assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy.stats import binomtest
 
-from transferability.study.learned import binomial_tail, learned
+from transferability.study.learned import binomial_tail, learned, reason
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,20 @@ def test_of_very_few_images_the_training_loss_decides():
     assert learned(0.75, 8, 0.5, 2, 0.3)
     assert not learned(0.5, 8, 0.5, 2, 0.3)
     assert not learned(1.0, 8, 0.5, 2, 0.96 * math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"top1": 0.475}, "not above chance by the test on 40 images"),
+        ({"top1": 0.25, "validation_images": 20}, "not above chance on 20 images"),
+        ({"train_loss": 1.35}, "training loss 1.350, above 95 % of guessing's 1.386"),
+        # Without the number of classes, as in networks.csv.
+        ({"top1": 0.475, "classes": None}, "not above chance by the test on 40 images"),
+        ({"train_loss": 1.35, "classes": None}, "training loss 1.350"),
+    ],
+)
+def test_the_reason_is_the_one_that_decides(changes, why):
+    metrics = {"top1": 0.6, "validation_images": 40, "chance": 0.25, "classes": 4}
+    assert reason({**metrics, "train_loss": 0.3, **changes}) == why

@@ -44,6 +44,19 @@ def test_networks_that_look_at_the_batch_are_told():
     )
 
 
+def test_what_was_not_done_is_not_told():
+    """One effect has two estimates; no bootstrap ran; Table 1 is of one n."""
+    effects, boost = tables("four_splits")[1:]
+    retrained = effects[effects["effect"] == "retraining"]
+    learned = retrained.assign(estimator="paired_learned", mean=0.2)
+    effects = pd.concat([effects, learned]).assign(interval="unpaired image interval")
+    text = methods_of({"splits": {"random": 4}}, (effects, boost.assign(n="3")))
+    assert "changed its score by −0.01 percentage points" in text
+    assert "bootstrap" not in text
+    assert "With one replicate, no effect was judged." in text
+    assert "was averaged over layer 3 by" in text
+
+
 def test_a_run_writes_what_its_files_say(finished):
     text = (finished.results / "METHODS.md").read_text(encoding="utf-8")
     base = finished.network("baseA")

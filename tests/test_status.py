@@ -78,6 +78,7 @@ class Made:
             {
                 **{"top1": 0.9 if learned else 0.2, "chance": 0.2, "learned": learned},
                 **{"images_per_second": 1000.0, "seconds": seconds},
+                **{"classes": 5, "validation_images": 40, "train_loss": 0.3},
                 "identity": {"recipe": recipe, "architecture": self.study["architecture"]},
                 "job": {"started": at(-ago - seconds), "ended": at(-ago), "restarts": 0},
             }
@@ -284,6 +285,7 @@ def test_a_network_that_did_not_learn_is_named(made, capsys):
     text = printed(capsys, str(made.results))
     assert text.startswith("made: 2 of 8 networks done, 6 waiting, 1 did not learn, 25 %")
     assert "random0/seed0/baseB did not learn: top-1 0.200 at a chance of 0.200" in text
+    assert "not above chance by the test on 40 images" in " ".join(text.split())
 
 
 def test_json_for_programs(made, capsys):

@@ -171,7 +171,7 @@ def test_a_bad_image_of_a_dataset_is_named_by_its_file(tmp_path, caplog):
     bad = tmp_path / "eurosat" / "2750" / "River" / "River_3.png"
     bad.write_bytes(bad.read_bytes()[:60])
     assert prepare(tmp_path / "store", settings("EuroSAT", tmp_path)) == 1
-    assert "1 of 32 images are bad" in caplog.text
+    assert "1 of 32 images is bad" in caplog.text
     assert str(bad) in (tmp_path / "store" / "bad_images.csv").read_text()
 
 

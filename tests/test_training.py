@@ -264,6 +264,7 @@ def test_a_network_that_did_not_learn_says_so(laboratory, bases, tmp_path, caplo
     stuck = laboratory.train("baseB", tmp_path, recipe={"learning_rate": 1e-9}).metrics
     assert not stuck["learned"]
     assert caplog.messages[-1].startswith("baseB did not learn: top-1 ")
+    assert "training loss 1.6" in caplog.messages[-1]
 
 
 def test_weights_are_kept_only_if_asked_for(laboratory, bases, tmp_path):

@@ -1,5 +1,6 @@
 """The commands for a study before it is run: a first one for a folder of images, and a check."""
 
+import csv
 import logging
 import os
 import tempfile
@@ -78,6 +79,7 @@ def check(
             )
         _draw(short, file, sampled, to)
         print(f"{''.join(text for text, _ in sampled.values())}written: {to}\n")
+        stops = any(_stops_at(section, run) for section in sections.values())
         for network in one_step.each_kind(short):
             base = parse_name(network[-1]).base
             if base in failed or not _try(short, network, file):
@@ -89,6 +91,11 @@ def check(
         )
     print()
     plan.show(settings, None, seconds, Console(width=WIDTH, highlight=False))
+    if stops:
+        raise ValueError(
+            f"{study}: the run will stop at the bad images named above; remove or replace them, or "
+            "set on_bad_image of their dataset to skip, and check again"
+        )
 
 
 def _sampled(
@@ -108,6 +115,8 @@ def _sampled(
     if "on_bad_image" in settings:
         settings["on_bad_image"] = "skip"
     read = sum(map(sum, sample.counts(chosen)))
+    # It would name a folder that is gone afterwards.
+    logging.disable(logging.INFO)
     try:
         build.write_store(chosen, run / name, settings, min(8, os.cpu_count() or 1))
     except store.EmptyClasses as error:
@@ -119,6 +128,8 @@ def _sampled(
             f"{groups.first_of(empty)}, and the dataset may have others; read all, which shows it: "
             "snakemake --configfile <study> --until prepare_images"
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
     is_store = Path(name, "manifest.json").exists()
     smallest = min(range(len(counts)), key=lambda label: counts[label])
     text = render(
@@ -132,8 +143,20 @@ def _sampled(
         can_be_bad="on_bad_image" in section,
         read=read,
         notes=images.notes(Path(name) if is_store else run / name),
+        stops_at=_stops_at(section, run),
     )
     return text, counts
+
+
+def _stops_at(section: Mapping[str, Any], run: Path) -> list[str]:
+    """The bad images among those that were tried, where a run stops at them."""
+    from transferability import images
+
+    table = run / images.STORES / images.store_name(section) / "bad_images.csv"
+    if section.get("on_bad_image") != "error" or not table.exists():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        return [name for name, _ in csv.reader(file)][1:]
 
 
 def _check_counts(study: Study, counts: list[tuple[int, int]]) -> None:

@@ -300,12 +300,15 @@ def _report_bad(bad: list[list[str]], count: int, folder: Path, on_bad_image: st
         table.unlink(missing_ok=True)
         return
     files.write_table(table, ("image", "why"), bad)
+    are = "is" if len(bad) == 1 else "are"
     if on_bad_image == "skip":
-        logger.info("%d of %d images are bad and left out; %s names them", len(bad), count, table)
+        logger.info(
+            "%d of %d images %s bad and left out; %s names each", len(bad), count, are, table
+        )
         return
     image, why = bad[0]
     raise ValueError(
-        f"{len(bad)} of {count} images are bad; {table} names each and says why, the first "
+        f"{len(bad)} of {count} images {are} bad; {table} names each and says why, the first "
         f"{image}: {why}. Replace or remove them, or set dataset.on_bad_image to skip; the others "
         "need not be read again"
     )

@@ -70,7 +70,7 @@ def board(study: StudyStatus, width: int) -> Group:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
         parts.append(Text(f"  its log: {network.log}"))
     for network in _unlearned(study)[: MOST_ROWS[FAILED]]:
-        scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}"
+        scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}, {network.why}"
         parts.append(Text(f"{network.path} did not learn: {scores}", style="bold"))
     kinds = [parse_name(network.network).treatment for network in study.of(WAITING)]
     if kinds:

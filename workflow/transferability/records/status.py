@@ -19,6 +19,7 @@ from transferability.storage import lease
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, targets
 from transferability.study.design import Study
+from transferability.study.learned import reason
 from transferability.study.networks import parse_name
 
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
@@ -39,8 +40,9 @@ class Status:
     `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation, None where
     there is none; `learned` says whether a done one did; `seconds` what it took (done) or is
     expected to take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a
-    failed network or interrupted a waiting one; `log` is where to read more of a failed one. When
-    its process `began` and when its last news came (`changed`) are in seconds since 1970.
+    failed network or interrupted a waiting one, or why a done one did not learn; `log` is where to
+    read more of a failed one. When its process `began` and when its last news came (`changed`) are
+    in seconds since 1970.
     """
 
     split: str
@@ -147,6 +149,7 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
                 state=DONE,
                 reached=waiting.length,
                 **kept,
+                why=None if metrics["learned"] else reason(metrics),
                 **_times(metrics),
                 changed=stamp,
             )

@@ -14,6 +14,7 @@ from transferability.analysis.equivalence import Transferred, transferred
 from transferability.analysis.intervals import CONFIDENCE
 from transferability.analysis.treatments import EFFECTS
 from transferability.reports.render import Row, distinct, matching, render
+from transferability.study.learned import reason
 
 SIGNIFICANCE = 1 - CONFIDENCE
 # Numbers and formulas that stay on one line.
@@ -190,7 +191,9 @@ def page(
         "findings.html.j2",
         studies=studies,
         trained=int(trained["top1"].notna().sum()),
-        failed=trained[trained["failed"]].to_dict("records"),
+        failed=[
+            {**row, "why": reason(row)} for row in trained[trained["failed"]].to_dict("records")
+        ],
         at_edge=int(trained["at_edge"].sum()) if "at_edge" in trained else None,
         places=_places(networks, effects, boost, decision, margin),
         names=[effect.name for effect in EFFECTS],

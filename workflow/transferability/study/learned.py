@@ -3,6 +3,7 @@
 Standard library only: each training asks, and scipy would take a tenth of the time it starts in.
 """
 
+from collections.abc import Mapping
 from math import exp, lgamma, log, log1p
 
 SIGNIFICANCE = 0.001
@@ -17,11 +18,34 @@ def learned(
     """Whether top-1 on so many validation images lies above chance, by a one-sided exact binomial
     test, and the mean training loss (nats; None if unknown) well below that of guessing. Of fewer
     than FEW_IMAGES, which tell little, top-1 need only be above chance."""
-    if train_loss is not None and train_loss > LOSS_SHARE * log(classes):
-        return False
+    return not why_not(top1, images, chance, classes, train_loss)
+
+
+def why_not(
+    top1: float, images: int, chance: float, classes: int, train_loss: float | None = None
+) -> str:
+    """Why such a network is not said to have learned; empty for one that learned."""
+    guessing = log(classes)
+    if train_loss is not None and train_loss > LOSS_SHARE * guessing:
+        share = f"{100 * LOSS_SHARE:.0f} %"
+        return f"training loss {train_loss:.3f}, above {share} of guessing's {guessing:.3f}"
     if images < FEW_IMAGES:
-        return top1 > chance
-    return binomial_tail(round(top1 * images), images, chance) < SIGNIFICANCE
+        return "" if top1 > chance else f"not above chance on {images:,} images"
+    if binomial_tail(round(top1 * images), images, chance) < SIGNIFICANCE:
+        return ""
+    return f"not above chance by the test on {images:,} images"
+
+
+def reason(metrics: Mapping) -> str:
+    """The same of a network's metrics or its row of networks.csv, as far as these tell."""
+    keys = ("top1", "validation_images", "chance", "classes", "train_loss")
+    top1, images, chance, classes, loss = map(metrics.get, keys)
+    if images is None:
+        return ""
+    if classes is None:
+        by_test = why_not(top1, int(images), chance, 2)
+        return by_test or (f"training loss {loss:.3f}" if loss is not None else "")
+    return why_not(top1, int(images), chance, classes, loss)
 
 
 def binomial_tail(hits: int, trials: int, chance: float) -> float:

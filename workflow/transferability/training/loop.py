@@ -16,6 +16,7 @@ from transferability.images import class_splits
 from transferability.images import store as image_store
 from transferability.storage import files, signals
 from transferability.storage.network_folder import NetworkFolder
+from transferability.study.learned import reason
 from transferability.study.networks import HALVES, TrainingSpec, parse_name
 from transferability.training import data, preprocessing, transplant
 from transferability.training import device as devices
@@ -129,10 +130,8 @@ def train(
         metrics[f"top1_{half}"] = of_target.mean().item() if len(of_target) else None
     if not metrics["learned"]:
         log.warning(
-            "%s did not learn: top-1 %.1f %% at a chance of %.1f %%, training loss %.3f where "
-            "guessing has %.3f",
-            *(task.network, 100 * metrics["top1"], 100 * metrics["chance"]),
-            *(metrics["train_loss"], math.log(metrics["classes"])),
+            "%s did not learn: top-1 %.1f %% at a chance of %.1f %%, %s",
+            *(task.network, 100 * metrics["top1"], 100 * metrics["chance"], reason(metrics)),
         )
     return {
         **metrics,
