@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 from project import ROOT, TINY
 from rich.console import Console
 
+from transferability import images
 from transferability.__main__ import main
 from transferability.records import board, status
 from transferability.records.status import DONE, FAILED, RUNNING, WAITING
@@ -155,6 +157,29 @@ def test_an_interrupted_one_waits_and_keeps_what_it_has(made):
     found = made.of("baseB")
     assert (found.state, found.reached) == (WAITING, 2)
     assert "interrupted" in found.why
+    assert "random0/seed0/baseB: interrupted; it goes on" in "\n".join(drawn(made.look(), 100))
+
+
+def test_before_its_first_evaluation_one_is_as_far_as_it_was_saved(made):
+    made.folder("A3B").save_resume({"x": torch.zeros(1)}, {}, {"step": 125})
+    with made.writing("A3B"):
+        assert made.of("A3B").reached == 125
+        assert "125 of 500 iterations" in "\n".join(drawn(made.look(), 100))
+
+
+def test_images_that_could_not_be_prepared_are_named_with_their_log(made, monkeypatch, capsys):
+    name = images.store_name(STUDY["dataset"])
+    log = made.results / "logs" / "prepare_images" / f"{name}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-11-29 10:00:00,123 ValueError: 1 of 4 images is bad\n")
+    monkeypatch.chdir(made.results.parents[1])
+    # By the name of the study.
+    text = "".join(printed(capsys, "made").split())
+    assert "prepare_imagesfailed:ValueError:1of4imagesisbad" in text
+    assert f"logs/prepare_images/{name}.log" in text
+    (made.results.parents[1] / "images" / name).mkdir(parents=True)
+    (made.results.parents[1] / "images" / name / "manifest.json").touch()
+    assert not made.look().failed_sources
 
 
 def test_a_failed_one_says_why_and_where_to_read_more(made):

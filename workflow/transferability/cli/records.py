@@ -72,6 +72,9 @@ def status(
 
     from transferability.records import board
 
+    # The name of a study stands for its folder.
+    named = Path("results") / results
+    results = named if not results.exists() and named.exists() else results
     board.show(results, watch, json, Console())
 
 

@@ -64,7 +64,9 @@ def board(study: StudyStatus, width: int) -> Group:
     if rows:
         parts += [_table(rows, width), Text()]
     for source in study.failed_sources:
-        parts.append(Text(f"source {source['source']} failed: {source['why']}", style="bold"))
+        what = source["source"]
+        what = f"source {what}" if what != "images" else "prepare_images"
+        parts.append(Text(f"{what} failed: {source['why']}", style="bold"))
         parts.append(Text(f"  its log: {source['log']}"))
     for network in _latest(study.of(FAILED))[: MOST_ROWS[FAILED]]:
         parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
@@ -72,6 +74,11 @@ def board(study: StudyStatus, width: int) -> Group:
     for network in _unlearned(study)[: MOST_ROWS[FAILED]]:
         scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}, {network.why}"
         parts.append(Text(f"{network.path} did not learn: {scores}", style="bold"))
+    if stopped := [n for n in study.of(WAITING) if n.why == status.INTERRUPTED]:
+        most = MOST_ROWS[FAILED]
+        names = ", ".join(network.path for network in stopped[:most])
+        more = f" and {len(stopped) - most:,} more" if len(stopped) > most else ""
+        parts.append(Text(f"{names}{more}: {status.INTERRUPTED}"))
     kinds = [parse_name(network.network).treatment for network in study.of(WAITING)]
     if kinds:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in Counter(kinds).items())

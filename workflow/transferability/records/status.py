@@ -10,23 +10,26 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
 
-from transferability.storage import lease
+from transferability import images
+from transferability.storage import lease, progress
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, targets
 from transferability.study.design import Study
 from transferability.study.learned import reason
-from transferability.study.networks import parse_name
+from transferability.study.networks import HALVES, parse_name
 
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 MEASURED = ("top1", "chance", "learned", "images_per_second")
 CHANGED = "trained before the study was changed"
+INTERRUPTED = "interrupted; it goes on when the study does"
 ENDS = {
     "gone": "its process is gone without a word, as if it had been killed",
     "failed": "it failed",
@@ -37,12 +40,12 @@ ENDS = {
 class Status:
     """Where one network stands.
 
-    `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation, None where
-    there is none; `learned` says whether a done one did; `seconds` what it took (done) or is
-    expected to take, `seconds_left` of these, None where nothing tells yet. `why` says what ended a
-    failed network or interrupted a waiting one, or why a done one did not learn; `log` is where to
-    read more of a failed one. When its process `began` and when its last news came (`changed`) are
-    in seconds since 1970.
+    `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation or, before the
+    first, its last save, None where there is none; `learned` says whether a done one did; `seconds`
+    what it took (done) or is expected to take, `seconds_left` of these, None where nothing tells
+    yet. `why` says what ended a failed network or interrupted a waiting one, or why a done one did
+    not learn; `log` is where to read more of a failed one. When its process `began` and when its
+    last news came (`changed`) are in seconds since 1970.
     """
 
     split: str
@@ -77,7 +80,8 @@ class Status:
 @dataclass(frozen=True)
 class StudyStatus:
     """Where a study stands; `seconds_left` is None where nothing runs or nothing tells yet.
-    `failed_sources` are those whose weights could not be imported, each with `why` and its `log`.
+    `failed_sources` are those whose weights could not be imported, or whose images could not be
+    prepared (the images of the study are called "images"), each with `why` and its `log`.
     """
 
     study: str
@@ -123,6 +127,14 @@ def _failed_sources(results: Path, study: Study) -> list[dict]:
         is_at_work = folder.metrics.exists() or how == "running"
         if not is_at_work and (why := _fault(how, log)):
             failed.append({"source": source, "why": why, "log": str(log)})
+    for dataset in targets.datasets(study):
+        name = images.store_name(dataset)
+        log = results / "logs" / "prepare_images" / f"{name}.log"
+        store = targets.run_folder(results / targets.STUDY) / images.STORES / name
+        _, how = lease.last_writer(store) or ({}, None)
+        is_at_work = (store / "manifest.json").exists() or how == "running"
+        if not is_at_work and how != "interrupted" and (why := _fault(how, log)):
+            failed.append({"source": "images", "why": why, "log": str(log)})
     return failed
 
 
@@ -158,11 +170,13 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
     # Who has just taken the folder may not have said yet who it is.
     began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
     news = _progress(folder.history, waiting, began)
+    if how in ("running", "interrupted") and not news:
+        news = _saved(folder.path, study, waiting)
     if how == "running":
         news["changed"] = max(began, news.get("changed", began))
         return replace(waiting, state=RUNNING, began=began, **news)
     if how == "interrupted":
-        return replace(waiting, why="interrupted; it goes on when the study does", **news)
+        return replace(waiting, why=INTERRUPTED, **news)
     log = results / "logs" / "networks" / f"{waiting.path}.log"
     if why := _fault(how, log):
         return replace(waiting, state=FAILED, why=why, log=str(log), **news)
@@ -210,6 +224,18 @@ def _progress(history: Path, status: Status, began: float) -> dict:
         "seconds": start + last["seconds"] + rate * (status.length - reached),
         "changed": stamp,
     }
+
+
+def _saved(network: Path, study: Study, status: Status) -> dict:
+    """How far a training that was not evaluated yet has been saved: a value of a Status; nothing
+    where the number of its steps is not known here."""
+    saved = progress.saved_step(network)
+    with suppress(ValueError):
+        if saved and parse_name(status.network).target in HALVES:
+            size = images.size(study["dataset"])
+            steps = study.steps_of(status.split, status.seed, status.network, size)
+            return {"reached": status.length * saved / steps}
+    return {}
 
 
 def _last_error(log: Path) -> str | None:
