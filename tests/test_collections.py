@@ -22,7 +22,7 @@ FEW = {
     "recipe": {"epochs": 1, "batch_size": 32},
 }
 SMALL = {"name": "small", "channels": [4, 8, 8, 8, 8], "units": [16, 16]}
-FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost")
+FIGURES = ("transfer", "effects", "filters", "learning_curves", "cost")
 
 
 def photo(kind: int, number: int) -> Image.Image:

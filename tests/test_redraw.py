@@ -76,8 +76,7 @@ def test_it_is_drawn_as_the_study_says(project, tmp_path):
     assert main(["figures", str(project.results), "--to", str(tmp_path / "drawn")]) == 0
     figures = {path.name for path in (tmp_path / "drawn" / "figures").iterdir()}
     assert figures == {
-        *(f"{name}.svg" for name in ("transfer", "effects", "boost", "filters")),
-        *(f"{name}.svg" for name in ("learning_curves", "cost")),
+        *(f"{name}.svg" for name in ("transfer", "effects", "filters", "learning_curves", "cost")),
         *(f"{name}.html" for name in ("transfer", "effects")),
     }
     # The dark theme's paper.

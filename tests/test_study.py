@@ -116,6 +116,8 @@ def test_the_networks_of_partial_fine_tuning_alone():
     found = a_study(treatments=["partial"], controls=[], layers=[3, 7])
     assert found.network_names == ["baseA", "A7B+", "A7f3B", "A7B"]
     assert found.table_names == [*found.network_names, "A7f0B", "A7f7B"]
+    assert "boost" not in targets.figures(found)
+    assert "boost" in targets.figures(a_study(treatments=["partial", "transfer+"]))
 
 
 def test_sources_take_the_place_of_the_other_half():

@@ -75,7 +75,8 @@ def figures(study: Study) -> list[str]:
     """The figures of a study, the main one first."""
     names = ["decision"] * (decision(study) is not None)
     names += ["effects"] * ("baseB" in study["controls"]) + ["transfer"]
-    names += ["boost"] * (not study["sources"]) + ["filters"] * bool(drawn_bases(study))
+    names += ["boost"] * ("transfer+" in study["treatments"] and not study["sources"])
+    names += ["filters"] * bool(drawn_bases(study))
     names += ["learning_curves", "cost"]
     names += ["random_features"] * ("random" in study["treatments"])
     names += ["dissimilar"] * bool({"dissimilar", "natman"} & {*study.split_names})
