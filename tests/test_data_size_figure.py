@@ -17,6 +17,7 @@ EFFECTS = {
     "coadaptation": "B$n$B − baseB",
     "boost": "A$n$B+ − baseB",
     "boost_over_selffer": "A$n$B+ − B$n$B+",
+    "gain_over_long": "A$n$B+ − base2B",
     "self_boost": "B$n$B+ − baseB",
 }
 SIZES = ("5", "50", "500", "all")
@@ -57,6 +58,8 @@ def test_labels_of_many_sizes_do_not_touch_one_another():
     figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in figure.axes[3].get_xticklabels()]
     assert len(boxes) == len(sizes)
+    assert "all: every image" in words(figure)
+    assert "every image" not in words(figures.data_size(of_sizes(sizes[:2], layers=(0, 7))))
     assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 

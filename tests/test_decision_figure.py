@@ -35,6 +35,7 @@ def test_partial_networks_stand_at_their_time_and_accuracy_on_reporting_images(t
     np.testing.assert_allclose(interval[:, 1], [full + 100 * low, full + 100 * high])
     assert {"0", "3", "7"} <= {text.get_text() for text in axes.texts}
     assert "moderated t over seeds, for this checkpoint" in words(figure)
+    assert "verdict: one-sided, all validation images" in words(figure)
 
 
 def test_the_margin_is_a_band_below_full_fine_tuning(table):
@@ -63,6 +64,20 @@ def test_what_did_not_learn_is_crossed_out(table):
     figure = figures.decision(lost, decision(lost, 0.01))
     assert len(crosses(figure.axes[0])) == 1
     assert "whole/seed1/P7f3B" in words(figure)
+    legends = [
+        [text.get_text() for text in drawn.legends[0].get_texts()]
+        for drawn in (figure, figures.decision(table, decision(table, 0.01)))
+    ]
+    assert ["did not learn" in legend for legend in legends] == [True, False]
+
+
+def test_networks_that_are_only_partial_ones_too_are_drawn_once():
+    table = of_sources("PQ", treatments=PARTIAL)
+    lone = table[table["kind"].ne("transfer") | table["n"].eq(7)]
+    assert {"P7B", "P7B+"} <= {*lone["network"]}
+    assert "P/Q$n$B" in words(figures.transfer(table))
+    assert "P/Q$n$B" not in words(figures.transfer(lone))
+    assert "partial" in words(figures.transfer(lone))
 
 
 def test_curves_have_the_names_of_their_sources(table):
@@ -81,5 +96,5 @@ def test_what_freezing_costs_is_drawn_against_the_images_a_class():
         target_sizes=("25", "all"), treatments=PARTIAL[2:], controls=False, noise=0.001
     )
     figure = figures.data_size(estimate(sizes))
-    assert titles(figure) == ["partial, $n$ − 0"]
+    assert titles(figure) == ["cost of freezing:, partial $n$ − partial 0"]
     assert "source P" in figure.subfigs[0].get_suptitle()

@@ -81,6 +81,7 @@ def test_lines_are_without_networks_that_did_not_learn():
     assert len(crosses(axes)) == len(drawn)
     assert ((low <= crosses(axes)[:, 1]) & (crosses(axes)[:, 1] <= high)).all()
     assert all(name in words(axes.figure) for name in FAILED)
+    assert "Crosses are means with networks that did not learn" in words(axes.figure)
 
 
 def test_nothing_is_drawn_of_effects_in_which_no_network_learned():

@@ -13,7 +13,7 @@ from selenium.webdriver import ActionChains
 
 from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
-from transferability.figures.effects import LINES
+from transferability.figures.effects import LINES, without_not_learned
 
 
 def spec(page: str) -> dict:
@@ -27,8 +27,9 @@ def datasets(page: str, column: str) -> list[pd.DataFrame]:
     return [pd.DataFrame(rows) for rows in found]
 
 
-def subtitle(page: str) -> str:
-    return " ".join(spec(page)["title"]["subtitle"])
+def note(page: str) -> str:
+    """The sentences below the chart."""
+    return page[page.rindex("<p ") :]
 
 
 def marks(page: str) -> pd.DataFrame:
@@ -69,11 +70,20 @@ def test_a_page_of_effects_has_the_rows_of_the_table(study):
 def test_what_did_not_learn_is_named_and_stands_at_the_edge():
     table, effects = tables("did not learn")
     page = interactive.transfer(table)
-    found = marks(page).set_index("name")["value"]
+    found = marks(page).set_index("name")
     assert all(name in found.index for name in FAILED)
-    assert found.min() > 50
-    assert all(name in subtitle(page) for name in FAILED)
-    assert all(name in subtitle(interactive.effects(effects)) for name in FAILED[:2])
+    # The chance that the tooltip tells lies far below the axis.
+    assert set(found.loc[list(FAILED), "value"]) == {2.0}
+    assert found["height"].min() > 50
+    assert all(name in note(page) for name in FAILED)
+    page = interactive.effects(effects)
+    assert all(name in note(page) for name in FAILED[:2])
+    drawn = without_not_learned(effects[effects["effect"].isin([*LINES, "long_base"])])
+    lost = marks(page).dropna(subset="height")
+    means = 100 * effects.loc[effects["not_learned"].fillna("").ne(""), "mean"]
+    assert all(np.isclose(means, value, atol=0.01).any() for value in lost["value"])
+    # The axis has the bars too.
+    assert lost["value"].max() > lost["height"].max() == pytest.approx(100 * drawn["high"].max())
 
 
 def test_a_page_of_a_study_in_which_nothing_learned_shows_crosses_alone():
@@ -89,8 +99,8 @@ def test_the_published_lines_stand_behind():
     values = 100 * of(reference, effect="transfer", split_kind="random")["mean"]
     drawn = [rows["value"] for rows in datasets(page, "value") if len(rows) == 7]
     assert any(np.allclose(heights, values, atol=0.01) for heights in drawn)
-    assert "2014: CaffeNet" in subtitle(page)
-    assert "2014: CaffeNet" not in subtitle(interactive.effects(own))
+    assert "2014: CaffeNet" in note(page)
+    assert "2014: CaffeNet" not in note(interactive.effects(own))
 
 
 def test_a_study_without_treatments_says_so():
@@ -106,6 +116,10 @@ def test_a_page_takes_the_theme_and_the_words_of_the_study():
     assert spec(page)["config"]["background"] == "#16181d"
     assert {"transplant", "AnB+"} <= set(marks(page)["treatment"])
     assert "AnB" not in set(marks(page)["treatment"])
+    fill = spec(page)["layer"][-1]["encoding"]["fill"]["scale"]
+    faces = dict(zip(fill["domain"], fill["range"], strict=True))
+    # Open markers, through which the paper shows.
+    assert [name for name, face in faces.items() if face == "#16181d"] == ["base2B", "BnB+", "AnB+"]
 
 
 @pytest.fixture(scope="module", params=[1280, 390])

@@ -102,11 +102,11 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     style.legend(figure, [look.sample() for look in looks], column=3.4)
     unlike = any(" vs " in target for target in boost_table["target"])
     halves = "B vs A: the target halves of A$n$B+ and of the controls, whose difference counts too."
-    lost = notes.not_learned(" ".join(boost_table["not_learned"]).split())
+    lost = " ".join(boost_table["not_learned"]).split()
     style.note(
         figure,
         notes.intervals_are(boost_table["interval"]),
-        lost.replace("Crosses did not learn and are in no mean", "× with what did not learn"),
+        notes.not_learned(lost, "× with what did not learn"),
         halves if unlike else "",
         notes.halves(panels),
     )

@@ -8,7 +8,7 @@ from transferability.figures.effects import NO_EFFECTS, lost_names, without_not_
 from transferability.figures.panels import base_line, draw_line, panels_of, with_sources
 
 TITLES = {
-    "freeze_cost": "partial, $n$ − 0",
+    "freeze_cost": "cost of freezing:\npartial $n$ − partial 0",
     "coadaptation": "B$n$B − baseB",
     "specificity": "A$n$B − B$n$B",
     "source_gap": "A$n$B − B$n$B",
@@ -77,7 +77,7 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     style.note(
         figure,
         notes.intervals_are(table["interval"]),
-        notes.not_learned(lost_names(table)),
+        notes.not_learned(lost_names(table), "Did not learn and are in no mean"),
         notes.missing(table),
     )
     return figure

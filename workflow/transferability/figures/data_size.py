@@ -22,6 +22,7 @@ from transferability.figures.panels import (
     with_layer,
     with_sources,
 )
+from transferability.study.networks import ALL_IMAGES
 
 # Frozen networks above, fine-tuned below. Of halves, a row has transfer less the base, transfer
 # less the selffer, and the selffer less the base, which add up. Last comes what freezing costs.
@@ -39,7 +40,7 @@ ROWS = (
         "self_boost": "B$n$B+ − baseB",
     },
     {
-        "freeze_cost": "partial, $n$ − 0",
+        "freeze_cost": "cost of freezing:\npartial $n$ − partial 0",
         "reinit_cost": "A$n$B − partial",
         "restart": "partial selffer − baseB",
     },
@@ -48,7 +49,7 @@ NAMES = {effect: title for row in ROWS for effect, title in row.items()}
 HEIGHT = 1.9
 MARKERS = "os^vDPX"
 # Sizes over which the n of one size stand side by side.
-SPREAD = 0.5
+SPREAD = 0.25
 MOST_LEVEL = 6
 
 
@@ -111,8 +112,9 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     style.note(
         figure,
         notes.intervals_are(table["interval"]),
-        "Sizes stand at equal distances; all: every image of a class.",
-        notes.not_learned(lost_names(table)),
+        "Sizes stand at equal distances.",
+        "all: every image of a class." if ALL_IMAGES in sizes else "",
+        notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST),
         notes.missing(table),
         notes.halves(panels),
     )

@@ -22,9 +22,9 @@ from transferability.figures.panels import (
     panels_of,
     reach,
     trained,
+    twins,
     with_layer,
 )
-from transferability.study.networks import trained_name
 
 SHOWN = (TRANSFER, TRANSFER_PLUS, PARTIAL)
 BAND = {"color": style.PURPLE, "alpha": 0.15, "lw": 0}
@@ -83,9 +83,7 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     """
     table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
     partial = table["kind"] == PARTIAL[0]
-    # P7B and P7B+, which have points of their own as partial networks.
-    twins = table["network"].isin(set(table.loc[partial, "network"].map(trained_name)))
-    table = table[partial | (table["n"] > 0) & ~twins]
+    table = table[partial | (table["n"] > 0) & ~twins(table)]
     # Groups of sources have no networks, and so no panel.
     decision_table = decision_table[decision_table["source"].fillna("").str.len() < 2]
     if decision_table.empty:
@@ -120,14 +118,18 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     named_layers = ", ".join(f"{n} {layer}" for n, layer in layers.items() if layer)
     chosen = bool(decision_table["n_star"].fillna(0).gt(0).any())
     handles += [Line2D([], [], **CHOSEN)] * chosen
+    lost = table[~table["learned"]]
+    if len(lost):
+        handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))
     style.legend(figure, handles)
     style.note(
         figure,
-        "Top-1 is of the reporting images. Numbers: $n$ of partial networks. "
+        "Points, band and two-sided bars: reporting images; verdict: one-sided, all validation "
+        "images. Numbers: $n$ of partial networks. "
         f"The last frozen layer: {named_layers or 'not named'}.",
         notes.intervals_are(decision_table["interval"]),
         "n*: all $n$ up to it cost less than the margin." if chosen else "",
-        notes.not_learned(notes.names_of(table[~table["learned"]])),
+        notes.not_learned(notes.names_of(lost)),
         notes.missing(networks),
     )
     return figure

@@ -63,7 +63,7 @@ def dissimilar(effects_table: pd.DataFrame) -> Figure:
         figure,
         "Dotted: the base.",
         notes.intervals_are(table["interval"]),
-        notes.not_learned(lost_names(table)),
+        notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST),
         notes.missing(table),
     )
     return figure

@@ -126,7 +126,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     style.note(
         figure,
         notes.intervals_are(table.loc[table["effect"].isin(list(LINES)), "interval"]),
-        notes.not_learned(names),
+        notes.not_learned(names, notes.IN_EFFECTS_LOST),
         notes.missing(table),
         notes.halves(panels),
         notes.of_2014(reference),

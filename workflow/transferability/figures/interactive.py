@@ -2,8 +2,8 @@
 legend brings out one treatment. A page holds its own scripts, and asks no other address for
 anything."""
 
+import html
 import json
-import textwrap
 from collections.abc import Iterable, Sequence
 
 import altair as alt
@@ -22,11 +22,11 @@ from transferability.figures.effects import (
     with_not_learned,
     without_not_learned,
 )
-from transferability.figures.panels import layer_names, means, named, panels_of, trained
-from transferability.figures.transfer import NO_NETWORKS, SHOWN
+from transferability.figures.panels import layer_names, means, named, panels_of
+from transferability.figures.transfer import NO_NETWORKS, SHOWN, shown_of
 
 DRAWN = {**LINES, "long_base": LONG_BASE}
-HEIGHT, LETTERS_PER_LINE = 420, 100
+HEIGHT = 420
 SHAPES = {"D": "diamond", "o": "circle", "^": "triangle-up", "v": "triangle-down"}
 SHAPES |= {"s": "square", "P": "cross"}
 DASHES = {"-": [1, 0], ":": [1, 2], "none": [1, 0], style.DASHED: [6, 3]}
@@ -40,7 +40,7 @@ ON_AXES = ["treatment", "at", "dash"]
 def transfer(networks: pd.DataFrame) -> str:
     """The page of `figures.transfer`: each network, and the lines through the means, in % of top-1.
     Errors as there."""
-    table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
+    table = shown_of(networks, SHOWN)
     if table.empty:
         return _empty(NO_NETWORKS)
     marks, lines, looks = [], [], named(style.LOOKS, table)
@@ -83,7 +83,8 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     tooltip = {"name": "effect", "value": "mean (points)", "points": "interval", "interval": "kind"}
     tooltip |= {"replicates": "replicates", "n": "n", "layer": "layer"}
     kinds = table.loc[table["effect"].isin(list(LINES)), "interval"]
-    words = [notes.intervals_are(kinds), notes.not_learned(lost_names(table))]
+    words = [notes.intervals_are(kinds)]
+    words += [notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST)]
     words += [notes.missing(table), notes.of_2014(reference)]
     chart = _chart(marks, marks[marks["learned"]], base, looks, tooltip, behind)
     return _page(chart, "top-1 relative to baseB (percentage points)", words)
@@ -112,10 +113,11 @@ def _chart(
         panel.param.bind = alt.binding_select(options=places, name="Where: ")
     chosen = alt.selection_point("chosen", fields=["treatment"], bind="legend", toggle="true")
     names = [_plain(look.label) for look in looks]
-    colour, shape = (
+    colour, face, shape = (
         channel("treatment:N", title="click to bring out").scale(domain=names, range=values)
         for channel, values in (
             (alt.Color, [to_hex(look.colour) for look in looks]),
+            (alt.Fill, [to_hex(look.colour if look.filled else style.PAPER) for look in looks]),
             (alt.Shape, [SHAPES[look.marker] for look in looks]),
         )
     )
@@ -137,10 +139,13 @@ def _chart(
         chart = here(rows, [*ON_AXES, *columns])
         return chart.encode(x=x, color=colour, opacity=opacity)
 
-    # What did not learn sets no axis.
-    learned = marks[marks["learned"]].groupby("panel")["value"]
-    ends = [marks["panel"].map(end) for end in (learned.min(), learned.max())]
-    lost = marks.assign(value=marks["value"].clip(*ends))[~marks["learned"]]
+    # What did not learn sets no axis: beyond it, a cross stands at its edge.
+    others = [rows[["panel", "value"]] for rows in (base, *behind)]
+    learned = pd.concat([marks[marks["learned"]], *others]).set_index("panel")
+    heights = learned.reindex(columns=["value", "low", "high"]).stack().groupby("panel")
+    ends = [marks["panel"].map(end) for end in (heights.min(), heights.max())]
+    lost = marks.assign(height=marks["value"].clip(*ends))[~marks["learned"]]
+    height = alt.Y("height:Q", title=None)
     shown = [alt.Tooltip(column, title=title) for column, title in tooltip.items()]
     level = {"color": to_hex(style.INK), "strokeDash": [2, 2]}
     marks = marks[marks["learned"]]
@@ -152,28 +157,32 @@ def _chart(
     drawn += [
         layer(lines).mark_line().encode(strokeDash=dash),
         here(base, []).mark_rule(**level),
-        layer(lost, tooltip).mark_point(shape=CROSS, size=70).encode(tooltip=shown),
-        layer(marks, tooltip).mark_point(size=70, filled=True).encode(shape=shape, tooltip=shown),
+        layer(lost, ["height", *tooltip]).mark_point(shape=CROSS, size=70).encode(y=height),
+        layer(marks, tooltip).mark_point(size=70).encode(fill=face, shape=shape),
     ]
+    drawn[-2:] = [chart.encode(tooltip=shown) for chart in drawn[-2:]]
     # The first layer has the colours, whose legend is to be clicked.
     drawn[0] = drawn[0].add_params(chosen, panel)
     return alt.layer(*drawn, width="container", height=HEIGHT)
 
 
 def _page(chart: alt.LayerChart, title: str, words: Iterable[str]) -> str:
-    """Altair's own page of a chart, with sentences below its title."""
-    below = textwrap.wrap(_plain(" ".join(filter(None, words))), LETTERS_PER_LINE)
+    """Altair's own page of a chart, with sentences below it, which a browser wraps."""
+    below = html.escape(_plain(" ".join(filter(None, words))))
     size, ink = round(PIXELS_PER_POINT * style.in_use().points), to_hex(style.INK)
     letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
-    chart = chart.properties(title=alt.Title(title, subtitle=below, anchor="start"))
+    chart = chart.properties(title=alt.Title(title, anchor="start"))
     chart = chart.configure(
         background=to_hex(style.PAPER),
         axis={**letters, "domainColor": to_hex(style.GREY), "gridColor": to_hex(style.LIGHT)},
         legend={**letters, "symbolSize": 90, "labelLimit": 0, "orient": "top"},
-        title={"color": ink, "subtitleColor": ink, "fontSize": size + 2, "subtitleFontSize": size},
+        title={"color": ink, "fontSize": size + 2},
         view={"stroke": None},
     )
-    return chart.to_html(inline=True, embed_options={"actions": False, "renderer": "svg"})
+    page = chart.to_html(inline=True, embed_options={"actions": False, "renderer": "svg"})
+    body = f"background: {to_hex(style.PAPER)}; color: {ink}; font: {size}px sans-serif"
+    chart_ends = page.rindex("</body>")
+    return f"{page[:chart_ends]}<p style='{body}'>{below}</p>\n{page[chart_ends:]}"
 
 
 def _empty(message: str) -> str:

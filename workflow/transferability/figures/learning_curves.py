@@ -102,7 +102,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
         figure,
         "Lines: means over networks.",
         "R$n$B has vertical axes of its own." if RANDOM in columns else "",
-        notes.not_learned(lost).replace("Crosses", "Thin dotted lines"),
+        notes.not_learned(lost, "Thin dotted lines did not learn and are in no mean"),
         notes.missing(networks),
     )
     return figure

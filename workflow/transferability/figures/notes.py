@@ -11,6 +11,8 @@ from transferability.figures.panels import Panel
 
 # How many networks are named before the rest are counted.
 NAMED = 4
+NETWORKS_LOST = "Crosses did not learn and are in no mean"
+IN_EFFECTS_LOST = "Crosses are means with networks that did not learn, lines are without them"
 
 
 def intervals_are(kinds: pd.Series) -> str:
@@ -38,13 +40,14 @@ def missing(rows: pd.DataFrame) -> str:
     return f"{count:,} {noun} missing, so lines may average different replicates."
 
 
-def not_learned(names: Iterable[str]) -> str:
-    """Which networks did not learn, from their names, e.g. random0/seed0/B0B."""
+def not_learned(names: Iterable[str], said: str = NETWORKS_LOST) -> str:
+    """Which networks did not learn, from their names, e.g. random0/seed0/B0B, after what is `said`
+    of how they are drawn."""
     names = list(dict.fromkeys(names))
     if not names:
         return ""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"Crosses did not learn and are in no mean: {', '.join(names[:NAMED])}{more}."
+    return f"{said}: {', '.join(names[:NAMED])}{more}."
 
 
 def names_of(networks: pd.DataFrame) -> pd.Series:

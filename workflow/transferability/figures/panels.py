@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from transferability.analysis.effects import EXCHANGEABLE, checked, letters, size_order
 from transferability.figures import style
 from transferability.study.design import WHOLE
-from transferability.study.networks import ALL_IMAGES, HALVES
+from transferability.study.networks import ALL_IMAGES, HALVES, trained_name
 
 # Inches that a panel needs, that one has which stands alone in its row, and that others have.
 NARROW, TALL, SMALL = 2.3, 3.2, 2.4
@@ -97,6 +97,12 @@ def trained(networks: pd.DataFrame) -> pd.DataFrame:
     table = checked(networks).dropna(subset="top1").assign(learned=lambda rows: ~rows["failed"])
     cell = [table[column] for column in ("split", "seed", "target", "target_size")]
     return table[(table["kind"] != "base").groupby(cell).transform("any")]
+
+
+def twins(networks: pd.DataFrame) -> pd.Series:
+    """Whether each network is P7B or P7B+ beside P7f7B or P7f0B, the same network."""
+    partial = networks["kind"].str.endswith("partial")
+    return ~partial & networks["network"].isin(networks["network"][partial].map(trained_name))
 
 
 def means(networks: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:

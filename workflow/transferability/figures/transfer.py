@@ -19,6 +19,7 @@ from transferability.figures.panels import (
     panel_grid,
     panels_of,
     trained,
+    twins,
 )
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
@@ -39,8 +40,16 @@ def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
     axes.plot(rows["n"] + look.offset + SPREAD * place, 100 * rows["top1"], **look.style | small)
 
 
-def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> Figure:
+def shown_of(networks: pd.DataFrame, shown: list[tuple[str, bool]]) -> pd.DataFrame:
+    """The trained networks of these treatments, without those that the study has only as the same
+    networks as partial ones."""
     table = trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
+    own = table.assign(own=~twins(table)).groupby(["kind", "fine_tuned"])["own"]
+    return table[own.transform("any")]
+
+
+def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> Figure:
+    table = shown_of(networks, shown)
     if table.empty:
         return style.empty(lack)
     panels = panels_of(table)
