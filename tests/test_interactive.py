@@ -29,7 +29,7 @@ def datasets(page: str, column: str) -> list[pd.DataFrame]:
 
 def note(page: str) -> str:
     """The sentences below the chart."""
-    return page[page.rindex("<p ") :]
+    return page[page.rindex("<p>") :]
 
 
 def marks(page: str) -> pd.DataFrame:

@@ -181,8 +181,10 @@ def _page(chart: alt.LayerChart, title: str, words: Iterable[str]) -> str:
     )
     page = chart.to_html(inline=True, embed_options={"actions": False, "renderer": "svg"})
     body = f"background: {to_hex(style.PAPER)}; color: {ink}; font: {size}px sans-serif"
+    # The choice of a panel stands below the chart, not beside it.
+    looks = f"<style>body {{{body}}} #vis.vega-embed {{flex-direction: column}}</style>"
     chart_ends = page.rindex("</body>")
-    return f"{page[:chart_ends]}<p style='{body}'>{below}</p>\n{page[chart_ends:]}"
+    return f"{page[:chart_ends]}<p>{below}</p>{looks}\n{page[chart_ends:]}"
 
 
 def _empty(message: str) -> str:
