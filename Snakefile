@@ -28,6 +28,8 @@ onstart:
         runs.begin(Path(".snakemake"), STUDY["study"])
     except runs.AnotherRun as error:
         raise WorkflowError(str(error)) from None
+    files = ", ".join(map(os.path.relpath, STUDY_FILES[::-1])) or "a module"
+    print(f"study: {STUDY['study']} ({files})", file=sys.stderr)
     # Before images are read, it may not be known how many there are; listing them may take long.
     with suppress(ValueError):
         if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
@@ -49,6 +51,11 @@ onsuccess:
     # What trainings have kept for a second run has served its purpose.
     network_folder.forget_finished(Path(RESULTS, "networks"))
     if Path(RESULTS, targets.FINDINGS).exists():
+        found = status.look(Path(RESULTS)).networks
+        if lost := sum(network.learned is False for network in found):
+            print(
+                f"Did not learn: {lost} of {len(found)} networks", file=sys.stderr
+            )
         print(
             f"What the numbers say: {SHOWN / targets.FINDINGS}\n"
             f"The main figure:      {SHOWN}/figures/{targets.figures(STUDY)[0]}.svg\n"

@@ -63,6 +63,7 @@ def test_another_workflow_makes_the_figures_and_a_report(mine):
     config = {"transferability": {**TINY, "layers": [3], "treatments": ["transfer", "transfer+"]}}
     said = run(mine, SNAKEFILE, config)
     assert "What the numbers say: results/tiny/findings.html" in said
+    assert "study: tiny (a module)" in said
     for name in ("figures/effects.svg", "findings.html", "METHODS.md", "study.yaml"):
         assert (mine / "results" / "tiny" / name).stat().st_size > 500
     assert (mine / "summary.txt").read_text().split()[1] == "results/tiny/tables/effects.csv"

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from made_reports import GOLDEN, STUDIES, page, tables, written
+from made_reports import GOLDEN, MARGIN, STUDIES, page, tables, written
 
 from transferability.analysis.equivalence import replicates_needed, transferred
 from transferability.analysis.intervals import mean_over_replicates
@@ -55,6 +55,17 @@ def test_the_page_stands_alone(study):
     assert not re.search(r"http|url\(|@import|<(?:script|link|img|iframe)\b|\bnan\b", html)
     ids = re.findall(r'id="([^"]*)"', html)
     assert len(ids) == len(set(ids))
+
+
+def test_an_interval_without_meaning_is_not_told_in_the_headline():
+    networks, effects, boosts = tables("four_splits")
+    wide = effects["effect"] == "transfer"
+    effects.loc[wide, ["low", "high", "lower"]] = -2.077, 2.052, -1.038
+    html = findings.page(networks, effects, boosts, MARGIN)
+    short = html[html.index("<h2>In short") : html.index("</section>")]
+    assert "4 splits are too few to tell how exact that is" in short
+    assert "207.7" not in short
+    assert "103.8" not in short
 
 
 def test_a_study_without_effects_says_so():

@@ -22,7 +22,7 @@ shell.prefix(
 )
 
 from transferability import images
-from transferability.records import fingerprint
+from transferability.records import fingerprint, status
 from transferability.storage import network_folder, runs
 from transferability.study import config as study_config
 from transferability.study import design, networks, schema, targets
