@@ -164,7 +164,7 @@ def test_what_cannot_be_exported_is_named(laboratory, large, tmp_path, caplog):
         return caplog.text
 
     assert "expected .safetensors" in told(network, "weights.onnx", *images)
-    assert "study.yaml: cannot be read" in told(network, "weights.safetensors")
+    assert "study.yaml: is not there" in told(network, "weights.safetensors")
     assert "other images" in told(network, "weights.safetensors", "--images", str(large.images))
     assert "keep_weights: all" in told(network.parent / "A3B", "weights.safetensors", *images)
     split = tmp_path / "results" / "made" / "splits" / "random0.csv"

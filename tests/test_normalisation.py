@@ -28,7 +28,7 @@ def a_store(folder: Path, images: np.ndarray | None = None) -> Store:
         images = np.random.default_rng(0).integers(0, 100, (50, 8, 8, 3), np.uint8)
         images += np.array([0, 50, 120], np.uint8)
     labels = np.zeros(len(images), np.int32)
-    return Store(folder, images, labels, images, labels, ["a"], ["b"], "digest")
+    return Store(folder, images, labels, images, labels, ["a"], ["b"], {}, "digest")
 
 
 @pytest.fixture

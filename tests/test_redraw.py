@@ -113,7 +113,7 @@ def without(name: str):
     ("change", "told"),
     [
         (without("images"), "/images/digits-"),
-        (without("results/tiny/study.yaml"), "study.yaml: cannot be read"),
+        (without("results/tiny/study.yaml"), "study.yaml: is not there"),
         (without("results/tiny/networks/*/*/A3B+/history.jsonl"), "A3B+/history.jsonl: cannot be"),
         (without("results/tiny/networks/*/*/A3B+/metrics.json"), "A3B+/metrics.json: is missing"),
     ],
