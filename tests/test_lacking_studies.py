@@ -64,7 +64,7 @@ def test_three_networks_are_left_out(project):
     lost = needed["network"].isin(OMITTED_NAMES) | needed["control"].isin(OMITTED_NAMES)
     gone = set(needed.loc[lost, ["effect", "n"]].itertuples(index=False, name=None))
     assert gone == {
-        *(("boost", 3), ("boost_over_selffer", 3), ("random", 3)),
+        *(("boost", 3), ("boost_over_selffer", 3), ("gain_over_long", 3), ("random", 3)),
         *(("coadaptation", 7), ("recovery", 7), ("specificity", 7)),
     }
     effects = before["effects"]

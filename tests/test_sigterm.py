@@ -209,10 +209,10 @@ def test_what_is_not_whole_or_of_something_else_is_trained(laboratory, finished,
 
 
 def preparation_of_photos(root: Path) -> list[str]:
-    """The command that reads some thousand photographs."""
+    """The command that reads photographs for a second or more."""
     asked = settings(tree(root / "photos", "ab", count=20))
     for file in sorted((root / "photos").glob("*/*")):
-        for i in range(100):
+        for i in range(400):
             os.link(file, file.with_stem(f"{file.stem}-{i}"))
     return [
         *(sys.executable, "-m", "transferability", "prepare-images", "--workers", "1"),

@@ -106,7 +106,7 @@ def of_schema(schema: dict) -> st.SearchStrategy:
     match schema.get("type"):
         case "integer":
             least = schema.get("minimum", schema.get("exclusiveMinimum", 0))
-            return st.integers(least, min(schema.get("maximum", 40), least + 40))
+            return st.integers(least, min(schema.get("maximum", least + 40), least + 40))
         case "number":
             most = schema.get("maximum", schema.get("exclusiveMaximum", 2))
             return st.floats(schema.get("minimum", 0), most)
