@@ -2,8 +2,8 @@
 
     python benchmarks/board.py [--study studies/digits.yaml] [--pictures docs]
 
-The study, which is the default study without `--study`, runs on all cores, in a folder of its own,
-in a terminal, while `status --watch` draws its board in another; then the processor time of both is
+The study (`--study`, by default config.yaml) runs on all cores, in a temporary folder, in a
+terminal, while `status --watch` draws its board in another; then the processor time of both is
 compared.
 """
 
@@ -33,7 +33,7 @@ from transferability.study import config, targets
 STUDY = "config.yaml"
 COLUMNS = 100
 ERASED = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
-"""How rich takes away what it has drawn, before it draws it anew."""
+"""What rich writes to erase its last output."""
 HIDDEN = r"\x1b\[\?25[hl]|\x1b\[\d+m.\x1b\[0m Building workflow graph\.\.\.\n?"
 """The cursor, shown and hidden, and what turns before there are jobs."""
 # As rich draws it, without the frame of a window and the address from which it takes its font.

@@ -1,4 +1,4 @@
-"""A first study of one's own images, and its check before it is run."""
+"""The commands new and check."""
 
 import re
 import shutil

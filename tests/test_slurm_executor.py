@@ -1,4 +1,4 @@
-"""What the executor of profiles/slurm decides; tests/test_slurm_faults.py has what comes of it."""
+"""The decisions of the executor of profiles/slurm; tests/test_slurm_faults.py runs it on SLURM."""
 
 import threading
 import tomllib

@@ -81,7 +81,7 @@ rule estimate_effects:
             table: report(
                 f"<tables>/{table}.csv",
                 caption=f"../report/{table}_table.rst",
-                category=partial(shelf, "3 Tables"),
+                category=partial(report_category, "3 Tables"),
                 labels={"table": table, "sortable": "no"},
             )
             for table in targets.tables(STUDY)[2:]
@@ -112,7 +112,7 @@ rule write_findings:
         report(
             "results/{study}/findings.html",
             caption="../report/findings.rst",
-            category=partial(shelf, "1 What the numbers say"),
+            category=partial(report_category, "1 What the numbers say"),
             labels={"page": "what the numbers say"},
         ),
     log:

@@ -27,7 +27,7 @@ for figure, inputs in targets.FIGURES.items():
                 suffix: report(
                     f"results/{{study}}/figures/{figure}.{suffix}",
                     caption=f"../report/{figure}.rst",
-                    category=partial(shelf, "2 Figures"),
+                    category=partial(report_category, "2 Figures"),
                     labels={"figure": figure.replace("_", " "), "interactive": page},
                 )
                 for suffix, page in (("html", "yes"), ("svg", "no"))
@@ -85,7 +85,7 @@ for table in targets.tables(STUDY):
             report(
                 f"<tables>/{table}.html",
                 caption=f"../report/{table}_table.rst",
-                category=partial(shelf, "3 Tables"),
+                category=partial(report_category, "3 Tables"),
                 labels={"table": table, "sortable": "yes"},
             ),
         log:

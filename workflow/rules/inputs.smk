@@ -98,8 +98,8 @@ def study_only(files, wildcards):
     return [] if wildcards.study == schema.PUBLISHED else files or []
 
 
-def shelf(name, wildcards):
-    """Where the report shows something, in the order in which to read; the published results have
-    shelves of their own."""
+def report_category(name, wildcards):
+    """A category of the report, numbered in reading order; the published results have one for each
+    of the study's."""
     published = wildcards.study == schema.PUBLISHED
     return f"4 Published in 2014: {name[2:]}" if published else name

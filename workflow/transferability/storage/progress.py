@@ -10,7 +10,7 @@ from transferability.storage.network_folder import NetworkFolder
 
 
 def saved_step(network: Path) -> int | None:
-    """The iteration after which an interrupted training goes on; None if it starts anew.
+    """The iteration after which an interrupted training goes on; None if it starts new.
 
     The file's checksum is not compared, as `NetworkFolder.load_resume` does.
     """
