@@ -126,7 +126,7 @@ def _sampled(
         raise ValueError(
             f"the {read:,} images that are tried here have no good one for {part} of the classes "
             f"{groups.first_of(empty)}, and the dataset may have others; read all, which shows it: "
-            "snakemake --configfile <study> --until prepare_images"
+            "uv run snakemake --cores all --configfile <study> --until prepare_images"
         ) from error
     finally:
         logging.disable(logging.NOTSET)

@@ -232,7 +232,7 @@ def _saved(network: Path, study: Study, status: Status) -> dict:
     saved = progress.saved_step(network)
     with suppress(ValueError):
         if saved and parse_name(status.network).target in HALVES:
-            size = images.size(study["dataset"])
+            size = study.target_size(images.size(study["dataset"]))
             steps = study.steps_of(status.split, status.seed, status.network, size)
             return {"reached": status.length * saved / steps}
     return {}
