@@ -160,11 +160,18 @@ def test_an_interrupted_one_waits_and_keeps_what_it_has(made):
     assert "random0/seed0/baseB: interrupted; it goes on" in "\n".join(drawn(made.look(), 100))
 
 
-def test_before_its_first_evaluation_one_is_as_far_as_it_was_saved(made):
-    made.folder("A3B").save_resume({"x": torch.zeros(1)}, {}, {"step": 125})
-    with made.writing("A3B"):
-        assert made.of("A3B").reached == 125
-        assert "125 of 500 iterations" in "\n".join(drawn(made.look(), 100))
+@pytest.mark.parametrize(
+    ("name", "step", "reached", "words"),
+    # Half of the digits are ten batches.
+    [("A3B", 125, 125, "125 of 500 iterations"), ("baseB", 40, 4, "4 of 8 epochs")],
+)
+def test_before_its_first_evaluation_one_is_as_far_as_it_was_saved(
+    made, name, step, reached, words
+):
+    made.folder(name).save_resume({"x": torch.zeros(1)}, {}, {"step": step})
+    with made.writing(name):
+        assert made.of(name).reached == reached
+        assert words in "\n".join(drawn(made.look(), 100))
 
 
 def test_images_that_could_not_be_prepared_are_named_with_their_log(made, monkeypatch, capsys):
