@@ -4,9 +4,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as torchvision
 
-from transferability.training import augmentation, device
+from transferability.training import augmentation
 from transferability.training.augmentation import Augmentation
-from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
 
 CPU = torch.device("cpu")
@@ -25,10 +24,10 @@ PLACED = PLACES.expand(COUNT, SIZE, SIZE, 3).contiguous()
 KINDS = ["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]
 
 
-@pytest.fixture(autouse=True, params=[device.LARGE, 0], ids=["at once", "one by one"])
+@pytest.fixture(autouse=True, params=[augmentation.LARGE, 0], ids=["at once", "one by one"])
 def _both_ways(request, monkeypatch):
     """As a CPU sees small images, and as it sees large ones."""
-    monkeypatch.setattr(device, "LARGE", request.param)
+    monkeypatch.setattr(augmentation, "LARGE", request.param)
 
 
 def drawn(
@@ -181,33 +180,11 @@ def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch, kinds):
     images, recipe = random_images(20, 64), {"augment": kinds, "crop": 56}
     seen = []
     for large in (0, 10**6):
-        monkeypatch.setattr(device, "LARGE", large)
+        monkeypatch.setattr(augmentation, "LARGE", large)
         made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
         assert made.one_by_one == (large == 0)
         seen.append(made.crop(images, 0).int())
     assert (seen[0] - seen[1]).abs().max() <= ("random_resized_crop" in kinds)
-
-
-@pytest.mark.parametrize("kind", ["crop", "random_resized_crop"])
-def test_what_is_seen_does_not_depend_on_the_number_of_threads(kind):
-    images = random_images(20, 64)
-    recipe = {"augment": [kind, "horizontal_flip"], "crop": 56, "normalise": "none"}
-    made = Augmentation(recipe, (64, 64), 20, STREAM, 0, CPU)
-    preprocess = Preprocessing(recipe, (64, 64), {}, CPU)
-    before, seen = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            seen.append(preprocess(images, made))
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-    assert all(torch.equal(some, seen[0]) for some in seen)
-
-
-def test_threads_that_share_a_batch_have_no_threads_of_their_own():
-    pool = device._pool(3)
-    assert {pool.submit(torch.get_num_threads).result() for _ in range(9)} == {1}
 
 
 OPERATIONS = [

@@ -5,26 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
-
-from transferability.training.preprocessing import Preprocessing
-
-
-def test_memory_is_used_again_by_the_next_batch():
-    statistics = {"mean": torch.zeros(3), "std": torch.ones(3)}
-    recipe = {"normalise": "channels", "crop": None}
-    preprocess = Preprocessing(recipe, (4, 5), statistics, torch.device("cpu"))
-    images = torch.arange(4 * 4 * 5 * 3, dtype=torch.uint8).view(4, 4, 5, 3)
-    with torch.inference_mode():
-        place = preprocess(images).data_ptr()
-    first = preprocess(images)
-    assert first.data_ptr() == place
-    expected = images[:3].permute(0, 3, 1, 2).float()
-    assert torch.equal(first, images.permute(0, 3, 1, 2).float())
-    fewer = preprocess(images[:3])
-    assert fewer.data_ptr() == place
-    assert torch.equal(fewer, expected)
-
 
 # The pages that the system gives out in a step, once the first steps are over.
 FRESH_PAGES = """

@@ -12,7 +12,7 @@ import torch
 
 from transferability.images.store import Store
 from transferability.storage import checkpoint
-from transferability.training import data, device, preprocessing
+from transferability.training import augmentation, data, preprocessing
 from transferability.training.augmentation import Augmentation
 from transferability.training.rng import Stream
 
@@ -67,9 +67,9 @@ def test_channels_have_mean_0_and_deviation_1(store):
 
 
 @pytest.mark.parametrize("augment", [[], ["colour_jitter"]])
-@pytest.mark.parametrize("large", [device.LARGE, 0], ids=["at once", "one by one"])
+@pytest.mark.parametrize("large", [augmentation.LARGE, 0], ids=["at once", "one by one"])
 def test_channels_give_the_bits_of_a_difference_times_a_scale(store, monkeypatch, augment, large):
-    monkeypatch.setattr(device, "LARGE", large)
+    monkeypatch.setattr(augmentation, "LARGE", large)
     recipe = {"augment": ["crop", "horizontal_flip", *augment], "crop": 6}
     made = Augmentation(recipe, (8, 8), 40, STREAM, 0, CPU)
     assert made.one_by_one == (large == 0)
@@ -100,7 +100,7 @@ def test_none_leaves_pixels_as_they_are(store):
     assert not (store.folder / "statistics").exists()
 
 
-@pytest.mark.parametrize("large", [device.LARGE, 0])
+@pytest.mark.parametrize("large", [augmentation.LARGE, 0])
 @pytest.mark.parametrize(
     "augment",
     [["crop", "horizontal_flip"], ["random_resized_crop", "horizontal_flip"], ["horizontal_flip"]],
@@ -108,7 +108,7 @@ def test_none_leaves_pixels_as_they_are(store):
 def test_the_mean_image_is_cropped_and_mirrored_along_with_the_image(
     store, monkeypatch, augment, large
 ):
-    monkeypatch.setattr(device, "LARGE", large)
+    monkeypatch.setattr(augmentation, "LARGE", large)
     # Every image is the mean image, so that nothing is left wherever it is cropped.
     mean = store.train_images[:1].repeat(50, axis=0)
     store = replace(store, train_images=mean)

@@ -118,7 +118,7 @@ def test_what_is_restored_goes_on_to_the_same_bits(changes):
     optimizers = [optim.Optimizer(dict(m.named_parameters()), recipe) for m in (whole, parts)]
     for step in range(4):
         if step == 2:
-            kept = {name: tensor.clone() for name, tensor in optimizers[1].tensors().items()}
+            kept = {name: tensor.clone() for name, tensor in optimizers[1].state.items()}
             optimizers[1] = optim.Optimizer(dict(parts.named_parameters()), recipe)
             optimizers[1].restore(kept)
         for model, optimizer in zip((whole, parts), optimizers, strict=True):
@@ -135,11 +135,11 @@ def test_what_is_restored_goes_on_to_the_same_bits(changes):
 def test_state_is_kept_by_name(optimizer, kinds):
     mine = network()
     made = optim.Optimizer(dict(mine.named_parameters()), {**RECIPE, "optimizer": optimizer})
-    assert made.tensors() == {}
+    assert made.state == {}
     mine(torch.ones(2, 3, 4, 4)).sum().backward()
     made.step(0.1)
     names = [name for name, _ in mine.named_parameters()]
-    assert set(made.tensors()) == {f"{kind}.{name}" for kind in kinds for name in names}
+    assert set(made.state) == {f"{kind}.{name}" for kind in kinds for name in names}
 
 
 def test_a_parameter_that_nothing_uses_stays_as_it_is():
@@ -150,7 +150,7 @@ def test_a_parameter_that_nothing_uses_stays_as_it_is():
     mine[:5](torch.ones(2, 3, 4, 4)).sum().backward()
     optimizer.step(0.1)
     assert torch.equal(mine.unused.weight, before.weight)
-    assert not any("unused" in name for name in optimizer.tensors())
+    assert not any("unused" in name for name in optimizer.state)
 
 
 def test_no_optimizer_of_torch_is_made_on_the_way():

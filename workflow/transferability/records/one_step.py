@@ -53,7 +53,7 @@ def seen(
     training images, augmented as in the first epoch, and validation images, n×h×w×3 uint8."""
     task = study.training(*network)
     recipe, stored = {**task.recipe, "normalise": "none"}, store.train_images.shape[1:3]
-    device, stream = torch.device("cpu"), Stream(task.stream, task.split, task.seed, task.target)
+    device, stream = torch.device("cpu"), Stream.of(task)
     preprocess, parts = preprocessing.Preprocessing(recipe, stored, {}, device), []
     for part, count in zip(("train", "validation"), counts, strict=True):
         images, labels = (getattr(store, f"{part}_{kind}") for kind in ("images", "labels"))

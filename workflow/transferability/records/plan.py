@@ -159,7 +159,7 @@ def on_noise(study: Study, classes: int, frozen: int = 0) -> Trainer:
     size = study["dataset"]["image_size"]
     name = f"R{frozen}B" if frozen else "baseB"
     task = TrainingSpec.of(name, "random0", 0, study["architecture"], recipe)
-    stream = Stream(task.stream, task.split, task.seed, task.target)
+    stream = Stream.of(task)
     network = transplant.initialised(task.architecture, study.input_size, classes, stream)
     network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[:frozen])

@@ -12,8 +12,11 @@ from itertools import permutations
 import torch
 from torch.nn import functional as F
 
-from transferability.training import device as devices
 from transferability.training.rng import Stream
+
+LARGE = 48 * 48
+"""From so many pixels on, images on a CPU are augmented one by one. For smaller ones, Python's time
+for each image outweighs what is saved."""
 
 SHIFT_SHARE = 8
 """Without recipe.crop, a crop shifts the image by up to its size divided by this, in pixels."""
@@ -32,8 +35,6 @@ LUMINANCE = (0.2989, 0.587, 0.114)
 class CentreCrop:
     """No augmentation: the middle of images of `stored` height and width, as large as recipe.crop
     says, or all of them. Validation images are seen so."""
-
-    one_by_one = False
 
     def __init__(self, recipe: Mapping, stored: tuple[int, int]):
         self.stored = stored
@@ -64,6 +65,7 @@ class Augmentation(CentreCrop):
     ):
         super().__init__(recipe, stored)
         kinds = set(recipe["augment"])
+        self.one_by_one = device.type == "cpu" and math.prod(self.seen) >= LARGE
         self.boxes = self.corners = self.jitter = None
         if "colour_jitter" in kinds:
             uniform = torch.rand(count, 4, generator=stream.generator("colour_jitter", epoch))
@@ -79,7 +81,6 @@ class Augmentation(CentreCrop):
         else:
             shift = "crop" in kinds
             self.corners = self._corners(uniform[:, :2], recipe["crop"], shift).to(device)
-        self.one_by_one = device.type == "cpu" and math.prod(self.seen) >= devices.LARGE
 
     def _corners(self, uniform: torch.Tensor, crop: int | None, shift: bool) -> torch.Tensor:
         """Top and left of each crop, N×2, in pixels."""
@@ -91,14 +92,15 @@ class Augmentation(CentreCrop):
 
     def crop(self, images: torch.Tensor, first: int) -> torch.Tensor:
         here = slice(first, first + len(images))
+        if self.boxes is None and self.corners is None:
+            return super().crop(images, first)
         if self.one_by_one:
-            parts = [self._crop_one(images[i : i + 1], first + i) for i in range(len(images))]
-            return parts[0] if len(parts) == 1 else torch.cat(parts)
+            return torch.cat(
+                [self._crop_one(images[i : i + 1], first + i) for i in range(len(images))]
+            )
         if self.boxes is not None:
             return resized(images, self.boxes[here], self.flipped[here], self.seen)
-        if self.corners is not None:
-            return shifted(images, self.corners[here], self.flipped[here], self.seen)
-        return super().crop(images, first)
+        return shifted(images, self.corners[here], self.flipped[here], self.seen)
 
     def _crop_one(self, image: torch.Tensor, place: int) -> torch.Tensor:
         """`crop` of one image (1×H×W×C) on a CPU. For a batch of large images the indices and

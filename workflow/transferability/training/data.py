@@ -95,8 +95,15 @@ def image_set(
     classes = np.sort(np.asarray(classes))
     indices = np.flatnonzero(np.isin(labels, classes))
     if images_per_class is not None:
-        order = torch.randperm(len(indices), generator=stream.generator("images"))
-        indices = _first_of_each_class(indices[order], labels, classes, images_per_class, names)
+        drawn = indices[torch.randperm(len(indices), generator=stream.generator("images"))]
+        chosen = [drawn[labels[drawn] == label][:images_per_class] for label in classes]
+        for label, of_class in zip(classes, chosen, strict=True):
+            if len(of_class) < images_per_class:
+                raise ValueError(
+                    f"target_sizes: the class {names[label]!r} has {len(of_class)} training "
+                    f"images, fewer than {images_per_class}"
+                )
+        indices = np.sort(np.concatenate(chosen))
     fits = images[:1].nbytes * len(indices) <= room
     return ImageSet(
         images=resident(images, indices, device) if fits else images,
@@ -104,26 +111,6 @@ def image_set(
         indices=indices,
         classes=classes,
     )
-
-
-def _first_of_each_class(
-    indices: np.ndarray,
-    labels: np.ndarray,
-    classes: np.ndarray,
-    count: int,
-    names: Sequence[str],
-) -> np.ndarray:
-    """The first `count` of each class among the images at `indices`, sorted."""
-    chosen = []
-    for label in classes:
-        of_class = indices[labels[indices] == label]
-        if len(of_class) < count:
-            raise ValueError(
-                f"target_sizes: the class {names[label]!r} has {len(of_class)} training images, "
-                f"fewer than {count}"
-            )
-        chosen.append(of_class[:count])
-    return np.sort(np.concatenate(chosen))
 
 
 def shuffled(
@@ -212,30 +199,16 @@ def read_ahead(
 
 
 def _copied_to(device: torch.device, batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """The batches on the device; on CUDA each is copied while the one before is in use.
-
-    A pinned batch may be let go while it is still being copied: torch's allocator of pinned memory
-    waits for the copy before it gives the memory away again.
-    """
+    """The batches on the device; on CUDA each is copied while the work on the one before, which was
+    queued by whoever took it, still goes on."""
     if device.type != "cuda":
         yield from (batch.to(device) for batch in batches)
         return
-    copying = torch.cuda.Stream(device)
-    waiting: deque = deque()
+    copying, working = torch.cuda.Stream(device), torch.cuda.current_stream(device)
     for batch in batches:
         with torch.cuda.stream(copying):
             batch = batch.to(device, non_blocking=True)
-        waiting.append((batch, copying.record_event()))
-        if len(waiting) > 1:
-            yield _arrived(*waiting.popleft())
-    while waiting:
-        yield _arrived(*waiting.popleft())
-
-
-def _arrived(batch: torch.Tensor, copied: torch.cuda.Event) -> torch.Tensor:
-    """The batch, for the present stream, which waits until it is copied."""
-    stream = torch.cuda.current_stream(batch.device)
-    stream.wait_event(copied)
-    # It was allocated on the stream of copies, which must not give it away while it is in use.
-    batch.record_stream(stream)
-    return batch
+        working.wait_stream(copying)
+        # It was allocated on the stream of copies, which must not give it away while it is in use.
+        batch.record_stream(working)
+        yield batch

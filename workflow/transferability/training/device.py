@@ -1,18 +1,13 @@
 """What the machine can do, found out at run time."""
 
 import ctypes
-import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from threading import Barrier
 
 import torch
-from torch import nn
 
 from transferability.training import gpus
 
@@ -76,15 +71,6 @@ def memory_format(device: torch.device) -> torch.memory_format:
     107214 and 175189).
     """
     return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
-
-
-def place(network: nn.Module, device: torch.device) -> None:
-    """Move a network to a device, the weights of its convolutions in the `memory_format`."""
-    network.to(device)
-    for tensor in itertools.chain(network.parameters(), network.buffers()):
-        # Module.to would ask for it of tensors of five dimensions too, which have no such format.
-        if tensor.ndim == 4:
-            tensor.data = tensor.data.contiguous(memory_format=memory_format(device))
 
 
 def channels_first(images: torch.Tensor) -> torch.Tensor:
@@ -151,50 +137,6 @@ def describe(device: torch.device) -> str:
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
-LARGE = 48 * 48
-"""From so many pixels on, images on a CPU are augmented one by one. For smaller ones, Python's time
-for each image outweighs what is saved."""
-
-TURN = 8
-"""Images that a thread takes at a time."""
-
-
-def share(work: Callable[[range], None], count: int) -> None:
-    """Do the work for all numbers below `count`, TURN at a time, in as many threads as torch may
-    use."""
-    turns = (range(first, min(first + TURN, count)) for first in range(0, count, TURN))
-    # Going through the results raises their errors.
-    for _ in _pool(torch.get_num_threads()).map(work, turns):
-        pass
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """So many threads, in each of which torch uses no further threads."""
-    pool = ThreadPoolExecutor(threads, "images", _work_alone)
-    # No thread can take two of these, so all start.
-    barrier = Barrier(threads)
-    for started in [pool.submit(barrier.wait) for _ in range(threads)]:
-        started.result()
-    # Threads that start later begin with the number that was last set.
-    torch.set_num_threads(threads)
-    return pool
-
-
-def _work_alone() -> None:
-    # The first call in a thread takes over the number that was last set in any thread.
-    torch.get_num_threads()
-    torch.set_num_threads(1)
-
-
-KEPT_PIECE = 2**25
-"""Bytes of the largest piece that the C library keeps for its next use, which is also the most that
-glibc allows."""
-
-# As in glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-
-
 def keep_freed() -> None:
     """Let the C library keep what this process frees, if it is glibc. Results are the same.
 
@@ -203,5 +145,7 @@ def keep_freed() -> None:
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
-        library.mallopt(M_MMAP_THRESHOLD, KEPT_PIECE)
-        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        # As in glibc's malloc.h. The first is the largest piece that is kept, as glibc limits it.
+        mmap_threshold, trim_threshold = -3, -1
+        library.mallopt(mmap_threshold, 2**25)
+        library.mallopt(trim_threshold, 2**31 - 1)

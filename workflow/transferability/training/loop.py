@@ -55,7 +55,7 @@ def train(
     recipe = task.recipe
     device = devices.choose_device(recipe["device"])
     precision = devices.choose_precision(recipe["precision"], device)
-    stream = Stream(task.stream, task.split, task.seed, task.target)
+    stream = Stream.of(task)
     store = image_store.open_store(images)
     halves = read_halves(task, store, split)
     learned, validation = load_data(store, halves[task.target], task, device)
@@ -100,7 +100,7 @@ def train(
         copied = transplant.shuffled(weights, stream) if task.shuffled else weights
         transplant.copy_layers(network, copied, task.copied)
 
-    devices.place(network, device)
+    network.to(device, memory_format=devices.memory_format(device))
     transplant.freeze(network[: task.frozen_layers])
     statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
     preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
@@ -185,7 +185,7 @@ def load_data(
     """The training and the validation images of the classes of the task's target half, each on the
     device if they fit there; the validation images, of which there are fewer, come first."""
     # The few images that represent a class are the same for the bases and all treatments.
-    stream = Stream("images", task.split, task.seed, task.target)
+    stream = Stream.of(task, "images")
     room = devices.room_for_images(device)
     images, labels = store.validation_images, store.validation_labels
     validation = data.image_set(images, labels, half, device, room)

@@ -5,7 +5,7 @@ which takes longer than importing torch.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import torch
@@ -28,8 +28,8 @@ class Optimizer:
     A gradient is scaled down where its norm, over all parameters, is above
     recipe.clip_gradient_norm; `gradient_norm` is what it was before.
 
-    `state` holds the tensors that it keeps, by their kind and then by the parameter's name; it is
-    empty before the first step. A parameter without a gradient does not change, and has no state.
+    `state` holds the tensors that it keeps, by names such as `momentum.conv1.0.weight`; it is empty
+    before the first step. A parameter without a gradient does not change, and has no state.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Optimizer:
             multiple = recipe["bias_learning_rate"] if is_bias else 1.0
             multiple *= multiples.get(name, 1.0)
             self.groups.setdefault((weight_decay, multiple), {})[name] = parameter
-        self.state: dict[str, dict[str, torch.Tensor]] = {}
+        self.state: dict[str, torch.Tensor] = {}
         self.gradient_norm = torch.zeros(())
 
     def zero_grad(self) -> None:
@@ -59,77 +59,59 @@ class Optimizer:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One step along the parameters' gradients."""
-        limit = self.recipe["clip_gradient_norm"] or math.inf
+        recipe, momentum = self.recipe, self.recipe["momentum"]
+        limit = recipe["clip_gradient_norm"] or math.inf
         self.gradient_norm = clip_grad_norm_(self.parameters.values(), limit)
-        step = {"sgd": self._sgd, "adamw": self._adamw}[self.recipe["optimizer"]]
-        for (weight_decay, multiple), parameters in self.groups.items():
-            learning = {name: p for name, p in parameters.items() if p.grad is not None}
-            if learning:
-                step(learning, weight_decay, learning_rate * multiple)
-
-    def _sgd(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
-        momenta, momentum = self.state.setdefault("momentum", {}), self.recipe["momentum"]
-        if momentum > 0:
-            for name, parameter in parameters.items():
-                if name not in momenta:
-                    momenta[name] = torch.zeros_like(parameter)
-        sgd(
-            list(parameters.values()),
-            [parameter.grad for parameter in parameters.values()],
-            [momenta.get(name) for name in parameters],
-            weight_decay=weight_decay,
-            momentum=momentum,
-            lr=learning_rate,
-            dampening=0.0,
-            nesterov=self.recipe["nesterov"] and momentum > 0,
-            maximize=False,
-            fused=self.fused,
-        )
-
-    def _adamw(self, parameters: dict, weight_decay: float, learning_rate: float) -> None:
-        means, squares, steps = (
-            self.state.setdefault(kind, {}) for kind in ("mean", "square", "step")
-        )
-        for name, parameter in parameters.items():
-            if name not in steps:
-                means[name], squares[name] = (torch.zeros_like(parameter) for _ in range(2))
-                steps[name] = torch.zeros((), device=parameter.device if self.fused else "cpu")
-        adamw(
-            list(parameters.values()),
-            [parameter.grad for parameter in parameters.values()],
-            [means[name] for name in parameters],
-            [squares[name] for name in parameters],
-            [],
-            [steps[name] for name in parameters],
-            fused=self.fused,
-            amsgrad=False,
-            beta1=self.recipe["momentum"],
-            beta2=SECOND_BETA,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            eps=EPSILON,
-            maximize=False,
-        )
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The state as one dictionary, with names such as `momentum.conv1.0.weight`."""
-        return {
-            f"{kind}.{name}": tensor
-            for kind, kept in self.state.items()
-            for name, tensor in kept.items()
-        }
-
-    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Go on from the state that `tensors` gave, in the parameters' order in memory."""
-        self.state = {}
-        for key, tensor in tensors.items():
-            kind, name = key.split(".", 1)
-            parameter = self.parameters[name]
-            if kind == "step":
-                kept = tensor.to(parameter.device if self.fused else "cpu")
+        for (weight_decay, multiple), group in self.groups.items():
+            names = [name for name, parameter in group.items() if parameter.grad is not None]
+            if not names:
+                continue
+            learning = [group[name] for name in names]
+            gradients = [parameter.grad for parameter in learning]
+            rate = {"lr": learning_rate * multiple, "weight_decay": weight_decay}
+            if recipe["optimizer"] == "sgd":
+                sgd(
+                    learning,
+                    gradients,
+                    self._kept("momentum", names) if momentum > 0 else [None] * len(names),
+                    momentum=momentum,
+                    nesterov=recipe["nesterov"] and momentum > 0,
+                    dampening=0.0,
+                    maximize=False,
+                    fused=self.fused,
+                    **rate,
+                )
             else:
-                kept = torch.empty_like(parameter).copy_(tensor)
-            self.state.setdefault(kind, {})[name] = kept.detach()
+                adamw(
+                    learning,
+                    gradients,
+                    *(self._kept(kind, names) for kind in ("mean", "square")),
+                    [],
+                    self._kept("step", names),
+                    beta1=momentum,
+                    beta2=SECOND_BETA,
+                    eps=EPSILON,
+                    amsgrad=False,
+                    maximize=False,
+                    fused=self.fused,
+                    **rate,
+                )
+
+    def _kept(self, kind: str, names: Iterable[str]) -> list[torch.Tensor]:
+        """The tensors of one kind that are kept for these parameters, at first zeros."""
+        for name in names:
+            if f"{kind}.{name}" not in self.state:
+                tensor = torch.zeros_like(self.parameters[name])
+                if kind == "step":
+                    tensor = torch.zeros((), device=tensor.device if self.fused else "cpu")
+                self.state[f"{kind}.{name}"] = tensor
+        return [self.state[f"{kind}.{name}"] for name in names]
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from another optimizer's state, in the parameters' order in memory."""
+        for key, tensor in state.items():
+            kind, name = key.split(".", 1)
+            self._kept(kind, [name])[0].copy_(tensor)
 
 
 def learning_rate(recipe: Mapping, step: int, steps: int) -> float:

@@ -42,8 +42,6 @@ class Preprocessing:
     ):
         self.centre = CentreCrop(recipe, stored)
         self.mean = self.scale = None
-        # On a CPU the system takes as long to clear new pages as it takes to fill them.
-        self.pixels = torch.empty(0, device=device)
         if recipe["normalise"] == "mean_image":
             self.mean = statistics["mean"].to(device)
         elif recipe["normalise"] != "none":
@@ -57,34 +55,15 @@ class Preprocessing:
         self, images: torch.Tensor, augment: CentreCrop | None = None, first: int = 0
     ) -> torch.Tensor:
         """Images through an augmentation, or through none; `first` is the place of the first one
-        in the epoch's order. The next call takes the same memory again."""
+        in the epoch's order."""
         augment = augment or self.centre
-        shape = (len(images), *augment.seen, 3)
-        if self.pixels.shape[1:] != shape[1:] or len(self.pixels) < len(images):
-            # Training goes on in what an evaluation may have been the first to need.
-            with torch.inference_mode(False):
-                self.pixels = torch.empty(shape, device=images.device)
-        pixels = self.pixels[: len(images)]
-
-        def prepare_one_by_one(numbers: range) -> None:
-            for i in numbers:
-                self._prepare(images[i : i + 1], augment, first + i, pixels[i : i + 1])
-
-        if augment.one_by_one:
-            # From the crop to the last factor an image then stays in the processor's cache.
-            devices.share(prepare_one_by_one, len(images))
-        else:
-            self._prepare(images, augment, first, pixels)
-        return devices.channels_first(pixels)
-
-    def _prepare(
-        self, images: torch.Tensor, augment: CentreCrop, first: int, pixels: torch.Tensor
-    ) -> None:
+        pixels = torch.empty((len(images), *augment.seen, 3), device=images.device)
         pixels.copy_(augment.recolour(augment.crop(images, first), first))
         if self.scale is not None:
             pixels.flatten(2).sub_(self.mean).mul_(self.scale)
         elif self.mean is not None:
             pixels.sub_(augment.crop(self.mean.expand(len(images), *self.mean.shape), first))
+        return devices.channels_first(pixels)
 
 
 def statistics_of(

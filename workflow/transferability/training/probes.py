@@ -51,8 +51,7 @@ class Replicate:
         training and its validation images. The study need not train it."""
         task = self.study.training(self.split, self.seed, name)
         sets = loop.load_data(self.store, self.halves[task.target], task, self.device)
-        stored, of_task = self.store.train_images.shape[1:3], (task.split, task.seed, task.target)
-        stream = Stream(task.stream, *of_task)
+        stored, stream = self.store.train_images.shape[1:3], Stream.of(task)
         network = transplant.initialised(
             task.architecture, task.recipe["crop"] or stored[0], len(sets[0].classes), stream
         )
@@ -60,13 +59,13 @@ class Replicate:
             weights = self.weights(task.base)
             copied = transplant.shuffled(weights, stream) if task.shuffled else weights
             transplant.copy_layers(network, copied, task.copied)
-        devices.place(network, self.device)
+        network.to(self.device, memory_format=devices.memory_format(self.device))
         learned = sets[0].indices
         statistics = preprocessing.statistics_of(
             task, self.store, self.halves, learned, self.source
         )
         drawn = [
-            torch.randperm(len(images), generator=Stream("images", *of_task).generator("probes", i))
+            torch.randperm(len(images), generator=Stream.of(task, "images").generator("probes", i))
             for i, images in enumerate(sets)
         ]
         few = [

@@ -200,7 +200,7 @@ class Trainer:
         """Raise TrainingError if a loss, seen after the last step, or a weight that learns is not
         finite: a step can ruin weights although its loss was still finite."""
         norm = f"{self.optimizer.gradient_norm.item():.4g}"
-        learned = [*self.parameters.values(), *self.optimizer.tensors().values()]
+        learned = [*self.parameters.values(), *self.optimizer.state.values()]
         loss_is_finite = math.isfinite(loss)
         if loss_is_finite and math.isfinite(get_total_norm(learned, math.inf)):
             self.seen_finite = f", {norm} in iteration {self.step}"
@@ -256,7 +256,7 @@ class Trainer:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The network's parameters and buffers, the optimizer's state and the sum of losses."""
         network = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        optimizer = {f"optimizer.{name}": t for name, t in self.optimizer.tensors().items()}
+        optimizer = {f"optimizer.{name}": t for name, t in self.optimizer.state.items()}
         return {**network, **optimizer, "total_loss": self.total_loss}
 
     def state(self) -> dict:
