@@ -75,27 +75,23 @@ def test_weights_become_a_base_that_says_where_it_is_from(tmp_path):
     assert "top1" not in metrics
 
 
-def test_the_same_file_is_not_imported_again_and_another_one_is(tmp_path):
+def test_the_same_file_leaves_the_metrics_as_they_are_and_another_one_does_not(tmp_path):
     given = tmp_path / "given.safetensors"
     safetensors.torch.save_file(weights(), given)
     file = study(tmp_path, {"weights": str(given)})
     written = folder(tmp_path)
 
-    def stamps() -> list[int]:
+    def stamp() -> int:
         assert imported(file) == 0
-        return [path.stat().st_mtime_ns for path in (written.weights, written.metrics)]
+        return written.metrics.stat().st_mtime_ns
 
-    first = stamps()
-    assert stamps() == first
+    first = stamp()
+    assert stamp() == first
     safetensors.torch.save_file(weights(seed=1), given)
-    assert stamps() != first
+    assert stamp() != first
     assert torch.equal(
         checkpoint.load(written.weights)[0]["conv1.0.weight"], weights(1)["conv1.0.weight"]
     )
-    written.weights.write_bytes(written.weights.read_bytes()[:-8])
-    before = written.weights.stat().st_mtime_ns
-    assert stamps()[0] != before
-    checkpoint.load(written.weights)
 
 
 def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch, caplog):
@@ -112,9 +108,7 @@ def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch
     place.parent.mkdir(parents=True)
     model = models.resnet18(weights=None).eval()
     torch.save(model.state_dict(), place)
-    caplog.clear()
     assert imported(file) == 0
-    assert "it is another one" in caplog.text
     metrics = json.loads(folder(tmp_path).metrics.read_text())
     assert metrics["origin"] == {"enum": "IMAGENET1K_V1", "url": address}
     assert metrics["names"] == "original"

@@ -206,7 +206,7 @@ def test_what_is_no_file_of_weights_is_named(tmp_path):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
     for name, content, word in (
         ("page.pth", "<!DOCTYPE html><html>404</html>", "web page"),
-        ("pointer.safetensors", pointer, "git lfs pull"),
+        ("pointer.safetensors", pointer, "`git lfs pull`"),
         ("empty.pth", "", "empty"),
         ("text.pth", "hello", "damaged"),
         ("text.safetensors", "hello, all of you", "damaged"),

@@ -115,7 +115,7 @@ def test_where_not_one_image_fits_no_smaller_micro_batch_is_asked_for(
 
 
 @pytest.mark.full
-def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_path):
+def test_on_a_processor_the_key_is_named(laboratory, tmp_path):
     """The system gives so much address space and no more; a layer of 10 GB asks for it."""
 
     def limit() -> None:
@@ -133,14 +133,12 @@ def test_on_a_processor_the_measured_peak_and_the_key_are_named(laboratory, tmp_
     assert "Traceback" not in run.stderr
     for told in ("TrainingError: baseB (random0, seed 0)", "recipe.micro_batch below 32"):
         assert told in run.stderr
-    peak = int(run.stderr.partition("this job used ")[2].partition(" bytes")[0].replace(",", ""))
-    assert 50 * 2**20 < peak < 8 * 2**30
     assert written(tmp_path / "baseB") == []
 
 
 def test_so_it_is_where_numpy_asks_for_it(laboratory):
     with (
-        pytest.raises(TrainingError, match=r"this job used [\d,]+ bytes.*recipe\.micro_batch"),
+        pytest.raises(TrainingError, match=r"recipe\.micro_batch"),
         trainer.torch_explained(laboratory.task("baseB")),
     ):
         np.zeros(2**50)

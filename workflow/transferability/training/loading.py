@@ -9,8 +9,8 @@ import io
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import safetensors.torch
 import torch
@@ -21,12 +21,6 @@ from transferability import models
 WRAPPERS = ("state_dict", "model")
 PREFIXES = ("module.", "model.", "backbone.", "encoder.")
 SUFFIXES = (".safetensors", ".pt", ".pth")
-NO_WEIGHTS = {
-    rb"version https://git-lfs": "it is a pointer of git-lfs; `git lfs pull` brings the file",
-    rb"\s*(<!doctype html|<html|<\?xml)": "it is a web page, as a failed download leaves it",
-    rb"\Z": "it is empty",
-}
-"""How files begin that have the name of weights and hold none."""
 MOST_LINES = 10
 """Of tensors that do not fit; the others are counted."""
 CLASSES = 2
@@ -37,8 +31,7 @@ class LoadingError(ValueError):
     """Weights that cannot be read or do not fit; the message names the file and what to do."""
 
 
-@dataclass
-class Loaded:
+class Loaded(NamedTuple):
     """The tensors of all layers but the last, by the layers' names, and how they were found.
 
     `names` is whose names the file has, the layers' or the original model's; `wrapper` and `prefix`
@@ -52,7 +45,7 @@ class Loaded:
     wrapper: str
     prefix: str
     left_out: list[str]
-    changes: list[str] = field(default_factory=list)
+    changes: list[str]
 
 
 def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
@@ -69,9 +62,13 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
     if hasattr(module, "original_names"):
         tables["original"] = module.original_names(architecture, image_size)
         held = {module.name_today(name): tensor for name, tensor in held.items()}
+
+    def hits(names: str, prefix: str) -> tuple[int, int]:
+        # Of equally many, the shortest prefix.
+        return sum(prefix + name in held for name in tables[names].values()), -len(prefix)
+
     ways = [(names, prefix) for names in tables for prefix in _prefixes(held)]
-    # Of equally many hits, the shortest prefix.
-    names, prefix = max(ways, key=lambda way: (_hits(held, way[1], tables[way[0]]), -len(way[1])))
+    names, prefix = max(ways, key=lambda way: hits(*way))
     table, changes = tables[names], []
     found = {name[len(prefix) :]: t for name, t in held.items() if name.startswith(prefix)}
     if names == "original":
@@ -90,7 +87,15 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         if _is_foreign(name, names, table):
             faults.append(f"{prefix}{name}: expected none, found {_shape(found[name])}")
     if faults:
-        raise LoadingError(_explained(path, architecture, faults, list(held)))
+        kind = architecture.get("model") or architecture.get("build") or architecture["name"]
+        lines = [
+            f"{path}: does not fit the layers of {kind}: {len(faults):,} tensors are missing, of "
+            f"another shape, not finite, or of no layer, and nothing was loaded; its first names "
+            f"are {', '.join(list(held)[:3])}",
+            *faults[:MOST_LINES],
+            *([f"and {len(faults) - MOST_LINES:,} more"] if len(faults) > MOST_LINES else []),
+        ]
+        raise LoadingError("\n  ".join(lines))
     tensors = {}
     for name, wanted in expected.items():
         tensor = found.pop(table[name]).detach()
@@ -114,9 +119,6 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
         content = path.read_bytes()
     except OSError as error:
         raise LoadingError(f"{path}: cannot be read ({error.strerror}); expected a file") from error
-    for start, reason in NO_WEIGHTS.items():
-        if re.match(start, content[:1000], re.IGNORECASE):
-            raise LoadingError(f"{path}: cannot be read, since {reason}; get it again")
     try:
         if path.suffix == ".safetensors":
             held: object = safetensors.torch.load(content)
@@ -144,7 +146,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
 
 def _why_not(error: str) -> str:
     """What hinders safetensors or torch to read a file."""
-    if found := re.search(r"GLOBAL ([\w.]+)|Unsupported operand|TorchScript", error):
+    if found := re.search(r"GLOBAL ([\w.]+)|TorchScript", error):
         return (
             f"holds more than tensors ({found[1] or found[0]}), which would be code to run, and "
             "nothing was run. If you trust the file, load it yourself and save its state_dict() "
@@ -153,8 +155,8 @@ def _why_not(error: str) -> str:
     # Before this, torch advises how to run the code in a file.
     reason = error.rpartition("trusted source.")[2].partition("Check the documentation")[0]
     return (
-        f"cannot be read, it is damaged or no file of weights ({' '.join(reason.split())[:200]}); "
-        "get it again"
+        "cannot be read: it is damaged, empty, or no file of weights but e.g. a web page, or a "
+        f"pointer that `git lfs pull` replaces ({' '.join(reason.split())[:200]}); get it again"
     )
 
 
@@ -165,10 +167,6 @@ def _prefixes(names: Mapping) -> list[str]:
         longer = [prefix + more for more in PREFIXES]
         found += [more for more in longer if any(name.startswith(more) for name in names)]
     return found
-
-
-def _hits(tensors: Mapping, prefix: str, table: Mapping[str, str]) -> int:
-    return sum(prefix + original in tensors for original in table.values())
 
 
 def _fault(tensor: torch.Tensor | None, wanted: torch.Tensor) -> str:
@@ -199,18 +197,3 @@ def _is_foreign(name: str, names: str, table: Mapping[str, str]) -> bool:
 
 def _shape(tensor: torch.Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "a number"
-
-
-def _explained(path: Path, architecture: Mapping, faults: list[str], names: list[str]) -> str:
-    lines = faults[:MOST_LINES]
-    if len(faults) > MOST_LINES:
-        lines.append(f"and {len(faults) - MOST_LINES:,} more")
-    kind = architecture.get("model") or architecture.get("build") or architecture["name"]
-    return "\n  ".join(
-        [
-            f"{path}: does not fit the layers of {kind}: {len(faults):,} tensors are missing, of "
-            f"another shape, not finite, or of no layer, and nothing was loaded; its first names "
-            f"are {', '.join(names[:3])}",
-            *lines,
-        ]
-    )

@@ -1,10 +1,9 @@
 """Train one network: one visible loop."""
 
-import hashlib
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,8 +48,7 @@ def train(
     `source_images` the store of the source that is trained here, if the study has one. A training
     that was interrupted goes on from its last save and ends with the same bits; a finished one is
     not repeated. Returns the metrics: accuracies in [0, 1], losses in nats. Raises TrainingError if
-    the loss is no longer finite; TransplantError, CheckpointError or StoreError if an input cannot
-    be used; Interrupted, after a save, if a signal has come.
+    the loss is no longer finite; Interrupted, after a save, if a signal has come.
     """
     recipe = task.recipe
     device = devices.choose_device(recipe["device"])
@@ -69,10 +67,7 @@ def train(
             f"{len(network)} layers, of which the last is always new"
         )
     devices.use_precision(precision)
-    trained_on = {
-        "images_sha256": store.digest,
-        "split_sha256": split and hashlib.sha256(split.read_bytes()).hexdigest(),
-    }
+    trained_on = {"images_sha256": store.digest, "split_sha256": split and files.sha256(split)}
     source = source_images and image_store.open_store(source_images)
     of_base = trained_on
     if task.base and parse_name(task.base).target not in HALVES:
@@ -249,19 +244,31 @@ def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
     and the best guess for each image, N int64, counted within the half.
     """
     run.layers.eval()
-    labels, losses, guesses = run.validation.labels, [], []
-    batches = data.ordered(run.validation, run.micro_batch)
-    for images, right in zip(batches, labels.split(run.micro_batch), strict=True):
+
+    def classify(images: torch.Tensor) -> torch.Tensor:
         inputs = run.inputs(images)
         with run.autocast():
-            logits = run.layers(inputs).float()
-        # All logits together would take memory that grows with the dataset.
-        losses.append(F.cross_entropy(logits, right, reduction="none"))
-        guesses.append(logits.topk(min(5, logits.shape[1])).indices)
-    loss = torch.cat(losses).mean()
+            return run.layers(inputs).float()
+
+    losses, best = guesses(classify, run.validation, run.micro_batch)
+    loss = losses.mean()
     # The last step before may have ruined the weights, and no training loss shows it.
     run.check_finite(loss)
-    best = torch.cat(guesses)
-    hits = best == labels[:, None]
-    top1, top5 = (found.sum().item() / len(labels) for found in (hits[:, 0], hits.any(1)))
+    hits = best == run.validation.labels[:, None]
+    top1, top5 = (found.sum().item() / len(hits) for found in (hits[:, 0], hits.any(1)))
     return {"top1": top1, "top5": top5, "loss": loss.item()}, best[:, 0].cpu().numpy()
+
+
+def guesses(
+    classify: Callable[[torch.Tensor], torch.Tensor], images: data.ImageSet, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss of each image (N), and its 5 best guesses (N×5, or fewer if there are fewer
+    classes), by the logits that `classify` gives a batch."""
+    losses, best = [], []
+    batches = data.ordered(images, batch_size)
+    for batch, labels in zip(batches, images.labels.split(batch_size), strict=True):
+        logits = classify(batch)
+        # All logits together would take memory that grows with the dataset.
+        losses.append(F.cross_entropy(logits, labels, reduction="none"))
+        best.append(logits.topk(min(5, logits.shape[1])).indices)
+    return torch.cat(losses), torch.cat(best)

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from transferability.study import targets
-from transferability.training import data, trainer
+from transferability.training import data, loop, trainer
 from transferability.training.preprocessing import Preprocessing
 from transferability.training.probes import Replicate
 
@@ -79,10 +78,6 @@ def evaluate(
     network: nn.Sequential, preprocess: Preprocessing, images: data.ImageSet, batch_size: int
 ) -> np.ndarray:
     """Top-1 and the mean loss (nats) on images, in fp32."""
-    right, loss = 0, 0.0
-    batches = data.ordered(images, batch_size)
-    for batch, labels in zip(batches, images.labels.split(batch_size), strict=True):
-        logits = network(preprocess(batch))
-        right += (logits.argmax(1) == labels).sum().item()
-        loss += F.cross_entropy(logits, labels, reduction="sum").item()
-    return np.array([right, loss]) / len(images)
+    losses, best = loop.guesses(lambda x: network(preprocess(x)), images, batch_size)
+    right = (best[:, 0] == images.labels).sum().item()
+    return np.array([right / len(images), losses.double().mean().item()])

@@ -60,18 +60,14 @@ class Replicate:
             copied = transplant.shuffled(weights, stream) if task.shuffled else weights
             transplant.copy_layers(network, copied, task.copied)
         network.to(self.device, memory_format=devices.memory_format(self.device))
-        learned = sets[0].indices
         statistics = preprocessing.statistics_of(
-            task, self.store, self.halves, learned, self.source
+            task, self.store, self.halves, sets[0].indices, self.source
         )
-        drawn = [
-            torch.randperm(len(images), generator=Stream.of(task, "images").generator("probes", i))
-            for i, images in enumerate(sets)
-        ]
-        few = [
-            data.reordered(images, order[: self.images])
-            for images, order in zip(sets, drawn, strict=True)
-        ]
+        few = []
+        for i, images in enumerate(sets):
+            generator = Stream.of(task, "images").generator("probes", i)
+            order = torch.randperm(len(images), generator=generator)
+            few.append(data.reordered(images, order[: self.images]))
         return network.eval(), Preprocessing(task.recipe, stored, statistics, self.device), few
 
     def probes(self) -> list[dict]:

@@ -1,8 +1,6 @@
 """Import a study's source: pretrained weights as the folder of a base that was not trained here."""
 
-import json
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import torch
 
 from transferability import images
 from transferability.models import weights
-from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import networks
 from transferability.study.design import Study
@@ -44,8 +41,7 @@ def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) 
 
     `letter` is the source's, `root` the folder that relative paths start from. The metrics have no
     scores: they say where the weights are from, which images they want, and how they were found in
-    their file. What was imported from the same file with the same settings is left as it is. Raises
-    LoadingError, naming the key, if the source cannot be used.
+    their file. Raises LoadingError, naming the key, if the source cannot be used.
     """
     name, architecture = networks.base_name(letter), study["architecture"]
     source = study["sources"][letter]
@@ -56,13 +52,6 @@ def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) 
         loaded = loading.load(file, architecture, study.input_size)
     except loading.LoadingError as error:
         raise loading.LoadingError(f"sources.{letter}.weights: {error}") from error
-    published = re.search(r"-([0-9a-f]{8,})\.pth$", origin.get("url", ""))
-    if published and not loaded.sha256.startswith(published[1]):
-        log.warning(
-            "%s: its sha256 begins with %s, and that of the file that torchvision publishes with "
-            "%s: it is another one",
-            *(file, loaded.sha256[: len(published[1])], published[1]),
-        )
     identity = {"network": name, "architecture": dict(architecture), "source_id": loaded.sha256}
     metrics = {
         **identity,
@@ -70,16 +59,8 @@ def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) 
         "origin": origin,
         "layer_names": study["layer_names"],
         "transforms": {**vars(transforms), "mean": [*transforms.mean], "std": [*transforms.std]},
-        "names": loaded.names,
-        "wrapper": loaded.wrapper,
-        "prefix": loaded.prefix,
-        "left_out": loaded.left_out,
-        "changes": loaded.changes,
+        **{key: getattr(loaded, key) for key in loaded._fields[2:]},
     }
-    earlier = _earlier(folder)
-    if earlier is not None and metrics.items() <= earlier.items():
-        log.info("%s was imported before, from the same file, and is left as it is", name)
-        return earlier
     log.info(
         "%s: from %s, by the names of %s; taken off: %s; left out: %s; changed: %s",
         *(name, file, "its layers" if loaded.names == "layers" else "the original model"),
@@ -87,13 +68,3 @@ def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) 
         *(", ".join(found) or "nothing" for found in (loaded.left_out, loaded.changes)),
     )
     return metrics | {"weights_sha256": folder.write_weights(loaded.tensors, identity)}
-
-
-def _earlier(folder: NetworkFolder) -> dict | None:
-    """The metrics of a source that was imported before and is intact."""
-    try:
-        metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
-        digest = checkpoint.load(folder.weights)[2]
-    except (OSError, ValueError):
-        return None
-    return metrics if metrics.get("weights_sha256") == digest else None

@@ -2,8 +2,6 @@
 
 import logging
 import math
-import resource
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -63,7 +61,7 @@ class Trainer:
         self.dropout_seed = stream.number("dropout")
         self.micro_batch = micro_batch(self.recipe)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
-        # The sum of the losses since the last multiple of `loss_steps`.
+        # Of the losses since the last multiple of `loss_steps`.
         self.total_loss = torch.zeros((), device=self.device)
         self.history: list[dict] = []
         self.resumed_at: list[int] = []
@@ -72,8 +70,7 @@ class Trainer:
 
     def take(self, learned: data.ImageSet, validation: data.ImageSet) -> None:
         """Take the images, as features of the frozen layers where these are always the same, and
-        count the steps: in all, in an epoch, between evaluations, and those of which a training
-        loss is the mean."""
+        count the steps."""
         start = time.perf_counter()
         with torch.no_grad():
             network = self.network.eval()
@@ -100,13 +97,11 @@ class Trainer:
         if fixed:
             frozen = self.network[:fixed].eval()
             with torch.no_grad(), self.autocast():
-                features = frozen_features.compute(
-                    lambda images: frozen(self.inputs(images)),
-                    [learned, validation],
-                    self.micro_batch,
+                sets = frozen_features.compute(
+                    lambda x: frozen(self.inputs(x)), [learned, validation], self.micro_batch
                 )
-            if features is not None:
-                learned, validation = features
+            if sets is not None:
+                learned, validation = sets
                 self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
             # The features stand for the frozen layers' share of every epoch: it is training time.
             self.seconds += time.perf_counter() - start
@@ -124,15 +119,16 @@ class Trainer:
                 f"or raise recipe.{'iterations' if recipe['iterations'] else 'epochs'}"
             )
         self.evaluation_steps = recipe["evaluate_every"] * period
+        # A training loss is the mean over so many steps.
         self.loss_steps = self.evaluation_steps if recipe["iterations"] else period
 
     def rate_multiples(self) -> dict[str, float]:
         """What multiplies the learning rate of each parameter of the copied layers that learn."""
-        decay, below_head = self.recipe.get("layer_decay", 1.0), len(self.network) - 1
+        decay, head = self.recipe.get("layer_decay", 1.0), len(self.network) - 1
+        above = {name: head - i for i, (name, _) in enumerate(self.network.named_children())}
         return {
-            f"{layer}.{name}": self.copied_rate * decay ** (below_head - i)
-            for i, (layer, module) in enumerate(self.copied.named_children(), self.frozen_layers)
-            for name, _ in module.named_parameters()
+            name: self.copied_rate * decay ** above[name.partition(".")[0]]
+            for name, _ in self.copied.named_parameters()
         }
 
     def set_training(self) -> None:
@@ -169,9 +165,8 @@ class Trainer:
 
     def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
         """What is left of the epoch, as `data.shuffled` gives it."""
-        epoch, first_step = divmod(self.step, self.steps_per_epoch)
-        batch_size = self.recipe["batch_size"]
-        return data.shuffled(self.learned, batch_size, self.stream, epoch, first_step)
+        at = divmod(self.step, self.steps_per_epoch)
+        return data.shuffled(self.learned, self.recipe["batch_size"], self.stream, *at)
 
     @property
     def is_done(self) -> bool:
@@ -190,8 +185,8 @@ class Trainer:
     @property
     def next_pause(self) -> int:
         """The step before which the epoch ends or an evaluation is due."""
-        periods = (self.steps_per_epoch, self.evaluation_steps)
-        return min(self.steps, *((self.step // period + 1) * period for period in periods))
+        step, periods = self.step, (self.steps_per_epoch, self.evaluation_steps)
+        return min(self.steps, *(step - step % period + period for period in periods))
 
     def learning_rate(self, step: int) -> float:
         return optim.learning_rate(self.recipe, step, self.steps)
@@ -248,7 +243,7 @@ class Trainer:
             "shuffled_validation": self.shuffles_validation,
             "train_images": len(self.learned),
             "classes": classes,
-            "layer_names": [name for name, _ in self.network.named_children()],
+            "layer_names": list(dict(self.network.named_children())),
             "micro_batch": self.micro_batch,
             "resumed_at_iterations": self.resumed_at,
         }
@@ -286,33 +281,24 @@ def micro_batch(recipe: dict) -> int:
 def torch_explained(task: TrainingSpec) -> Iterator[None]:
     """Raise TrainingError, with the keys to change, in place of what torch and numpy raise where
     there is not enough memory, or a single image for batch normalisation."""
+    tried, label = micro_batch(task.recipe), f"{task.network} ({task.split}, seed {task.seed})"
     try:
         yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        sizes = [f"{key} {task.recipe[key]}" for key in ("batch_size", "micro_batch")]
-        raise TrainingError(
-            f"{task.network} ({task.split}, seed {task.seed}): batch normalisation needs more than "
-            f"one image at a time; raise recipe.batch_size or recipe.micro_batch (now "
-            f"{', '.join(sizes)}) so that no part of a batch has one"
-        ) from error
-    except (MemoryError, RuntimeError) as error:
+    except (ValueError, MemoryError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        # torch's own message tells how much memory a device had.
-        on_device, used = isinstance(error, torch.OutOfMemoryError), ""
-        if not on_device:
-            if not isinstance(error, MemoryError) and not any(s in reason for s in OUT_OF_MEMORY):
-                raise
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            # In kilobytes, but for Apple's systems.
-            peak = peak if sys.platform == "darwin" else 1024 * peak
-            used = f", of which this job used {peak:,} bytes at its peak"
-        tried = micro_batch(task.recipe)
+        if "more than 1 value per channel" in reason:
+            sizes = ", ".join(f"{key} {task.recipe[key]}" for key in ("batch_size", "micro_batch"))
+            raise TrainingError(
+                f"{label}: batch normalisation needs more than one image at a time; raise "
+                f"recipe.batch_size or recipe.micro_batch (now {sizes}) so that no part of a batch "
+                "has one"
+            ) from error
+        is_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not is_memory and not any(words in reason for words in OUT_OF_MEMORY):
+            raise
+        smaller = f"set recipe.micro_batch below {tried}, " if tried > 1 else ""
         raise TrainingError(
-            f"{task.network} ({task.split}, seed {task.seed}): there is not enough memory for "
-            f"{tried} images at once{used}; "
-            + (f"set recipe.micro_batch below {tried}, " if tried > 1 else "")
-            + "lower dataset.image_size, take a smaller architecture, or give the job more memory "
+            f"{label}: there is not enough memory for {tried} images at once; {smaller}lower "
+            "dataset.image_size, take a smaller architecture, or give the job more memory "
             f"({reason})"
         ) from error

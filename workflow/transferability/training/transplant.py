@@ -73,25 +73,23 @@ def load_base(
             f"--base: network {task.network} copies {task.base} of its own study, and {path} "
             f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
         )
-    found = misfits(network[: task.copied], weights)
-    if found or header.get("architecture") != task.architecture:
-        # The last layer is always new, and of another size where the other half has more classes.
-        found = misfits(network[:-1], weights)
+    # The last layer is always new, and of another size where the other half has more classes.
+    misfits = [
+        f"{name}: expected {tuple(tensor.shape)}, "
+        + (f"found {tuple(weights[name].shape)}" if name in weights else "found none")
+        for name, tensor in network[:-1].state_dict().items()
+        if name not in weights or weights[name].shape != tensor.shape
+    ]
+    if misfits or header.get("architecture") != task.architecture:
         raise TransplantError(
             f"--base: {path} is of another architecture than network {task.network}: "
-            f"{'; '.join(found) or 'of the same shapes, but with other settings'}; {remedy}"
+            f"{'; '.join(misfits) or 'of the same shapes, but with other settings'}; {remedy}"
         )
     return weights, digest
 
 
 def copy_layers(network: nn.Sequential, weights: Mapping[str, torch.Tensor], n: int) -> None:
-    """Copy the first n layers, parameters and buffers, from a base's weights.
-
-    Raises TransplantError, before anything is copied, if a layer is missing or of another shape.
-    """
-    found = misfits(network[:n], weights)
-    if found:
-        raise TransplantError(f"the base's weights are of another architecture: {'; '.join(found)}")
+    """Copy the first n layers, parameters and buffers, from a base's weights."""
     network[:n].load_state_dict({name: weights[name] for name in network[:n].state_dict()})
 
 
@@ -124,17 +122,6 @@ def reestimate_statistics(layers: nn.Sequential, inputs: Iterable[torch.Tensor])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     layers.eval()
-
-
-def misfits(layers: nn.Sequential, weights: Mapping[str, torch.Tensor]) -> list[str]:
-    """Of each tensor of these layers that the weights lack, or have in another shape: its name and
-    the shapes expected and found."""
-    return [
-        f"{name}: expected {tuple(tensor.shape)}, "
-        + (f"found {tuple(weights[name].shape)}" if name in weights else "found none")
-        for name, tensor in layers.state_dict().items()
-        if name not in weights or weights[name].shape != tensor.shape
-    ]
 
 
 def freeze(layers: nn.Sequential) -> None:
