@@ -70,7 +70,7 @@ def test_layers_learn_in_bf16_and_channels_last(name):
     network = transplant.initialised(settings(name), image_size, 5, TREATMENT)
     network.to(memory_format=torch.channels_last)
     images = torch.randn(2, 3, image_size, image_size).to(memory_format=torch.channels_last)
-    transplant.freeze(network[:2])
+    network[:2].requires_grad_(False)
     transplant.set_training(network, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = network(images)
@@ -148,7 +148,7 @@ def test_residual_blocks_are_copied_and_frozen_whole(name):
     network = transplant.initialised(settings("resnet18"), 32, 5, TREATMENT)
     new = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     transplant.copy_layers(network, base.state_dict(), task.n)
-    transplant.freeze(network[: task.n])
+    network[: task.n].requires_grad_(False)
     transplant.set_training(network, task.n)
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     network(images).logsumexp(1).sum().backward()

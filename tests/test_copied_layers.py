@@ -97,7 +97,7 @@ def test_rates_fall_from_the_head_down(laboratory):
     task = laboratory.task("A3B+", recipe=recipe)
     stream = Stream("treatment", "random0", 0, "B")
     network = transplant.initialised(task.architecture, 8, 5, stream)
-    multiples = Trainer(network, task, None, "fp32", stream).rate_multiples()
+    multiples = Trainer(network, task, None, "fp32", torch.device("cpu")).rate_multiples()
     # Of eight layers, the third is five below the head.
     assert multiples["conv3.0.weight"] == pytest.approx(0.5 * 0.8**5)
     assert multiples["conv1.0.bias"] == pytest.approx(0.5 * 0.8**7)

@@ -71,9 +71,7 @@ def test_a_last_class_with_too_few_images_is_refused():
 def test_images_lie_on_the_device_if_they_fit_there():
     size = 120 * 2 * 2 * 3
     assert isinstance(chosen(None, room=size).images, torch.Tensor)
-    assert chosen(None, room=size).resident_bytes == size
     assert isinstance(chosen(None, room=size - 1).images, np.ndarray)
-    assert chosen(None, room=size - 1).resident_bytes == 0
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 40, 1000])

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from transferability.images.store import Store
-from transferability.storage import checkpoint
 from transferability.training import augmentation, data, preprocessing
 from transferability.training.augmentation import Augmentation
 from transferability.training.rng import Stream
@@ -171,16 +170,6 @@ def test_damaged_statistics_are_computed_anew(store, caplog, damage):
     assert all(torch.equal(again[name], first[name]) for name in first)
     assert str(file) in caplog.text
     assert file.read_bytes() == content
-
-
-def test_statistics_of_other_images_under_the_same_name_are_not_taken(store):
-    first = preprocessing.statistics("channels", store, HALF)
-    (file,) = (store.folder / "statistics").iterdir()
-    tensors, header, _ = checkpoint.load(file)
-    false = {name: tensor + 1 for name, tensor in tensors.items()}
-    checkpoint.save(file, false, {**header, "images_sha256": "other"})
-    again = preprocessing.statistics("channels", store, HALF)
-    assert all(torch.equal(again[name], first[name]) for name in first)
 
 
 def test_where_the_store_cannot_be_written_to_statistics_are_computed_all_the_same(store, caplog):

@@ -159,15 +159,12 @@ def on_noise(study: Study, classes: int, frozen: int = 0) -> Trainer:
     size = study["dataset"]["image_size"]
     name = f"R{frozen}B" if frozen else "baseB"
     task = TrainingSpec.of(name, "random0", 0, study["architecture"], recipe)
-    stream = Stream.of(task)
-    network = transplant.initialised(task.architecture, study.input_size, classes, stream)
-    network.to(device, memory_format=devices.memory_format(device))
-    transplant.freeze(network[:frozen])
+    network = transplant.initialised(task.architecture, study.input_size, classes, Stream.of(task))
     # About those of noise.
     mean = torch.full((size, size, 3) if recipe["normalise"] == "mean_image" else (3,), 127.5)
     statistics = {"mean": mean, "std": torch.full((3,), 74.0)}
     preprocess = Preprocessing(recipe, (size, size), statistics, device)
-    run = Trainer(network, task, preprocess, precision, stream)
+    run = Trainer(network, task, preprocess, precision, device)
     count = BATCHES[device.type] * recipe["batch_size"]
     pixels = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)
     labels = torch.arange(count, device=device) % classes

@@ -79,16 +79,13 @@ class Augmentation(CentreCrop):
             uniform = torch.rand(count, 4, generator=stream.generator("resized_crop", epoch))
             self.boxes = boxes(uniform, stored).to(device)
         else:
-            shift = "crop" in kinds
-            self.corners = self._corners(uniform[:, :2], recipe["crop"], shift).to(device)
-
-    def _corners(self, uniform: torch.Tensor, crop: int | None, shift: bool) -> torch.Tensor:
-        """Top and left of each crop, N×2, in pixels."""
-        stored, seen = torch.tensor(self.stored), torch.tensor(self.seen)
-        if not shift:
-            return ((stored - seen) // 2).expand(len(uniform), 2)
-        reach = stored // SHIFT_SHARE if crop is None else torch.zeros(2, dtype=torch.long)
-        return (uniform * (stored - seen + 2 * reach + 1)).long() - reach
+            # Top and left of each crop, N×2, in pixels.
+            spare = torch.tensor(self.stored) - torch.tensor(self.seen)
+            corners = (spare // 2).expand(count, 2)
+            if "crop" in kinds:
+                reach = 0 if recipe["crop"] else torch.tensor(stored) // SHIFT_SHARE
+                corners = (uniform[:, :2] * (spare + 2 * reach + 1)).long() - reach
+            self.corners = corners.to(device)
 
     def crop(self, images: torch.Tensor, first: int) -> torch.Tensor:
         here = slice(first, first + len(images))

@@ -43,22 +43,15 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def resident_bytes(self) -> int:
-        """The bytes that they take of the device's memory."""
-        return self.images.nbytes if isinstance(self.images, torch.Tensor) else 0
-
     def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
         """The images in an order (int64, on the CPU), or in that of the store, on the device, a
         batch at a time; the last may be smaller."""
         device = self.labels.device
+        order = torch.arange(len(self)) if order is None else order
         if isinstance(self.images, np.ndarray):
-            indices = self.indices if order is None else self.indices[order.numpy()]
+            indices = self.indices[order.numpy()]
             batches = read_ahead(self.images, indices, batch_size, device.type == "cuda")
             yield from _copied_to(device, batches)
-        elif order is None:
-            # Layers may change in place what they are given.
-            yield from (batch.clone() for batch in self.images.split(batch_size))
         else:
             for chosen in order.to(device).split(batch_size):
                 yield self.images.index_select(0, chosen)
@@ -143,10 +136,10 @@ def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
 def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> torch.Tensor:
     """The images at `indices`, copied to the device."""
     tensor = torch.empty((len(indices), *images.shape[1:]), dtype=torch.uint8, device=device)
-    filled = 0
+    left = tensor
     for block in blocks(images, indices):
-        tensor[filled : filled + len(block)] = block
-        filled += len(block)
+        left[: len(block)] = block
+        left = left[len(block) :]
     return tensor
 
 

@@ -14,9 +14,6 @@ from transferability.training import data, transplant
 from transferability.training import device as devices
 from transferability.training.data import ImageSet
 
-SAMPLE = 16
-"""Images on which layers are tried."""
-
 ROUNDING = 0.01
 """As a share of the largest feature; in bf16 a number has 8 bits."""
 

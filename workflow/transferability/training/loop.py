@@ -95,11 +95,9 @@ def train(
         copied = transplant.shuffled(weights, stream) if task.shuffled else weights
         transplant.copy_layers(network, copied, task.copied)
 
-    network.to(device, memory_format=devices.memory_format(device))
-    transplant.freeze(network[: task.frozen_layers])
     statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
     preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
-    run = Trainer(network, task, preprocess, precision, stream)
+    run = Trainer(network, task, preprocess, precision, device)
     if task.reestimated and resumed is None:
         # In the order of the first epoch, since images lie in the store class by class.
         batches = data.shuffled(learned, run.micro_batch, stream, epoch=0)
@@ -179,13 +177,14 @@ def load_data(
 ) -> tuple[data.ImageSet, data.ImageSet]:
     """The training and the validation images of the classes of the task's target half, each on the
     device if they fit there; the validation images, of which there are fewer, come first."""
-    # The few images that represent a class are the same for the bases and all treatments.
-    stream = Stream.of(task, "images")
     room = devices.room_for_images(device)
     images, labels = store.validation_images, store.validation_labels
     validation = data.image_set(images, labels, half, device, room)
-    room -= validation.resident_bytes
+    if isinstance(validation.images, torch.Tensor):
+        room -= validation.images.nbytes
     images, labels, count = store.train_images, store.train_labels, task.images_per_class
+    # The few images that represent a class are the same for the bases and all treatments.
+    stream = Stream.of(task, "images")
     learned = data.image_set(images, labels, half, device, room, count, stream, store.classes)
     return learned, validation
 

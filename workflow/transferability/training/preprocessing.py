@@ -111,13 +111,9 @@ def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.
     path = store.folder / "statistics" / f"{kind}-{name}.safetensors"
     if path.exists():
         try:
-            tensors, found, _ = checkpoint.load(path)
-            if found == header:
-                return tensors
-            reason = f"{path}: it is of other images"
+            return checkpoint.load(path)[0]
         except checkpoint.CheckpointError as error:
-            reason = str(error)
-        log.warning("%s; it is computed again", reason)
+            log.warning("%s; it is computed again", error)
     tensors = compute(data.blocks(store.train_images, indices), len(indices))
     try:
         checkpoint.save(path, tensors, header)

@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,19 +99,17 @@ class Replicate:
                 key |= {"train_images": len(sets[0]), "validation_images": len(sets[1])}
                 labels, right = (images.labels.cpu().numpy() for images in sets)
                 for n, (learned, tested) in enumerate(zip(train, test, strict=True), 1):
-                    measures: dict[str, Callable[[], float]] = {
-                        "knn": partial(scores.knn, learned, labels, tested, right),
-                        "linear_probe": partial(
-                            scores.linear_probe, learned, labels, tested, right
-                        ),
-                        "logme": partial(scores.logme, learned, labels),
-                    }
+                    measures: list[tuple[Callable[..., float], tuple]] = [
+                        (scores.knn, (learned, labels, tested, right)),
+                        (scores.linear_probe, (learned, labels, tested, right)),
+                        (scores.logme, (learned, labels)),
+                    ]
                     if letter != target and own:
-                        measures["cka"] = partial(scores.cka, tested, own[n - 1])
+                        measures.append((scores.cka, (tested, own[n - 1])))
                     of_layer = key | {"n": n, "layer": self.study["layer_names"][n - 1]}
-                    for predictor, measure in measures.items():
+                    for measure, arguments in measures:
                         start = time.perf_counter()
-                        value = {"predictor": predictor, "value": measure()}
+                        value = {"predictor": measure.__name__, "value": measure(*arguments)}
                         seconds = round(time.perf_counter() - start, 3)
                         rows.append(of_layer | value | {"seconds": seconds})
                 own = test if letter == target else own

@@ -43,13 +43,15 @@ class Trainer:
         task: TrainingSpec,
         preprocess: Preprocessing,
         precision: str,
-        stream: Stream,
+        device: torch.device,
     ):
-        self.network, self.task, self.precision, self.stream = network, task, precision, stream
-        self.recipe, self.preprocess = task.recipe, preprocess
+        network.to(device, memory_format=devices.memory_format(device))
+        # No gradient, and so no weight decay and no momentum either.
+        network[: task.frozen_layers].requires_grad_(False)
+        self.network, self.task, self.precision, self.device = network, task, precision, device
+        self.recipe, self.preprocess, self.stream = task.recipe, preprocess, Stream.of(task)
         # The layers that images, or the features of frozen layers, go through in each step.
         self.layers, self.frozen_layers = network, task.frozen_layers
-        self.device = next(network.parameters()).device
         self.parameters = OrderedDict(
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
@@ -58,7 +60,7 @@ class Trainer:
         self.copied_rate = self.recipe.get("copied_learning_rate", 1.0)
         self.probe_epochs = self.recipe.get("probe_epochs", 0)
         self.optimizer = optim.Optimizer(self.parameters, self.recipe, self.rate_multiples())
-        self.dropout_seed = stream.number("dropout")
+        self.dropout_seed = self.stream.number("dropout")
         self.micro_batch = micro_batch(self.recipe)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         # Of the losses since the last multiple of `loss_steps`.
@@ -75,7 +77,7 @@ class Trainer:
         with torch.no_grad():
             network = self.network.eval()
             # Twice as many go through the layers at once.
-            few = max(1, min(frozen_features.SAMPLE, self.micro_batch // 2))
+            few = max(1, min(16, self.micro_batch // 2))
             sample = self.inputs(next(data.ordered(learned, few)))
             # In fp32, since the rounding of bf16 adds up over layers.
             self.shuffles_validation = frozen_features.depends_on_batch(network, sample)
@@ -85,9 +87,8 @@ class Trainer:
                 )
         if self.shuffles_validation:
             # In the order of the store, a batch would be of one class or few.
-            order = torch.randperm(
-                len(validation), generator=self.stream.generator("validation order")
-            )
+            generator = self.stream.generator("validation order")
+            order = torch.randperm(len(validation), generator=generator)
             validation = data.reordered(validation, order)
             log.info(
                 "%s: its output for an image depends on the others in the batch, or on chance; "

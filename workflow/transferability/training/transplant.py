@@ -124,11 +124,6 @@ def reestimate_statistics(layers: nn.Sequential, inputs: Iterable[torch.Tensor])
     layers.eval()
 
 
-def freeze(layers: nn.Sequential) -> None:
-    """No gradient for these layers, and so no weight decay and no momentum either."""
-    layers.requires_grad_(False)
-
-
 def set_training(network: nn.Sequential, frozen_layers: int) -> None:
     """Training mode for all but the frozen layers, whose batch-norm statistics stay as they are.
 
