@@ -132,7 +132,7 @@ WRITTEN = {
     ),
     "a group that YAML takes for true": (
         "splits: {dissimilar: {A: yes, B: b}}\n",
-        r"splits\.dissimilar\.A: true is not allowed; .*write it in quotes",
+        r"splits\.dissimilar\.A: true is not possible; .*write it in quotes",
     ),
     "a group that YAML takes for nothing": (
         "splits: {dissimilar: {A: [null], B: b}}\n",

@@ -38,7 +38,7 @@ dataset: {source: torchvision, name: MNIST, root: /tmp/x} | dataset.root | /tmp/
 dataset: {source: torchvision, name: MNIST, root: a/../..} | dataset.root | a/../..
 architecture: {chanels: [1]} | architecture.chanels | unknown key & did you mean channels? & units
 architecture: {name: resnet} | architecture.name | small
-architecture: {channels: [1, 2, 3]} | architecture.channels | exactly 5
+architecture: {channels: [1, 2, 3]} | architecture.channels | at least 5 & five convolutions
 architecture: {channels: [1, 2, 3, 4, 0]} | architecture.channels[4] | at least 1
 architecture: {dropout: 1} | architecture.dropout | less than 1
 architecture: {name: own, build: 'my_module:build'} | architecture.name | "own" & now called custom
@@ -67,7 +67,7 @@ splits: {dissimilar: {A: [letters, symbols], B: symbols}}
 splits: {dissimilar: {A: letters, B: animals}} | splits.dissimilar.B | 'animals' & letters, symbols
 {dataset: {source: digits}, splits: {dissimilar: {A: letters, B: open}}}
     | splits.dissimilar.A | 'letters' & closed, open
-splits: {dissimilar: letters} | splits.dissimilar | keys A and B
+splits: {dissimilar: letters} | splits.dissimilar | {A: letters, B: symbols}
 {dataset: {classes: 2}, splits: {random: 0, dissimilar: {A: letters, B: symbols}}}
     | splits.dissimilar.A | 1 of the dataset & at least 2
 splits: {published: [../random0]} | splits.published | ../random0
@@ -90,7 +90,7 @@ recipe: {precision: fp16} | recipe.precision | auto, bf16, fp32
 recipe: {device: gpu} | recipe.device | auto, cuda, mps, cpu
 recipe: {augment: [crop, mirror]} | recipe.augment[1] | "mirror" & now called horizontal_flip
 recipe: {iterations: 0} | recipe.iterations | 0 & at least 1
-recipe: {micro_batch: 1.5} | recipe.micro_batch | 1.5 & null or a whole number
+recipe: {micro_batch: 1.5} | recipe.micro_batch | 1.5 & a whole number & null for
 recipe: {step_at: [0.5, 1]} | recipe.step_at[1] | 1 & less than 1
 recipe: {step_factor: 0} | recipe.step_factor | more than 0
 recipe: {bias_learning_rate: 0} | recipe.bias_learning_rate | more than 0 & multiple
@@ -101,8 +101,8 @@ recipe: {normalise: mean} | recipe.normalise | "mean" & channels, target, mean_i
 recipe: {crop: 7} | recipe.crop | 7 & too few & at least 8
 recipe: {augment: [crop, random_resized_crop]}
     | recipe.augment | crop and random_resized_crop & one of them
-recipe: {learning_rate: .nan} | recipe.learning_rate | not a finite number
-recipe: {learning_rate: .inf} | recipe.learning_rate | not a finite number
+recipe: {learning_rate: .nan} | recipe.learning_rate | a finite number
+recipe: {learning_rate: .inf} | recipe.learning_rate | a finite number
 recipe: {batch_size: 64.0} | recipe.batch_size | 64.0 & whole number
 score: best | score | final, mean_of_10_best
 {score: mean_of_10_best, recipe: {epochs: 12, evaluate_every: 2}}

@@ -4,7 +4,6 @@ The models in schema.py check each key; checks.py what keys, dataset and archite
 make of each other.
 """
 
-import contextlib
 import copy
 import re
 import unicodedata
@@ -21,10 +20,6 @@ from transferability.study import checks, mistakes
 from transferability.study.design import Study, StudyError
 from transferability.study.schema import PUBLISHED, STUDY_NAME, StudyConfig
 
-MOST_VALUES = 100_000
-"""In a study, far more than any has: aliases in YAML can stand for billions, or for themselves."""
-
-
 def read(path: Path | str) -> Study:
     """The complete, checked study of a YAML file.
 
@@ -32,56 +27,49 @@ def read(path: Path | str) -> Study:
     """
     try:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        config = {} if config is None else config
+        check_file(path, config)
+        return complete(config)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise StudyError(
             f"{path}: there is no such file; expected a study, e.g. config.yaml or one in studies/"
         ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
-    config = {} if config is None else config
-    try:
-        check_file(path, config)
-        return complete(config)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a section, of which YAML keeps the last alone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                raise StudyError(
+                    f"{name} stands in line {lines[name]} and again in line {line}, and only the "
+                    "last would count; join the two"
+                )
+            lines[name] = line
+        return super().construct_mapping(node, deep)
 
 
 def check_file(path: Path | str, config: object) -> None:
     """Check what a study's file holds beside its `config`, which takes its name where it has none.
 
-    Raises StudyError for a key that stands twice in a section, of which YAML keeps the last alone,
-    and for a file whose name cannot be a study's.
+    Raises StudyError for a key that stands twice in a section, and for a file whose name cannot be
+    a study's.
     """
-    try:
-        node = yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
-    waiting, seen = [node], set()
-    for node in waiting:
-        if node is None or isinstance(node, yaml.ScalarNode) or id(node) in seen:
-            continue
-        # An alias is the node that it stands for.
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-            continue
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            waiting.append(value)
-            if key.value in lines and isinstance(key, yaml.ScalarNode):
-                raise StudyError(
-                    f"{key.value} stands in line {lines[key.value]} and again in line "
-                    f"{key.start_mark.line + 1}, and only the last would count; join the two"
-                )
-            lines[str(key.value)] = key.start_mark.line + 1
-    if isinstance(config, dict) and "study" not in config:
-        stem = Path(path).stem
+    _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
+    stem = Path(path).stem
+    if isinstance(config, dict) and config.setdefault("study", stem) is stem:
         if (name := name_for(stem)) != stem:
             raise StudyError(
                 f"study: without this key the study takes the name of its file, and {stem!r} "
                 f"cannot be one; write e.g. `study: {name}` into it"
             )
-        config["study"] = stem
 
 
 def name_for(stem: str) -> str:
@@ -104,39 +92,28 @@ def resolved(path: Path | str) -> Study:
     Its architecture is not checked again, since that may run the user's code. Raises StudyError if
     there is no such study.
     """
+    folder = Path(path).parent
     try:
-        left = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        _check_form(left)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise StudyError(_no_study(Path(path))) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
-        raise StudyError(
-            f"{path}: cannot be read ({error}); it lies in the folder of each study, "
-            "results/<study>, where snakemake writes it when it starts (a workflow of your own by "
-            "transferability.onstart())"
-        ) from error
-    with contextlib.suppress(StudyError):
         # An archive of an earlier version may lack keys that have come since.
-        study = Study(_with_defaults(left))
-        if study["layer_names"] and study["layers"] != "all":
-            return study
-    raise StudyError(
-        f"{path}: is no complete study of this version; snakemake writes it again when it starts"
-    )
+        study = Study(_with_defaults(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        others = sorted(file.parent.name for file in folder.parent.glob("*/study.yaml"))
+        raise StudyError(
+            f"{path}: is not there, so {folder} is no study that was started; studies in "
+            f"{folder.parent}: {', '.join(others) or 'none'} (an archive can be given to verify and "
+            "figures)"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
+        raise StudyError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+    if not study["layer_names"] or study["layers"] == "all":
+        raise StudyError(f"{path}: it is no complete study; {_REMEDY}")
+    return study
 
 
-def _no_study(path: Path) -> str:
-    folder = path.parent
-    if folder.is_file():
-        return (
-            f"{folder}: is a file, where the folder of a study is expected, results/<study>; an "
-            "archive can be given to verify and figures"
-        )
-    others = sorted(file.parent.name for file in folder.parent.glob(f"*/{path.name}"))
-    return (
-        f"{path}: is not there, so {folder} is no study that was started; studies in "
-        f"{folder.parent}: {', '.join(others) or 'none'}"
-    )
+_REMEDY = (
+    "snakemake writes it again when it starts (a workflow of your own by "
+    "transferability.onstart())"
+)
 
 
 def typed(value: object) -> object:
@@ -154,7 +131,6 @@ def complete(config: dict | None) -> Study:
 
     Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
     """
-    _check_form(config)
     study = Study(_with_defaults({} if config is None else config))
     _take_transforms(study, config or {})
     try:
@@ -198,28 +174,6 @@ def _take_transforms(study: Study, config: Mapping) -> None:
             study["recipe"]["crop"] = wanted.image_size if is_cropped else None
         if "interpolation" in study["dataset"] and "interpolation" not in dataset:
             study["dataset"]["interpolation"] = wanted.interpolation
-
-
-def _check_form(config: object) -> None:
-    """Refuse what YAML can say and a study cannot: endless values, and keys that are no texts."""
-    values = [config]
-    for value in values:
-        if isinstance(value, list):
-            values += value
-        elif isinstance(value, dict):
-            values += value.values()
-            for key in value:
-                if not isinstance(key, str):
-                    raise StudyError(
-                        f"the study: {key!r} stands where the name of a key is expected; write "
-                        "one of those in workflow/schemas/study.schema.yaml, as a text; in "
-                        "numbers, write a point, not a comma"
-                    )
-        if len(values) > MOST_VALUES:
-            raise StudyError(
-                f"the study: it has more than {MOST_VALUES:,} values; write out what its YAML "
-                "aliases (*) stand for, and leave out what stands for itself"
-            )
 
 
 def _with_defaults(config: object) -> dict:

@@ -18,13 +18,12 @@ def learned(
     """Whether top-1 on so many validation images lies above chance, by a one-sided exact binomial
     test, and the mean training loss (nats; None if unknown) well below that of guessing. Of fewer
     than FEW_IMAGES, which tell little, top-1 need only be above chance."""
-    return not why_not(top1, images, chance, classes, train_loss)
+    return not _why_not(top1, images, chance, classes, train_loss)
 
 
-def why_not(
-    top1: float, images: int, chance: float, classes: int, train_loss: float | None = None
+def _why_not(
+    top1: float, images: int, chance: float, classes: int, train_loss: float | None
 ) -> str:
-    """Why such a network is not said to have learned; empty for one that learned."""
     guessing = log(classes)
     if train_loss is not None and train_loss > LOSS_SHARE * guessing:
         share = f"{100 * LOSS_SHARE:.0f} %"
@@ -37,15 +36,16 @@ def why_not(
 
 
 def reason(metrics: Mapping) -> str:
-    """The same of a network's metrics or its row of networks.csv, as far as these tell."""
+    """Why a network is not said to have learned, as far as its metrics or its row of networks.csv
+    tell; empty for one that learned."""
     keys = ("top1", "validation_images", "chance", "classes", "train_loss")
     top1, images, chance, classes, loss = map(metrics.get, keys)
     if images is None:
         return ""
     if classes is None:
-        by_test = why_not(top1, int(images), chance, 2)
+        by_test = _why_not(top1, int(images), chance, 2, None)
         return by_test or (f"training loss {loss:.3f}" if loss is not None else "")
-    return why_not(top1, int(images), chance, classes, loss)
+    return _why_not(top1, int(images), chance, classes, loss)
 
 
 def binomial_tail(hits: int, trials: int, chance: float) -> float:

@@ -4,173 +4,131 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
-from transferability.study.schema import (
-    GROUP_NAME,
-    SOURCE_LETTER,
-    STUDY_NAME,
-    Word,
-    json_schema,
-)
+from transferability.study.schema import StudyConfig
+from transferability.study.sections import Section
 
 RENAMED = {"mirror": "horizontal_flip", "resized_crop": "random_resized_crop", "own": "custom"}
 
-TYPES = {
-    "integer": "a whole number",
-    "number": "a finite number",
-    "string": "a text",
-    "boolean": "true or false",
-    "null": "null",
-}
-BOUNDS = {
+EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a finite number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a section of keys and values",
+    "model_type": "a section of keys and values",
+    "union_tag_not_found": "a section of keys and values",
     "greater_than_equal": "at least {ge:g}",
     "less_than_equal": "at most {le:g}",
     "greater_than": "more than {gt:g}",
     "less_than": "less than {lt:g}",
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
-    "string_too_short": "a text of at least {min_length} character",
-    "string_pattern_mismatch": "{words}",
+    "string_too_short": "a text that is not empty",
+    "string_pattern_mismatch": "a text of another form",
+    "invalid_key": "a text as the name of a key; in numbers, write a point, not a comma",
 }
-PATTERNS = {
-    STUDY_NAME: "letters, digits, - and _, the first no - or _",
-    SOURCE_LETTER: "a letter from C to Z, but not R or S",
-    GROUP_NAME: "two or more letters, digits, - and _",
-}
+"""What pydantic's types of errors ask for."""
 
 
 def describe(error: dict) -> str:
     """A mistake in words: its key, the value, what is allowed and what the key is for."""
-    path, forms = _place(error["loc"])
-    key, kind, limits = _key(path), error["type"], error.get("ctx", {})
-    value = json.dumps(error["input"], ensure_ascii=False, default=str)
-    purpose = next((f". {form['description']}" for form in forms if "description" in form), "")
+    location, kind, value = error["loc"], error["type"], error["input"]
+    limits = error.get("ctx", {})
+    if location[-1:] == ("[key]",):
+        location = location[:-2]
+    key, (sections, about) = _key(location), _place(location)
+    purpose = f". {about}" if about else ""
     if kind == "value_error":
         return f"{key}: {limits['error']}"
-    if kind in ("extra_forbidden", "missing"):
-        section = _place(error["loc"][:-1])[1][-1]
-        if kind == "extra_forbidden":
-            return f"{key}: unknown key; {_meant_key(path[-1], sorted(section['properties']))}"
-        needed, parent = ", ".join(section["required"]), _key(path[:-1])
-        return f"{parent}: the key {path[-1]!r} is missing; {parent} needs {needed}"
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key; {_meant_key(location[-1], _place(location[:-1])[0][0])}"
+    if kind == "missing":
+        return f"{_key(location[:-1])}: the key {location[-1]!r} is missing{purpose}"
     if kind == "union_tag_invalid":
-        name = "source" if path == ["dataset"] else "name"
-        known = [allowed for form in forms for allowed in _names(form)]
-        return f"{key}.{name}: {_choose(error['input'][name], known)}"
-    if kind == "literal_error" and len(forms) == 1:
-        return f"{key}: {_choose(error['input'], forms[0].get('enum') or [forms[0]['const']])}"
-    if kind in BOUNDS:
-        bound = BOUNDS[kind].format(**limits, words=PATTERNS.get(limits.get("pattern")))
-        if any(form.get("minItems") == form.get("maxItems", 0) for form in forms):
-            bound = f"a list of exactly {forms[0]['minItems']}"
-        return f"{key}: {value} is not possible; expected {bound}{purpose}"
-    # Of the wrong type, or of none of several forms.
-    words = sorted({_words(form) for form in forms}, key=len)
-    expected = "not allowed; expected " if words[1:] else "not "
-    return (
-        f"{key}: {value} is {expected}{' or '.join(words)}{_hint(error['input'], forms)}{purpose}"
-    )
+        chosen = "source" if "source" in sections[0].model_fields else "name"
+        return f"{key}.{chosen}: {_choose(value[chosen], limits['expected_tags'])}"
+    if kind == "literal_error":
+        return f"{key}: {_choose(value, limits['expected'])}{purpose}"
+    expected = EXPECTED.get(kind, error["msg"]).format(**limits) + _hint(kind, value)
+    return f"{key}: {_shown(value)} is not possible; expected {expected}{purpose}"
 
 
-def _forms(node: dict) -> list[dict]:
-    """Those of which a value may have one; null first."""
-    if "$ref" in node:
-        node = {**json_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")], **node}
-    choices = node.get("anyOf") or node.get("oneOf")
-    if not choices:
-        return [node]
-    about = {"description": node["description"]} if "description" in node else {}
-    forms = [{**form, **about} for choice in choices for form in _forms(choice)]
-    return sorted(forms, key=lambda form: form.get("type") != "null")
-
-
-def _place(location: Sequence[str | int]) -> tuple[list[str | int], list[dict]]:
-    """The path of keys to the place of an error, and the forms that a value may have there."""
-    path, forms = [], _forms(json_schema())
+def _place(location: Sequence[str | int]) -> tuple[list[type[Section]], str]:
+    """The sections that may stand at a place of the study, and what its key is for."""
+    sections, about = [StudyConfig], ""
     for part in location:
-        if part == "[key]":
-            return path[:-1], [{"enum": get_args(Word)}]
-        if isinstance(part, str) and part.startswith("<"):
-            # No key: which form of a value the error is about, such as <glyphs> of the datasets.
-            forms = [form for form in forms if part.strip("<>") in _names(form)] or forms
-            continue
-        path.append(part)
-        below = [
-            form.get("items")
-            if isinstance(part, int)
-            else form.get("properties", {}).get(part)
-            or form.get("additionalProperties")
-            or next(iter(form.get("patternProperties", {}).values()), None)
-            for form in forms
-        ]
-        forms = [form for node in below if isinstance(node, dict) for form in _forms(node)]
-    return path, forms
+        if _is_tag(part):
+            # Which of several sections the error is about, such as <glyphs>.
+            sections = [s for s in sections if part[1:-1] in _names(s)] or sections
+        # A number in a list and the letter of a source are no keys of a section.
+        elif fields := [s.model_fields[part] for s in sections if part in s.model_fields]:
+            sections = [s for field in fields for s in _sections(field.annotation)]
+            about = " ".join((fields[0].description or "").split())
+    return sections, about
 
 
-def _names(section: dict) -> list[str]:
+def _is_tag(part: str | int) -> bool:
+    return isinstance(part, str) and part.startswith("<")
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """The sections that a value of this type may be, or have in it."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _names(section: type[Section]) -> tuple[str, ...]:
     """The source of a dataset, the name of an architecture."""
-    keys = section.get("properties", {}).values()
-    return [key["const"] for key in keys if "const" in key]
+    field = section.model_fields.get("source") or section.model_fields.get("name")
+    return get_args(field.annotation) if field else ()
 
 
-def _choose(value: object, allowed: Sequence[str]) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+def _choose(value: object, allowed: str) -> str:
+    names = re.findall(r"'<?(.+?)>?'", allowed)
     new = RENAMED.get(str(value))
-    hint = f"it is now called {new}; " if new in allowed else ""
-    return f"{text} is not allowed; {hint}choose one of {', '.join(allowed)}"
+    hint = f"it is now called {new}; " if new in names else ""
+    return f"{_shown(value)} is not allowed; {hint}choose one of {', '.join(names)}"
 
 
-def _words(form: dict) -> str:
-    """What a form allows."""
-    if "const" in form:
-        return str(form["const"])
-    if "enum" in form:
-        return f"one of {', '.join(form['enum'])}"
-    if form["type"] == "array":
-        items = " or ".join(_words(item) for item in _forms(form["items"]))
-        return f"a list of values that are each {items}"
-    if form["type"] != "object":
-        return TYPES[form["type"]]
-    keys = list(form.get("properties", {}))
-    if keys and keys == form.get("required"):
-        return f"a section with the keys {' and '.join(keys)}"
-    return "a section of keys and values"
+def _shown(value: object) -> str:
+    # One that contains itself has no end.
+    if isinstance(value, list | dict):
+        return "this list" if isinstance(value, list) else "this section"
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _hint(value: object, forms: Sequence[dict]) -> str:
+def _hint(kind: str, value: object) -> str:
     """How a value of the wrong type was probably meant."""
-    types = {form.get("type") for form in forms}
-    below = {
-        item.get("type") for form in forms if "items" in form for item in _forms(form["items"])
-    }
-    if "string" in types | below and not isinstance(value, str | dict | list):
+    if kind == "string_type" and not isinstance(value, dict | list):
         return "; YAML reads yes, no, null, numbers and dates as such, so write it in quotes"
-    if "array" in types and not isinstance(value, (dict, list)):
-        fits = "string" in below or re.fullmatch(r"\d+(, *\d+)*", str(value))
-        return f"; write [{value}]" if fits else "; write each number, e.g. [1, 2, 3]"
-    if not types & {"integer", "number"} or not isinstance(value, str):
-        return ""
-    try:
-        float(value)
-    except ValueError:
-        return ""
-    written_as = "YAML reads 1e-3 as a text, so write 0.001 or 1.0e-3"
-    return f"; {written_as if 'e' in value.lower() else 'write it without quotes'}"
+    if kind == "list_type" and not isinstance(value, dict):
+        return f"; write [{value}]" if isinstance(value, int) else "; write e.g. [1, 2, 3]"
+    looks_like_number = isinstance(value, str) and re.fullmatch(r"[-+.\de]+", value)
+    if kind in ("int_type", "float_type") and looks_like_number:
+        return ", and no text; write it without quotes, and 1e-3 as 0.001 or 1.0e-3"
+    return ""
 
 
-def _meant_key(name: str, allowed: Sequence[str]) -> str:
+def _meant_key(name: str, section: type[Section]) -> str:
     """Which key an unknown one was probably meant to be, or where it belongs."""
-    top = json_schema()["properties"]
-    elsewhere = ["the top of the file"] * (name in top)
-    for section, node in top.items():
-        elsewhere += [section] * any(name in form.get("properties", {}) for form in _forms(node))
+    elsewhere = ["the top of the file"] * (name in StudyConfig.model_fields)
+    for key, field in StudyConfig.model_fields.items():
+        elsewhere += [key] * any(name in s.model_fields for s in _sections(field.annotation))
     hint = f"it belongs in {' or '.join(elsewhere)}; " if elsewhere else ""
-    if close := difflib.get_close_matches(name, allowed, n=1):
+    if close := difflib.get_close_matches(name, section.model_fields, n=1):
         hint = f"did you mean {close[0]}? "
-    return f"{hint}allowed here: {', '.join(allowed)}"
+    return f"{hint}allowed here: {', '.join(sorted(section.model_fields))}"
 
 
-def _key(path: Sequence[str | int]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+def _key(location: Sequence[str | int]) -> str:
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in location
+        if not _is_tag(part)
+    )
     return "".join(parts).removeprefix(".") or "the study"

@@ -25,10 +25,9 @@ WRITE = "python -m transferability.study.schema"
 PUBLISHED = "yosinski2014"
 PUBLISHED_DATA = ROOT / "workflow" / "resources" / PUBLISHED
 STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
-SOURCE_LETTER, GROUP_NAME = "^[C-QT-Z]$", "^[A-Za-z0-9_-]{2,}$"
 
 Half = Literal["A", "B"]
-Letter = Annotated[str, Field(pattern=SOURCE_LETTER)]
+Letter = Annotated[str, Field(pattern="^[C-QT-Z]$")]
 TREATMENTS = (
     *("selffer", "selffer+", "transfer", "transfer+", "random", "shuffled", "shuffled+"),
     *("reestimated", "partial", "selffer_partial"),
@@ -130,9 +129,10 @@ class Source(Section):
     overlap: Literal["unknown", "none", "classes", "images"] = "unknown"
     """Whether the source was trained on classes, or on images, of the study's dataset. METHODS says
     it."""
-    group: Annotated[str, Field(pattern=GROUP_NAME)] | None = None
-    """A name that sources of one kind share, such as several trainings of one network. The decision
-    and effects whose controls copy the source then have intervals over its sources, too."""
+    group: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{2,}$")] | None = None
+    """A name, of two or more letters, digits, - and _, that sources of one kind share, such as
+    several trainings of one network. The decision and effects whose controls copy the source then
+    have intervals over its sources, too."""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Source":
