@@ -103,16 +103,6 @@ def _check_sources(study: Study) -> None:
                 f"sources.{letter}.group: {group} has one source, and an interval over sources "
                 "needs two; give another one this group, or leave it out"
             )
-    recipes = {f"sources.{k}.recipe": s["recipe"] or {} for k, s in study["sources"].items()}
-    for i, override in enumerate(study["overrides"] if study["sources"] else ()):
-        recipes[f"overrides[{i}].recipe"] = override["recipe"]
-    for place, recipe in recipes.items():
-        for key in ("crop", "normalise"):
-            if recipe.get(key, study["recipe"][key]) != study["recipe"][key]:
-                raise StudyError(
-                    f"{place}.{key}: {recipe[key]} is not possible; all networks of a study with "
-                    f"sources see the same images, so set recipe.{key}"
-                )
     is_measured = study["recipe"]["normalise"] in ("channels", "mean_image")
     if is_measured and len(set(seen.values())) > 1:
         raise StudyError(
@@ -172,12 +162,15 @@ def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None
             f"recipe.crop: {crop} pixels are more than the images have; choose at most {stored}, "
             f"or raise dataset.image_size (now {stored})"
         )
-    for i, override in enumerate(study["overrides"]):
-        if override["recipe"].get("crop", crop) != crop:
-            raise StudyError(
-                f"overrides[{i}].recipe.crop: {override['recipe']['crop']} is not possible; all "
-                "networks of a study see images of one size, so set recipe.crop"
-            )
+    recipes = {f"overrides[{i}].recipe": o["recipe"] for i, o in enumerate(study["overrides"])}
+    recipes |= {f"sources.{k}.recipe": s["recipe"] or {} for k, s in study["sources"].items()}
+    for place, recipe in recipes.items():
+        for key in ["crop", *["normalise"] * bool(study["sources"])]:
+            if recipe.get(key, study["recipe"][key]) != study["recipe"][key]:
+                raise StudyError(
+                    f"{place}.{key}: {recipe[key]} is not possible; all networks of a study see "
+                    f"images of one size, with sources normalised in one way, so set recipe.{key}"
+                )
     for size in study["target_sizes"]:
         if images_per_class is not None and size != networks.ALL_IMAGES and size > images_per_class:
             raise StudyError(

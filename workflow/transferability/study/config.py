@@ -96,24 +96,20 @@ def resolved(path: Path | str) -> Study:
     try:
         # An archive of an earlier version may lack keys that have come since.
         study = Study(_with_defaults(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
+        if not study["layer_names"] or study["layers"] == "all":
+            raise StudyError("layers and layer_names: they are not written out")
     except (FileNotFoundError, NotADirectoryError) as error:
         others = sorted(file.parent.name for file in folder.parent.glob("*/study.yaml"))
         raise StudyError(
             f"{path}: is not there, so {folder} is no study that was started; studies in "
-            f"{folder.parent}: {', '.join(others) or 'none'} (an archive can be given to verify and "
-            "figures)"
+            f"{folder.parent}: {', '.join(others) or 'none'}"
         ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
-        raise StudyError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
-    if not study["layer_names"] or study["layers"] == "all":
-        raise StudyError(f"{path}: it is no complete study; {_REMEDY}")
+        raise StudyError(
+            f"{path}: is no complete study of this version ({error}); snakemake writes it again "
+            "when it starts (a workflow of your own by transferability.onstart())"
+        ) from error
     return study
-
-
-_REMEDY = (
-    "snakemake writes it again when it starts (a workflow of your own by "
-    "transferability.onstart())"
-)
 
 
 def typed(value: object) -> object:

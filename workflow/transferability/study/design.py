@@ -73,16 +73,16 @@ class Study(dict):
         if not self["search"] or is_no_control or network.target not in self["targets"]:
             return [name]
         keys = networks.SEARCHED if network.copies_learn else networks.SEARCHED[:1]
-        grid = [self["search"][key] or [self["recipe"][key]] for key in keys]
-        others = [
-            {
-                key: rate
-                for key, rate in zip(keys, rates, strict=True)
-                if rate != self["recipe"][key]
-            }
-            for rates in itertools.product(*grid)
-        ]
-        return sorted((networks.candidate_name(name, rates) for rates in others), key=len)
+        names = [name]
+        for key in keys:
+            of_recipe = self["recipe"][key]
+            rates = self["search"][key] or [of_recipe]
+            names = [
+                k if rate == of_recipe else networks.candidate_name(k, key, rate)
+                for k in names
+                for rate in rates
+            ]
+        return sorted(names, key=len)
 
     @property
     def table_names(self) -> list[str]:
@@ -147,22 +147,22 @@ class Study(dict):
         omitted = set(self.omitted)
         return [network for network in self.networks if network not in omitted]
 
-    @cached_property
-    def _aliases(self) -> dict[str, list[str]]:
-        """P7f0B and P7f7B, by the names of the networks P7B+ and P7B that they are."""
-        aliases: dict[str, list[str]] = {}
-        for alias in self.table_names[len(self.network_names) :]:
-            aliases.setdefault(networks.trained_name(alias), []).append(alias)
-        return aliases
-
     def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
         """Whether the facts that `where` of an override names are those of a network. One that asks
-        for partial networks reaches those with other names, too."""
-        asked = as_list(where.get("kind", [])) + as_list(where.get("network", []))
+        for partial networks reaches P7B+ and P7B, too, which are P7f0B and P7f7B."""
         aliases = self._aliases.get(networks.parse_name(name).plain_name, [])
+        asked = as_list(where.get("kind", [])) + as_list(where.get("network", []))
         if not any(kind.endswith("partial") or kind in aliases for kind in asked):
             aliases = []
         return any(matches(where, split, seed, each) for each in (name, *aliases))
+
+    @cached_property
+    def _aliases(self) -> dict[str, list[str]]:
+        """The names of treatments, by those under which they are trained."""
+        aliases: dict[str, list[str]] = {}
+        for name in self._treatment_names:
+            aliases.setdefault(networks.trained_name(name), []).append(name)
+        return aliases
 
     def keeps_weights(self, name: str) -> bool:
         """Whether a network's weights are kept."""

@@ -12,15 +12,15 @@ from typing import Self
 
 HALVES = ("A", "B")
 ALL_IMAGES = "all"
-SOURCES = "CDEFGHIJKLMNOPQTUVWXYZ"
-"""Letters of sources that are no halves. R is random, and an S before a name shuffles."""
-
 SEARCHED = ("learning_rate", "copied_learning_rate")
 """Keys of the recipe that a study's search can choose."""
 
 NAME = re.compile(
-    r"(?:base(?P<long>2?)(?P<half>[A-QT-Z])"
-    r"|(?P<shuffled>s?)(?P<source>[A-RT-Z])(?P<copied>0|[1-9][0-9]*)"
+    # No two treatments in one, and none of random layers.
+    r"(?!s.0|sR|s.*[f~]|R.*[f+~]|.*f.*[+~])"
+    r"(?:base(?P<long>2(?=[AB]))?(?P<half>[A-QT-Z])"
+    # With n = 0 nothing is copied, so B0B is the only one.
+    r"|(?P<shuffled>s?)(?P<source>[A-RT-Z])(?P<copied>0(?=(?P=source)(?![+~]))|[1-9][0-9]*)"
     r"(?:f(?P<frozen>0|[1-9][0-9]*))?(?P<target>[AB])(?P<suffix>[+~]?))"
     r"(?:@(?P<size>[1-9][0-9]*))?"
     r"(?:_lr(?P<learning_rate>[0-9.]+(?:e-?[0-9]+)?))?"
@@ -115,11 +115,10 @@ def treatment_name(
     return f"{before}{source}{copied}{target}{after}{_suffix(target_size)}"
 
 
-def candidate_name(name: str, rates: Mapping[str, float]) -> str:
-    """The name of a network trained with learning rates other than the recipe's, such as
-    `P7f3B@25_lr0.01_copied0.1`."""
-    short = {"learning_rate": "lr", "copied_learning_rate": "copied"}
-    return name + "".join(f"_{short[key]}{rate}" for key, rate in rates.items())
+def candidate_name(name: str, key: str, rate: float) -> str:
+    """The name of a network trained with another learning rate than the recipe's, such as
+    `P7f3B@25_lr0.01`, or `P7f3B@25_lr0.01_copied0.1` of one that has a rate already."""
+    return f"{name}_{'lr' if key == 'learning_rate' else 'copied'}{rate}"
 
 
 def trained_name(name: str) -> str:
@@ -141,35 +140,19 @@ def parse_name(name: str) -> NetworkSpec:
     """What a network's name says of it. Raises ValueError for a name that is not in the paper's
     notation. Few names stand for many networks, so they are cached."""
     match = NAME.fullmatch(name)
-    if match is None:
+    parts = match.groupdict(default="") if match else {}
+    copied, frozen = int(parts.get("copied") or 0), parts.get("frozen")
+    if not match or int(frozen or 0) > copied:
         raise ValueError(
             f"network {name!r}: not a network's name; expected one such as baseA, base2B, B0B, "
             "A3B, B3B+, R5A, sP3B, P3B~, P7f3B or A3B+@100"
         )
-    parts = match.groupdict()
     size = parts["size"] or ALL_IMAGES
     rates = {key: float(parts[key]) for key in SEARCHED if parts[key]}
     if half := parts["half"]:
-        if parts["long"] and half not in HALVES:
-            raise ValueError(f"network {name!r}: only halves A and B have a long base")
         kind = "long_base" if parts["long"] else "base"
         return NetworkSpec(name, kind, "", half, 0, 0, False, size, **rates)
     source, target, suffix = parts["source"], parts["target"], parts["suffix"]
-    copied, frozen = int(parts["copied"]), parts["frozen"]
-    marks = parts["shuffled"] + suffix + (frozen or "")
-    if copied == 0 and (source != target or marks):
-        raise ValueError(
-            f"network {name!r}: with n = 0 nothing is copied, so {target}0{target} is the only one"
-        )
-    if source == "R" and marks:
-        raise ValueError(
-            f"network {name!r}: nothing of random layers can be fine-tuned, shuffled or "
-            f"re-estimated; those that learn are those of {target}0{target}"
-        )
-    if (parts["shuffled"] and suffix == "~") or (frozen and (suffix or parts["shuffled"])):
-        raise ValueError(f"network {name!r}: it names two treatments; expected one")
-    if frozen and int(frozen) > copied:
-        raise ValueError(f"network {name!r}: it freezes {frozen} layers and copies only {copied}")
     if source == "R":
         kind, source = "random", "random"
     elif frozen:
