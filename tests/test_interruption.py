@@ -12,8 +12,8 @@ import pytest
 from project import TINY, Project
 from waiting import ends, wait_until
 
-from transferability.storage import checkpoint, progress
-from transferability.storage.network_folder import read_history
+from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder, read_history
 
 # Long enough, with five steps an epoch, to be met in the middle; evaluated at other epochs than
 # those that are saved.
@@ -36,7 +36,7 @@ def uninterrupted(finished, tmp_path_factory) -> Path:
 
 def trained_steps(network: Path) -> int:
     """How far the resume file of a network has come; 0 if there is none yet."""
-    return progress.saved_step(network) or 0
+    return NetworkFolder(network).saved_step() or 0
 
 
 def started(project: Project) -> tuple[subprocess.Popen, psutil.Process]:

@@ -10,7 +10,7 @@ from project import ROOT
 from snakemake_interface_common.exceptions import WorkflowError
 
 import snakemake_executor_plugin_slurm_resume as slurm
-from transferability.storage import lease, progress, signals
+from transferability.storage import lease, signals
 from transferability.storage.network_folder import NetworkFolder
 
 JOB = "4711"
@@ -107,7 +107,7 @@ def test_an_error_before_the_submission_is_told(executor, job, monkeypatch):
     def broken(folder):
         raise OSError("no such node")
 
-    monkeypatch.setattr(progress, "saved_step", broken)
+    monkeypatch.setattr(NetworkFolder, "saved_step", broken)
     with pytest.raises(Told, match=r"^The job was not submitted: OSError: no such node\n\Z"):
         executor.run_job(job)
 
@@ -148,7 +148,7 @@ def test_a_job_goes_on(executor, job, tmp_path, monkeypatch, state, end, saved, 
 def test_no_file_that_can_be_read_is_no_step(tmp_path, content):
     if content is not None:
         NetworkFolder(tmp_path).resume.write_bytes(content)
-    assert progress.saved_step(tmp_path) is None
+    assert NetworkFolder(tmp_path).saved_step() is None
 
 
 def test_the_plugin_is_the_one_that_was_tested(monkeypatch):

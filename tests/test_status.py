@@ -357,7 +357,7 @@ def test_what_is_no_study_s_folder_is_named(made, tmp_path, caplog):
     archive = tmp_path / "a.zip"
     archive.touch()
     assert main(["status", str(archive)]) == 1
-    assert "a.zip: is a file, where the folder of a study is expected" in caplog.text
+    assert "a.zip is no study that was started" in caplog.text
     (tmp_path / "study.yaml").write_text("study: half\n")
     assert main(["status", str(tmp_path)]) == 1
     assert "is no complete study" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 from project import TIMEOUT
 
 from transferability.storage import checkpoint
-from transferability.storage.network_folder import NetworkFolder
+from transferability.storage.network_folder import NetworkFolder, read_history
 
 KILLS = 20
 EPOCHS = 80
@@ -60,7 +60,7 @@ def results(folder: Path) -> dict:
         "predictions": network.predictions.read_bytes(),
         "history": [
             {key: value for key, value in line.items() if key != "seconds"}
-            for line in network.read_history()
+            for line in read_history(network.history)
         ],
     }
 

@@ -15,7 +15,7 @@ from project import ROOT
 
 from transferability.__main__ import main
 from transferability.storage import checkpoint
-from transferability.storage.network_folder import NetworkFolder
+from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.training import trainer
 from transferability.training.trainer import TrainingError
 
@@ -65,7 +65,9 @@ def train(laboratory, folder, name="baseB", base=None, **recipe) -> NetworkFolde
 
 def results(folder: NetworkFolder) -> tuple:
     metrics = folder.read_metrics()
-    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in folder.read_history()]
+    lines = [
+        {k: v for k, v in line.items() if k != "seconds"} for line in read_history(folder.history)
+    ]
     return metrics["micro_batch"], lines, np.load(folder.predictions).tolist()
 
 

@@ -78,7 +78,7 @@ def test_yaml_that_asks_for_code_is_refused(tmp_path, monkeypatch, text):
 def test_yaml_that_stands_for_more_than_it_says_is_refused(tmp_path, text):
     file = tmp_path / "study.yaml"
     file.write_text(text)
-    with pytest.raises(StudyError, match="study.yaml: "):
+    with pytest.raises(StudyError, match=r"study\.yaml: "):
         config.read(file)
 
 

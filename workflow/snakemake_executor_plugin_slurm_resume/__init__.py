@@ -76,14 +76,14 @@ class Executor(plain.Executor):
     def run_job(self, job: JobExecutorInterface) -> None:
         try:
             # Here, since every start of Snakemake imports this module.
-            from transferability.storage import progress
+            from transferability.storage.network_folder import NetworkFolder
 
             with self.lock:
                 waits = bool(self._refused)
                 if waits:
                     self._refused.append(job)
             if not waits:
-                self._steps[_folder(job)] = progress.saved_step(_folder(job))
+                self._steps[_folder(job)] = NetworkFolder(_folder(job)).saved_step()
                 super().run_job(job)
         except Exception as error:
             # This runs in a pool, where an error would be lost and Snakemake wait for ever.
@@ -146,12 +146,13 @@ class Executor(plain.Executor):
 
     def _goes_on(self, job_info: SubmittedJobInfo, state: str) -> bool:
         """Whether a training was ended from outside, by SLURM or a signal, and has come further."""
-        from transferability.storage import lease, progress
+        from transferability.storage import lease
+        from transferability.storage.network_folder import NetworkFolder
 
         if state not in ENDED_BY_SLURM and state != "FAILED":
             return False
         folder = _folder(job_info.job)
-        step = progress.saved_step(folder)
+        step = NetworkFolder(folder).saved_step()
         # Before a time limit, a training saves and ends by itself, which SLURM calls FAILED.
         taken, how = lease.last_writer(folder) or ({}, None)
         is_saved = how == "interrupted" and taken["slurm_job_id"] == job_info.external_jobid

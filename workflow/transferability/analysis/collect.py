@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from transferability.models import caffenet
-from transferability.storage.network_folder import MEASURED, NetworkFolder
+from transferability.storage.network_folder import MEASURED, NetworkFolder, read_history
 from transferability.study.learned import learned
 from transferability.study.networks import (
     ALL_IMAGES,
@@ -141,7 +141,7 @@ def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
     if not folder.metrics.exists():
         raise ValueError(f"{folder.metrics}: is missing; the network has to be trained first")
     try:
-        return folder.read_metrics(), folder.read_history()
+        return folder.read_metrics(), read_history(folder.history)
     except ValueError as error:
         raise ValueError(f"{error}; delete the folder and run again") from error
 

@@ -104,7 +104,7 @@ def _sampled(
     """Make the store of a few images of a dataset in the folder of the run; what there is to say of
     the dataset, and the number of images for training and validation of each class."""
     from transferability import images
-    from transferability.images import build, groups, sample, store
+    from transferability.images import build, sample
     from transferability.reports.render import render
 
     everything = sample.listed(section)
@@ -114,20 +114,10 @@ def _sampled(
     settings = images.stored(section)
     if "on_bad_image" in settings:
         settings["on_bad_image"] = "skip"
-    read = sum(map(sum, sample.counts(chosen)))
     # It would name a folder that is gone afterwards.
     logging.disable(logging.INFO)
     try:
         build.write_store(chosen, run / name, settings, min(8, os.cpu_count() or 1))
-    except store.EmptyClasses as error:
-        part, empty = error.args
-        if read == sum(map(sum, counts)):
-            raise
-        raise ValueError(
-            f"the {read:,} images that are tried here have no good one for {part} of the classes "
-            f"{groups.first_of(empty)}, and the dataset may have others; read all, which shows it: "
-            "uv run snakemake --cores all --configfile <study> --until prepare_images"
-        ) from error
     finally:
         logging.disable(logging.NOTSET)
     is_store = Path(name, "manifest.json").exists()
@@ -141,7 +131,7 @@ def _sampled(
         seen=study.input_size,
         is_store=is_store,
         can_be_bad="on_bad_image" in section,
-        read=read,
+        read=sum(map(sum, sample.counts(chosen))),
         notes=images.notes(Path(name) if is_store else run / name),
         stops_at=_stops_at(section, run),
     )

@@ -37,17 +37,6 @@ class StoreError(ValueError):
     """A store that is unfinished or damaged; the message says which file and what to do."""
 
 
-class EmptyClasses(ValueError):
-    """Classes without an image; `args` are the part of the store, and the names of the classes."""
-
-    def __str__(self) -> str:
-        part, names = self.args
-        return (
-            f"no {part} images of {', '.join(names[:5])} ({len(names)} classes); each class needs "
-            "one or more, so add images, or take the class away"
-        )
-
-
 @dataclass(frozen=True)
 class Store:
     """An image store on disk, its arrays memory-mapped."""
@@ -89,8 +78,7 @@ def write(
 
     `classes` are (name, group), in the order of the labels. Each part has its labels, int32 N and
     ascending, and its images, a file uint8 N×H×W×3. The manifest, with these further `facts`, is
-    written last. Raises EmptyClasses for a class without images, ValueError for two of the
-    same name.
+    written last. Raises ValueError for a class without images, or two of the same name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Without its manifest an older store in this folder no longer counts as complete.
@@ -102,7 +90,11 @@ def write(
     for part, (labels, _) in parts.items():
         empty = np.setdiff1d(np.arange(len(names)), labels)
         if empty.size:
-            raise EmptyClasses(part, [names[i] for i in empty])
+            some = ", ".join(names[i] for i in empty[:5])
+            raise ValueError(
+                f"no {part} images of {some} ({empty.size} classes); each class needs one or more, "
+                "so add images, or take the class away"
+            )
     image_size = np.load(parts["train"][1], mmap_mode="r").shape[1:3]
     # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
     checksums = {f"{part}.images.npy": files.sha256(images) for part, (_, images) in parts.items()}

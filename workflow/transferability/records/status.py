@@ -17,7 +17,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from transferability import images
-from transferability.storage import lease, progress
+from transferability.storage import lease
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, targets
 from transferability.study.design import Study
@@ -229,7 +229,7 @@ def _progress(history: Path, status: Status, began: float) -> dict:
 def _saved(network: Path, study: Study, status: Status) -> dict:
     """How far a training that was not evaluated yet has been saved: a value of a Status; nothing
     where the number of its steps is not known here."""
-    saved = progress.saved_step(network)
+    saved = NetworkFolder(network).saved_step()
     with suppress(ValueError):
         if saved and parse_name(status.network).target in HALVES:
             size = study.target_size(images.size(study["dataset"]))

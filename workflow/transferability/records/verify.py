@@ -17,7 +17,7 @@ import numpy as np
 from transferability.images.store import MANIFEST, open_store
 from transferability.records import archive
 from transferability.storage import checkpoint, files
-from transferability.storage.network_folder import NetworkFolder
+from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, design
 from transferability.study.networks import TrainingSpec, parse_name
 from transferability.study.targets import LABELS, STUDY
@@ -167,7 +167,7 @@ class _Network:
             differing = [key for key, value in values.items() if identity.get(key) != value]
             if differing:
                 yield f"{self.folder.metrics}: it is of another {', '.join(differing)} than {by}"
-        expected, lines = design.evaluations(recipe), len(self.folder.read_history())
+        expected, lines = design.evaluations(recipe), len(read_history(self.folder.history))
         if lines != expected:
             yield f"{self.folder.history}: {lines} evaluations, and the recipe makes {expected}"
 
@@ -187,7 +187,7 @@ class _Network:
 
     def history(self) -> Iterator[str]:
         yield from _checksum(self.folder.history, self.metrics["history_sha256"])
-        last = self.folder.read_history()[-1]
+        last = read_history(self.folder.history)[-1]
         keys = ("top1", "top5", "loss", "train_loss", "images_seen")
         differing = [key for key in keys if self.metrics[key] != last.get(key)]
         if differing:

@@ -13,11 +13,12 @@ writers/              who writes here, and who did (see lease.py)
 import json
 import logging
 import shutil
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import safetensors
 
 from transferability.storage import files
 
@@ -32,12 +33,6 @@ MEASURED = [
     *("validation_images", "trainable_parameters"),
 ]
 """What each network's metrics.json has at least, beside `layer_names` and its identity."""
-LARGEST = {
-    **dict.fromkeys(("top1", "top5", "chance"), 1.0),
-    **dict.fromkeys(("loss", "train_loss", "seconds", "images_per_second"), sys.float_info.max),
-    **dict.fromkeys(("images_seen", "validation_images"), sys.maxsize),
-}
-"""The numbers among these, none of which is below zero, and how large they may be."""
 
 
 class NetworkFolder:
@@ -143,39 +138,36 @@ class NetworkFolder:
         naming it, if that is not a network's."""
         try:
             metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
-            needed = [*MEASURED, "layer_names"]
-            if "origin" in metrics:
-                needed = ["source_id", "weights_sha256", "layer_names"]
-            lacking = [key for key in needed if key not in metrics]
-            numbers = LARGEST.keys() & {*needed} & {*metrics}
-            wrong = sorted(key for key in numbers if not _is_possible(key, metrics))
+            needed = ["source_id", "weights_sha256"] if "origin" in metrics else MEASURED
+            lacking = [key for key in (*needed, "layer_names") if key not in metrics]
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.metrics}: cannot be read ({error})") from error
         if lacking:
             raise ValueError(f"{self.metrics}: it has no {', '.join(lacking)}")
-        if wrong:
-            raise ValueError(f"{self.metrics}: its {', '.join(wrong)} cannot be")
         return metrics
 
-    def read_history(self) -> list[dict]:
-        """The lines of history.jsonl. Raises ValueError, naming it, if they are no evaluations."""
-        try:
-            history = read_history(self.history)
-            whole = bool(history) and all(_is_possible("top1", line) for line in history)
-        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-            raise ValueError(f"{self.history}: cannot be read ({error})") from error
-        if not whole:
-            raise ValueError(f"{self.history}: it has no evaluations such as a training writes")
-        return history
+    def saved_step(self) -> int | None:
+        """The iteration after which an interrupted training goes on; None if it starts new.
 
-
-def _is_possible(key: str, metrics: dict) -> bool:
-    return 0 <= metrics[key] <= LARGEST[key]
+        Here torch would take too long to import, so the file's checksum is not compared.
+        """
+        unreadable = (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError)
+        with suppress(*unreadable), safetensors.safe_open(self.resume, "numpy") as file:
+            header = json.loads(json.loads(file.metadata()["checkpoint"])["header"])
+            return header["state"]["step"]
+        return None
 
 
 def read_history(path: Path | str) -> list[dict]:
-    """The lines of a history.jsonl."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    """The lines of a history.jsonl. Raises ValueError, naming it, if it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        history = [json.loads(line) for line in text.splitlines()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from error
+    if not history:
+        raise ValueError(f"{path}: cannot be read (it is empty)")
+    return history
 
 
 def forget_finished(networks: Path) -> None:

@@ -20,6 +20,7 @@ from transferability.study import checks, mistakes
 from transferability.study.design import Study, StudyError
 from transferability.study.schema import PUBLISHED, STUDY_NAME, StudyConfig
 
+
 def read(path: Path | str) -> Study:
     """The complete, checked study of a YAML file.
 
@@ -63,8 +64,8 @@ def check_file(path: Path | str, config: object) -> None:
     a study's.
     """
     _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
-    stem = Path(path).stem
-    if isinstance(config, dict) and config.setdefault("study", stem) is stem:
+    if isinstance(config, dict) and "study" not in config:
+        config["study"] = stem = Path(path).stem
         if (name := name_for(stem)) != stem:
             raise StudyError(
                 f"study: without this key the study takes the name of its file, and {stem!r} "

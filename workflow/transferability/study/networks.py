@@ -5,7 +5,6 @@ Pure and standard library only.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
