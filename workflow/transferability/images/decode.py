@@ -25,32 +25,16 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # A JPEG may be decoded at a half, a quarter or an eighth of its size, while this many times the
 # stored size remain for the resampling: then nothing is lost that can be seen.
 SPARE = 2
-SUBFILE, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 254, 258, 262, 339
+BITS, PHOTOMETRIC = 258, 262
 """Tags of TIFF."""
-PNG_LEVELS = {"L;2": 85, "L;4": 17}
-"""What Pillow multiplies the pixels of a PNG of 2 or 4 bits by."""
-DISPLAY_GAMMA = 2.2
-SAME_COLOURS = 3
-"""Of 255; a profile that changes no colour by more is sRGB, which programs write in many ways."""
 OTHER_FILES = {
     rb"....ftyp(hei|hev|mif1|msf1)": "HEIC, as phones write it",
-    rb"....ftypavi[fs]": "AVIF that this Pillow cannot read",
     rb"....ftypcrx|II\*\0....CR|IIRO|IIU\0|FUJIFILMCCD-RAW": "the raw data of a camera",
     rb"....ftyp|RIFF....AVI |\x1aE\xdf\xa3": "a video",
-    rb"\xff\x0a|\0\0\0\x0cJXL ": "JPEG XL",
-    rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51": "JPEG 2000",
     rb"version https://git-lfs": "a pointer of git-lfs; `git lfs pull` brings the image",
     rb"\s*(<!doctype html|<html)": "a web page, as a failed download leaves it",
-    rb"\s*(<\?xml.*)?<svg": "SVG",
-    rb"%PDF|%!PS": "PDF or PostScript",
     rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf": "an archive; unpack it",
-    rb"8BPS": "a Photoshop document",
-    rb"II\*\0|MM\0\*": "a TIFF of a rare form; save it with 8 or 16 bits",
-    rb"\x93NUMPY": "an array of numpy",
-    rb".{128}DICM": "DICOM",
-    rb"SIMPLE  =": "FITS",
-    rb"\Z": "empty",
-    rb"\0+\Z": "zeros alone, so its content was lost",
+    rb"\0*\Z": "empty, or its content was lost",
     rb"[\t\n\r\x20-\x7e]+\Z": "a text",
 }
 """How files begin that have the name of an image and are none of these formats."""
@@ -72,18 +56,11 @@ def load_file(
     """The image of a file below `root`, uint8 size×size×3.
 
     The format is found by the content, not by the suffix; of several images in one file it is the
-    first that is no preview. Raises BadImage if the file is no image, or only a part of one; an
-    OSError of the system, such as a disk that fails, is not the image's fault and passes.
+    first. Raises BadImage if the file is no image, or only a part of one; an OSError of the system,
+    such as a disk that fails, is not the image's fault and passes.
     """
     path = Path(root, name)
     with blamed_on_the_image(path), Image.open(path, formats=FORMATS) as image:
-        # Of the pages of a TIFF, the first may be a preview.
-        while _tags(image).get(SUBFILE, 0) & 1:
-            try:
-                image.seek(image.tell() + 1)
-            except EOFError:
-                image.seek(0)
-                break
         image.draft(None, (SPARE * size, SPARE * size))
         return pixels(image, size, resize, interpolation)
 
@@ -108,20 +85,17 @@ def pixels(
     it unless told otherwise. Raises BadImage if the image is damaged or has no defined look.
     """
     with blamed_on_the_image():
-        profile, gamma = image.info.get("icc_profile"), _gamma(image)
-        _scale_transparency(image)
+        profile = image.info.get("icc_profile")
         # In place, since a copy is made otherwise also of what needs no turning.
         ImageOps.exif_transpose(image, in_place=True)
-        shown = _opaque(image)
-        method = Image.Resampling[interpolation.upper()]
+        shown, method = _opaque(image), Image.Resampling[interpolation.upper()]
         if resize == "crop":
             small = ImageOps.fit(shown, (size, size), method)
         else:
             small = shown.resize((size, size), method)
         if profile and (transform := _to_srgb(profile, small.mode)):
             return np.asarray(ImageCms.applyTransform(small, transform))
-        shown = np.asarray(small.convert("RGB"))
-        return shown if gamma == 1 else np.rint(255 * (shown / 255) ** gamma).astype(np.uint8)
+        return np.asarray(small.convert("RGB"))
 
 
 @contextmanager
@@ -151,47 +125,20 @@ def _kind(path: Path) -> str:
     return next((kind for form, kind in OTHER_FILES.items() if re.match(form, start, flags)), "")
 
 
-def _tags(image: Image.Image) -> dict:
-    """The tags of a TIFF; none of other formats."""
-    return getattr(image, "tag_v2", {})
-
-
-def _gamma(image: Image.Image) -> float:
-    """The exponent by which a viewer shows a PNG that notes its gamma and has no profile."""
-    exponent = 1 / (DISPLAY_GAMMA * (image.info.get("gamma") or 1 / DISPLAY_GAMMA))
-    return exponent if "srgb" not in image.info and abs(exponent - 1) > 0.05 else 1
-
-
-def _scale_transparency(image: Image.Image) -> None:
-    """The transparent colour of a PNG in the scale of its pixels, before these are loaded: Pillow
-    leaves it as the file has it."""
-    colour, tiles = image.info.get("transparency"), getattr(image, "tile", ())
-    levels = tiles[0].args if tiles else ""
-    if isinstance(colour, int) and levels in PNG_LEVELS:
-        image.info["transparency"] = colour * PNG_LEVELS[levels]
-    elif isinstance(colour, tuple) and levels == "RGB;16B":
-        image.info["transparency"] = tuple(value >> 8 for value in colour)
-
-
 def _opaque(image: Image.Image) -> Image.Image:
     """The image in grey, RGB or CMYK of 8 bits, transparency over white."""
     if image.mode.startswith("I;16"):
-        stored, tags = np.asarray(image), _tags(image)
+        tags = getattr(image, "tag_v2", {})
         # Also 12 bits.
-        share = stored.astype(np.float32) / (2 ** tags.get(BITS, (16,))[0] - 1)
+        share = np.asarray(image, np.float32) / (2 ** tags.get(BITS, (16,))[0] - 1)
         if tags.get(PHOTOMETRIC) == 0:
             share = 1 - share
-        share[stored == image.info.get("transparency", -1)] = 1
         return Image.fromarray(np.rint(255 * share).astype(np.uint8))
     if image.mode in ("I", "F"):
-        (bits, *_), tags = _tags(image).get(BITS, (32,)), _tags(image)
-        signed = "signed " if tags.get(SAMPLE_FORMAT, (0,))[0] == 2 else ""
         raise BadImage(
-            f"its pixels are {signed}numbers of {bits} bits (mode {image.mode}), which do not say "
+            f"its pixels are signed numbers, or of 32 bits (mode {image.mode}), which do not say "
             "what is white; save it with 8 or 16 bits, unsigned"
         )
-    if image.mode == "LAB":
-        return ImageCms.applyTransform(image, _of_lab())
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
@@ -203,23 +150,9 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From a colour profile to sRGB; None if it is sRGB, damaged, or of another colour space."""
+    """From a colour profile to sRGB; None if it is damaged or of another colour space."""
     try:
         opened = ImageCms.getOpenProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
+        return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError):
         return None
-    if mode != "RGB":
-        return transform
-    # Not by its name, which a linear one may have too.
-    levels = np.arange(0, 256, 51, np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
-    changed = np.asarray(ImageCms.applyTransform(Image.fromarray(colours), transform))
-    is_srgb = np.abs(changed.astype(int) - colours).max() <= SAME_COLOURS
-    return None if is_srgb else transform
-
-
-@lru_cache(maxsize=1)
-def _of_lab() -> ImageCms.ImageCmsTransform:
-    lab, srgb = map(ImageCms.createProfile, ("LAB", "sRGB"))
-    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
