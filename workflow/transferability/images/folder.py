@@ -23,10 +23,11 @@ PARTS = {
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 )
-SYSTEM_FILES = frozenset({"desktop.ini", "icon\r", "thumbs.db"})
-SYSTEM_FOLDERS = frozenset(
-    {"#recycle", "$recycle.bin", "@eadir", "__macosx", "lost+found", "system volume information"}
+OF_SYSTEMS = frozenset(
+    {"desktop.ini", "icon\r", "thumbs.db", "#recycle", "$recycle.bin", "@eadir", "__macosx"}
+    | {"lost+found", "system volume information"}
 )
+"""Files and folders that systems put beside images."""
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
@@ -83,9 +84,9 @@ class Tree:
 
         Raises ValueError for two folders of one part, unless none is for training.
         """
-        parts, folders = {}, self.folders()
+        parts = {}
         for part, names in PARTS.items():
-            present = [name for name in folders if name.lower() in names]
+            present = [name for name in self.folders() if name.lower() in names]
             if len(present) > 1 and (part == "train" or "train" in parts):
                 raise self.wrong_form(f"{self.root} has both {' and '.join(present)}")
             if present:
@@ -96,38 +97,32 @@ class Tree:
         """The names of the folders in a folder below the root, sorted."""
         return self._listed(below)[0]
 
-    def images(self, below: str) -> list[str]:
-        """The names below the root of the image files in one folder, sorted.
-
-        Raises ValueError for a folder in it.
-        """
-        folders, files = self._listed(below)
-        if folders:
-            raise ValueError(
-                f"{self.root / below} holds the folder {folders[0]!r}; the images of a class lie "
-                "directly in its own folder, so move them there, or make it a class; if it is a "
-                f"class already, dataset.path is {self.root / below}"
-            )
-        for file in files:
-            if not _is_image(file):
-                suffix = os.path.splitext(file)[1].lower() or "a file without a suffix"
-                self.left_out[file] = f"{suffix} is not read"
-        return [file for file in files if _is_image(file)]
-
     def by_class(self, part: str = "") -> dict[str, list[str]]:
         """The files of each class, whose folder has its name and lies in that part of the root.
 
-        Raises ValueError if there is no class, or a class has no image.
+        Raises ValueError if there is no class, or a class has no image or holds a folder.
         """
         folders, files = self._listed(part)
         self.left_out |= dict.fromkeys(files, "it lies beside the folders of the classes")
         if not folders:
             raise ValueError(f"{self.root / part}: expected a folder for each class, there is none")
-        # Macs store names in another form than most programs write them.
-        by_class = {
-            unicodedata.normalize("NFC", name): self.images(f"{part}/{name}".lstrip("/"))
-            for name in folders
-        }
+        by_class = {}
+        for name in folders:
+            inside, files = self._listed(os.path.join(part, name))
+            if inside:
+                place = self.root / part / name
+                raise ValueError(
+                    f"{place} holds the folder {inside[0]!r}; the images of a class lie directly "
+                    "in its own folder, so move them there, or make it a class; if it is a class "
+                    f"already, dataset.path is {place}"
+                )
+            suffixes = {file: os.path.splitext(file)[1].lower() for file in files}
+            images = [file for file in files if suffixes[file] in SUFFIXES]
+            for file in set(files).difference(images):
+                suffix = suffixes[file] or "a file without a suffix"
+                self.left_out[file] = f"{suffix} is not read"
+            # Macs store names in another form than most programs write them.
+            by_class[unicodedata.normalize("NFC", name)] = images
         if empty := [name for name, images in by_class.items() if not images]:
             raise ValueError(
                 f"{self.root / part}: no images in the folders {groups.first_of(empty)}; expected "
@@ -144,15 +139,15 @@ class Tree:
         others, files = self._listed("")
         files += [f"{name}/" for name in others if name not in folders]
         self.left_out |= dict.fromkeys(files, f"it lies beside {' and '.join(folders)}")
-        by_part = {folder: self.by_class(folder) for folder in folders}
-        classes = set().union(*by_part.values())
-        for folder, by_class in reversed(by_part.items()):
-            if lacking := sorted(classes - by_class.keys()):
+        train, validation = (self.by_class(folder) for folder in folders)
+        lacks = {folders[1]: train.keys() - validation, folders[0]: validation.keys() - train}
+        for folder, lacking in lacks.items():
+            if lacking:
                 raise ValueError(
                     f"{self.root / folder}: lacks folders for the classes "
-                    f"{groups.first_of(lacking)}; training and validation need the same classes"
+                    f"{groups.first_of(sorted(lacking))}; training and validation need the same"
                 )
-        return tuple(dict(sorted(by_class.items())) for by_class in by_part.values())
+        return dict(sorted(train.items())), dict(sorted(validation.items()))
 
     def source(
         self,
@@ -164,12 +159,15 @@ class Tree:
         from transferability.images import decode
 
         root, size = str(self.root), settings["image_size"]
+        labelled = [
+            [(label, file) for label, files in enumerate(by_class.values()) for file in files]
+            for by_class in (train, validation)
+        ]
         return ImageSource(
             # The groups of a user's file are for splitting the classes, and stay out of the store.
-            classes=[(name, "") for name in train],
-            image_size=(size, size),
-            train=labelled(train),
-            validation=labelled(validation),
+            [(name, "") for name in train],
+            (size, size),
+            *labelled,
             load=partial(decode.load_file, root=root, size=size, **decode.resizing(settings)),
             stamp=partial(decode.file_stamp, root=root),
             left_out=sorted(self.left_out.items()),
@@ -179,34 +177,19 @@ class Tree:
         """The names of the folders in a folder, and those of its other files below the root, both
         sorted; what is hidden, and what systems put beside images, does not count.
 
-        Raises ValueError for a link that leads nowhere, unless it is an image's, which is reported
-        with the other bad images, and for a name that is not UTF-8.
+        Raises ValueError for a name that is not UTF-8.
         """
         folders, files = [], []
-        with os.scandir(self.root / below) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                name, lower = f"{below}/{entry.name}".lstrip("/"), entry.name.lower()
-                if name.encode(errors="ignore").decode() != name:
-                    raise ValueError(f"{self.root / below}: {name!r} is not in UTF-8; rename it")
-                if lower.startswith(".") or lower in SYSTEM_FILES:
-                    continue
-                if lower in SYSTEM_FOLDERS:
-                    self.left_out[f"{name}/"] = "a system made this folder"
-                elif os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                    folders.append(entry.name)
-                elif entry.is_symlink() and not os.path.exists(entry.path) and not _is_image(name):
-                    raise ValueError(
-                        f"{entry.path} is a link to {os.readlink(entry.path)}, which is not there; "
-                        "make it reachable, or remove the link"
-                    )
-                else:
-                    files.append(name)
+        for entry in sorted(os.scandir(self.root / below), key=lambda entry: entry.name):
+            if entry.name.encode(errors="ignore").decode() != entry.name:
+                raise ValueError(f"{self.root / below}: {entry.name!r} is not in UTF-8; rename it")
+            if entry.name.startswith(".") or entry.name.lower() in OF_SYSTEMS:
+                continue
+            if entry.is_dir():
+                folders.append(entry.name)
+            else:
+                files.append(os.path.join(below, entry.name))
         return folders, files
-
-
-def labelled(by_class: Mapping[str, Sequence[str]]) -> list[tuple[int, str]]:
-    """(label, item) of the items of each class."""
-    return [(label, item) for label, items in enumerate(by_class.values()) for item in items]
 
 
 def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[str]:
@@ -223,7 +206,3 @@ def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[
         )
     order = sorted(images, key=lambda image: hashlib.sha256(f"{seed} {image}".encode()).digest())
     return set(order[: min(max(round(count * share), 1), count - 1)])
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES

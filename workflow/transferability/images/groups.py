@@ -9,7 +9,6 @@ from pathlib import Path
 
 from transferability.images import path_of
 
-COLUMNS = {"class", "group"}
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """What a file begins with that Excel saved as Unicode text."""
 
@@ -21,44 +20,43 @@ def read(path: Path | str) -> dict[str, str]:
     Raises ValueError, naming `dataset.groups` and the line, if there is no such file or it has
     another form.
     """
-
-    def unfit(problem: str) -> ValueError:
-        return ValueError(
-            f"dataset.groups: {path}{problem}; expected a CSV file in UTF-8 with the columns "
-            "class, group and a row for each class, or null"
-        )
-
-    if {"{", "}"} & set(str(path)):
-        raise unfit(": Snakemake takes what is in braces for a wildcard, so rename the file")
+    group_of: dict[str, str] = {}
     try:
+        if {"{", "}"} & set(str(path)):
+            raise ValueError(": Snakemake takes what is in braces for a wildcard, so rename it")
         content = path_of(str(path)).read_bytes()
         # With the mark that spreadsheets put in front, and without it.
         text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8").lstrip("\ufeff")
         head = next(iter(text.splitlines()), "")
         delimiter = next((mark for mark in ";\t" if mark in head), ",")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        # As folders are named: see folder.Tree.by_class.
-        rows = [
-            (reader.line_num, [unicodedata.normalize("NFC", cell.strip()) for cell in row])
-            for row in reader
-        ]
-    except OSError as error:
-        raise unfit(f" cannot be read ({error.strerror})") from None
-    except (UnicodeError, csv.Error) as error:
-        raise unfit(f" cannot be read as CSV in UTF-8 ({error})") from error
-    columns = [cell.lower() for cell in rows[0][1]] if rows else []
-    if any(columns.count(column) != 1 for column in COLUMNS):
-        raise unfit(f", line 1, has other columns: {head!r:.80}")
-    group_of: dict[str, str] = {}
-    for line, row in filter(lambda entry: any(entry[1]), rows[1:]):
-        cells = dict(zip(columns, row, strict=False))
-        if any(row[len(columns) :]) or not (cells.get("class") and cells.get("group")):
-            raise unfit(f", line {line}: {delimiter.join(row)!r:.80} is no class and group")
-        if cells["class"] in group_of:
-            raise unfit(f", line {line}, names the class {cells['class']!r} again")
-        group_of[cells["class"]] = cells["group"]
-    if not group_of:
-        raise unfit(" has no rows")
+        columns = [cell.strip().lower() for cell in next(reader, [])]
+        if columns.count("class") != 1 or columns.count("group") != 1:
+            raise ValueError(f", line 1, has other columns: {head!r:.80}")
+        for row in filter(any, reader):
+            # As folders are named: see folder.Tree.by_class.
+            cells = [unicodedata.normalize("NFC", cell.strip()) for cell in row]
+            named = dict(zip(columns, cells, strict=False))
+            name, group = named.get("class"), named.get("group")
+            if any(cells) and (any(cells[len(columns) :]) or not (name and group)):
+                wrong = f"{delimiter.join(row)!r:.80} is no class and group"
+                raise ValueError(f", line {reader.line_num}: {wrong}")
+            if name in group_of:
+                raise ValueError(f", line {reader.line_num}, names the class {name!r} again")
+            if name:
+                group_of[name] = group
+        if not group_of:
+            raise ValueError(" has no rows")
+    except (OSError, ValueError, csv.Error) as error:
+        problem = str(error)
+        if isinstance(error, OSError):
+            problem = f" cannot be read ({error.strerror})"
+        elif isinstance(error, UnicodeError | csv.Error):
+            problem = f" cannot be read as CSV in UTF-8 ({error})"
+        raise ValueError(
+            f"dataset.groups: {path}{problem}; expected a CSV file in UTF-8 with the columns "
+            "class, group and a row for each class, or null"
+        ) from error
     return group_of
 
 
@@ -71,8 +69,7 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
     group_of = read(path)
     # A folder's name may begin or end with a blank, which nobody sees in a table.
     names = [name.strip() for name in names]
-    mistakes = differences(group_of, names, "the dataset has no class")
-    if mistakes:
+    if mistakes := differences(group_of, names, "the dataset has no class"):
         raise ValueError(
             f"dataset.groups: {path} does not fit the classes: {mistakes}; give each class of the "
             "dataset one row"

@@ -11,8 +11,6 @@ from typing import Any
 
 from transferability.images import DatasetInfo, ImageSource, Size, folder, groups, path_of
 
-WNID = re.compile(r"n\d{8}")
-
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
     """What is known of ImageNet beforehand: the size as published (Russakovsky et al. 2015), and
@@ -39,8 +37,8 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     for part in parts.values():
         if not tree.folders(part):
             raise tree.wrong_form(f"{root / part} has no folders")
-    strange = [name for name in tree.folders(parts["train"]) if not WNID.fullmatch(name)]
-    if strange:
+    classes = tree.folders(parts["train"])
+    if strange := [name for name in classes if not re.fullmatch(r"n\d{8}", name)]:
         raise ValueError(
             f"{root / parts['train']}: {groups.first_of(strange)} are no WordNet ids such as "
             "n01440764; images with other classes are for dataset.source: folder"

@@ -11,7 +11,6 @@ samples, which are read each time the store is opened. The same settings give th
 import csv
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,24 +77,18 @@ def write(
 
     `classes` are (name, group), in the order of the labels. Each part has its labels, int32 N and
     ascending, and its images, a file uint8 N×H×W×3. The manifest, with these further `facts`, is
-    written last. Raises ValueError for a class without images, or two of the same name.
+    written last. Raises ValueError for a class without images.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Without its manifest an older store in this folder no longer counts as complete.
     (folder / MANIFEST).unlink(missing_ok=True)
-    names = [name for name, _ in classes]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise ValueError(f"two classes have the name {name!r}: expected each name once")
     for part, (labels, _) in parts.items():
-        empty = np.setdiff1d(np.arange(len(names)), labels)
-        if empty.size:
-            some = ", ".join(names[i] for i in empty[:5])
+        if empty := sorted(set(range(len(classes))).difference(labels.tolist())):
+            names = ", ".join(classes[label][0] for label in empty[:5])
             raise ValueError(
-                f"no {part} images of {some} ({empty.size} classes); each class needs one or more, "
-                "so add images, or take the class away"
+                f"no {part} images of {names} ({len(empty)} classes); each class needs one or "
+                "more, so add images, or take the class away"
             )
-    image_size = np.load(parts["train"][1], mmap_mode="r").shape[1:3]
     # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
     checksums = {f"{part}.images.npy": files.sha256(images) for part, (_, images) in parts.items()}
     for part, (labels, images) in parts.items():
@@ -108,8 +101,8 @@ def write(
         **facts,
         "format": FORMAT,
         "settings": dict(settings),
-        "classes": len(names),
-        "image_size": list(image_size),
+        "classes": len(classes),
+        "image_size": np.load(folder / FILES[0], mmap_mode="r").shape[1:3],
         **{part: len(labels) for part, (labels, _) in parts.items()},
         "files": {
             name: {
@@ -120,8 +113,7 @@ def write(
             for name in FILES
         },
     }
-    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    files.write_text(folder / MANIFEST, text)
+    files.write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
 def read_classes(folder: Path) -> tuple[list[str], list[str]]:
@@ -158,27 +150,16 @@ def open_store(folder: Path | str) -> Store:
     folder = Path(folder)
     manifest = _read_manifest(folder)
     for name in FILES:
-        file, expected = folder / name, manifest["files"][name]["bytes"]
+        file, expected = folder / name, manifest["files"][name]
         if not file.is_file():
             raise _damaged(folder, name, "is missing")
-        if file.stat().st_size != expected:
-            raise _damaged(folder, name, f"has {file.stat().st_size} bytes instead of {expected}")
-        if _samples_sha256(file) != manifest["files"][name]["samples_sha256"]:
+        if (size := file.stat().st_size) != expected["bytes"]:
+            raise _damaged(folder, name, f"has {size} bytes instead of {expected['bytes']}")
+        if _samples_sha256(file) != expected["samples_sha256"]:
             raise _damaged(folder, name, "changed after it was written (its checksum does not fit)")
-    classes, groups = read_classes(folder)
-    arrays = {
-        f"{part}_{kind}": np.load(folder / f"{part}.{kind}.npy", mmap_mode="r")
-        for part in PARTS
-        for kind in ("images", "labels")
-    }
-    return Store(
-        folder=folder,
-        classes=classes,
-        groups=groups,
-        settings=manifest["settings"],
-        digest=files.sha256(folder / MANIFEST),
-        **arrays,
-    )
+    arrays = [np.load(folder / name, mmap_mode="r") for name in FILES if name != CLASSES]
+    digest = files.sha256(folder / MANIFEST)
+    return Store(folder, *arrays, *read_classes(folder), manifest["settings"], digest)
 
 
 def _damaged(folder: Path, name: str, problem: str) -> StoreError:

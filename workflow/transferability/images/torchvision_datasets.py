@@ -6,8 +6,9 @@ import re
 import shutil
 import tempfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -56,54 +57,42 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
     name, size = settings["name"], settings["image_size"]
     how = decode.resizing(settings)
     train, test = (_opened(settings, given) for given in _arguments(getattr(datasets, name)))
-    images = ConcatDataset([*train, *test])
-    labels = np.concatenate([_labels(part) for part in images.datasets])
+    images, learned = ConcatDataset([*train, *test]), sum(map(len, train))
+    labels = list(chain.from_iterable(map(_labels, images.datasets)))
     files_of = [_files(part) for part in images.datasets]
     files = None if None in files_of else list(chain.from_iterable(files_of))
     # Some datasets list their files in the order in which the disk does.
-    order = np.array(sorted(range(len(labels)), key=files.__getitem__ if files else None))
-    is_train = np.arange(len(labels)) < sum(map(len, train))
+    order = sorted(range(len(labels)), key=files.__getitem__ if files else None)
     # Not every name need have images.
-    present = np.unique(labels[is_train])
-    strange = np.setdiff1d(labels, present)
-    if strange.size:
-        raise ValueError(
-            f"dataset.name: {name} has test images of classes without any for training, such as "
-            f"number {strange[0]}; choose another dataset"
-        )
-    names = _class_names(train[0], int(present[-1]) + 1)
-    classes = [names[label] for label in present.tolist()]
+    places_of = defaultdict(list)
+    for place, number in enumerate(order):
+        places_of[labels[number]].append(place)
+    names = _class_names(train[0], max(places_of) + 1)
+    classes = [names[label] for label in sorted(places_of)]
     if len(set(classes)) < len(classes):
-        classes = [f"{label} {names[label]}" for label in present.tolist()]
-    if not test:
-        for label in present.tolist():
+        classes = [f"{label} {names[label]}" for label in sorted(places_of)]
+    items: dict[str, list] = {"train": [], "validation": []}
+    for index, (label, places) in enumerate(sorted(places_of.items())):
+        back: set[str] = set()
+        if not test:
             # By their places, not by the files' names, which depend on where the data lie.
-            places = np.flatnonzero(labels[order] == label)
-            chosen = map(str, places.tolist())
-            back = held_back([*chosen], settings["validation"], settings["seed"], names[label])
-            is_train[order[[int(place) for place in back]]] = False
-
-    def items(wanted: np.ndarray) -> list[tuple[int, str | int]]:
-        numbers = order[wanted[order]]
-        numbers = numbers[np.argsort(labels[numbers], kind="stable")].tolist()
-        of_class = np.searchsorted(present, labels[numbers]).tolist()
-        chosen = [files[number] for number in numbers] if files else numbers
-        return list(zip(of_class, chosen, strict=True))
+            chosen = [str(place) for place in places]
+            back = held_back(chosen, settings["validation"], settings["seed"], names[label])
+        for place in places:
+            number = order[place]
+            is_for_training = number < learned and str(place) not in back
+            part = items["train" if is_for_training else "validation"]
+            part.append((index, files[number] if files else number))
 
     def load(number: int) -> np.ndarray:
         with decode.blamed_on_the_image():
-            image, label = images[number]
-        if int(label) != labels[number]:
-            raise ValueError(
-                f"image {number} has the label {label}, and {labels[number]} in the list"
-            )
+            image, _ = images[number]
         return decode.pixels(image, size, **how)
 
     return ImageSource(
         classes=[(class_name, "") for class_name in classes],
         image_size=(size, size),
-        train=items(is_train),
-        validation=items(~is_train),
+        **items,
         load=partial(decode.load_file, root="", size=size, **how) if files else load,
         stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
         # Most datasets without files hold their images in memory, which processes would copy.
@@ -124,8 +113,7 @@ def _arguments(dataset: type) -> tuple[Arguments, Arguments]:
 
 def _class_names(dataset: Any, count: int) -> list[str]:
     """The name of each of so many labels; its number where the dataset has no names."""
-    for attribute in CLASSES:
-        names = getattr(dataset, attribute, None)
+    for names in (getattr(dataset, attribute, None) for attribute in CLASSES):
         if isinstance(names, list | tuple) and len(names) >= count:
             # Some have several names for a class.
             return [name if isinstance(name, str) else ", ".join(name) for name in names]
@@ -162,11 +150,21 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
 
 def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
     """A part of a dataset, downloaded if it is not there and may be."""
-    root = path_of(settings["root"])
-    if settings["name"] not in OF_FOUR_FILES:
-        return _read(settings, argument, root)
-    with _unpacked(root, settings["name"], settings["download"]) as folder:
-        return _read(settings, argument, folder)
+    name, root = settings["name"], path_of(settings["root"])
+    dataset = getattr(datasets, name)
+    parameters = inspect.signature(dataset).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    with _unpacked(root, name) if name in OF_FOUR_FILES else nullcontext(root) as folder:
+        given = {**argument, **({"root": folder} if "root" in parameters else {})}
+        if "download" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
+            return dataset(**given)
+        try:
+            # Some refuse to download what is there already.
+            return dataset(**given, download=False)
+        except (OSError, RuntimeError):
+            if not settings["download"]:
+                raise
+            return dataset(**given, download=True)
 
 
 def _four_files(name: str) -> list[str]:
@@ -174,53 +172,28 @@ def _four_files(name: str) -> list[str]:
 
 
 @contextmanager
-def _unpacked(root: Path, name: str, download: bool) -> Iterator[Path]:
-    """The root in which torchvision finds the four files of a dataset: a temporary one if they are
-    in a folder of that name (as `fashion-mnist`), which may be the root itself, or in its raw/,
-    packed or not. Where one is damaged and may be downloaded again, the root."""
-
-    named = [
-        folder
-        for folder in (root, *root.glob("*"))
-        # The root may be ".", and a link may lead to a folder of another name.
-        if name.lower()
-        in [re.sub("[^a-z0-9]", "", f.name.lower()) for f in (folder, folder.resolve())]
-    ]
-    files = [file for folder in named for file in folder.rglob("*-ubyte*")]
-    found = {file.name.removesuffix(".gz"): file for file in files}
-    wanted, raw = _four_files(name), root / name / "raw"
-    if all((raw / file).is_file() for file in wanted) or not found.keys() >= set(wanted):
+def _unpacked(root: Path, name: str) -> Iterator[Path]:
+    """The root in which torchvision finds the four files of a dataset: a temporary one if they lie,
+    packed or not, in a folder of that name (as `fashion-mnist`), which may be the root itself."""
+    found = {
+        file.name.removesuffix(".gz"): file
+        # The root may be ".".
+        for folder in (root.absolute(), *root.glob("*"))
+        if re.sub("[^a-z0-9]", "", folder.name.lower()) == name.lower()
+        for file in folder.rglob("*-ubyte*")
+    }
+    wanted = _four_files(name)
+    if not found.keys() >= set(wanted):
         yield root
         return
     with tempfile.TemporaryDirectory() as folder:
         unpacked = Path(folder, name, "raw")
         unpacked.mkdir(parents=True)
-        try:
-            for file in wanted:
-                packed = gzip.open if found[file].suffix == ".gz" else open
-                with packed(found[file], "rb") as content, (unpacked / file).open("wb") as written:
-                    shutil.copyfileobj(content, written)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            if not download:
-                raise
-            folder = root
+        for file in wanted:
+            packed = gzip.open if found[file].suffix == ".gz" else open
+            with packed(found[file], "rb") as content, (unpacked / file).open("wb") as written:
+                shutil.copyfileobj(content, written)
         yield Path(folder)
-
-
-def _read(settings: Mapping[str, Any], argument: Mapping[str, Any], root: Path) -> Any:
-    dataset = getattr(datasets, settings["name"])
-    parameters = inspect.signature(dataset).parameters
-    given = {**argument, **({"root": root} if "root" in parameters else {})}
-    kinds = {parameter.kind for parameter in parameters.values()}
-    if "download" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
-        return dataset(**given)
-    try:
-        # Some refuse to download what is there already.
-        return dataset(**given, download=False)
-    except (OSError, RuntimeError):
-        if not settings["download"]:
-            raise
-        return dataset(**given, download=True)
 
 
 def _list_of(dataset: Any, attributes: Sequence[str]) -> list[Any] | None:
@@ -229,14 +202,14 @@ def _list_of(dataset: Any, attributes: Sequence[str]) -> list[Any] | None:
     return next((e for e in lists if isinstance(e, list) and len(e) == len(dataset)), None)
 
 
-def _labels(dataset: Any) -> np.ndarray:
-    """int64 N; where the dataset has no list of them, by reading each image."""
+def _labels(dataset: Any) -> list[int]:
+    """The label of each image; where the dataset has no list of them, by reading each image."""
     for attribute in LABELS:
         labels = np.asarray(getattr(dataset, attribute, []))
         if labels.shape == (len(dataset),) and np.issubdtype(labels.dtype, np.integer):
-            return labels.astype(np.int64)
+            return labels.tolist()
     samples = _list_of(dataset, SAMPLES) or (dataset[row] for row in range(len(dataset)))
-    return np.array([int(label) for _, label in samples], np.int64)
+    return [int(label) for _, label in samples]
 
 
 def _files(dataset: Any) -> list[str] | None:
