@@ -144,8 +144,6 @@ def test_so_many_symbols_as_are_asked_for(symbols: int):
         ({**DIGITS, "validation": 0.001}, r"dataset\.validation"),
         ({**SMALL, "symbols": 7}, r"dataset\.symbols: 7 of 6 .* choose 0 to 6"),
         ({**SMALL, "classes": 1000, "symbols": 607}, r"dataset\.symbols: .* 153 to 606"),
-        ({"source": "glyfs"}, r"dataset\.source is 'glyfs': expected one of .*digits.*glyphs"),
-        ({"source": "store"}, r"dataset\.source"),
     ],
 )
 def test_impossible_settings_are_named(settings: dict, message: str):

@@ -28,12 +28,8 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
             f"any for validation; each digit has {min(COUNTS)} or more, so choose between 0.01 "
             "and 0.99"
         )
-    return DatasetInfo(
-        classes=10,
-        groups={"closed": len(CLOSED), "open": 10 - len(CLOSED)},
-        images_per_class=fewest,
-        size=Size(10, sum(COUNTS) - sum(held_out), sum(held_out)),
-    )
+    groups = {"closed": len(CLOSED), "open": 10 - len(CLOSED)}
+    return DatasetInfo(10, groups, fewest, Size(10, sum(COUNTS) - sum(held_out), sum(held_out)))
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
@@ -49,18 +45,16 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     size = settings["image_size"]
     digits = load_digits()
     generator = np.random.default_rng(settings["seed"])
-    parts: dict[str, list[tuple[int, int]]] = {"train": [], "validation": []}
+    train, validation = [], []
     for digit in range(10):
         members = generator.permutation(np.flatnonzero(digits.target == digit))
         held_out = round(len(members) * settings["validation"])
-        parts["validation"] += [(digit, row) for row in sorted(members[:held_out].tolist())]
-        parts["train"] += [(digit, row) for row in sorted(members[held_out:].tolist())]
+        validation += [(digit, row) for row in sorted(members[:held_out].tolist())]
+        train += [(digit, row) for row in sorted(members[held_out:].tolist())]
 
     def load(row: int) -> np.ndarray:
-        grey = np.rint(digits.images[row] * (255 / GREATEST_VALUE)).astype(np.uint8)
-        if size != len(grey):
-            grey = Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR)
-        return np.repeat(np.asarray(grey)[..., None], 3, axis=-1)
+        grey = Image.fromarray(np.rint(digits.images[row] * (255 / GREATEST_VALUE)).astype("u1"))
+        return np.asarray(grey.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
 
     classes = [(str(digit), "closed" if digit in CLOSED else "open") for digit in range(10)]
-    return ImageSource(classes, (size, size), **parts, load=load, in_processes=False)
+    return ImageSource(classes, (size, size), train, validation, load, in_processes=False)

@@ -29,13 +29,10 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
             f"dataset.symbols: {wanted} of {classes} classes are not possible, since there are "
             f"{len(LETTERS)} letters and {len(SYMBOLS)} symbols; choose {fewest} to {most}, or null"
         )
+    groups = {"letters": classes - symbols, "symbols": symbols}
     per_class = settings["images_per_class"], settings["validation_images_per_class"]
-    return DatasetInfo(
-        classes=classes,
-        groups={"letters": classes - symbols, "symbols": symbols},
-        images_per_class=per_class[0],
-        size=Size(classes, *(classes * images for images in per_class)),
-    )
+    size = Size(classes, *(classes * images for images in per_class))
+    return DatasetInfo(classes, groups, per_class[0], size)
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
@@ -56,7 +53,6 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
         "train": settings["images_per_class"],
         "validation": settings["validation_images_per_class"],
     }
-
     return ImageSource(
         classes=[(name(c), group(c)) for c in characters],
         image_size=(size, size),

@@ -1,8 +1,9 @@
 """A few images of each class of a dataset, on which a study can be tried before all are read."""
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -43,21 +44,19 @@ def size(settings: Mapping[str, Any]) -> images.Size:
     except ValueError as unknown:
         try:
             content = listed({**settings, "download": False})
-        except ValueError:
-            if settings.get("download"):
-                # It is not there yet, and need not be.
-                raise unknown from None
-            raise
+        except ValueError as error:
+            # Where it may be downloaded, it need not be there yet.
+            raise unknown if settings.get("download") else error from None
         return images.Size(*map(len, (content.classes, content.train, content.validation)))
 
 
 def counts(source: ImageSource) -> list[tuple[int, int]]:
     """How many training and validation images each class has, in the order of the labels."""
-    of_parts = [Counter(label for label, _ in part) for part in (source.train, source.validation)]
-    return [
-        tuple(of[label] * each for of, each in zip(of_parts, source.per_item, strict=True))
-        for label in range(len(source.classes))
-    ]
+    of_parts = (
+        np.bincount([label for label, _ in part], minlength=len(source.classes)) * each
+        for part, each in zip((source.train, source.validation), source.per_item, strict=True)
+    )
+    return list(zip(*(of_part.tolist() for of_part in of_parts), strict=True))
 
 
 def few(source: ImageSource, settings: Mapping[str, Any], least: int) -> ImageSource:
@@ -67,8 +66,8 @@ def few(source: ImageSource, settings: Mapping[str, Any], least: int) -> ImageSo
     per_class = -(-least // len(source.classes))
     wanted = max(FEWEST, per_class), max(FEWEST, per_class // 2)
     if max(source.per_item) == 1:
-        parts = (source.train, source.validation)
-        train, validation = map(_of_each_class, parts, wanted)
+        parts = zip((source.train, source.validation), wanted, strict=True)
+        train, validation = (_of_each_class(items, count) for items, count in parts)
         return replace(source, train=train, validation=validation)
     # An item is all that is drawn of a class.
     keys = ("images_per_class", "validation_images_per_class")
@@ -78,11 +77,9 @@ def few(source: ImageSource, settings: Mapping[str, Any], least: int) -> ImageSo
 
 def _of_each_class(items: Sequence[tuple[int, Item]], count: int) -> list[tuple[int, Item]]:
     """So many items of each label, evenly spread over its list."""
-    of_class = defaultdict(list)
-    for item in items:
-        of_class[item[0]].append(item)
     chosen = []
-    for group in of_class.values():
-        number = min(count, len(group))
-        chosen += [group[k * len(group) // number] for k in range(number)]
+    for _, of_class in groupby(items, itemgetter(0)):
+        listed = list(of_class)
+        number = min(count, len(listed))
+        chosen += [listed[k * len(listed) // number] for k in range(number)]
     return chosen

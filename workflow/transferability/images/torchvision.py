@@ -4,9 +4,9 @@ It can be any class of torchvision.datasets whose items are an image and one lab
 needs the standard library only; the datasets themselves are handled in `torchvision_datasets.py`.
 """
 
-import ast
 import difflib
 import importlib.util
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -63,8 +63,5 @@ def _names() -> frozenset[str]:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return frozenset()
-    text = Path(spec.origin).parent.joinpath("datasets", "__init__.py").read_text("utf-8")
-    for statement in ast.parse(text).body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
-            return frozenset(ast.literal_eval(statement.value))
-    return frozenset()
+    text = Path(spec.origin).with_name("datasets").joinpath("__init__.py").read_text("utf-8")
+    return frozenset(re.findall(r'"(\w+)"', text.partition("__all__ =")[2]))
