@@ -94,7 +94,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_smallest_image_passes_through(name):
-    smallest = architectures.info(settings(name)).smallest_image
+    smallest = architectures.info(settings(name), FAMILIES[name][0]).smallest_image
     with torchvision_table.WithoutMemory():
         layers = torchvision_cuts.cut(torchvision_cuts.make(name, classes=7, image_size=smallest))
     network = composed(layers).to("meta").eval()

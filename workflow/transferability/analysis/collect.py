@@ -190,7 +190,7 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
         for split, target in zip(table["split"], table["target"], strict=True)
     ]
     images = VALIDATION_IMAGES_PER_PUBLISHED_CLASS * np.array(classes)
-    layers = caffenet.info({"stem": "paper"}).layer_names
+    layers = tuple(caffenet.STARTS)
     table = table.assign(
         study=study,
         # Each network was trained once.

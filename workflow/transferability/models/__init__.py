@@ -1,50 +1,39 @@
 """An architecture is an ordered list of named layers.
 
 Each is a module here, named as in the study, with three functions: `info(settings, image_size)`,
-which is cheap and free of torch; `build(settings, image_size, classes)`, the layers from input to
-output; and `initialise(layer)`, which draws the parameters of one layer again from torch's global
-generator. Without `initialise`, layers start as their constructors leave them. Nothing else in the
-project knows what a layer consists of.
+which is cheap and free of torch where it can be; `build(settings, image_size, classes)`, the layers
+from input to output; and `initialise(layer)`, which draws the parameters of one layer again from
+torch's global generator. Without `initialise`, layers start as their constructors leave them.
+Nothing else in the project knows what a layer consists of.
 """
 
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 
 @dataclass(frozen=True)
 class ArchitectureInfo:
     """The layers of an architecture, from input to output, and the height and width in pixels of
-    the smallest image that it takes: known without building it."""
+    the smallest image that it takes."""
 
     layer_names: tuple[str, ...]
     smallest_image: int
 
 
-def names() -> list[str]:
-    """The names of all architectures, sorted: the modules of this package that define `info`."""
-    modules = Path(__file__).parent.glob("[!_]*.py")
-    return sorted(file.stem for file in modules if "\ndef info(" in file.read_text("utf-8"))
-
-
 def module(name: str) -> ModuleType:
-    """The module of one architecture. Raises ValueError if there is none of that name."""
-    if name not in names():
-        raise ValueError(
-            f"architecture.name: there is no architecture {name!r}; known: {', '.join(names())}"
-        )
+    """The module of one architecture, by its name."""
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
+def info(settings: dict, image_size: int) -> ArchitectureInfo:
     """The info of the architecture that the study's section `architecture` describes.
 
-    `image_size` is the height and width, in pixels, of the network's input, where it is known.
-    Raises ValueError, naming the key, for settings or a size that the architecture does not allow;
-    the caller compares the size with `smallest_image`.
+    `image_size` is the height and width, in pixels, of the network's input. Raises ValueError,
+    naming the key, for settings or a size that the architecture does not allow; the caller compares
+    the size with `smallest_image`.
     """
     return module(settings["name"]).info(settings, image_size)
 

@@ -34,7 +34,7 @@ SMALLEST_IMAGE = {"paper": 39, "small": 8}
 """Of smaller images nothing is left for the last pooling."""
 
 
-def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
+def info(settings: dict, image_size: int) -> ArchitectureInfo:
     """Eight layers; how small an image may be depends on the stem."""
     return ArchitectureInfo(tuple(STARTS), SMALLEST_IMAGE[settings["stem"]])
 

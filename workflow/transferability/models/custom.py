@@ -21,41 +21,18 @@ from types import ModuleType
 from transferability.models import ArchitectureInfo
 
 EXPECTED = "a function in a module, written as my_module:build"
-ASSUMED = {"image_size": 224, "classes": 2}
-"""The function's arguments where only the names of the layers are needed."""
-
 TRIED = Path(".snakemake", "tried")
 """What passed its trial, in the folder of the run: a large network is not tried by each command and
 each job that reads the study."""
 
-_names: dict[str, tuple[str, ...]] = {}
-"""The layers' names by the settings, since building the graph asks for them often."""
 
-
-def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
-    """The names of the layers, for which the network is built, and where the size of its images is
-    known, tried (`trial.check`).
+def info(settings: dict, image_size: int) -> ArchitectureInfo:
+    """The names of the layers of a network that passes its trial (`trial.check`), or passed it with
+    the same settings, Python, libraries and code.
 
     The function itself has to refuse images that are too small. Raises ValueError, naming
     `architecture.build`, if the network cannot be built or trained.
     """
-    from transferability.models import trial
-
-    key = json.dumps(settings, sort_keys=True)
-    if image_size is not None:
-        try:
-            _names[key] = _tried(settings, image_size)
-        except trial.TrialError as error:
-            raise ValueError(f"architecture.build: {settings['build']}: {error}") from error
-    elif key not in _names:
-        layers = build(settings, ASSUMED["image_size"], ASSUMED["classes"])
-        _names[key] = tuple(name for name, _ in layers)
-    return ArchitectureInfo(layer_names=_names[key], smallest_image=1)
-
-
-def _tried(settings: dict, image_size: int) -> tuple[str, ...]:
-    """The names of the layers of a network that passes its trial, or passed it with the same
-    settings, Python, libraries and code."""
     from transferability.models import trial
 
     decisive = [settings, image_size, str(source(settings["build"])), sys.version, sys.prefix]
@@ -64,14 +41,17 @@ def _tried(settings: dict, image_size: int) -> tuple[str, ...]:
     with contextlib.suppress(OSError, ValueError):
         names, code = json.loads(file.read_text(encoding="utf-8"))
         if code == _last_changes(code):
-            return tuple(names)
-    names = trial.check(partial(build, settings, image_size), image_size)
+            return ArchitectureInfo(tuple(names), smallest_image=1)
+    try:
+        names = trial.check(partial(build, settings, image_size), image_size)
+    except trial.TrialError as error:
+        raise ValueError(f"architecture.build: {settings['build']}: {error}") from error
     loaded = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
     code = _last_changes(os.path.abspath(path) for path in loaded if os.path.isfile(path))
     with contextlib.suppress(OSError):
         TRIED.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps([names, code]), encoding="utf-8")
-    return names
+    return ArchitectureInfo(names, smallest_image=1)
 
 
 def _last_changes(paths: Iterable[str]) -> dict[str, list[int]]:
@@ -84,13 +64,16 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
     Raises ValueError if there is no such function, or if it fails or makes no layers.
     """
+    from transferability.models import trial
+
     function = _function(settings["build"])
-    if given := ASSUMED.keys() & settings["arguments"].keys():
+    arguments = {"image_size": image_size, "classes": classes}
+    if given := arguments.keys() & settings["arguments"].keys():
         raise ValueError(
             f"architecture.arguments: {' and '.join(sorted(given))} cannot stand here, since the "
             "dataset decides; leave it out"
         )
-    arguments = {"image_size": image_size, "classes": classes, **settings["arguments"]}
+    arguments |= settings["arguments"]
     called = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     try:
         layers = function(**arguments)
@@ -104,22 +87,8 @@ def build(settings: dict, image_size: int, classes: int) -> list:
             f"architecture.build: {settings['build']} has to return a list of (name, module), the "
             f"layers from input to output{mistake}"
         )
-    _make_shapes_known(layers, image_size)
+    trial.show_first_input(layers, image_size)
     return [(name, layer) for name, layer in layers]
-
-
-def _make_shapes_known(layers: list, image_size: int) -> None:
-    """Show lazy modules their first input."""
-    import torch
-
-    from transferability.models import trial
-
-    if trial.is_lazy(layers):
-        features = torch.zeros(trial.IMAGES, 3, image_size, image_size)
-        with torch.no_grad():
-            for name, layer in layers:
-                features = trial.outputs(name, layer.eval(), features)
-                layer.train()
 
 
 def source(build: str) -> Path:

@@ -17,7 +17,7 @@ LAST_STD = 0.01
 high loss, whose long gradients can ruin the layers below."""
 
 
-def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
+def info(settings: dict, image_size: int) -> ArchitectureInfo:
     """Eight layers; each of the three poolings halves the image."""
     return ArchitectureInfo(layer_names=LAYER_NAMES, smallest_image=2 ** len(POOLED))
 

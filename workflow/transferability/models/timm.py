@@ -6,28 +6,18 @@ pretrained weights are read from a file, e.g. the model.safetensors that timm's 
 huggingface.co.
 """
 
-import importlib
 from types import ModuleType
 
 from transferability.models import ArchitectureInfo
 
-ASSUMED = 224
-"""Pixels, where only the names of the layers are needed."""
 
-_names: dict[tuple[str, int], tuple[str, ...]] = {}
-"""The layers' names by model and pixels, since building the graph asks for them often."""
-
-
-def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
+def info(settings: dict, image_size: int) -> ArchitectureInfo:
     """The names of the layers, which are tried.
 
     Raises ValueError, naming `architecture.model`, if timm is not installed, has no such model, or
     one that cannot be cut into layers or take images of this size.
     """
-    key = settings["model"], image_size or ASSUMED
-    if key not in _names:
-        _names[key] = _cuts().checked(*key)
-    return ArchitectureInfo(layer_names=_names[key], smallest_image=1)
+    return ArchitectureInfo(_cuts().checked(settings["model"], image_size), smallest_image=1)
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
@@ -44,22 +34,18 @@ def original_names(settings: dict, image_size: int) -> dict[str, str]:
     return torchvision_cuts.original_names(model, _cuts().cut(model))
 
 
-def name_today(name: str) -> str:
-    """The name itself: timm's published files have today's names."""
-    return name
-
-
 def fitted(settings: dict, image_size: int, tensors: dict) -> tuple[dict, list[str]]:
-    """The tensors of a model, by timm's names, for images of this size, and what was changed for
+    """The tensors of a file, by timm's names, for images of this size, and what was changed for
     it: positional embeddings, which are interpolated."""
     return _cuts().fitted(_cuts().make(settings["model"], 2, image_size), tensors)
 
 
 def _cuts() -> ModuleType:
     try:
-        return importlib.import_module("transferability.models.timm_cuts")
+        from transferability.models import timm_cuts
     except ModuleNotFoundError as error:
         raise ValueError(
             f"architecture.name: timm needs a package that is not installed ({error.name}); "
             "`uv sync --extra timm` or `pip install timm` brings it"
         ) from error
+    return timm_cuts

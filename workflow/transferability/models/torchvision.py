@@ -26,7 +26,7 @@ torchvision's own loading, and so ours, gives them the names of today."""
 POSITIONS = "encoder.pos_embedding"
 
 
-def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
+def info(settings: dict, image_size: int) -> ArchitectureInfo:
     """What the table says of the model.
 
     Raises ValueError if torchvision has no such classification model or if it cannot take images
@@ -42,7 +42,7 @@ def info(settings: dict, image_size: int | None = None) -> ArchitectureInfo:
         )
     row = rows[name]
     multiple = int(row["multiple_of"])
-    if image_size is not None and image_size % multiple:
+    if image_size % multiple:
         lower = image_size - image_size % multiple
         sizes = [str(size) for size in (lower, lower + multiple) if size]
         raise ValueError(
@@ -75,29 +75,26 @@ def original_names(settings: dict, image_size: int) -> dict[str, str]:
     return torchvision_cuts.original_names(model, torchvision_cuts.cut(model))
 
 
-def name_today(name: str) -> str:
-    """What torchvision's model calls a tensor today that an older file names so."""
-    for pattern, today in OLDER_NAMES.items():
-        name = re.sub(pattern, today, name)
-    return name
-
-
 def fitted(settings: dict, image_size: int, tensors: dict) -> tuple[dict, list[str]]:
-    """The tensors of a model, by torchvision's names, for images of this size, and what was changed
-    for it: the positional embeddings of a vision transformer, which are interpolated."""
-    if not settings["model"].startswith("vit_") or POSITIONS not in tensors:
-        return tensors, []
-    from torchvision.models.vision_transformer import interpolate_embeddings
-
-    patch = int(_rows()[settings["model"]]["multiple_of"])
+    """The tensors of a file, by today's names of torchvision's model, for images of this size, and
+    what was changed for it: the positional embeddings of a vision transformer, which are
+    interpolated."""
+    for pattern, today in OLDER_NAMES.items():
+        tensors = {re.sub(pattern, today, name): tensor for name, tensor in tensors.items()}
     made = dict(tensors)
-    # What cannot be interpolated is of a shape or kind that the caller refuses.
-    with contextlib.suppress(ValueError, RuntimeError):
-        made = interpolate_embeddings(image_size, patch, made)
-    before, after = tensors[POSITIONS].shape, made[POSITIONS].shape
-    if before == after:
-        return tensors, []
-    return made, [f"{POSITIONS}: interpolated from {before[1] - 1} patches to {after[1] - 1}"]
+    if settings["model"].startswith("vit_") and POSITIONS in tensors:
+        from torchvision.models.vision_transformer import interpolate_embeddings
+
+        patch = int(_rows()[settings["model"]]["multiple_of"])
+        # What cannot be interpolated is of a shape or kind that the caller refuses.
+        with contextlib.suppress(ValueError, RuntimeError):
+            made = interpolate_embeddings(image_size, patch, made)
+    changes = [
+        f"{name}: interpolated from {tensor.shape[1] - 1} patches to {made[name].shape[1] - 1}"
+        for name, tensor in tensors.items()
+        if made[name].shape != tensor.shape
+    ]
+    return made, changes
 
 
 @cache

@@ -53,6 +53,17 @@ def check(build: Callable[[int], Layers], image_size: int) -> tuple[str, ...]:
     return tuple(name for name, _ in layers)
 
 
+def show_first_input(layers: Layers, image_size: int) -> None:
+    """Let lazy modules know their shapes."""
+    lazy = nn.modules.lazy.LazyModuleMixin
+    if any(isinstance(part, lazy) for _, layer in layers for part in layer.modules()):
+        features = torch.zeros(IMAGES, 3, image_size, image_size)
+        with torch.no_grad():
+            for name, layer in layers:
+                features = outputs(name, layer.eval(), features)
+                layer.train()
+
+
 def outputs(name: str, layer: nn.Module, features: torch.Tensor) -> torch.Tensor:
     """What a layer makes of its input. Raises TrialError if it fails, or gives anything but one
     tensor."""
@@ -70,28 +81,19 @@ def outputs(name: str, layer: nn.Module, features: torch.Tensor) -> torch.Tensor
     return made
 
 
-def is_lazy(layers: Layers) -> bool:
-    """Whether a module waits for its first input to know its shapes."""
-    lazy = nn.modules.lazy.LazyModuleMixin
-    return any(isinstance(part, lazy) for _, layer in layers for part in layer.modules())
-
-
 def shape_text(shape: torch.Size) -> str:
     return "×".join(map(str, shape))
 
 
 def _check_state(name: str, layer: nn.Module) -> None:
+    """Raise TrialError for what cannot be saved, copied or trained in fp32."""
+    parameters = dict(layer.named_parameters())
     for key, value in layer.state_dict().items():
-        if not isinstance(value, torch.Tensor):
+        kind = getattr(value, "dtype", None) or type(value).__name__
+        if not isinstance(value, torch.Tensor) or (key in parameters and kind != torch.float32):
             raise TrialError(
-                f"layer {name}: {key} in its state_dict is a {type(value).__name__}, and only "
-                "tensors are saved and copied; make it one, or leave it out"
-            )
-    for key, parameter in layer.named_parameters():
-        if parameter.dtype != torch.float32:
-            raise TrialError(
-                f"layer {name}: its parameter {key} is {parameter.dtype}, and weights are "
-                "float32; recipe.precision says in what to multiply"
+                f"layer {name}: {key} in its state_dict is {kind}; expected tensors, parameters "
+                "being float32 (recipe.precision says in what to multiply)"
             )
 
 
@@ -114,25 +116,11 @@ def _check_copies(layers: Layers, twins: Layers, features: torch.Tensor) -> None
                 made.append(outputs(name, copy.eval(), features.clone()))
         if not torch.allclose(*made, rtol=1e-4, atol=1e-5, equal_nan=True):
             raise TrialError(
-                f"layer {name}: {_drawn(layer, twin)} differs each time that the network is built, "
-                "and is not copied with the weights; make it a buffer, by self.register_buffer"
+                f"layer {name}: something in it that is neither a parameter nor a buffer that is "
+                "saved differs each time that the network is built, and is not copied with the "
+                "weights; make it a buffer, by self.register_buffer"
             )
         features = made[0]
-
-
-def _drawn(layer: nn.Module, twin: nn.Module) -> str:
-    """The attribute in which two layers with the same weights differ."""
-    of_modules = vars(nn.Module()).keys()
-    for (path, part), (_, other) in zip(layer.named_modules(), twin.named_modules(), strict=True):
-        for key, value in {**vars(part), **part._buffers}.items():
-            texts = [_text(value), _text({**vars(other), **other._buffers}.get(key))]
-            if key not in of_modules and texts[0] != texts[1] and " at 0x" not in texts[0]:
-                return f"{path}.{key}".lstrip(".")
-    return "something beside its parameters and buffers"
-
-
-def _text(value: object) -> str:
-    return str(value.tolist() if hasattr(value, "tolist") else value)
 
 
 def _one_line(error: Exception) -> str:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
+
+import safetensors
 
 TABLE = Path(__file__).parents[2] / "resources" / "torchvision_weights.csv"
 KEYS = ("image_size", "interpolation", "mean", "std")
@@ -37,12 +39,9 @@ class Transforms:
         return replace(found, mean=tuple(found.mean), std=tuple(found.std))
 
 
-@dataclass(frozen=True)
-class Declared:
-    """Weights that torchvision publishes: their name in its enum, where they are, their
-    transforms."""
+class Declared(NamedTuple):
+    """Weights that torchvision publishes: where they are, and their transforms."""
 
-    enum: str
     url: str
     transforms: Transforms
 
@@ -79,18 +78,17 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
     the key, if none of them tells.
     """
     weights, name = source["weights"], architecture.get("model", "")
-    found, missing = None, ""
-    if is_enum(weights):
-        found = declared(name, weights).transforms
+    path = Path(os.path.expandvars(weights)).expanduser()
+    published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
+    if is_enum(weights) or path.name in published:
+        known = declared(name, weights) if is_enum(weights) else published[path.name]
+        found = known.transforms
     else:
-        published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
-        path = Path(os.path.expandvars(weights)).expanduser()
-        known = published.get(path.name)
-        found = known.transforms if known else described(path)
-        missing = "" if path.exists() else " (there is no such file)"
+        found = described(path)
     given = {key: value for key, value in source.items() if key in KEYS and value is not None}
     values = {**(vars(found) if found else {"interpolation": "bilinear"}), **given}
     if lacking := [key for key in KEYS if key not in values]:
+        missing = "" if path.exists() else " (there is no such file)"
         raise ValueError(
             f"weights: {weights}{missing} does not say which images it wants; beside weights, give "
             f"{' and '.join(lacking)} (mean and std of each channel, on the scale from 0 to 1)"
@@ -105,12 +103,9 @@ def described(file: Path) -> Transforms | None:
     """The transforms in the description of a file that `export` wrote; None if there are none, also
     where the file is not at hand."""
     try:
-        with file.open("rb") as opened:
-            # The format: eight bytes with the length of a JSON header, which holds the metadata.
-            length = int.from_bytes(opened.read(8), "little")
-            metadata = json.loads(opened.read(min(length, 10**8)))["__metadata__"]
-        return Transforms.of(json.loads(metadata["description"])["transforms"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        with safetensors.safe_open(file, "numpy") as opened:
+            return Transforms.of(json.loads(opened.metadata()["description"])["transforms"])
+    except (safetensors.SafetensorError, OSError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -119,13 +114,8 @@ def _table() -> dict[str, dict[str, Declared]]:
     table: dict[str, dict[str, Declared]] = {}
     with TABLE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            values = {
-                **row,
-                "image_size": int(row["image_size"]),
-                "resize": int(row["resize"]),
-                "mean": map(float, row["mean"].split()),
-                "std": map(float, row["std"].split()),
-            }
-            entry = Declared(row["weights"], row["url"], Transforms.of(values))
-            table.setdefault(row["model"], {})[entry.enum] = entry
+            sizes = {key: int(row[key]) for key in ("image_size", "resize")}
+            statistics = {key: map(float, row[key].split()) for key in ("mean", "std")}
+            entry = Declared(row["url"], Transforms.of({**row, **sizes, **statistics}))
+            table.setdefault(row["model"], {})[row["weights"]] = entry
     return table

@@ -61,7 +61,6 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
     tables = {"layers": {name: name for name in network.state_dict()}}
     if hasattr(module, "original_names"):
         tables["original"] = module.original_names(architecture, image_size)
-        held = {module.name_today(name): tensor for name, tensor in held.items()}
 
     def hits(names: str, prefix: str) -> tuple[int, int]:
         # Of equally many, the shortest prefix.
