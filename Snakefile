@@ -25,7 +25,7 @@ SHOWN = Path(workflow.overwrite_workdir or "", RESULTS)
 # The lock is held as long as this process lives; Snakemake's own lock would outlive one that is killed.
 onstart:
     try:
-        runs.begin(Path(".snakemake"), STUDY["study"])
+        runs.begin(Path(".snakemake"), STUDY["study"], SHARE)
     except runs.AnotherRun as error:
         raise WorkflowError(str(error)) from None
     files = ", ".join(map(os.path.relpath, STUDY_FILES[::-1])) or "a module"
@@ -49,8 +49,9 @@ onstart:
 
 onsuccess:
     # What trainings have kept for a second run has served its purpose.
-    network_folder.forget_finished(Path(RESULTS, "networks"))
-    if Path(RESULTS, targets.FINDINGS).exists():
+    if not SHARE:
+        network_folder.forget_finished(Path(RESULTS, "networks"))
+    if not SHARE and Path(RESULTS, targets.FINDINGS).exists():
         found = status.look(Path(RESULTS)).networks
         if lost := sum(network.learned is False for network in found):
             print(
@@ -70,9 +71,11 @@ onsuccess:
 rule all:
     default_target: not IS_MODULE
     input:
-        [f"{RESULTS}/{file}" for file in targets.files(STUDY)],
+        of_every_network("metrics.json", SHARED)
+        if SHARE
+        else [f"{RESULTS}/{file}" for file in targets.files(STUDY)],
         # By name, so that a study that comes to want them trains what has none yet.
-        of_every_network("weights.safetensors")
+        of_every_network("weights.safetensors", SHARED or STUDY.trained)
         if STUDY["keep_weights"] == "all"
         else [],
 

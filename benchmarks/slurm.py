@@ -2,16 +2,23 @@
 
     python benchmarks/slurm.py --levels        waits, with profiles/slurm as shipped
     python benchmarks/slurm.py --networks 200  many networks of one step each
+    python benchmarks/slurm.py --ways 500      many networks of a second each, as jobs of their own
+                                               and in two allocations; each way, four at a time
 
-Starts a SLURM of its own on this machine, as the tests do, without accounts; only root can.
+Starts a SLURM of its own on this machine, as the tests do, without accounts but for --ways; only
+root can.
 """
 
 import argparse
 import json
 import re
+import resource
+import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +31,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 from cluster import Cluster, running
 from project import TINY, Project
 
+EPOCHS_A_SECOND = 30
+"""Of the tiny study, alone on a core."""
 LEVELS = ("prepare_images", "train_base", "train_treatment")
 NETWORKS_A_SEED = 4
 FEW = {"layers": [3], "treatments": ["selffer", "transfer"], "controls": ["baseB", "B0B"]}
@@ -88,16 +97,77 @@ def report_many(cluster: Cluster, folder: Path, networks: int) -> None:
     print(f"{'all':28} {sum(counts.values()):6} {sum(counts.values()) / seconds:6.2f} a second")
 
 
+def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -> None:
+    """Print what so many short trainings take as jobs of their own, and in two allocations."""
+    seeds = list(range(-(-networks // NETWORKS_A_SEED)))
+    recipe = {**TINY["recipe"], "epochs": EPOCHS_A_SECOND, "augment": ["crop"]}
+    profile, allocation = "profiles/slurm/profile.yaml", "profiles/slurm/allocation.sh"
+    for way in ("jobs", "allocations"):
+        project = Project.copied(folder / way, cluster=cluster)
+        project.write_study(**FEW, seeds=seeds, recipe=recipe)
+        prepared = ("--omit-from", "train_base", "train_treatment", "train_source")
+        replace(project, cluster=None).succeed(*prepared)
+        script = project.folder / allocation
+        script.write_text(script.read_text("utf-8").replace("at_once=16", "at_once=2"), "utf-8")
+        start, before = time.perf_counter(), processor_seconds(cluster)
+        if way == "jobs":
+            command = f"{sys.executable} -m snakemake --workflow-profile {Path(profile).parent}"
+            command += " --config share=1/1"
+        else:
+            environment = f"ALL,UV_PROJECT={ROOT}"
+            command = f"sbatch --wait --array=1-2 --gres=gpu:2 --export={environment} {allocation}"
+        run = subprocess.Popen(
+            [*command.split(), "--configfile", "study.yaml"],
+            cwd=project.folder,
+            env=cluster.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(60 * minutes)
+        seconds = time.perf_counter() - start
+        files = list(project.results.glob("networks/*/*/*/metrics.json"))
+        run.terminate()
+        run.wait()
+        cluster.clear()
+        spent = processor_seconds(cluster) - before
+        done = len(files)
+        own = sum(json.loads(file.read_text("utf-8"))["seconds"] for file in files)
+        print(f"{way}: {done} trainings in {seconds:.0f} s, {3600 * done / seconds:.0f} an hour")
+        print(f"    of each {own / done:.2f} s training, {spent / done:.2f} s of processor in all")
+
+
+def processor_seconds(cluster: Cluster) -> float:
+    """What the processes that this one started and has waited for took, and the cluster's jobs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = cluster.ask("sacct --allocations --noheader --format=TotalCPU --starttime=now-1days")
+    # [days-][hours:]minutes:seconds
+    parts = [re.split("[-:]", line)[::-1] for line in lines.split()]
+    return (
+        used.ru_utime
+        + used.ru_stime
+        + sum(
+            float(part) * unit
+            for line in parts
+            for part, unit in zip(line, (1, 60, 3600, 86400), strict=False)
+        )
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--levels", action="store_true", help="waits between levels")
     what.add_argument("--networks", type=int, help="so many networks of one step")
+    what.add_argument("--ways", type=int, help="so many networks of a second, both ways")
+    parser.add_argument("--minutes", type=float, default=15, help="the longest time of a way")
     flags = parser.parse_args()
     print(described())
-    with tempfile.TemporaryDirectory() as temporary, running() as cluster:
+    with tempfile.TemporaryDirectory() as temporary, running(bool(flags.ways)) as cluster:
         if flags.levels:
             report_levels(cluster, Path(temporary, "project"))
+        elif flags.ways:
+            report_ways(cluster, Path(temporary), flags.ways, flags.minutes)
         else:
             report_many(cluster, Path(temporary, "project"), flags.networks)
 

@@ -47,6 +47,7 @@ SHORTENED = {
     " 'probes={images: 5000}' 'seeds=[0, 1, 2]' 'treatments=[selffer, transfer, partial]'"
     " 'controls=[baseB]' keep_weights=all": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
+    "uv run snakemake --cores 4 --omit-from train_base train_treatment train_source": "-n",
     "uv run transferability plan config.yaml": "--seconds 0.1",
     "uv run transferability check first.yaml": (
         "--seconds 0.1 && snakemake -nq all --configfile first.yaml"
@@ -75,6 +76,7 @@ ELSEWHERE = {
     "uv run snakemake --cores all --sdm conda",
     "uv run snakemake --cores all published",
     "uv run snakemake -n --configfile studies/paper.yaml",
+    "sbatch profiles/slurm/allocation.sh",
 }
 # What trees name and the commands that are run here do not make.
 NOT_MADE = {"results/yosinski2014/"}

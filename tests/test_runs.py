@@ -69,6 +69,14 @@ def test_another_study_may_run_beside_it(tmp_path, other):
     runs.begin(tmp_path, "small").release()
 
 
+def test_shares_of_a_study_may_run_side_by_side(tmp_path):
+    first, second = (runs.begin(tmp_path, "tiny", share) for share in ("1/2", "2/2"))
+    with pytest.raises(runs.AnotherRun):
+        runs.begin(tmp_path, "tiny", "2/2")
+    first.release()
+    second.release()
+
+
 @pytest.mark.full
 def test_a_second_run_of_one_study_says_why_it_does_not_begin(project: Project):
     # Long enough for the second to begin.

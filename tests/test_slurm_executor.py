@@ -30,7 +30,8 @@ def executor(monkeypatch) -> slurm.Executor:
 
     monkeypatch.setattr(slurm.plain.Executor, "__init__", lambda *_: None)
     monkeypatch.setattr(slurm.plain.Executor, "_report_job_error_threadsafe", told)
-    workflow = SimpleNamespace(executor_settings=SimpleNamespace())
+    groups = SimpleNamespace(overwrite_groups={})
+    workflow = SimpleNamespace(executor_settings=SimpleNamespace(), group_settings=groups)
     made = slurm.Executor(workflow, None)
     made.lock, made.logger = threading.Lock(), SimpleNamespace(warning=lambda message: None)
     return made
@@ -39,7 +40,7 @@ def executor(monkeypatch) -> slurm.Executor:
 @pytest.fixture
 def job(tmp_path) -> SimpleNamespace:
     """A job that trains a network."""
-    return SimpleNamespace(output=[str(tmp_path / "metrics.json")], is_group=lambda: False)
+    return SimpleNamespace(output=[str(tmp_path / "metrics.json")])
 
 
 def refused(executor: slurm.Executor, job: SimpleNamespace, said: str) -> None:
@@ -149,6 +150,12 @@ def test_no_file_that_can_be_read_is_no_step(tmp_path, content):
     if content is not None:
         NetworkFolder(tmp_path).resume.write_bytes(content)
     assert NetworkFolder(tmp_path).saved_step() is None
+
+
+def test_groups_of_jobs_are_refused():
+    groups = SimpleNamespace(overwrite_groups={"train_base": "bases"})
+    with pytest.raises(WorkflowError, match=r"profiles/slurm/allocation\.sh"):
+        slurm.Executor(SimpleNamespace(group_settings=groups), None)
 
 
 def test_the_plugin_is_the_one_that_was_tested(monkeypatch):

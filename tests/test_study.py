@@ -317,3 +317,17 @@ def test_a_base_may_be_omitted_with_all_that_copies_from_it():
     chosen = a_study(treatments=["transfer"], omit=[{"source": "A"}, {"network": "baseA"}])
     kept = set(chosen.network_names) - {name for *_, name in chosen.omitted}
     assert kept == {"baseB", "base2B", "B0B"}
+
+
+def test_shares_divide_the_networks_by_replicates():
+    study = a_study(seeds=[0, 1, 2], splits={"random": 2})
+    shares = [study.share(f"{k}/4") for k in range(1, 5)]
+    assert sorted(network for share in shares for network in share) == sorted(study.trained)
+    assert [len({network[:2] for network in share}) for share in shares] == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("share", ["0/4", "5/4", "1/7", "2", "1/2/3", "a/b", "-1/4"])
+def test_a_share_that_is_none_says_what_one_is(share):
+    study = a_study(seeds=[0, 1, 2], splits={"random": 2})
+    with pytest.raises(design.StudyError, match=rf"share: {share} .* its 6 replicates"):
+        study.share(share)

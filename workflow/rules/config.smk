@@ -19,10 +19,13 @@ if not IS_MODULE:
     update_config(config, study_config.typed(workflow.config_settings.config))
 # Of the rule compare alone.
 COMPARED = config.pop("studies", [])
+# Of several runs that divide a study among them, which of how many this is: 2/8.
+SHARE = config.pop("share", None)
 try:
     for file in STUDY_FILES:
         study_config.check_file(file, config)
     STUDY = study_config.complete(config)
+    SHARED = STUDY.share(SHARE) if SHARE else None
 except design.StudyError as error:
     files = ", ".join(map(str, STUDY_FILES[::-1])) or "the module's config"
     raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None

@@ -27,7 +27,7 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 # Snakemake's keys of this executor.
 ExecutorSettings, common_settings = plain.ExecutorSettings, plain.common_settings
 PACKAGE, TESTED = "snakemake-executor-plugin-slurm", "2.8.0"
-PROFILE = "profiles/slurm/profile.yaml"
+PROFILE, ALLOCATION = "profiles/slurm/profile.yaml", "profiles/slurm/allocation.sh"
 LONGEST_PAUSE = 60
 """The most seconds between two looks at the jobs, and between two tries at a submission."""
 GONE = "no longer listed"
@@ -66,6 +66,11 @@ class Executor(plain.Executor):
                 f"profiles/slurm is made for {PACKAGE} {TESTED}, and {version(PACKAGE)} is "
                 "installed: run `uv sync`"
             )
+        if workflow.group_settings.overwrite_groups:
+            raise WorkflowError(
+                "--groups: the jobs of a group would run one after another, with the cores and "
+                f"memory of all; put many trainings into one allocation instead: {ALLOCATION}"
+            )
         workflow.executor_settings.status_command = None
         self._refused: list[JobExecutorInterface] = []
         self._told: set[str] = set()
@@ -100,9 +105,6 @@ class Executor(plain.Executor):
         line = next((key for text, key in KEYS.items() if re.search(text, said, re.I)), None)
         if line or call:
             msg += f"What to change in {PROFILE}: {line or 'the block at its top'}.\n"
-        if job_info.job.is_group():
-            # Snakemake prints no reason of a group.
-            self.logger.error(msg)
         super()._report_job_error_threadsafe(job_info, msg)
 
     async def check_active_jobs(

@@ -21,12 +21,14 @@ class AnotherRun(RuntimeError):
     """Another run of the study lives; the message says where."""
 
 
-def begin(folder: Path, study: str) -> FileLock:
-    """Hold the study's lock in `folder` until this process ends, or what is returned is released.
+def begin(folder: Path, study: str, share: str | None = None) -> FileLock:
+    """Hold the lock of the study, or of a share (k/n) of its networks, in `folder` until this
+    process ends, or what is returned is released.
 
     Raises AnotherRun if a live process holds it.
     """
-    holder, lock = folder / f"{study}.run.txt", FileLock(folder / f"{study}.lock", blocking=False)
+    name = f"{study}.{share.replace('/', 'of')}" if share else study
+    holder, lock = folder / f"{name}.run.txt", FileLock(folder / f"{name}.lock", blocking=False)
     try:
         lock.acquire()
     except Timeout:

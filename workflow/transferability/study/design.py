@@ -147,6 +147,18 @@ class Study(dict):
         omitted = set(self.omitted)
         return [network for network in self.networks if network not in omitted]
 
+    def share(self, share: str) -> list[Network]:
+        """Of the networks that are trained, those of each n-th replicate from the k-th, by `k/n`:
+        a replicate's bases and what copies from them are of one share."""
+        k, n = (int(part) if part.isdecimal() else 0 for part in f"{share}/".split("/")[:2])
+        if share != f"{k}/{n}" or not 1 <= k <= n <= len(self.replicates):
+            raise StudyError(
+                f"share: {share} is not a share of this study; take 1/n to n/n, with n up to its "
+                f"{len(self.replicates)} replicates (splits × seeds)"
+            )
+        replicates = self.replicates[k - 1 :: n]
+        return [network for network in self.trained if network[:2] in replicates]
+
     def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
         """Whether the facts that `where` of an override names are those of a network. One that asks
         for partial networks reaches P7B+ and P7B, too, which are P7f0B and P7f7B."""
