@@ -39,7 +39,7 @@ def add(subparsers, function: Callable) -> None:
             # Of Path | None and list[Path], each value is a Path.
             while get_args(kind):
                 kind = get_args(kind)[0]
-            declared.setdefault("type", section if kind is dict else kind)
+            declared.setdefault("type", json.loads if kind is dict else kind)
         if parameter.kind is parameter.KEYWORD_ONLY:
             name = f"--{name.replace('_', '-')}"
             if parameter.default is parameter.empty:
@@ -47,14 +47,6 @@ def add(subparsers, function: Callable) -> None:
             else:
                 declared["default"] = parameter.default
         parser.add_argument(name, **declared)
-
-
-def section(text: str) -> dict:
-    """A section of a study from its JSON."""
-    content = json.loads(text) if text.startswith("{") else None
-    if content is None:
-        raise argparse.ArgumentTypeError(f'{text!r} is no section in JSON, e.g. {{"seed": 0}}')
-    return content
 
 
 def above_zero(text: str) -> float:

@@ -93,15 +93,11 @@ def _check_sources(study: Study) -> None:
                 f"images; make them studies of their own, or give them one {key}"
             )
     for letter, group in study.groups.items():
-        if group == "random":
-            raise StudyError(
-                f"sources.{letter}.group: random is what tables call layers without a source; "
-                "choose another name"
-            )
-        if [*study.groups.values()].count(group) == 1:
+        # In tables, layers without a source are of the group random.
+        if group == "random" or [*study.groups.values()].count(group) == 1:
             raise StudyError(
                 f"sources.{letter}.group: {group} has one source, and an interval over sources "
-                "needs two; give another one this group, or leave it out"
+                "needs two; give another one the same group, not called random, or leave it out"
             )
     is_measured = study["recipe"]["normalise"] in ("channels", "mean_image")
     if is_measured and len(set(seen.values())) > 1:
@@ -118,12 +114,11 @@ def _check_sources(study: Study) -> None:
 
 def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, int]) -> None:
     if not groups:
-        remedy = "take a source that has them"
-        if "groups" in settings:
-            remedy = "name a CSV file with the columns class, group in dataset.groups"
-        elif settings["source"] == "imagenet":
-            remedy = "the paper's natural and man-made halves are splits.published: [natman]"
-        raise StudyError(f"splits.dissimilar: the dataset has no groups; {remedy}")
+        raise StudyError(
+            "splits.dissimilar: the dataset has no groups; name a CSV file with the columns class, "
+            "group in dataset.groups (folder, torchvision), or of imagenet take splits.published: "
+            "[natman]"
+        )
     taken: dict[str, str] = {}
     for half in networks.HALVES:
         chosen = as_list(halves[half])
