@@ -6,12 +6,6 @@ from made_networks import of
 from project import Project
 
 CONTROLLED = ["selffer", "selffer+", "transfer", "transfer+"]
-THREE_SPLITS = {
-    "splits": {"random": 3},
-    "layers": [3],
-    "treatments": CONTROLLED,
-    "controls": ["baseB", "B0B"],
-}
 OMITTED = [{"network": ["A3B+", "B7B"]}, {"kind": "random", "n": 3}]
 OMITTED_NAMES = ["A3B+", "B7B", "R3B"]
 
@@ -25,23 +19,6 @@ def run(folder, **study) -> Project:
     project.write_study(**study)
     project.succeed()
     return project
-
-
-@pytest.fixture(scope="module")
-def three_splits(tmp_path_factory) -> Project:
-    return run(tmp_path_factory.mktemp("three"), **THREE_SPLITS)
-
-
-@pytest.fixture(scope="module")
-def dissimilar_alone(tmp_path_factory) -> Project:
-    return run(
-        tmp_path_factory.mktemp("dissimilar"),
-        splits={"random": 0, "dissimilar": {"A": "closed", "B": "open"}},
-        targets=["A", "B"],
-        layers=[3],
-        treatments=CONTROLLED,
-        controls=["baseB", "B0B"],
-    )
 
 
 @pytest.mark.full
@@ -83,19 +60,6 @@ def test_three_networks_are_left_out(project):
     assert not any("train" in job for job in project.jobs())
 
 
-@pytest.mark.full
-def test_a_network_of_one_replicate_can_be_left_out(three_splits, tmp_path):
-    before = table(three_splits, "effects")
-    project = Project.copied(tmp_path / "project", results_of=three_splits)
-    project.write_study(**THREE_SPLITS, omit=[{"network": "A3B", "split": "random2"}])
-    project.succeed("results/tiny/tables/effects.csv")
-    effects = table(project, "effects")
-    needs_it = effects["effect"].isin(["transfer", "specificity"])
-    assert set(effects.loc[needs_it, "replicates"]) == {2}
-    assert set(effects.loc[needs_it, "missing"]) == {1}
-    pd.testing.assert_frame_equal(effects[~needs_it], before[~needs_it])
-
-
 def test_one_seed_and_one_split_rest_on_images(finished):
     for name in ("effects", "boost"):
         assert set(table(finished, name)["interval"]) == {"image interval"}
@@ -104,26 +68,45 @@ def test_one_seed_and_one_split_rest_on_images(finished):
 
 
 @pytest.mark.full
-def test_three_splits_rest_on_splits(three_splits):
-    effects = table(three_splits, "effects")
+def test_three_splits_rest_on_splits_also_where_one_lacks_a_network(tmp_path):
+    project = run(
+        tmp_path,
+        splits={"random": 3},
+        layers=[3],
+        treatments=CONTROLLED,
+        controls=["baseB", "B0B"],
+        omit=[{"network": "A3B", "split": "random2"}],
+    )
+    effects = table(project, "effects")
     assert set(effects["interval"]) == {"t over splits"}
-    assert set(effects["replicates"]) == {3}
+    needs_it = effects["effect"].isin(["transfer", "specificity"])
+    for lacking, replicates in ((needs_it, {2}), (~needs_it, {3})):
+        assert set(effects.loc[lacking, "replicates"]) == replicates
+    assert set(effects.loc[needs_it, "missing"]) == {1}
     assert not (effects["effect"] == "long_base").any()
-    assert set(table(three_splits, "boost")["interval"]) == {"t over splits"}
-    log = (three_splits.results / "logs" / "estimate_effects.log").read_text(encoding="utf-8")
+    assert set(table(project, "boost")["interval"]) == {"t over splits"}
+    log = (project.results / "logs" / "estimate_effects.log").read_text(encoding="utf-8")
     (absent,) = [line for line in log.splitlines() if "has no networks for" in line]
     assert "long_base" in absent
     assert "transfer," not in absent
 
 
 @pytest.mark.full
-def test_a_dissimilar_split_alone_keeps_its_targets_apart(dissimilar_alone):
-    effects = table(dissimilar_alone, "effects")
+def test_a_dissimilar_split_alone_keeps_its_targets_apart(tmp_path):
+    project = run(
+        tmp_path,
+        splits={"random": 0, "dissimilar": {"A": "closed", "B": "open"}},
+        targets=["A", "B"],
+        layers=[3],
+        treatments=CONTROLLED,
+        controls=["baseB", "B0B"],
+    )
+    effects = table(project, "effects")
     assert set(effects["split_kind"]) == {"dissimilar"}
     for _, rows in effects.groupby(["effect", "n"]):
         assert sorted(rows["target"]) == ["A", "B"]
     assert set(effects["interval"]) == {"image interval"}
-    assert set(table(dissimilar_alone, "boost")["target"]) == {"A", "B"}
-    figures = dissimilar_alone.results / "figures"
+    assert set(table(project, "boost")["target"]) == {"A", "B"}
+    figures = project.results / "figures"
     for figure in ("transfer", "effects", "boost", "dissimilar"):
         assert (figures / f"{figure}.svg").stat().st_size > 1000

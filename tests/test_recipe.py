@@ -7,7 +7,6 @@ from laboratory import Laboratory, Trained, same
 from torch.nn import functional as F
 
 from transferability.storage.network_folder import NetworkFolder
-from transferability.study import config, design
 from transferability.training import device, frozen_features, loop
 from transferability.training.trainer import Trainer, TrainingError, torch_explained
 
@@ -114,15 +113,6 @@ def test_one_image_is_too_few_for_batch_normalisation(
         laboratory.train("baseB", tmp_path, recipe=recipe, architecture=LEARNS_FAST)
     # It is the first step that fails.
     assert not NetworkFolder(tmp_path).history.exists()
-
-
-def test_a_long_base_has_twice_the_iterations_and_evaluations():
-    chosen = config.complete({"recipe": {"iterations": 500, "evaluate_every": 100}})
-    recipes = {name: chosen.recipe_of("random0", 0, name) for name in ("baseB", "base2B")}
-    assert recipes["base2B"]["iterations"] == 2 * recipes["baseB"]["iterations"] == 1000
-    assert design.evaluations(recipes["baseB"]) == 5
-    assert design.evaluations(recipes["base2B"]) == 10
-    assert design.evaluations({**recipes["baseB"], "evaluate_every": 300}) == 2
 
 
 def test_label_smoothing_is_of_training_alone(laboratory, tmp_path):

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from project import Project
@@ -41,28 +40,6 @@ def test_another_run_is_named_as_long_as_it_lives(tmp_path, other):
     other.kill()
     other.wait()
     runs.begin(tmp_path, "tiny").release()
-
-
-@pytest.mark.full
-def test_of_runs_that_begin_together_one_goes_on(tmp_path):
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", RUN, tmp_path],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    try:
-        begun = [process for process in processes if process.stdout.readline()]
-        assert len(begun) == 1
-        for process in set(processes) - set(begun):
-            assert f"Another run is at work in {Path.cwd()}" in process.stderr.read()
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
 
 
 def test_another_study_may_run_beside_it(tmp_path, other):

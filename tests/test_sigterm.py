@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +16,10 @@ from waiting import ends, wait_until, writers
 
 from transferability import images
 from transferability.images import store
-from transferability.storage import checkpoint, network_folder
+from transferability.storage import checkpoint
 
 # Some seconds, with evaluations at other steps than the ends of epochs.
 LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}
-
-FILES = ["metrics.json", "history.jsonl", "predictions.npy", "weights.safetensors"]
 
 
 def command(laboratory, folder: Path, recipe: dict = LONG) -> list[str]:
@@ -119,26 +116,6 @@ def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
 
 
 @pytest.mark.full
-def test_a_second_training_waits_and_takes_what_the_first_has_done(laboratory, tmp_path, whole):
-    folder = tmp_path / "baseA"
-    first = begun(command(laboratory, folder), folder / "resume.safetensors")
-    second = started(command(laboratory, folder))
-    assert f"waiting for process {first.pid} " in second.stderr.readline()
-    assert first.poll() is None
-    first.communicate(timeout=60)
-    # As Snakemake does at the start of a job that it believes incomplete.
-    for name in FILES:
-        (folder / name).unlink()
-    _, log = second.communicate(timeout=60)
-    assert second.returncode == 0, log
-    assert "trained to its end before" in log
-    assert metrics(folder)["job"]["process"] == first.pid
-    assert metrics(folder)["resumed_at_iterations"] == []
-    assert weights(folder) == weights(whole)
-    assert ends(folder) == ["finished", "finished"]
-
-
-@pytest.mark.full
 def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
     folder = tmp_path / "baseA"
     training = begun(command(laboratory, folder), folder / "resume.safetensors")
@@ -167,45 +144,6 @@ def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
     assert not list(folder.glob(".*"))
     assert "resume.safetensors" in left
     assert "metrics.json" not in left
-
-
-@pytest.fixture
-def finished(laboratory, tmp_path) -> Path:
-    """The folder of a short training that ended well."""
-    done(command(laboratory, tmp_path / "baseA", RECIPE))
-    return tmp_path / "baseA"
-
-
-@pytest.mark.full
-def test_what_is_finished_is_not_done_again_until_it_is_forgotten(laboratory, finished):
-    left = {name: (finished / name).read_bytes() for name in FILES}
-    for name in FILES:
-        (finished / name).unlink()
-    assert "to train it again, delete" in done(command(laboratory, finished, RECIPE))
-    assert {name: (finished / name).read_bytes() for name in FILES} == left
-    place = finished.parents[1] / "networks" / "random0" / "seed0" / "baseA"
-    place.parent.mkdir(parents=True)
-    finished.rename(place)
-    network_folder.forget_finished(place.parents[2])
-    assert not (place / "finished").exists()
-    assert weights(place)
-    assert "epoch" in done(command(laboratory, place, RECIPE))
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("why", ["another recipe", "not there", "no weights kept"])
-def test_what_is_not_whole_or_of_something_else_is_trained(laboratory, finished, why):
-    recipe, kept = RECIPE, finished / "finished"
-    if why == "another recipe":
-        recipe = {**RECIPE, "learning_rate": 0.02}
-    elif why == "not there":
-        shutil.rmtree(kept)
-    else:
-        (kept / "weights.safetensors").unlink()
-    log = done(command(laboratory, finished, recipe))
-    assert "epoch" in log
-    assert "before" not in log
-    assert "before" in done(command(laboratory, finished, recipe))
 
 
 def preparation_of_photos(root: Path) -> list[str]:

@@ -283,6 +283,8 @@ def test_a_long_base_has_twice_the_epochs_also_of_an_override():
     plain = a_study(recipe={"epochs": 12})
     assert plain.recipe_of("random0", 0, "base2B")["epochs"] == 24
     assert plain.recipe_of("random0", 0, "baseB")["epochs"] == 12
+    counted = a_study(recipe={"iterations": 500})
+    assert counted.recipe_of("random0", 0, "base2B")["iterations"] == 1000
     override = {"where": {"kind": "long_base"}, "recipe": {"epochs": 5}}
     changed = a_study(recipe={"epochs": 12}, overrides=[override])
     assert changed.recipe_of("random0", 0, "base2B")["epochs"] == 10

@@ -156,21 +156,6 @@ def test_one_that_stands_still_for_less_than_its_lease_is_waited_for(folder, con
 
 
 @pytest.mark.full
-def test_on_another_machine_one_that_lives_is_waited_for(folder, contender):
-    first = contender(machine="other", lease=1)
-    first.line()
-    second = contender(lease=1)
-    assert "waiting" in second.said()
-    time.sleep(2.5)
-    assert first.told("check") == "writes"
-    assert len(writers(folder)) == 1
-    first.told("end")
-    assert second.line().startswith("has it")
-    second.told("end")
-    assert ends(folder) == ["finished", "finished"]
-
-
-@pytest.mark.full
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, contender, hours):
     """Whatever its clock said."""

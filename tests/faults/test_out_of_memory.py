@@ -1,7 +1,6 @@
 """Not enough memory: the training ends, and says what was tried and which key to lower."""
 
 import importlib
-import json
 import logging
 import resource
 import subprocess
@@ -10,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from laboratory import same, written
 from project import ROOT
 
@@ -138,23 +138,17 @@ def test_on_a_processor_the_key_is_named(laboratory, tmp_path):
     assert written(tmp_path / "baseB") == []
 
 
-def test_so_it_is_where_numpy_asks_for_it(laboratory):
+@pytest.mark.parametrize(
+    ("fail", "error", "words"),
+    [
+        (lambda: np.zeros(2**50), TrainingError, r"recipe\.micro_batch"),
+        (lambda: torch.zeros(1, 2) @ torch.zeros(1, 2), RuntimeError, "shapes"),
+    ],
+    ids=["numpy asks for it", "another error"],
+)
+def test_what_of_an_error_is_explained(laboratory, fail, error, words):
     with (
-        pytest.raises(TrainingError, match=r"recipe\.micro_batch"),
+        pytest.raises(error, match=words),
         trainer.torch_explained(laboratory.task("baseB")),
     ):
-        np.zeros(2**50)
-
-
-def test_other_errors_stay_as_they_are(laboratory):
-    with (
-        pytest.raises(RuntimeError, match="shapes"),
-        trainer.torch_explained(laboratory.task("B0B")),
-    ):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-
-def test_what_became_of_the_micro_batch_is_in_the_metrics(laboratory, tmp_path):
-    assert main(laboratory.command("baseB", tmp_path, epochs=1, micro_batch=12)) == 0
-    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["micro_batch"] == 12
+        fail()
