@@ -21,7 +21,7 @@ EPOCHS = {"epochs": 3, "evaluate_every": 2}
 @pytest.fixture(scope="module")
 def bases(laboratory, tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("bases")
-    return {name: laboratory.train(name, folder / name) for name in ("baseA", "baseB")}
+    return {"baseA": laboratory.train("baseA", folder / "baseA")}
 
 
 class Killed(BaseException):
@@ -50,77 +50,10 @@ def kill_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(loop, "evaluate", evaluate_or_die)
 
 
-def check_equal(resumed: Trained, whole: Trained) -> None:
-    assert whole.metrics.pop("resumed_at_iterations") == []
-    assert resumed.metrics == whole.metrics
-    assert resumed.history == whole.history
-    assert same(resumed.weights, whole.weights)
-    assert np.array_equal(resumed.predictions, whole.predictions)
-
-
-@pytest.mark.parametrize(
-    ("name", "kill", "step", "resumed_at"),
-    [
-        ("baseB", kill_in_evaluation, 40, 20),
-        ("baseB", kill_after_saving, 60, 60),
-        ("A3B+", kill_after_saving, 40, 40),
-        ("A7B", kill_in_evaluation, 40, 20),
-        ("R3B", kill_after_saving, 20, 20),
-    ],
-)
-def test_resumed_after_an_epoch_equals_uninterrupted(
-    laboratory, bases, tmp_path, monkeypatch, name, kill, step, resumed_at
-):
-    base = bases["baseA"] if name.startswith("A") else None
-    recipe = {**EPOCHS, "augment": ["crop"] if name == "A3B+" else []}
-    whole = laboratory.train(name, tmp_path / "whole", base, recipe=recipe)
-    assert [line["epoch"] for line in whole.history] == [2, 3]
-    with monkeypatch.context() as patch:
-        kill(patch, step)
-        with pytest.raises(Killed):
-            laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
-    resumed = laboratory.train(name, tmp_path / "killed", base, recipe=recipe)
-    assert resumed.metrics.pop("resumed_at_iterations") == [resumed_at]
-    check_equal(resumed, whole)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "mapped", "steps"),
-    [
-        (
-            {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"},
-            True,
-            (5, 23),
-        ),
-        ({**EPOCHS, "augment": ["random_resized_crop", "colour_jitter"]}, False, (19, 20, 21)),
-        ({"iterations": 50, "evaluate_every": 8}, True, (1,)),
-        ({"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"}, False, (5, 23)),
-        ({**EPOCHS, "optimizer": "adamw", "probe_epochs": 1}, False, (5, 20, 23)),
-        (
-            {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["crop"]},
-            False,
-            (19, 20, 21),
-        ),
-    ],
-    ids=["augmented", "resized", "iterations", "adamw", "probe", "micro-batches"],
-)
-def test_resumed_at_any_step_equals_uninterrupted(
-    laboratory, bases, tmp_path, monkeypatch, recipe, mapped, steps
-):
-    if mapped:
-        monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
-    train = [laboratory.train, "A3B+", bases["baseA"], recipe]
-    whole = trained(*train, tmp_path / "whole")
-    for step in steps:
-        with monkeypatch.context() as patch:
-            # As if ten minutes had passed at each step.
-            patch.setattr(loop, "SECONDS_PER_SAVE", 0)
-            kill_after_saving(patch, step)
-            with pytest.raises(Killed):
-                trained(*train, tmp_path / "killed")
-    resumed = trained(*train, tmp_path / "killed")
-    assert resumed.metrics.pop("resumed_at_iterations") == list(steps)
-    check_equal(resumed, whole)
+def kill_at_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """As if ten minutes had passed at each step."""
+    monkeypatch.setattr(loop, "SECONDS_PER_SAVE", 0)
+    kill_after_saving(monkeypatch, step)
 
 
 def signal_after_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -147,36 +80,59 @@ def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(loop, "evaluate", signalled)
 
 
+AUGMENTED = {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"}
+RESIZED = {**EPOCHS, "augment": ["random_resized_crop", "colour_jitter"]}
+IN_PARTS = {"iterations": 30, "evaluate_every": 7, "micro_batch": 12, "augment": ["crop"]}
+ADAMW = {"iterations": 50, "evaluate_every": 30, "optimizer": "adamw"}
+PROBED = {**EPOCHS, "optimizer": "adamw", "probe_epochs": 1}
+
+
 @pytest.mark.parametrize(
-    ("name", "come", "step", "mapped"),
+    ("name", "recipe", "mapped", "interrupt", "steps", "resumed_at"),
     [
-        ("baseB", signal_after_step, 1, False),
-        ("baseB", signal_after_step, 40, True),
-        ("baseB", signal_after_step, 60, False),
-        ("baseB", signal_in_evaluation, 40, False),
-        ("baseB", signal_in_evaluation, 60, True),
-        ("A3B", signal_after_step, 33, False),
-        ("A3B+", signal_after_step, 33, True),
+        ("baseB", EPOCHS, False, kill_in_evaluation, [40], [20]),
+        ("baseB", EPOCHS, False, kill_after_saving, [60], [60]),
+        ("A3B+", {**EPOCHS, "augment": ["crop"]}, False, kill_after_saving, [40], [40]),
+        ("A7B", EPOCHS, False, kill_in_evaluation, [40], [20]),
+        ("R3B", EPOCHS, False, kill_after_saving, [20], [20]),
+        ("A3B+", AUGMENTED, True, kill_at_step, [5, 23], [5, 23]),
+        ("A3B+", RESIZED, False, kill_at_step, [19, 20, 21], [19, 20, 21]),
+        ("A3B+", {"iterations": 50, "evaluate_every": 8}, True, kill_at_step, [1], [1]),
+        ("A3B+", ADAMW, False, kill_at_step, [5, 23], [5, 23]),
+        ("A3B+", PROBED, False, kill_at_step, [5, 20, 23], [5, 20, 23]),
+        ("A3B+", IN_PARTS, False, kill_at_step, [19, 20, 21], [19, 20, 21]),
+        ("baseB", EPOCHS, False, signal_after_step, [1], [1]),
+        ("baseB", EPOCHS, True, signal_after_step, [40], [40]),
+        ("baseB", EPOCHS, False, signal_after_step, [60], [60]),
+        ("baseB", EPOCHS, False, signal_in_evaluation, [40], [40]),
+        ("baseB", EPOCHS, True, signal_in_evaluation, [60], [60]),
+        ("A3B", EPOCHS, False, signal_after_step, [33], [33]),
+        ("A3B+", EPOCHS, True, signal_after_step, [33], [33]),
     ],
 )
-def test_a_signal_saves_the_last_step_and_changes_nothing(
-    laboratory, bases, tmp_path, monkeypatch, name, come, step, mapped
+def test_interrupted_and_resumed_equals_uninterrupted(
+    laboratory, bases, tmp_path, monkeypatch, name, recipe, mapped, interrupt, steps, resumed_at
 ):
     if mapped:
         monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
-    train = [laboratory.train, name, bases["baseA"] if name.startswith("A") else None]
-    whole = trained(*train, EPOCHS, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        come(patch, step)
-        with signals.noticed(), pytest.raises(signals.Interrupted, match="SIGTERM"):
-            trained(*train, EPOCHS, tmp_path / "interrupted")
-    resumed = trained(*train, EPOCHS, tmp_path / "interrupted")
-    assert resumed.metrics.pop("resumed_at_iterations") == [step]
-    check_equal(resumed, whole)
 
+    def train(folder: str) -> Trained:
+        base = bases["baseA"] if name.startswith("A") else None
+        return laboratory.train(name, tmp_path / folder, base, recipe=recipe)
 
-def trained(train, name: str, base: Trained | None, recipe: dict, folder) -> Trained:
-    return train(name, folder, base, recipe=recipe)
+    whole = train("whole")
+    for step in steps:
+        with monkeypatch.context() as patch, signals.noticed():
+            interrupt(patch, step)
+            with pytest.raises((Killed, signals.Interrupted)):
+                train("interrupted")
+    resumed = train("interrupted")
+    assert whole.metrics.pop("resumed_at_iterations") == []
+    assert resumed.metrics.pop("resumed_at_iterations") == resumed_at
+    assert resumed.metrics == whole.metrics
+    assert resumed.history == whole.history
+    assert same(resumed.weights, whole.weights)
+    assert np.array_equal(resumed.predictions, whole.predictions)
 
 
 @pytest.mark.parametrize(
