@@ -193,7 +193,7 @@ def test_a_study_without_a_name_has_its_file_s(tmp_path, capsys, text):
 def test_what_is_no_file_is_named(tmp_path, monkeypatch, caplog, path):
     monkeypatch.chdir(tmp_path)
     assert main(["plan", path]) == 1
-    assert f"{path}: there is no such file; expected a study" in caplog.text
+    assert f"{path}: cannot be read" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf"])

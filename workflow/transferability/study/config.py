@@ -28,15 +28,15 @@ def read(path: Path | str) -> Study:
     """
     try:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        config = {} if config is None else config
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(
+            f"{path}: cannot be read as YAML ({error}); expected a study, e.g. config.yaml or one "
+            "in studies/"
+        ) from error
+    config = {} if config is None else config
+    try:
         check_file(path, config)
         return complete(config)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise StudyError(
-            f"{path}: there is no such file; expected a study, e.g. config.yaml or one in studies/"
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
 
