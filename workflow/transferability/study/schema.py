@@ -39,8 +39,6 @@ AllOrNumber = sections.either(Literal["all"], sections.Positive)
 
 
 class Dissimilar(Section):
-    """Two groups of classes, or lists of groups, one for each half."""
-
     A: OneOrMore[GroupName]
     """The group of half A, or several."""
     B: OneOrMore[GroupName]
@@ -48,8 +46,6 @@ class Dissimilar(Section):
 
 
 class Splits(Section):
-    """How the classes are split into halves A and B."""
-
     random: Natural = 1
     """How many seeded random splits. They are called random0, random1, …"""
     dissimilar: Dissimilar | None = None
@@ -148,8 +144,6 @@ class Source(Section):
 
 
 class Override(Section):
-    """Another recipe for the networks that where matches; it names the keys that differ."""
-
     where: Where
     recipe: sections.Recipe
 
@@ -162,8 +156,6 @@ Word = Literal[
 
 
 class Figures(Section):
-    """How figures look; a change draws them again, and trains nothing."""
-
     formats: Set[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
     """Files of each figure; svg, which the report shows, is always among them."""
     width: sections.either(Literal["page", "column", "slide"], sections.number(ge=40, le=2000)) = (

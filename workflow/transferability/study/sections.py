@@ -240,8 +240,6 @@ Architecture = chosen_by("name", Small, CaffeNet, TorchvisionModel, TimmModel, C
 
 
 class Recipe(Section):
-    """How each network is trained."""
-
     epochs: Positive = 10
     """Passes over the training images of the target half. Those that do not fill a last batch are
     left out, others each time; a long base makes twice as many."""
@@ -329,8 +327,6 @@ class Recipe(Section):
 
 
 class Search(Section):
-    """Learning rates that are tried for each control and treatment."""
-
     learning_rate: FullSet[PositiveNumber] | None = None
     """Values of recipe.learning_rate, its own among them; null for that one alone."""
     copied_learning_rate: FullSet[number(ge=0)] | None = None
@@ -339,8 +335,6 @@ class Search(Section):
 
 
 class Probes(Section):
-    """Scores of each layer's features, and tests of finished networks, without any training."""
-
     images: Annotated[int, Field(ge=100)] = 5000
     """Training images that the scores are fitted on, at most, and validation images that they are
     tested on. They are drawn at random, where there are more."""
