@@ -80,7 +80,7 @@ def test_one_image_that_stands_for_all_is_seen_as_its_copies_are(augment):
 @pytest.mark.parametrize(("crop", "corner"), [(13, 1), (12, 2), (16, 0)])
 def test_without_augmentation_the_middle_is_seen(crop, corner):
     middle = PLACES[corner : corner + crop, corner : corner + crop]
-    plain = augmentation.CentreCrop({"crop": crop}, (SIZE, SIZE)).crop(PLACED, 0)
+    plain = augmentation.centre(PLACED, (crop, crop))
     assert torch.equal(plain, middle.expand(COUNT, crop, crop, 3))
     mirrored = augmented(["horizontal_flip"], crop=crop)
     assert all(torch.equal(image.amin((0, 1))[:2], middle[0, 0, :2]) for image in mirrored)

@@ -32,27 +32,9 @@ LUMINANCE = (0.2989, 0.587, 0.114)
 """The weights of red, green and blue in grey, as in torchvision."""
 
 
-class CentreCrop:
-    """No augmentation: the middle of images of `stored` height and width, as large as recipe.crop
-    says, or all of them. Validation images are seen so."""
-
-    def __init__(self, recipe: Mapping, stored: tuple[int, int]):
-        self.stored = stored
-        self.seen = (recipe["crop"],) * 2 if recipe["crop"] else stored
-
-    def crop(self, images: torch.Tensor, first: int) -> torch.Tensor:
-        """What is seen of images b×H×W×C, b×h×w×C of the same type; `first` is the place of the
-        first one in the epoch's order."""
-        top, left = ((old - new) // 2 for old, new in zip(self.stored, self.seen, strict=True))
-        return images[:, top : top + self.seen[0], left : left + self.seen[1]]
-
-    def recolour(self, pixels: torch.Tensor, first: int) -> torch.Tensor:
-        """Pixels b×h×w×3 (0 to 255) in other colours."""
-        return pixels
-
-
-class Augmentation(CentreCrop):
-    """The augmentation of one epoch of `count` images; its draws lie on the device."""
+class Augmentation:
+    """The augmentation of one epoch of `count` images of `stored` height and width, drawn onto the
+    device."""
 
     def __init__(
         self,
@@ -63,7 +45,7 @@ class Augmentation(CentreCrop):
         epoch: int,
         device: torch.device,
     ):
-        super().__init__(recipe, stored)
+        self.seen = seen_size(recipe, stored)
         kinds = set(recipe["augment"])
         self.one_by_one = device.type == "cpu" and math.prod(self.seen) >= LARGE
         self.boxes = self.corners = self.jitter = None
@@ -80,7 +62,7 @@ class Augmentation(CentreCrop):
             self.boxes = boxes(uniform, stored).to(device)
         else:
             # Top and left of each crop, N×2, in pixels.
-            spare = torch.tensor(self.stored) - torch.tensor(self.seen)
+            spare = torch.tensor(stored) - torch.tensor(self.seen)
             corners = (spare // 2).expand(count, 2)
             if "crop" in kinds:
                 reach = 0 if recipe["crop"] else torch.tensor(stored) // SHIFT_SHARE
@@ -88,12 +70,14 @@ class Augmentation(CentreCrop):
             self.corners = corners.to(device)
 
     def crop(self, images: torch.Tensor, first: int) -> torch.Tensor:
+        """What is seen of images b×H×W×C, b×h×w×C of the same type; `first` is the place of the
+        first one in the epoch's order."""
         here = slice(first, first + len(images))
         if self.boxes is None and self.corners is None:
-            return super().crop(images, first)
+            return centre(images, self.seen)
         if self.one_by_one:
             return torch.cat(
-                [self._crop_one(images[i : i + 1], first + i) for i in range(len(images))]
+                [self._crop_one(image, first + i) for i, image in enumerate(images.split(1))]
             )
         if self.boxes is not None:
             return resized(images, self.boxes[here], self.flipped[here], self.seen)
@@ -121,10 +105,22 @@ class Augmentation(CentreCrop):
         return image.flip(2) if self.flipped[place] else image
 
     def recolour(self, pixels: torch.Tensor, first: int) -> torch.Tensor:
+        """Pixels b×h×w×3 (0 to 255) in other colours."""
         if self.jitter is None:
             return pixels
         here = slice(first, first + len(pixels))
         return jittered(pixels.float(), self.jitter[here], self.turns[here])
+
+
+def seen_size(recipe: Mapping, stored: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of what is seen of a stored image: recipe.crop, or all."""
+    return (recipe["crop"],) * 2 if recipe["crop"] else stored
+
+
+def centre(images: torch.Tensor, seen: tuple[int, int]) -> torch.Tensor:
+    """The middle of images b×H×W×C, of `seen` height and width."""
+    top, left = ((old - new) // 2 for old, new in zip(images.shape[1:3], seen, strict=True))
+    return images[:, top : top + seen[0], left : left + seen[1]]
 
 
 def boxes(uniform: torch.Tensor, stored: tuple[int, int]) -> torch.Tensor:
@@ -160,12 +156,7 @@ def shifted(
     rows = torch.arange(seen[0], device=corners.device) + corners[:, :1]
     rows, columns = rows.clamp_(0, height - 1), columns.clamp_(0, width - 1)
     places = rows[:, :, None] * width + columns[:, None, :]
-    if images.stride(0):
-        starts = torch.arange(len(images), device=images.device) * (height * width)
-        places += starts[:, None, None]
-    else:
-        # One image that stands for each: copying it so often would be waste.
-        images = images[:1]
+    places += torch.arange(len(images), device=images.device)[:, None, None] * (height * width)
     # Whole pixels: to index rows and columns would go through each of their values.
     pixels = images.reshape(-1, channels).index_select(0, places.flatten())
     return pixels.view(*places.shape, channels)

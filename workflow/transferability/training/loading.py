@@ -82,8 +82,12 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         for name, wanted in expected.items()
         if (fault := _fault(found.get(table[name]), wanted))
     ]
+    # An original model's file may bring classifiers of its own, beside the modules that the layers
+    # are cut from; inside these, nothing may be left over.
+    modules = {original.partition(".")[0] for original in table.values()}
     for name in sorted(found.keys() - set(table.values())):
-        if _is_foreign(name, names, table):
+        is_foreign = names == "layers" or name.partition(".")[0] in modules
+        if is_foreign and not name.endswith("num_batches_tracked"):
             faults.append(f"{prefix}{name}: expected none, found {_shape(found[name])}")
     if faults:
         kind = architecture.get("model") or architecture.get("build") or architecture["name"]
@@ -126,13 +130,9 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
     # What is damaged makes them raise nearly anything.
     except Exception as error:
         raise LoadingError(f"{path}: {_why_not(str(error))}") from error
-    wrappers = []
-    while isinstance(held, Mapping) and (
-        inside := [key for key in WRAPPERS if isinstance(held.get(key), Mapping)]
-    ):
-        held = held[inside[0]]
-        wrappers.append(inside[0])
-    named = held.items() if isinstance(held, Mapping) else ()
+    outer = held if isinstance(held, Mapping) else {}
+    wrapper = next((key for key in WRAPPERS if isinstance(outer.get(key), Mapping)), "")
+    named = (outer[wrapper] if wrapper else outer).items()
     tensors = {str(name): value for name, value in named if isinstance(value, torch.Tensor)}
     if not tensors:
         keys = ", ".join(str(name) for name, _ in list(named)[:MOST_LINES])
@@ -140,7 +140,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
             f"{path}: holds no tensors by name, but {keys or type(held).__name__}; expected a "
             "state dict, by itself or under state_dict or model"
         )
-    return tensors, ".".join(wrappers), hashlib.sha256(content).hexdigest()
+    return tensors, wrapper, hashlib.sha256(content).hexdigest()
 
 
 def _why_not(error: str) -> str:
@@ -174,24 +174,11 @@ def _fault(tensor: torch.Tensor | None, wanted: torch.Tensor) -> str:
         return f"expected {_shape(wanted)}, found none"
     if tensor.shape != wanted.shape:
         return f"expected {_shape(wanted)}, found {_shape(tensor)}"
-    is_plain = tensor.layout is torch.strided and not tensor.is_meta
-    if not is_plain or tensor.is_floating_point() != wanted.is_floating_point():
-        return f"expected {wanted.dtype}, found {tensor.dtype} ({tensor.layout})"
+    if tensor.is_floating_point() != wanted.is_floating_point():
+        return f"expected {wanted.dtype}, found {tensor.dtype}"
     if count := int((~tensor.isfinite()).sum()):
         return f"expected finite values, found {count} that are not, of {tensor.numel()}"
     return ""
-
-
-def _is_foreign(name: str, names: str, table: Mapping[str, str]) -> bool:
-    """Whether a tensor that is in no layer makes the file one of another architecture.
-
-    An original model's file may bring classifiers of its own, beside the modules that the layers
-    are cut from; inside these, nothing may be left over.
-    """
-    if name.endswith("num_batches_tracked"):
-        return False
-    modules = {original.partition(".")[0] for original in table.values()}
-    return names == "layers" or name.partition(".")[0] in modules
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -20,7 +20,7 @@ from transferability.study.networks import HALVES, TrainingSpec, parse_name
 from transferability.training import data, preprocessing, transplant
 from transferability.training import device as devices
 from transferability.training.rng import Stream
-from transferability.training.trainer import Trainer, with_prefix
+from transferability.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +89,7 @@ def train(
 
     # Where the parameters come from: resume, else transplant, else new.
     resumed = folder.load_resume(identity)
-    if resumed is not None:
-        network.load_state_dict(with_prefix(resumed[0], "network."))
-    elif task.base is not None:
+    if resumed is None and task.base is not None:
         copied = transplant.shuffled(weights, stream) if task.shuffled else weights
         transplant.copy_layers(network, copied, task.copied)
 

@@ -1,11 +1,8 @@
 """From stored images to what the first layer takes: augmented, then normalised.
 
-A network is normalised by the statistics of the half on which its first layers were trained: copied
-layers bring those of their source, as AnB brought the mean image of half A in 2014; bases and
-random networks have those of the target half. In a study with sources, all networks have those of
-the source, declared or measured. Statistics are computed once and kept beside the
-image store, under statistics/, in files whose names hold all that they depend on: the kind, the
-store, and which of its images.
+Copied layers bring the statistics of their source, as AnB brought the mean image of half A in 2014.
+Statistics are computed once and kept beside the image store, under statistics/, in files whose
+names hold all that they depend on: the kind, the store, and which of its images.
 """
 
 import hashlib
@@ -20,7 +17,7 @@ from transferability.storage import checkpoint
 from transferability.study.networks import TrainingSpec, parse_name
 from transferability.training import data
 from transferability.training import device as devices
-from transferability.training.augmentation import CentreCrop
+from transferability.training.augmentation import Augmentation, centre, seen_size
 
 log = logging.getLogger(__name__)
 
@@ -40,29 +37,33 @@ class Preprocessing:
         statistics: Mapping[str, torch.Tensor],
         device: torch.device,
     ):
-        self.centre = CentreCrop(recipe, stored)
+        self.stored, self.seen = stored, seen_size(recipe, stored)
         self.mean = self.scale = None
         if recipe["normalise"] == "mean_image":
             self.mean = statistics["mean"].to(device)
         elif recipe["normalise"] != "none":
             # For a row of pixels: a loop over the three values of one pixel takes three times as
             # long. A single colour has no std; it is then only centred.
-            width = self.centre.seen[1]
+            width = self.seen[1]
             self.mean = statistics["mean"].float().repeat(width).to(device)
             self.scale = (1 / statistics["std"].clamp_min(1)).float().repeat(width).to(device)
 
     def __call__(
-        self, images: torch.Tensor, augment: CentreCrop | None = None, first: int = 0
+        self, images: torch.Tensor, augment: Augmentation | None = None, first: int = 0
     ) -> torch.Tensor:
         """Images through an augmentation, or through none; `first` is the place of the first one
         in the epoch's order."""
-        augment = augment or self.centre
-        pixels = torch.empty((len(images), *augment.seen, 3), device=images.device)
-        pixels.copy_(augment.recolour(augment.crop(images, first), first))
+
+        def crop(stored: torch.Tensor) -> torch.Tensor:
+            return augment.crop(stored, first) if augment else centre(stored, self.seen)
+
+        seen = crop(images)
+        pixels = torch.empty(seen.shape, device=images.device)
+        pixels.copy_(augment.recolour(seen, first) if augment else seen)
         if self.scale is not None:
             pixels.flatten(2).sub_(self.mean).mul_(self.scale)
         elif self.mean is not None:
-            pixels.sub_(augment.crop(self.mean.expand(len(images), *self.mean.shape), first))
+            pixels.sub_(crop(self.mean.expand(len(images), *self.mean.shape)))
         return devices.channels_first(pixels)
 
 
@@ -75,10 +76,10 @@ def statistics_of(
 ) -> dict[str, torch.Tensor]:
     """The statistics by which a network's images are normalised, as `statistics` gives them.
 
-    They are declared by an imported source; or measured on all training images of `source`, whose
-    networks the study copies from; or, in a study of halves, on all of the other half where it
-    copies layers from there. Else they are of the images that the network learns from, which stand
-    at `learned` among the training images of `store`.
+    They are declared by an imported source; or of all training images of `source`, whose networks
+    the study copies from; or, in a study of halves, of all of the other half where layers are
+    copied from there. Else they are of the images that the network learns from, which stand at
+    `learned` among the training images of `store`.
     """
     kind = task.recipe["normalise"]
     if task.normalised_by:

@@ -161,7 +161,7 @@ class Trainer:
         """The augmentation in the epoch of the next step; None without any."""
         if not self.recipe["augment"]:
             return None
-        stored, epoch = self.preprocess.centre.stored, self.step // self.steps_per_epoch
+        stored, epoch = self.preprocess.stored, self.step // self.steps_per_epoch
         return Augmentation(self.recipe, stored, len(self.learned), self.stream, epoch, self.device)
 
     def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
@@ -261,16 +261,16 @@ class Trainer:
         return {key: getattr(self, key) for key in keys}
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
-        """Go on from what `tensors` and `state` gave; the network has its tensors already."""
-        self.optimizer.restore(with_prefix(tensors, "optimizer."))
+        """Go on from what `tensors` and `state` gave."""
+
+        def of(prefix: str) -> dict[str, torch.Tensor]:
+            return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+
+        self.network.load_state_dict(of("network."))
+        self.optimizer.restore(of("optimizer."))
         self.total_loss = tensors["total_loss"].to(self.device)
         vars(self).update(state)
         self.resumed_at = [*self.resumed_at, self.step]
-
-
-def with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """The tensors whose names begin with the prefix, by the rest of their names."""
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
 
 def micro_batch(recipe: dict) -> int:
