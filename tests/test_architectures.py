@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from transferability import models
-from transferability.models import caffenet, small
+from transferability.models import caffenet
 from transferability.study import config
 from transferability.training import transplant
 from transferability.training.rng import Stream
@@ -44,25 +44,6 @@ def test_a_graph_is_built_without_torch():
     folder = Path(models.__file__).parents[2]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
-
-
-SMALL = config.complete({})["architecture"]
-
-
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
-def test_small_pools_the_same_with_a_gradient_and_without(precision, size):
-    (pooling,) = (
-        part for part in small.build(SMALL, 24, 2)[0][1] if isinstance(part, nn.MaxPool2d)
-    )
-    values = torch.randn(3, 5, *size, generator=torch.Generator().manual_seed(0)).to(precision)
-    values[1, 2, 3, 4] = torch.nan
-    values = values.to(memory_format=torch.channels_last)
-    expected = F.max_pool2d(values, 2)
-    for given in (values, values.clone().requires_grad_()):
-        pooled = pooling(given)
-        torch.testing.assert_close(pooled, expected, rtol=0, atol=0, equal_nan=True)
-        assert pooled.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from transferability import models as architectures
-from transferability.models import timm, timm_cuts
+from transferability.models import timm
 from transferability.study import config
 from transferability.training import loading
 
@@ -26,7 +26,7 @@ FAMILIES = {
 def test_timm_s_own_file_gives_timm_s_own_outputs(name, tmp_path):
     settings = {"name": "timm", "model": name}
     torch.manual_seed(0)
-    model = timm_cuts.make(name, 1000, 32).eval()
+    model = timm.make(name, 1000, 32).eval()
     for parameter in model.parameters():
         # Layers that start as zeros would hide what is behind them.
         nn.init.normal_(parameter, std=0.1)
@@ -39,14 +39,14 @@ def test_timm_s_own_file_gives_timm_s_own_outputs(name, tmp_path):
     assert len(network) == FAMILIES[name]
     lacking = network.load_state_dict(loaded.tensors | dict(network[-1:].state_dict()))
     assert not lacking.missing_keys
-    network[-1] = timm_cuts.cut(model)[-1][1]
+    network[-1] = timm.cut(model)[-1][1]
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(network.eval()(images), model(images))
 
 
 def test_positions_are_interpolated_to_the_size_of_the_images(tmp_path):
-    model = timm_cuts.make("vit_tiny_patch16_224", 10, 64)
+    model = timm.make("vit_tiny_patch16_224", 10, 64)
     file = tmp_path / "model.safetensors"
     safetensors.torch.save_file(model.state_dict(), file)
     loaded = loading.load(file, {"name": "timm", "model": "vit_tiny_patch16_224"}, 96)
@@ -75,8 +75,7 @@ def test_a_study_names_a_model():
 
 
 def test_without_timm_it_is_said_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "transferability.models.timm_cuts")
-    monkeypatch.delattr(architectures, "timm_cuts", raising=False)
+    monkeypatch.delitem(sys.modules, "transferability.models.timm")
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ValueError, match="pip install timm"):
+    with pytest.raises(ValueError, match=r"timm needs a package .*pip install timm"):
         architectures.info({"name": "timm", "model": "resnet14t"}, 32)

@@ -24,8 +24,15 @@ class ArchitectureInfo:
 
 
 def module(name: str) -> ModuleType:
-    """The module of one architecture, by its name."""
-    return importlib.import_module(f"{__name__}.{name}")
+    """The module of one architecture, by its name. Raises ValueError if it needs a package that is
+    not installed."""
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"architecture.name: {name} needs a package that is not installed ({error.name}); "
+            f"`uv sync --extra {name}` or `pip install {error.name}` brings it"
+        ) from error
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:

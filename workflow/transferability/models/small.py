@@ -29,19 +29,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     A layer is all that lies between its parameters and the next layer's: n counts as in the paper.
     Dropout closes the layer whose units it drops.
     """
-    import torch
     from torch import nn
-
-    class MaxPool2d(nn.MaxPool2d):
-        """Torch's, over 2 × 2 values. Where no gradient needs their places, a CPU takes half as
-        long for the maxima of rows."""
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            if images.requires_grad or images.device.type != "cpu":
-                return super().forward(images)
-            height, width = (size // 2 * 2 for size in images.shape[2:])
-            rows = torch.maximum(images[:, :, 0:height:2, :width], images[:, :, 1:height:2, :width])
-            return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
     channels, layers = [3, *settings["channels"]], []
     pixels = (image_size // 2 ** len(POOLED)) ** 2
@@ -53,7 +41,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
         # Pooling before the rectifier gives the same values as after it, with a quarter of the work
         # for the rectifier.
         if LAYER_NAMES[len(layers)] in POOLED:
-            layer.append(MaxPool2d(2))
+            layer.append(nn.MaxPool2d(2))
         layers.append(layer.append(nn.ReLU()))
     for inputs, outputs in pairwise(units):
         layer = nn.Sequential(nn.Linear(inputs, outputs))

@@ -1,51 +1,132 @@
-"""A model of timm, of the families that `timm_cuts` cuts into layers: ResNet, EfficientNet,
-ConvNeXt and VisionTransformer. timm is an extra, `pip install transferability[timm]`.
+"""A model of timm, of the families below, cut into layers by the rules of `torchvision_cuts`. timm
+is an extra, `pip install transferability[timm]`.
 
-A study that names one builds it when it is read. Layers start as timm's constructors leave them;
-pretrained weights are read from a file, e.g. the model.safetensors that timm's models have on
-huggingface.co.
+A study that names one builds it when it is read, and tries it, since members of a family differ in
+more than these rules know of. Layers start as timm's constructors leave them; pretrained weights
+are read from a file, e.g. the model.safetensors that timm's models have on huggingface.co.
 """
 
-from types import ModuleType
+import difflib
 
-from transferability.models import ArchitectureInfo
+import torch
+from timm import models
+from timm.layers import resample_abs_pos_embed
+from torch import nn
+
+from transferability.models import ArchitectureInfo, seeded, torchvision_cuts
+
+FAMILIES: dict[type[nn.Module], tuple] = {
+    models.ResNet: (
+        *("conv1", "bn1", "act1", "maxpool", "layer1/*", "layer2/*", "layer3/*", "layer4/*"),
+        *("global_pool", "fc"),
+    ),
+    models.EfficientNet: (
+        *("conv_stem", "bn1", "blocks/*", "conv_head", "bn2", "global_pool", "classifier"),
+    ),
+    models.ConvNeXt: (
+        "stem",
+        *(f"stages.{i}.{part}" for i in range(4) for part in ("downsample", "blocks/*")),
+        *("norm_pre", "head"),
+    ),
+    models.VisionTransformer: (
+        *("embedding", "patch_drop", "norm_pre", "blocks/*"),
+        ("norm", "class_token", "fc_norm", "head_drop", "head"),
+    ),
+}
+POSITIONS = "pos_embed"
+
+
+class Embedding(nn.Module):
+    """The stem of a vision transformer: patches, with the class token before them and the
+    positional embedding added, N×tokens×C."""
+
+    def __init__(self, model: models.VisionTransformer):
+        super().__init__()
+        self.patch_embed, self.pos_drop = model.patch_embed, model.pos_drop
+        self.cls_token, self.pos_embed = model.cls_token, model.pos_embed
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        token = self.cls_token.expand(len(images), -1, -1)
+        tokens = torch.cat([token, self.patch_embed(images)], dim=1)
+        return self.pos_drop(tokens + self.pos_embed)
+
+
+UNNAMED = {"embedding": Embedding, "class_token": lambda _: torchvision_cuts.ClassToken()}
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:
-    """The names of the layers, which are tried.
+    """The names of the layers, which were tried: one after the other they are the model, bit for
+    bit.
 
-    Raises ValueError, naming `architecture.model`, if timm is not installed, has no such model, or
-    one that cannot be cut into layers or take images of this size.
+    Raises ValueError, naming `architecture.model`, if timm has no such model, or one that cannot be
+    cut into layers or take images of this size.
     """
-    return ArchitectureInfo(_cuts().checked(settings["model"], image_size), smallest_image=1)
+    name = settings["model"]
+    with seeded(0), torch.no_grad():
+        model = make(name, 2, image_size).eval()
+        images = torch.randn(1, 3, image_size, image_size)
+        try:
+            expected = model(images)
+            layers = cut(model)
+            is_same = torch.equal(nn.Sequential(*(part for _, part in layers))(images), expected)
+        except (AttributeError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"architecture.model: timm's {name} cannot be cut into layers, or cannot take "
+                f"{image_size} pixels ({' '.join(str(error).split())[:200]})"
+            ) from error
+    if not is_same:
+        raise ValueError(
+            f"architecture.model: the layers of timm's {name}, one after the other, are another "
+            "function than the model; cut it in a module of your own (my_module:build)"
+        )
+    return ArchitectureInfo(tuple(name for name, _ in layers), smallest_image=1)
 
 
-def build(settings: dict, image_size: int, classes: int) -> list:
+def build(settings: dict, image_size: int, classes: int) -> list[tuple[str, nn.Module]]:
     """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
-    N×classes. Raises ValueError as `info` does."""
-    return _cuts().cut(_cuts().make(settings["model"], classes, image_size))
+    N×classes."""
+    return cut(make(settings["model"], classes, image_size))
 
 
 def original_names(settings: dict, image_size: int) -> dict[str, str]:
     """Of each parameter and buffer of the layers, the name that it has in timm's model."""
-    from transferability.models import torchvision_cuts
-
-    model = _cuts().make(settings["model"], 2, image_size)
-    return torchvision_cuts.original_names(model, _cuts().cut(model))
+    model = make(settings["model"], 2, image_size)
+    return torchvision_cuts.original_names(model, cut(model))
 
 
 def fitted(settings: dict, image_size: int, tensors: dict) -> tuple[dict, list[str]]:
     """The tensors of a file, by timm's names, for images of this size, and what was changed for
     it: positional embeddings, which are interpolated."""
-    return _cuts().fitted(_cuts().make(settings["model"], 2, image_size), tensors)
+    model, found = make(settings["model"], 2, image_size), tensors.get(POSITIONS)
+    wanted = getattr(model, POSITIONS, None)
+    if wanted is None or found is None or found.ndim != 3 or found.shape == wanted.shape:
+        return tensors, []
+    made = resample_abs_pos_embed(found, list(model.patch_embed.grid_size))
+    change = f"{POSITIONS}: interpolated from {found.shape[1] - 1} patches to {made.shape[1] - 1}"
+    return {**tensors, POSITIONS: made}, [change]
 
 
-def _cuts() -> ModuleType:
-    try:
-        from transferability.models import timm_cuts
-    except ModuleNotFoundError as error:
+def make(name: str, classes: int, image_size: int) -> nn.Module:
+    """A model of timm with new weights. Raises ValueError if timm has none of that name."""
+    if not models.is_model(name):
+        close = difflib.get_close_matches(name, models.list_models(), n=3)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(
-            f"architecture.name: timm needs a package that is not installed ({error.name}); "
-            "`uv sync --extra timm` or `pip install timm` brings it"
-        ) from error
-    return timm_cuts
+            f"architecture.model: timm has no model {name!r}; {hint}timm.list_models() gives all"
+        )
+    # Vision transformers are made for one size of images; the others have no such option.
+    is_for_one = models.get_pretrained_cfg_value(name.partition(".")[0], "fixed_input_size")
+    options = {"img_size": image_size} if is_for_one else {}
+    return models.create_model(name, pretrained=False, num_classes=classes, **options)
+
+
+def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of a model, (name, module) from input to output. The modules are the model's, not
+    copies. Raises ValueError for a model of another family."""
+    if type(model) not in FAMILIES:
+        known = ", ".join(family.__name__ for family in FAMILIES)
+        raise ValueError(
+            f"architecture.model: timm's {type(model).__name__} cannot be cut into layers yet; "
+            f"those of {known} can, and others by a module of your own (my_module:build)"
+        )
+    return torchvision_cuts.cut(model, FAMILIES, UNNAMED)
