@@ -1,10 +1,8 @@
-"""Where images come from: one module per source, all with the same two functions.
+"""Where images come from: one module per source, found by its name.
 
-A source is a module in this folder with `info(settings) -> DatasetInfo`, for which the standard
-library is enough, and `read(settings) -> ImageSource`. It is found by its file name: adding a
-source edits no file that other sources depend on. `settings` is the `dataset` section of a
-study, complete and checked against the schema, which has the defaults and bounds; a source checks
-what the schema cannot say.
+It has `info(settings) -> DatasetInfo`, for which the standard library is enough, and
+`read(settings) -> ImageSource`. `settings` is the `dataset` section of a study, complete and
+checked; a source checks what the schema cannot say.
 """
 
 import hashlib
@@ -58,11 +56,10 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What a source gives: its classes, and the items of both parts, (label, item), labels
-    ascending; nothing is loaded yet."""
+    """What a source gives: its classes, (name, group) in the order of the labels, and the items of
+    both parts, (label, item), labels ascending; nothing is loaded yet."""
 
     classes: Sequence[tuple[str, str]]
-    """(name, group) of each class, in the order of the labels."""
     image_size: tuple[int, int]
     """Height and width in pixels."""
     train: Sequence[tuple[int, Item]]
@@ -122,14 +119,12 @@ def size(settings: Mapping[str, Any]) -> Size:
     if manifest.is_file():
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return Size(*(content[key] for key in Size._fields))
-    expected = info(settings).size
-    if expected is None:
-        raise ValueError(
-            f"dataset: the number of images is not known before they are read, and "
-            f"{manifest.parent} is not there yet; make it by snakemake "
-            "--configfile <study> --until prepare_images"
-        )
-    return expected
+    if expected := info(settings).size:
+        return expected
+    raise ValueError(
+        f"dataset: the number of images is not known before they are read, and {manifest.parent} "
+        "is not there yet; make it by snakemake --configfile <study> --until prepare_images"
+    )
 
 
 DUPLICATES = {

@@ -8,8 +8,6 @@ from pathlib import Path
 from transferability.images.groups import differences
 from transferability.storage import files
 
-COLUMNS = ("class", "half")
-
 
 def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
     """The random split of that number: class → half, halves equal but for an odd class, which A
@@ -34,12 +32,10 @@ def draw_dissimilar(
     Classes of other groups are in neither half. Raises ValueError if a half has fewer than two.
     """
     half_of = {group: half for half in halves for group in halves[half]}
-    split = {
-        name: half_of[group] for name, group in zip(names, groups, strict=True) if group in half_of
-    }
+    named = zip(names, groups, strict=True)
+    split = {name: half_of[group] for name, group in named if group in half_of}
     for half in halves:
-        size = list(split.values()).count(half)
-        if size < 2:
+        if (size := [*split.values()].count(half)) < 2:
             raise ValueError(
                 f"splits.dissimilar.{half}: the groups {', '.join(halves[half])} hold "
                 f"{size} of the dataset's classes, and a half needs at least 2; "
@@ -56,8 +52,7 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         half_of = {row["wnid"]: row[split] for row in csv.DictReader(file)}
-    mistakes = differences(names, half_of, "the paper does not have")
-    if mistakes:
+    if mistakes := differences(names, half_of, "the paper does not have"):
         raise ValueError(
             f"splits.published: {split} splits the {len(half_of)} classes of ILSVRC-2012, which "
             f"are not those of the dataset: {mistakes}; take all of ILSVRC-2012, or set "
@@ -68,7 +63,7 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
 
 def write(split: dict[str, str], path: Path | str) -> None:
     """Write a split as CSV with the columns class, half."""
-    files.write_table(path, COLUMNS, split.items())
+    files.write_table(path, ("class", "half"), split.items())
 
 
 def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
@@ -79,14 +74,13 @@ def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
     """
     index = {name: i for i, name in enumerate(names)}
     halves: dict[str, list[int]] = {"A": [], "B": []}
+    problem = "a half has fewer than two classes"
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 halves[row["half"]].append(index.pop(row["class"]))
-        problem = "a half has fewer than two classes"
     except (UnicodeDecodeError, csv.Error, KeyError) as error:
-        problem = f"cannot be read ({type(error).__name__}: {error})"
-        halves = {}
+        problem, halves = f"cannot be read ({type(error).__name__}: {error})", {}
     if not index and not halves.get("A", True):
         del halves["A"]
     if min(map(len, halves.values()), default=0) < 2:
