@@ -24,7 +24,7 @@ LOOKS = 200
 MOST_ROWS = {RUNNING: 16, FAILED: 8, DONE: 6}
 HEADINGS = ("network", "state", "trained", "top-1", "images/s", "time")
 GAP = 2
-LEAST_TRAINED = len("iterations")
+BREAKABLE = ("network", "trained")
 STYLES = {RUNNING: "bold", DONE: "dim", FAILED: "bold reverse"}
 
 
@@ -63,22 +63,26 @@ def board(study: StudyStatus, width: int) -> Group:
     parts = [Text(summary(study), style="bold"), bar, Text()]
     if rows:
         parts += [_table(rows, width), Text()]
-    for source in study.failed_sources:
-        what = source["source"]
-        what = f"source {what}" if what != "images" else "prepare_images"
-        parts.append(Text(f"{what} failed: {source['why']}", style="bold"))
-        parts.append(Text(f"  its log: {source['log']}"))
-    for network in _latest(study.of(FAILED))[: MOST_ROWS[FAILED]]:
-        parts.append(Text(f"{network.path} failed: {network.why}", style="bold"))
-        parts.append(Text(f"  its log: {network.log}"))
-    for network in _unlearned(study)[: MOST_ROWS[FAILED]]:
+    most = MOST_ROWS[FAILED]
+    failed = [
+        (
+            "prepare_images" if source["source"] == "images" else f"source {source['source']}",
+            source["why"],
+            source["log"],
+        )
+        for source in study.failed_sources
+    ]
+    failed += [
+        (network.path, network.why, network.log) for network in _latest(study.of(FAILED))[:most]
+    ]
+    for what, why, log in failed:
+        parts += [Text(f"{what} failed: {why}", style="bold"), Text(f"  its log: {log}")]
+    for network in _unlearned(study)[:most]:
         scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}, {network.why}"
         parts.append(Text(f"{network.path} did not learn: {scores}", style="bold"))
-    if stopped := [n for n in study.of(WAITING) if n.why == status.INTERRUPTED]:
-        most = MOST_ROWS[FAILED]
-        names = ", ".join(network.path for network in stopped[:most])
+    if stopped := [n.path for n in study.of(WAITING) if n.why == status.INTERRUPTED]:
         more = f" and {len(stopped) - most:,} more" if len(stopped) > most else ""
-        parts.append(Text(f"{names}{more}: {status.INTERRUPTED}"))
+        parts.append(Text(f"{', '.join(stopped[:most])}{more}: {status.INTERRUPTED}"))
     kinds = [parse_name(network.network).treatment for network in study.of(WAITING)]
     if kinds:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in Counter(kinds).items())
@@ -87,24 +91,17 @@ def board(study: StudyStatus, width: int) -> Group:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int) -> Table:
-    """Networks in a table of at most that width: a narrow one is without speeds, then has `trained`
-    in several lines, and at last the names."""
-    widths = {name: max(map(len, cells)) for name, *cells in zip(HEADINGS, *rows, strict=True)}
-    widths = {name: max(len(name), most) for name, most in widths.items()}
-    if sum(widths.values()) + GAP * len(widths) > width:
-        del widths["images/s"]
-    too_wide = max(0, sum(widths.values()) + GAP * len(widths) - width)
-    trained = max(min(LEAST_TRAINED, widths["trained"]), widths["trained"] - too_wide)
-    widths["network"] -= max(0, too_wide - (widths["trained"] - trained))
-    widths["trained"] = trained
+    """Networks in a table; a narrow one is without speeds, and breaks names and `trained`."""
     table = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold underline")
-    for name, most in widths.items():
+    full = sum(GAP + max(map(len, cells)) for cells in zip(HEADINGS, *rows, strict=True))
+    shown = [name for name in HEADINGS if name != "images/s" or full <= width]
+    for name in shown:
         justify = "left" if name in HEADINGS[:3] else "right"
-        table.add_column(name, justify=justify, width=max(1, most), overflow="fold")
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in BREAKABLE)
     for row in rows:
         cells = dict(zip(HEADINGS, row, strict=True))
         cells["state"] = Text(cells["state"], style=STYLES[cells["state"]])
-        table.add_row(*(cells[name] for name in widths))
+        table.add_row(*(cells[name] for name in shown))
     return table
 
 

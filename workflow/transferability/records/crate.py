@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from rocrate.model import ContextEntity, Person
+from rocrate.rocrate import ROCrate
+
 from transferability.images.store import CLASSES, MANIFEST
 from transferability.records import verify
 from transferability.records.archive import METADATA
@@ -62,36 +65,29 @@ def pack(
     study = config.resolved(results / targets.STUDY)
     contents = _contents(results, study, with_weights)
     if not with_figures:
-        contents = {
-            name: file for name, file in contents.items() if "figures" not in Path(name).parts
-        }
+        contents = {name: contents[name] for name in contents if "figures" not in name.split("/")}
     for verdict in verify.verify(results, whole_images=False):
         if verdict.faults:
             raise ValueError(f"{results}: not archived, since it changed: {verdict.faults[0]}")
-    metadata = {
-        "@context": "https://w3id.org/ro/crate/1.2/context",
-        "@graph": _graph(study, contents, authors, license),
-    }
+    manifest = json.dumps(
+        _manifest(study, contents, authors, license), indent=2, ensure_ascii=False
+    )
     with files.atomic_write(to) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, file in contents.items():
-            entry = _entry(f"{study['study']}/{name}")
+            # Weights look random: to compress them takes long and saves nothing.
+            is_weights = name.endswith(".safetensors")
+            # Without a date, the same results give the same bytes.
+            entry = zipfile.ZipInfo(f"{study['study']}/{name}")
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_STORED if is_weights else zipfile.ZIP_DEFLATED
             # Decides whether zipfile writes sizes with 32 or 64 bits.
             entry.file_size = file.stat().st_size
             with file.open("rb") as source, archive.open(entry, "w") as packed:
                 shutil.copyfileobj(source, packed)
-        text = json.dumps(metadata, indent=2, ensure_ascii=False)
-        archive.writestr(_entry(f"{study['study']}/{METADATA}"), f"{text}\n")
+        entry = zipfile.ZipInfo(f"{study['study']}/{METADATA}")
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, f"{manifest}\n", zipfile.ZIP_DEFLATED)
     return list(contents)
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    """The entry of a file, the same whenever it is written."""
-    entry = zipfile.ZipInfo(name)
-    entry.external_attr = 0o644 << 16
-    # Weights look random: to compress them takes long and saves nothing.
-    is_weights = name.endswith(".safetensors")
-    entry.compress_type = zipfile.ZIP_STORED if is_weights else zipfile.ZIP_DEFLATED
-    return entry
 
 
 def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path]:
@@ -132,53 +128,35 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
     return dict(sorted(contents.items()))
 
 
-def _graph(
+def _manifest(
     study: Study, contents: dict[str, Path], authors: Sequence[str], license: str | None
-) -> list[dict]:
-    """The entities of the RO-Crate: the study, who made it, its licence, and what each file is. Its
+) -> dict:
+    """The metadata of the RO-Crate: the study, who made it, its licence, and what each file is. Its
     only date is when the last network was trained."""
-    parts = [_file(name, file) for name, file in contents.items()]
-    folders = [file.parent for name, file in contents.items() if name.endswith("/metrics.json")]
-    people = [
-        {"@id": f"#author-{quote(name)}", "@type": "Person", "name": name} for name in authors
-    ]
-    descriptor = {
-        "@id": METADATA,
-        "@type": "CreativeWork",
-        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.2"},
-        "about": {"@id": "./"},
-    }
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": f"Results of the study {study['study']}",
-        "description": (
-            f"How transferable the features of a network are, layer by layer: {len(folders)} "
-            f"networks trained on {study['dataset']['source']}, with their tables and figures. "
-            f"{targets.METHODS} says how they were made, and each metrics.json by which software."
-        ),
-        "datePublished": max(
-            NetworkFolder(folder).read_metrics()["job"]["ended"] for folder in folders
-        ),
-        "author": [{"@id": person["@id"]} for person in people],
-        "license": "No licence was given: ask the authors before you use this.",
-        "hasPart": [{"@id": part["@id"]} for part in parts],
-    }
-    entities = [descriptor, root, *people, *parts]
+    metrics = [file for name, file in contents.items() if name.endswith("/metrics.json")]
+    crate = ROCrate(version="1.2")
+    crate.name = f"Results of the study {study['study']}"
+    crate.description = (
+        f"How transferable the features of a network are, layer by layer: {len(metrics)} networks "
+        f"trained on {study['dataset']['source']}, with their tables and figures. "
+        f"{targets.METHODS} says how they were made, and each metrics.json by which software."
+    )
+    trained = [NetworkFolder(file.parent).read_metrics()["job"]["ended"] for file in metrics]
+    crate.root_dataset["datePublished"] = max(trained)
+    people = [Person(crate, f"#author-{quote(name)}", {"name": name}) for name in authors]
+    crate.root_dataset["author"] = [crate.add(person) for person in people]
+    crate.license = "No licence was given: ask the authors before you use this."
     if license:
         address = license if "://" in license else f"https://spdx.org/licenses/{quote(license)}"
-        entities.append({"@id": address, "@type": "CreativeWork", "name": license})
-        root["license"] = {"@id": address}
-    return entities
-
-
-def _file(name: str, file: Path) -> dict:
-    path = PurePosixPath(name)
-    return {
-        "@id": quote(name),
-        "@type": "File",
-        "name": name,
-        "description": DESCRIPTIONS.get(path.name) or DESCRIPTIONS[path.parts[0]],
-        "contentSize": str(file.stat().st_size),
-        "sha256": files.sha256(file),
-    }
+        about = {"@type": "CreativeWork", "name": license}
+        crate.license = crate.add(ContextEntity(crate, address, about))
+    for name, file in contents.items():
+        path = PurePosixPath(name)
+        about = {
+            "name": name,
+            "description": DESCRIPTIONS.get(path.name) or DESCRIPTIONS[path.parts[0]],
+            "contentSize": str(file.stat().st_size),
+            "sha256": files.sha256(file),
+        }
+        crate.add_file(file, name, properties=about)
+    return crate.metadata.generate()

@@ -119,22 +119,19 @@ def look(results: Path) -> StudyStatus:
 
 
 def _failed_sources(results: Path, study: Study) -> list[dict]:
+    stores = targets.run_folder(results / targets.STUDY) / images.STORES
+    names = [images.store_name(dataset) for dataset in targets.datasets(study)]
+    made = [("images", stores / name / "manifest.json", f"prepare_images/{name}") for name in names]
+    for letter in study.imported.values():
+        metrics = NetworkFolder(results / "sources" / letter).metrics
+        made.append((letter, metrics, f"import_source/{letter}"))
     failed = []
-    for source in study.imported.values():
-        folder = NetworkFolder(results / "sources" / source)
-        log = results / "logs" / "import_source" / f"{source}.log"
-        _, how = lease.last_writer(folder.path) or ({}, None)
-        is_at_work = folder.metrics.exists() or how == "running"
-        if not is_at_work and (why := _fault(how, log)):
+    for source, written_last, rule in made:
+        log = results / "logs" / f"{rule}.log"
+        _, how = lease.last_writer(written_last.parent) or ({}, None)
+        is_well = written_last.exists() or how in ("running", "interrupted")
+        if not is_well and (why := _fault(how, log)):
             failed.append({"source": source, "why": why, "log": str(log)})
-    for dataset in targets.datasets(study):
-        name = images.store_name(dataset)
-        log = results / "logs" / "prepare_images" / f"{name}.log"
-        store = targets.run_folder(results / targets.STUDY) / images.STORES / name
-        _, how = lease.last_writer(store) or ({}, None)
-        is_at_work = (store / "manifest.json").exists() or how == "running"
-        if not is_at_work and how != "interrupted" and (why := _fault(how, log)):
-            failed.append({"source": "images", "why": why, "log": str(log)})
     return failed
 
 
