@@ -4,16 +4,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transferability.analysis.effects import size_order
 from transferability.figures import notes, style
 from transferability.figures.panels import (
     SMALL,
     base_line,
     draw_line,
-    layer_axis,
-    layer_names,
     means,
     named,
+    size_rows,
     trained,
 )
 
@@ -29,15 +27,14 @@ SCALES = ((3 * 3600, 3600, "hours"), (600, 60, "minutes"), (0, 1, "seconds"))
 
 def _groups(rows: pd.DataFrame) -> dict[style.Look, pd.DataFrame]:
     """The rows that are drawn in each look."""
-    partial = rows["kind"].isin(["partial", "selffer_partial"])
-    treated = ~rows["kind"].isin(["base", "long_base"]) & ~partial
-    all_learn = rows["fine_tuned"] | (rows["n"] == 0)
+    kind, all_learn = rows["kind"], rows["fine_tuned"] | (rows["n"] == 0)
+    treated = ~kind.isin(["base", "long_base", "partial", "selffer_partial"])
     groups = {
-        BASE: rows["kind"] == "base",
-        LONG_BASE: rows["kind"] == "long_base",
+        BASE: kind == "base",
+        LONG_BASE: kind == "long_base",
         FROZEN: treated & ~all_learn,
         FINE_TUNED: treated & all_learn,
-        PARTIAL: partial,
+        PARTIAL: kind.str.endswith("partial"),
     }
     return {look: rows[of_look] for look, of_look in groups.items() if of_look.any()}
 
@@ -71,20 +68,15 @@ def cost(networks: pd.DataFrame) -> Figure:
     table = trained(networks).dropna(subset="seconds")
     if table.empty:
         return style.empty("The table of networks holds no training times.")
-    sizes = table.sort_values("target_size", key=size_order)["target_size"].unique()
-    figure = style.new_figure(0.6 + SMALL * len(sizes))
-    grid = figure.subplots(len(sizes), 1, squeeze=False).ravel()
-    for axes, size in zip(grid, sizes, strict=True):
-        _draw(axes, table[table["target_size"] == size])
-        axes.set_title("" if size == "all" else f"{size} images a class")
-        layer_axis(axes, layer_names(table), style.room() - 1)
-    looks = named(dict(enumerate(_groups(table))), table)
-    style.legend(figure, [look.sample() for look in looks.values()])
-    machines = table[["device", "precision"]].astype(str).drop_duplicates().to_numpy().tolist()
+    figure, panels = size_rows(table, SMALL)
+    for axes, rows in panels:
+        _draw(axes, rows)
+    style.legend(figure, [look.sample() for look in named(_groups(table), table)])
+    machines = table[["device", "precision"]].astype(str).agg(", ".join, axis=1)
     style.note(
         figure,
         "Small markers: networks; lines: means; dotted: baseB.",
-        f"Device and precision: {'; '.join(sorted(map(', '.join, machines)))}.",
+        f"Device and precision: {'; '.join(sorted(set(machines)))}.",
         "Other jobs may have run beside.",
         notes.missing(networks),
     )

@@ -16,8 +16,8 @@ from transferability.figures.cost import scale
 from transferability.figures.panels import (
     Panel,
     draw_crosses,
+    looks_of,
     means,
-    named,
     panel_grid,
     panels_of,
     reach,
@@ -93,7 +93,7 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
         )
     table["score"] = table["top1_reporting"].fillna(table["top1"])
     seconds, unit = scale(table["seconds"])
-    looks = {key: look for key, look in named(style.LOOKS, table).items() if key in SHOWN}
+    looks = looks_of(table, SHOWN)
     panels = panels_of(table)
     figure, grid = panel_grid(panels, "top-1 accuracy (%)")
     for axes, panel in zip(grid, panels, strict=True):
@@ -111,7 +111,7 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
         axes.set_xlim(left=0)
         axes.set_xlabel(f"training time ({unit})")
         axes.set_title(f"{panel.title}\n{_verdict(decided)}")
-    handles = [look.sample() for key, look in looks.items() if len(of_treatment(table, key))]
+    handles = [look.sample() for look in looks.values()]
     margin = decision_table["margin"].iloc[0]
     handles.append(Patch(label=f"margin: {points(margin)} points below $n$ = 0", **BAND))
     layers = decision_table.drop_duplicates("n").set_index("n")["layer"].dropna()
@@ -119,9 +119,7 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     chosen = bool(decision_table["n_star"].fillna(0).gt(0).any())
     handles += [Line2D([], [], **CHOSEN)] * chosen
     lost = table[~table["learned"]]
-    if len(lost):
-        handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))
-    style.legend(figure, handles)
+    style.legend(figure, handles, lost=len(lost) > 0)
     style.note(
         figure,
         "Points, band and two-sided bars: reporting images; verdict: one-sided, all validation "

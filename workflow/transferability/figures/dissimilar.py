@@ -3,17 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transferability.analysis.effects import EXCHANGEABLE, size_order
+from transferability.analysis.effects import EXCHANGEABLE
 from transferability.figures import notes, style
 from transferability.figures.effects import RELATIVE, draw_relative, lost_names
-from transferability.figures.panels import (
-    TALL,
-    Panel,
-    label_ends,
-    layer_axis,
-    layer_names,
-    panels_of,
-)
+from transferability.figures.panels import TALL, Panel, label_ends, panels_of, size_rows
 from transferability.study.networks import ALL_IMAGES
 
 # Of random splits, then of the targets of others.
@@ -45,17 +38,13 @@ def dissimilar(effects_table: pd.DataFrame) -> Figure:
     table = effects_table[effects_table["effect"] == "transfer"]
     if table.empty:
         return style.empty("This study has no transfer networks beside their base.")
-    sizes = table.sort_values("target_size", key=size_order)["target_size"].unique()
-    figure = style.new_figure(0.6 + TALL * len(sizes))
-    grid = figure.subplots(len(sizes), 1, squeeze=False).ravel()
+    figure, of_sizes = size_rows(table, TALL)
     handles = {}
-    for axes, size in zip(grid, sizes, strict=True):
-        panels = panels_of(table[table["target_size"] == size])
+    for axes, rows in of_sizes:
+        panels = panels_of(rows)
         looks = [_look(panel, number, len(panels)) for number, panel in enumerate(panels)]
         draw_relative(axes, [(p.rows, look) for p, look in zip(panels, looks, strict=True)])
         handles |= {look.meaning: look.sample() for look in looks}
-        layer_axis(axes, layer_names(table), style.room() - 1)
-        axes.set_title("" if size == ALL_IMAGES else f"{size} images a class")
         axes.set_ylabel(RELATIVE)
         label_ends(axes)
     style.legend(figure, list(handles.values()), column=3.4)

@@ -95,7 +95,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return style.empty(NO_EFFECTS)
-    panels, drawn = panels_of(table), named(DRAWN, table)
+    panels, drawn = panels_of(table), dict(zip(DRAWN, named(DRAWN.values(), table), strict=True))
     figure, grid = panel_grid(panels, RELATIVE)
     for axes, panel in zip(grid, panels, strict=True):
         rows = dict(list(panel.rows.groupby("effect")))
@@ -112,8 +112,6 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     del drawn["retraining"]
     handles += [look.sample() for effect, look in drawn.items() if effect in set(table["effect"])]
     names = lost_names(table)
-    if names:
-        handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))
     for axes, panel in zip(grid, panels, strict=True):
         keep_limits(axes)
         for effect, rows in published_behind(panel, reference):
@@ -122,7 +120,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         label_ends(axes)
     if reference is not None:
         handles.append(Line2D([], [], color=style.GREY, **PUBLISHED))
-    style.legend(figure, handles)
+    style.legend(figure, handles, lost=bool(names))
     style.note(
         figure,
         notes.intervals_are(table.loc[table["effect"].isin(list(LINES)), "interval"]),

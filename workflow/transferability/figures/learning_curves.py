@@ -12,8 +12,8 @@ from transferability.figures import notes, style
 from transferability.figures.panels import (
     keep_limits,
     layer_names,
+    looks_of,
     means,
-    named,
     panels_of,
     place_rows,
     trained,
@@ -77,9 +77,8 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     )
     curves = table.drop(columns=list(METRICS)).merge(evaluated, on=KEY)
     panels = panels_of(curves)
-    treatments = [treatment for treatment in style.LOOKS if treatment not in (BASE, LONG_BASE)]
-    columns = [shown for shown in treatments if len(of_treatment(curves, shown))]
-    titles = ["bases", *(named(style.LOOKS, table)[treatment].label for treatment in columns)]
+    shown = looks_of(curves, {*style.LOOKS} - {BASE, LONG_BASE})
+    columns, titles = [*shown], ["bases", *(look.label for look in shown.values())]
     layers = layer_names(curves[curves["kind"].isin([kind for kind, _ in columns])])
     colours = style.layer_palette(list(layers))
     figure, parts = place_rows(panels, ROW * len(METRICS))

@@ -11,8 +11,8 @@ from transferability.figures.panels import (
     base_line,
     draw_line,
     layer_axis,
+    looks_of,
     means,
-    named,
     panels_of,
     place_rows,
 )
@@ -35,7 +35,7 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
     barrier = table.assign(n=table["copied"])[table["measure"] == "barrier"]
     if back.empty:
         return style.empty("No network's weights are kept.")
-    panels, looks = panels_of(table), named(style.LOOKS, table)
+    panels, looks = panels_of(table), looks_of(table)
     figure, parts = place_rows(panels, HEIGHT)
     layers = dict(zip(back["n"].astype(int), back["layer"], strict=True))
     for part, panel in zip(parts, panels, strict=True):
@@ -55,8 +55,7 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("$n$, layers copied")
             axes.set_ylabel("loss barrier between\ntwo seeds (nats)")
-    drawn = [look for key, look in looks.items() if len(of_treatment(table, key))]
-    style.legend(figure, [look.sample() for look in drawn])
+    style.legend(figure, [look.sample() for look in looks.values()])
     style.note(
         figure,
         "Means over replicates and, of layers set back, over the $n$ of a treatment. Frozen "

@@ -1,7 +1,8 @@
 """Which rows of a table go into which panel, where the panels stand, and what they draw against n:
 lines, crosses for networks that did not learn, and labels at the ends of lines."""
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from scipy.optimize import isotonic_regression
 
-from transferability.analysis.effects import EXCHANGEABLE, checked, letters, size_order
+from transferability.analysis.effects import (
+    EXCHANGEABLE,
+    checked,
+    letters,
+    of_treatment,
+    size_order,
+)
 from transferability.figures import style
 from transferability.study.design import WHOLE
 from transferability.study.networks import ALL_IMAGES, HALVES, trained_name
@@ -18,9 +25,6 @@ from transferability.study.networks import ALL_IMAGES, HALVES, trained_name
 NARROW, TALL, SMALL = 2.3, 3.2, 2.4
 # How many letters of tick labels fit into an inch.
 LETTERS_PER_INCH = 14
-
-
-Key = TypeVar("Key")
 
 
 class Panel(NamedTuple):
@@ -82,13 +86,22 @@ def with_sources(text: str, table: pd.DataFrame) -> str:
     return text.replace("A$n$B", f"{sources}$n$B")
 
 
-def named(looks: dict[Key, style.Look], table: pd.DataFrame) -> dict[Key, style.Look]:
+def named(looks: Iterable[style.Look], table: pd.DataFrame) -> list[style.Look]:
     """The looks with the letters of the table's sources in their words."""
-    words = ("label", "meaning")
-    return {
-        key: look._replace(**{word: with_sources(getattr(look, word), table) for word in words})
-        for key, look in looks.items()
-    }
+    return [
+        look._replace(
+            label=with_sources(look.label, table), meaning=with_sources(look.meaning, table)
+        )
+        for look in looks
+    ]
+
+
+def looks_of(
+    table: pd.DataFrame, shown: Collection[tuple[str, bool]] = style.LOOKS
+) -> dict[tuple[str, bool], style.Look]:
+    """How those of the treatments `shown` that the table has are drawn."""
+    present = [key for key in style.LOOKS if key in shown and len(of_treatment(table, key))]
+    return dict(zip(present, named([style.LOOKS[key] for key in present], table), strict=True))
 
 
 def trained(networks: pd.DataFrame) -> pd.DataFrame:
@@ -159,6 +172,19 @@ def panel_grid(panels: list[Panel], ylabel: str) -> tuple[Figure, list[Axes]]:
         if not spec.is_last_row():
             axes.set_xlabel("")
     return figure, [grid[place] for place in range(len(panels))]
+
+
+def size_rows(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A figure with axes against n, so many inches high, for each target size, and its rows."""
+    sizes = table.sort_values("target_size", key=size_order)["target_size"].unique()
+    figure = style.new_figure(0.6 + height * len(sizes))
+    grid = figure.subplots(len(sizes), 1, squeeze=False).ravel()
+    for axes, size in zip(grid, sizes, strict=True):
+        axes.set_title("" if size == ALL_IMAGES else f"{size} images a class")
+        layer_axis(axes, layer_names(table), style.room() - 1)
+    return figure, [
+        (a, table[table["target_size"] == size]) for a, size in zip(grid, sizes, strict=True)
+    ]
 
 
 def place_rows(panels: list[Panel], height: float) -> tuple[Figure, list[SubFigure]]:

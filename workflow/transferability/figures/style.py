@@ -204,8 +204,10 @@ def layer_palette(layers: list[int]) -> dict[int, str]:
     return dict(zip(layers, palette, strict=True))
 
 
-def legend(figure: Figure, handles: list[Line2D], column: float = 2.3) -> None:
-    """The legend above all panels, in as many columns, of so many inches, as there is room for."""
+def legend(figure: Figure, handles: list[Line2D], column: float = 2.3, lost: bool = False) -> None:
+    """The legend above all panels, in as many columns, of so many inches, as there is room for;
+    with the cross of networks that did not learn, if any are `lost`."""
+    handles = [*handles, *[Line2D([], [], color=GREY, **NOT_LEARNED)] * lost]
     columns = min(len(handles), max(1, int(room() / column)))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns)
 

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import BASE, RANDOM
@@ -14,8 +13,8 @@ from transferability.figures.panels import (
     draw_line,
     keep_limits,
     label_ends,
+    looks_of,
     means,
-    named,
     panel_grid,
     panels_of,
     trained,
@@ -53,7 +52,7 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
     if table.empty:
         return style.empty(lack)
     panels = panels_of(table)
-    looks = {key: look for key, look in named(style.LOOKS, table).items() if key in shown}
+    looks = looks_of(table, shown)
     figure, grid = panel_grid(panels, "top-1 accuracy (%)")
     for axes, panel in zip(grid, panels, strict=True):
         for treatment, look in looks.items():
@@ -68,11 +67,8 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
         keep_limits(axes)
         axes.axhline(100 * panel.rows["chance"].mean(), color=style.GREY, lw=style.scaled(0.6))
         label_ends(axes)
-    handles = [look.sample() for key, look in looks.items() if len(of_treatment(table, key))]
     lost = table[~table["learned"]]
-    if len(lost):
-        handles.append(Line2D([], [], color=style.GREY, **style.NOT_LEARNED))
-    style.legend(figure, handles)
+    style.legend(figure, [look.sample() for look in looks.values()], lost=len(lost) > 0)
     style.note(
         figure,
         "Small markers: networks; lines: means.",
