@@ -4,16 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transferability.figures import notes, style
-from transferability.figures.panels import (
-    SMALL,
-    base_line,
-    draw_line,
-    means,
-    named,
-    size_rows,
-    trained,
-)
+from transferability.figures import notes, panels, style
 
 BASE, LONG_BASE = style.LOOKS["base", False], style.LOOKS["long_base", False]
 PARTIAL = style.LOOKS["partial", False]
@@ -48,12 +39,12 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     """Small markers of networks, and the line through their means."""
     seconds, unit = scale(rows["seconds"])
     for look, of_look in _groups(rows).items():
-        mean = means(of_look, "seconds", ["n"])
-        draw_line(axes, mean, look, scale=1 / seconds)
+        mean = panels.means(of_look, "seconds", ["n"])
+        panels.draw_line(axes, mean, look, scale=1 / seconds)
         small = {"linestyle": "none", "ms": style.scaled(2.2), "mew": 0.5, "alpha": 0.4}
         axes.plot(of_look["n"] + look.offset, of_look["seconds"] / seconds, **look.style | small)
         if look is BASE:
-            base_line(axes, mean["mean"].iloc[0] / seconds)
+            panels.base_line(axes, mean["mean"].iloc[0] / seconds)
     axes.set_ylabel(f"training time ({unit})")
     axes.set_ylim(bottom=0)
 
@@ -65,13 +56,13 @@ def cost(networks: pd.DataFrame) -> Figure:
     From the column seconds of the table of networks; a panel for each target size. Raises
     ValueError when a column is missing or a network is listed twice.
     """
-    table = trained(networks).dropna(subset="seconds")
+    table = panels.trained(networks).dropna(subset="seconds")
     if table.empty:
         return style.empty("The table of networks holds no training times.")
-    figure, panels = size_rows(table, SMALL)
-    for axes, rows in panels:
+    figure, places = panels.size_rows(table, panels.SMALL)
+    for axes, rows in places:
         _draw(axes, rows)
-    style.legend(figure, [look.sample() for look in named(_groups(table), table)])
+    style.legend(figure, [panels.named(look, table).sample() for look in _groups(table)])
     machines = table[["device", "precision"]].astype(str).agg(", ".join, axis=1)
     style.note(
         figure,

@@ -5,22 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferability.analysis.effects import size_order
-from transferability.figures import notes, style
+from transferability.figures import notes, panels, style
 from transferability.figures.effects import (
     NO_EFFECTS,
     lost_names,
     with_not_learned,
     without_not_learned,
-)
-from transferability.figures.panels import (
-    base_line,
-    draw_crosses,
-    draw_line,
-    layer_names,
-    panels_of,
-    place_rows,
-    with_layer,
-    with_sources,
 )
 from transferability.study.networks import ALL_IMAGES
 
@@ -59,17 +49,18 @@ def _looks(layers: dict[int, str]) -> dict[int, style.Look]:
     for place, (n, colour) in enumerate(style.layer_palette(list(layers)).items()):
         marker, filled = MARKERS[place % len(MARKERS)], place // len(MARKERS) % 2 == 0
         offset = SPREAD * ((place + 0.5) / len(layers) - 0.5)
-        looks[n] = style.Look(with_layer(n, layers[n]), "", colour, marker, filled, offset=offset)
+        label = panels.with_layer(n, layers[n])
+        looks[n] = style.Look(label, "", colour, marker, filled, offset=offset)
     return looks
 
 
 def _draw_place(grid: dict[str, Axes], rows: pd.DataFrame, looks: dict[int, style.Look]) -> None:
     """Each effect against the place of its size, a line for each n, in percentage points."""
     for (effect, n), line in without_not_learned(rows).groupby(["effect", "n"]):
-        draw_line(grid[effect], line.assign(n=line["at"]), looks[n])
+        panels.draw_line(grid[effect], line.assign(n=line["at"]), looks[n])
     for (effect, n), lost in with_not_learned(rows).groupby(["effect", "n"]):
         x = lost["at"] + looks[n].offset
-        draw_crosses(grid[effect], x, 100 * lost["mean"], looks[n].colour)
+        panels.draw_crosses(grid[effect], x, 100 * lost["mean"], looks[n].colour)
 
 
 @style.styled(at_least=style.WIDTH)
@@ -87,19 +78,19 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     if len(sizes) == 1:
         return style.empty("This study has one size of the target half; see target_sizes.")
     table = table.assign(at=table["target_size"].map(sizes.index))
-    layers = {n: name for n, name in layer_names(table).items() if n}
-    panels, looks = panels_of(table, by_size=False), _looks(layers)
+    layers = {n: name for n, name in panels.layer_names(table).items() if n}
+    places, looks = panels.panels_of(table, by_size=False), _looks(layers)
     rows = [[effect for effect in row if effect in set(table["effect"])] for row in ROWS]
     rows = [row for row in rows if row]
     columns = max(map(len, rows))
-    figure, parts = place_rows(panels, HEIGHT * len(rows))
-    for part, panel in zip(parts, panels, strict=True):
+    figure, parts = panels.place_rows(places, HEIGHT * len(rows))
+    for part, panel in zip(parts, places, strict=True):
         grid = part.subplots(len(rows), columns, squeeze=False, sharex=True, sharey="row")
         drawn = {}
         for line, effects in zip(grid, rows, strict=True):
             for axes, effect in zip(line, effects, strict=False):
-                base_line(axes)
-                axes.set_title(with_sources(NAMES[effect], table))
+                panels.base_line(axes)
+                axes.set_title(panels.with_sources(NAMES[effect], table))
                 axes.set_xticks(range(len(sizes)), sizes, rotation=90 * (len(sizes) > MOST_LEVEL))
                 drawn[effect] = axes
             for axes in line[len(effects) :]:
@@ -116,6 +107,6 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
         "all: every image of a class." if ALL_IMAGES in sizes else "",
         notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST),
         notes.missing(table),
-        notes.halves(panels),
+        notes.halves(places),
     )
     return figure

@@ -11,20 +11,8 @@ from matplotlib.ticker import AutoLocator, ScalarFormatter
 from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import PARTIAL, TRANSFER, TRANSFER_PLUS
 from transferability.analysis.vocabulary import points
-from transferability.figures import notes, style
+from transferability.figures import notes, panels, style
 from transferability.figures.cost import scale
-from transferability.figures.panels import (
-    Panel,
-    draw_crosses,
-    looks_of,
-    means,
-    panel_grid,
-    panels_of,
-    reach,
-    trained,
-    twins,
-    with_layer,
-)
 
 SHOWN = (TRANSFER, TRANSFER_PLUS, PARTIAL)
 BAND = {"color": style.PURPLE, "alpha": 0.15, "lw": 0}
@@ -38,23 +26,25 @@ def _verdict(decided: pd.DataFrame) -> str:
     star = int(decided["n_star"].iloc[0])
     if not star:
         return "no $n$ is shown to cost less than the margin"
-    return f"n*: {with_layer(star, decided.set_index('n').loc[star, 'layer'])}"
+    return f"n*: {panels.with_layer(star, decided.set_index('n').loc[star, 'layer'])}"
 
 
-def _draw(axes: Axes, panel: Panel, decided: pd.DataFrame, looks: dict, seconds: int) -> None:
+def _draw(
+    axes: Axes, panel: panels.Panel, decided: pd.DataFrame, looks: dict, seconds: int
+) -> None:
     """A point for each n of each treatment; those of the partial networks have the intervals of
     their costs, and their n. No line, since times need not fall with n."""
     rows = panel.rows[panel.rows["learned"]].assign(x=panel.rows["seconds"] / seconds)
     for treatment, look in looks.items():
-        of_n = means(of_treatment(rows, treatment), "score", ["n"]).set_index("n")
-        of_n["x"] = means(of_treatment(rows, treatment), "x", ["n"]).set_index("n")["mean"]
+        of_n = panels.means(of_treatment(rows, treatment), "score", ["n"]).set_index("n")
+        of_n["x"] = panels.means(of_treatment(rows, treatment), "x", ["n"]).set_index("n")["mean"]
         bars = {}
         if treatment == PARTIAL:
             bars = {"yerr": _draw_verdict(axes, of_n, decided), "elinewidth": style.scaled(0.9)}
         looked = look.style | bars | {"linestyle": "none"}
         axes.errorbar(of_n["x"], 100 * of_n["mean"], label=look.label, **looked)
     lost = panel.rows[~panel.rows["learned"]]
-    draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], style.GREY)
+    panels.draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], style.GREY)
 
 
 def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.ndarray:
@@ -70,7 +60,7 @@ def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.n
         axes.annotate(f"{n}", (x, top1), fontsize="small", color=style.PURPLE, **beside)
     ends = ["mean", "low", "high"]
     costs = decided[[f"reporting_{end}" for end in ends]].set_axis(ends, axis=1)
-    return 100 * reach(costs.reindex(of_n.index))
+    return 100 * panels.reach(costs.reindex(of_n.index))
 
 
 @style.styled()
@@ -81,9 +71,9 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     From the table of networks and decision.csv. Top-1 is of the reporting images, if the table has
     it. A panel for each source, kind of split, target size and, except on random splits, target.
     """
-    table = trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
+    table = panels.trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
     partial = table["kind"] == PARTIAL[0]
-    table = table[partial | (table["n"] > 0) & ~twins(table)]
+    table = table[partial | (table["n"] > 0) & ~panels.twins(table)]
     # Groups of sources have no networks, and so no panel.
     decision_table = decision_table[decision_table["source"].fillna("").str.len() < 2]
     if decision_table.empty:
@@ -93,10 +83,10 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
         )
     table["score"] = table["top1_reporting"].fillna(table["top1"])
     seconds, unit = scale(table["seconds"])
-    looks = looks_of(table, SHOWN)
-    panels = panels_of(table)
-    figure, grid = panel_grid(panels, "top-1 accuracy (%)")
-    for axes, panel in zip(grid, panels, strict=True):
+    looks = panels.looks_of(table, SHOWN)
+    places = panels.panels_of(table)
+    figure, grid = panels.panel_grid(places, "top-1 accuracy (%)")
+    for axes, panel in zip(grid, places, strict=True):
         place = {"split_kind": panel.split_kind, "source": panel.source}
         place["target_size"] = panel.target_size
         decided = decision_table.astype({"target_size": str})

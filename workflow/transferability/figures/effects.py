@@ -7,18 +7,7 @@ from matplotlib.lines import Line2D
 
 from transferability.analysis.effects import EXCHANGEABLE
 from transferability.analysis.vocabulary import points
-from transferability.figures import notes, style
-from transferability.figures.panels import (
-    Panel,
-    base_line,
-    draw_crosses,
-    draw_line,
-    keep_limits,
-    label_ends,
-    named,
-    panel_grid,
-    panels_of,
-)
+from transferability.figures import notes, panels, style
 
 LINES = {
     "coadaptation": style.LOOKS["selffer", False],
@@ -61,16 +50,16 @@ def lost_names(effects_table: pd.DataFrame) -> list[str]:
 def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> None:
     """The base at zero, a line with intervals through the rows of each effect, and crosses where a
     network did not learn."""
-    base_line(axes)
+    panels.base_line(axes)
     for rows, look in lines:
-        draw_line(axes, without_not_learned(rows), look)
+        panels.draw_line(axes, without_not_learned(rows), look)
     for rows, look in lines:
         lost = with_not_learned(rows)
-        draw_crosses(axes, lost["n"] + look.offset, 100 * lost["mean"], look.colour)
+        panels.draw_crosses(axes, lost["n"] + look.offset, 100 * lost["mean"], look.colour)
 
 
 def published_behind(
-    panel: Panel, reference: pd.DataFrame | None
+    panel: panels.Panel, reference: pd.DataFrame | None
 ) -> list[tuple[str, pd.DataFrame]]:
     """Each effect of 2014 that stands behind a panel: random splits behind random splits, each
     target of other splits behind others."""
@@ -95,9 +84,10 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return style.empty(NO_EFFECTS)
-    panels, drawn = panels_of(table), dict(zip(DRAWN, named(DRAWN.values(), table), strict=True))
-    figure, grid = panel_grid(panels, RELATIVE)
-    for axes, panel in zip(grid, panels, strict=True):
+    places = panels.panels_of(table)
+    drawn = {effect: panels.named(look, table) for effect, look in DRAWN.items()}
+    figure, grid = panels.panel_grid(places, RELATIVE)
+    for axes, panel in zip(grid, places, strict=True):
         rows = dict(list(panel.rows.groupby("effect")))
         if panel.replicates == 1 and "retraining" in rows:
             # One draw of the noise is no yardstick, so it is a number and not drawn.
@@ -112,12 +102,12 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     del drawn["retraining"]
     handles += [look.sample() for effect, look in drawn.items() if effect in set(table["effect"])]
     names = lost_names(table)
-    for axes, panel in zip(grid, panels, strict=True):
-        keep_limits(axes)
+    for axes, panel in zip(grid, places, strict=True):
+        panels.keep_limits(axes)
         for effect, rows in published_behind(panel, reference):
             look = {"color": LINES[effect].colour, "ls": LINES[effect].dashes, **PUBLISHED}
             axes.plot(rows["n"], 100 * rows["mean"], **look)
-        label_ends(axes)
+        panels.label_ends(axes)
     if reference is not None:
         handles.append(Line2D([], [], color=style.GREY, **PUBLISHED))
     style.legend(figure, handles, lost=bool(names))
@@ -126,7 +116,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         notes.intervals_are(table.loc[table["effect"].isin(list(LINES)), "interval"]),
         notes.not_learned(names, notes.IN_EFFECTS_LOST),
         notes.missing(table),
-        notes.halves(panels),
+        notes.halves(places),
         notes.of_2014(reference),
     )
     return figure

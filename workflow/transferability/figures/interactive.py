@@ -4,7 +4,7 @@ anything."""
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import altair as alt
 import pandas as pd
@@ -22,7 +22,7 @@ from transferability.figures.effects import (
     with_not_learned,
     without_not_learned,
 )
-from transferability.figures.panels import layer_names, means, named, panels_of
+from transferability.figures.panels import layer_names, looks_of, means, named, panels_of
 from transferability.figures.transfer import NO_NETWORKS, SHOWN, shown_of
 
 DRAWN = {**LINES, "long_base": LONG_BASE}
@@ -43,19 +43,18 @@ def transfer(networks: pd.DataFrame) -> str:
     table = shown_of(networks, SHOWN)
     if table.empty:
         return _empty(NO_NETWORKS)
-    marks, lines, looks = [], [], named(style.LOOKS, table)
+    marks, lines, looks = [], [], looks_of(table, SHOWN)
     for panel in panels_of(table):
-        for treatment in SHOWN:
-            rows, look = of_treatment(panel.rows, treatment), looks[treatment]
+        for treatment, look in looks.items():
+            rows = of_treatment(panel.rows, treatment)
             networks_of = rows.assign(mean=rows["top1"], name=notes.names_of(rows))
             marks.append(_placed(networks_of, panel.place, look))
             lines.append(_placed(means(rows[rows["learned"]], "top1", ["n"]), panel.place, look))
     lines = pd.concat(lines)
     base = lines[lines["treatment"] == _plain(style.LOOKS["base", False].label)]
-    looks = [looks[shown] for shown in SHOWN if len(of_treatment(table, shown))]
     tooltip = {"name": "network", "value": "top-1 (%)", "n": "n", "layer": "layer"}
     words = [notes.not_learned(notes.names_of(table[~table["learned"]])), notes.missing(networks)]
-    chart = _chart(pd.concat(marks), lines, base, looks, tooltip)
+    chart = _chart(pd.concat(marks), lines, base, looks.values(), tooltip)
     return _page(chart, "top-1 accuracy (%)", words)
 
 
@@ -66,7 +65,8 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return _empty(NO_EFFECTS)
-    marks, behind, drawn = [], [], named(DRAWN, table)
+    present = [effect for effect in DRAWN if effect in set(table["effect"])]
+    marks, behind, drawn = [], [], {effect: named(DRAWN[effect], table) for effect in present}
     for panel in panels_of(table):
         for effect, look in drawn.items():
             rows = panel.rows[panel.rows["effect"] == effect]
@@ -79,14 +79,13 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     marks["points"] = [bracket(*ends) for ends in marks[["low", "high"]].to_numpy(float)]
     marks[["low", "high"]] *= 100
     base = marks[["panel"]].drop_duplicates().assign(value=0.0)
-    looks = [look for effect, look in drawn.items() if effect in set(table["effect"])]
     tooltip = {"name": "effect", "value": "mean (points)", "points": "interval", "interval": "kind"}
     tooltip |= {"replicates": "replicates", "n": "n", "layer": "layer"}
     kinds = table.loc[table["effect"].isin(list(LINES)), "interval"]
     words = [notes.intervals_are(kinds)]
     words += [notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST)]
     words += [notes.missing(table), notes.of_2014(reference)]
-    chart = _chart(marks, marks[marks["learned"]], base, looks, tooltip, behind)
+    chart = _chart(marks, marks[marks["learned"]], base, drawn.values(), tooltip, behind)
     return _page(chart, "top-1 relative to baseB (percentage points)", words)
 
 
@@ -101,7 +100,7 @@ def _chart(
     marks: pd.DataFrame,
     lines: pd.DataFrame,
     base: pd.DataFrame,
-    looks: list[style.Look],
+    looks: Collection[style.Look],
     tooltip: dict[str, str],
     behind: Sequence[pd.DataFrame] = (),
 ) -> alt.LayerChart:

@@ -8,17 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import BASE, LONG_BASE, RANDOM
-from transferability.figures import notes, style
-from transferability.figures.panels import (
-    keep_limits,
-    layer_names,
-    looks_of,
-    means,
-    panels_of,
-    place_rows,
-    trained,
-    with_layer,
-)
+from transferability.figures import notes, panels, style
 
 METRICS = {"top1": "top-1 (%)", "train_loss": "training loss"}
 KEY = ["split", "seed", "network"]
@@ -28,7 +18,7 @@ NOT_LEARNED = {"color": style.VERMILION, "ls": style.DOTTED, "lw": 0.8}
 
 def _draw(axes: Axes, curves: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
     """The mean of the networks that learned against time."""
-    mean = means(curves[curves["learned"]], metric, ["time"])
+    mean = panels.means(curves[curves["learned"]], metric, ["time"])
     axes.plot(mean["time"], mean["mean"], color=colour, ls=dashes, lw=style.scaled(1))
 
 
@@ -49,7 +39,7 @@ def _draw_row(
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes, treatment in zip(line, columns, strict=True):
-        keep_limits(axes)
+        panels.keep_limits(axes)
         of_column = pd.concat([base, of_treatment(rows, treatment)])
         for _, curve in of_column[~of_column["learned"]].groupby(KEY):
             axes.plot(curve["time"], curve[metric], **NOT_LEARNED)
@@ -66,7 +56,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     target size and, except on random splits, target. Raises ValueError when a column is missing or
     a network is listed twice.
     """
-    table = trained(networks)
+    table = panels.trained(networks)
     if table.empty or evaluations.empty:
         return style.empty("This study has no evaluations of trained networks.")
     # Where iterations were counted, halves of different size are evaluated at different shares of
@@ -76,13 +66,13 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
         top1=100 * evaluations["top1"], time=evaluations[time]
     )
     curves = table.drop(columns=list(METRICS)).merge(evaluated, on=KEY)
-    panels = panels_of(curves)
-    shown = looks_of(curves, {*style.LOOKS} - {BASE, LONG_BASE})
+    places = panels.panels_of(curves)
+    shown = panels.looks_of(curves, {*style.LOOKS} - {BASE, LONG_BASE})
     columns, titles = [*shown], ["bases", *(look.label for look in shown.values())]
-    layers = layer_names(curves[curves["kind"].isin([kind for kind, _ in columns])])
+    layers = panels.layer_names(curves[curves["kind"].isin([kind for kind, _ in columns])])
     colours = style.layer_palette(list(layers))
-    figure, parts = place_rows(panels, ROW * len(METRICS))
-    for part, panel in zip(parts, panels, strict=True):
+    figure, parts = panels.place_rows(places, ROW * len(METRICS))
+    for part, panel in zip(parts, places, strict=True):
         grid = part.subplots(len(METRICS), len(titles), sharex="col", squeeze=False)
         for line, metric in zip(grid, METRICS, strict=True):
             _draw_row(list(line), panel.rows, metric, [LONG_BASE, *columns], colours)
@@ -90,7 +80,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
             top.set_title(title)
             below.set_xlabel(time)
     looks = {"baseB": (style.INK, "-"), "base2B": (style.INK, style.DOTTED)}
-    looks |= {with_layer(n, layers[n]): (colour, "-") for n, colour in colours.items()}
+    looks |= {panels.with_layer(n, layers[n]): (colour, "-") for n, colour in colours.items()}
     style.legend(
         figure,
         [Line2D([], [], color=colour, ls=ls, label=label) for label, (colour, ls) in looks.items()],

@@ -6,16 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from transferability.analysis.effects import of_treatment
-from transferability.figures import style
-from transferability.figures.panels import (
-    base_line,
-    draw_line,
-    layer_axis,
-    looks_of,
-    means,
-    panels_of,
-    place_rows,
-)
+from transferability.figures import panels, style
 
 HEIGHT = 2.2
 
@@ -35,20 +26,20 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
     barrier = table.assign(n=table["copied"])[table["measure"] == "barrier"]
     if back.empty:
         return style.empty("No network's weights are kept.")
-    panels, looks = panels_of(table), looks_of(table)
-    figure, parts = place_rows(panels, HEIGHT)
+    places, looks = panels.panels_of(table), panels.looks_of(table)
+    figure, parts = panels.place_rows(places, HEIGHT)
     layers = dict(zip(back["n"].astype(int), back["layer"], strict=True))
-    for part, panel in zip(parts, panels, strict=True):
+    for part, panel in zip(parts, places, strict=True):
         grid = part.subplots(1, 1 + bool(len(barrier)), squeeze=False)[0]
         for axes, rows, value, scale in zip(
             grid, (back, barrier), ("top1_change", "loss_change"), (100, 1), strict=False
         ):
             rows = rows[rows.index.isin(panel.rows.index)]
-            base_line(axes)
+            panels.base_line(axes)
             for treatment, look in looks.items():
-                of_n = means(of_treatment(rows, treatment), value, ["n"])
-                draw_line(axes, of_n, look._replace(offset=0), scale=scale)
-        layer_axis(grid[0], dict(sorted(layers.items())), style.room() / len(grid) - 1)
+                of_n = panels.means(of_treatment(rows, treatment), value, ["n"])
+                panels.draw_line(axes, of_n, look._replace(offset=0), scale=scale)
+        panels.layer_axis(grid[0], dict(sorted(layers.items())), style.room() / len(grid) - 1)
         grid[0].set_xlabel("the layer that is set back")
         grid[0].set_ylabel("change of top-1\n(percentage points)")
         for axes in grid[1:]:

@@ -1,7 +1,7 @@
 """Which rows of a table go into which panel, where the panels stand, and what they draw against n:
 lines, crosses for networks that did not learn, and labels at the ends of lines."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -86,22 +86,21 @@ def with_sources(text: str, table: pd.DataFrame) -> str:
     return text.replace("A$n$B", f"{sources}$n$B")
 
 
-def named(looks: Iterable[style.Look], table: pd.DataFrame) -> list[style.Look]:
-    """The looks with the letters of the table's sources in their words."""
-    return [
-        look._replace(
-            label=with_sources(look.label, table), meaning=with_sources(look.meaning, table)
-        )
-        for look in looks
-    ]
+def named(look: style.Look, table: pd.DataFrame) -> style.Look:
+    """The look with the letters of the table's sources in its words."""
+    label, meaning = (with_sources(text, table) for text in (look.label, look.meaning))
+    return look._replace(label=label, meaning=meaning)
 
 
 def looks_of(
     table: pd.DataFrame, shown: Collection[tuple[str, bool]] = style.LOOKS
 ) -> dict[tuple[str, bool], style.Look]:
     """How those of the treatments `shown` that the table has are drawn."""
-    present = [key for key in style.LOOKS if key in shown and len(of_treatment(table, key))]
-    return dict(zip(present, named([style.LOOKS[key] for key in present], table), strict=True))
+    return {
+        key: named(look, table)
+        for key, look in style.LOOKS.items()
+        if key in shown and len(of_treatment(table, key))
+    }
 
 
 def trained(networks: pd.DataFrame) -> pd.DataFrame:
@@ -182,9 +181,8 @@ def size_rows(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Ax
     for axes, size in zip(grid, sizes, strict=True):
         axes.set_title("" if size == ALL_IMAGES else f"{size} images a class")
         layer_axis(axes, layer_names(table), style.room() - 1)
-    return figure, [
-        (a, table[table["target_size"] == size]) for a, size in zip(grid, sizes, strict=True)
-    ]
+    rows = [table[table["target_size"] == size] for size in sizes]
+    return figure, list(zip(grid, rows, strict=True))
 
 
 def place_rows(panels: list[Panel], height: float) -> tuple[Figure, list[SubFigure]]:

@@ -6,20 +6,7 @@ from matplotlib.figure import Figure
 
 from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import BASE, RANDOM
-from transferability.figures import notes, style
-from transferability.figures.panels import (
-    base_line,
-    draw_crosses,
-    draw_line,
-    keep_limits,
-    label_ends,
-    looks_of,
-    means,
-    panel_grid,
-    panels_of,
-    trained,
-    twins,
-)
+from transferability.figures import notes, panels, style
 
 # Random features fall so far that they would flatten all others: they have a figure of their own.
 SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
@@ -33,7 +20,7 @@ def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
     """The line through the means of one treatment, in %, and small markers of its networks; it is
     broken where none learned."""
     rows = rows.assign(top1=rows["top1"].where(rows["learned"]))
-    draw_line(axes, means(rows, "top1", ["n"]), look)
+    panels.draw_line(axes, panels.means(rows, "top1", ["n"]), look)
     place = rows.groupby("n").cumcount() / rows.groupby("n")["n"].transform("size") - 0.5
     small = {"linestyle": "none", "ms": style.scaled(2.2), "mew": 0.5, "alpha": 0.6}
     axes.plot(rows["n"] + look.offset + SPREAD * place, 100 * rows["top1"], **look.style | small)
@@ -42,8 +29,8 @@ def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
 def shown_of(networks: pd.DataFrame, shown: list[tuple[str, bool]]) -> pd.DataFrame:
     """The trained networks of these treatments, without those that the study has only as the same
     networks as partial ones."""
-    table = trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
-    own = table.assign(own=~twins(table)).groupby(["kind", "fine_tuned"])["own"]
+    table = panels.trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
+    own = table.assign(own=~panels.twins(table)).groupby(["kind", "fine_tuned"])["own"]
     return table[own.transform("any")]
 
 
@@ -51,22 +38,22 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
     table = shown_of(networks, shown)
     if table.empty:
         return style.empty(lack)
-    panels = panels_of(table)
-    looks = looks_of(table, shown)
-    figure, grid = panel_grid(panels, "top-1 accuracy (%)")
-    for axes, panel in zip(grid, panels, strict=True):
+    places = panels.panels_of(table)
+    looks = panels.looks_of(table, shown)
+    figure, grid = panels.panel_grid(places, "top-1 accuracy (%)")
+    for axes, panel in zip(grid, places, strict=True):
         for treatment, look in looks.items():
             _draw_networks(axes, of_treatment(panel.rows, treatment), look)
         base = of_treatment(panel.rows[panel.rows["learned"]], BASE)
-        for level in means(base, "top1", ["n"])["mean"]:
-            base_line(axes, 100 * level)
+        for level in panels.means(base, "top1", ["n"])["mean"]:
+            panels.base_line(axes, 100 * level)
         lost = panel.rows[~panel.rows["learned"]]
         for treatment, look in looks.items():
             rows = of_treatment(lost, treatment)
-            draw_crosses(axes, rows["n"] + look.offset, 100 * rows["top1"], look.colour)
-        keep_limits(axes)
+            panels.draw_crosses(axes, rows["n"] + look.offset, 100 * rows["top1"], look.colour)
+        panels.keep_limits(axes)
         axes.axhline(100 * panel.rows["chance"].mean(), color=style.GREY, lw=style.scaled(0.6))
-        label_ends(axes)
+        panels.label_ends(axes)
     lost = table[~table["learned"]]
     style.legend(figure, [look.sample() for look in looks.values()], lost=len(lost) > 0)
     style.note(
@@ -75,7 +62,7 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
         f"Chance: {100 * table['chance'].mean():.2g} %.",
         notes.not_learned(notes.names_of(lost)),
         notes.missing(networks),
-        notes.halves(panels),
+        notes.halves(places),
     )
     return figure
 
