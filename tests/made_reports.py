@@ -8,6 +8,7 @@ import json
 import platform
 import re
 import tempfile
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from unittest import mock
@@ -19,7 +20,7 @@ from transferability import images
 from transferability.analysis import boost, decision, effects
 from transferability.cli.tables import read_table, write_table
 from transferability.reports import findings, methods
-from transferability.storage.network_folder import NetworkFolder
+from transferability.storage.network_folder import MEASURED, NetworkFolder
 from transferability.study import config
 
 MARGIN = 0.01
@@ -31,6 +32,7 @@ CITATION = {
 }
 LAYERS = ["", "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"]
 METRICS = {
+    **dict.fromkeys([*MEASURED, "layer_names"], 0),
     **{"classes": 5, "train_images": 667, "validation_images": 222, "seconds": 36.0},
     **{"chance": 0.2, "learned": True, "threads": 1},
     **{"device": "cpu", "precision": "bf16", "identity": {"torch": "2.11.0"}},
@@ -81,6 +83,11 @@ STUDIES = {
 def tables(study: str) -> list[pd.DataFrame]:
     """The networks, effects and boost of a study and, if it has partial networks, the decision, as
     they are read from CSV."""
+    return [table.copy() for table in _estimated(study)]
+
+
+@cache
+def _estimated(study: str) -> list[pd.DataFrame]:
     _, made, correct = STUDIES[study]
     networks = _networks(*(FAILED if study == "not_learned" else ()), **made)
     written = [networks, effects.estimate(networks, correct), boost.boost(networks, correct)]
@@ -122,7 +129,10 @@ def methods_of(
             (store / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         for letter in study["sources"]:
             source = NetworkFolder(results / "sources" / letter)
-            source.write_metrics({"source_id": "0123456789abcdef" * 4})
+            sha256 = "0123456789abcdef" * 4
+            source.write_metrics(
+                {"origin": {}, "source_id": sha256, "weights_sha256": "", "layer_names": []}
+            )
         for split, seed, name in study.trained:
             network = NetworkFolder(Path(results, "networks", split, f"seed{seed}", name))
             learned = (split, name) not in {("random1", name) for name in failed}

@@ -271,5 +271,5 @@ def test_the_code_and_the_processor_are_told(changes, told):
 
 def test_metrics_that_are_missing_are_named(tmp_path):
     study = config.complete({"study": "made", "dataset": {"source": "digits"}})
-    with pytest.raises(ValueError, match=r"baseA/metrics\.json: cannot be used"):
+    with pytest.raises(ValueError, match=r"baseA/metrics\.json: cannot be read"):
         methods.text(study, tmp_path, pd.DataFrame(), pd.DataFrame(), {})

@@ -38,11 +38,14 @@ def bracket(low: float, high: float) -> str:
     return f"[{points(low, keep=True)}, {points(high, keep=True)}]" if pd.notna(low) else ""
 
 
+def mean(row: Mapping) -> str:
+    """The mean of a row in points. One whose interval excludes zero does not read as zero."""
+    return points(row["mean"], keep=row["low"] * row["high"] > 0)
+
+
 def measured(row: Mapping, unit: str = "") -> str:
     """The mean of a row with its interval: −1.8 points [−2.1, −1.5]."""
-    # The mean of an interval that excludes zero must not read as zero.
-    mean = points(row["mean"], keep=row["low"] * row["high"] > 0)
-    return " ".join(filter(None, [mean, unit, bracket(row["low"], row["high"])]))
+    return " ".join(filter(None, [mean(row), unit, bracket(row["low"], row["high"])]))
 
 
 def listed(words: Iterable[str]) -> str:

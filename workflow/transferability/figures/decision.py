@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import AutoLocator, ScalarFormatter
 
 from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import PARTIAL, TRANSFER, TRANSFER_PLUS
@@ -85,21 +84,13 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     seconds, unit = scale(table["seconds"])
     looks = panels.looks_of(table, SHOWN)
     places = panels.panels_of(table)
-    figure, grid = panels.panel_grid(places, "top-1 accuracy (%)")
+    verdicts = {place[:4]: place.rows for place in panels.panels_of(decision_table)}
+    figure, grid = panels.panel_grid(places, "top-1 accuracy (%)", f"training time ({unit})")
     for axes, panel in zip(grid, places, strict=True):
-        place = {"split_kind": panel.split_kind, "source": panel.source}
-        place["target_size"] = panel.target_size
-        decided = decision_table.astype({"target_size": str})
-        decided = decided[(decided[[*place]] == pd.Series(place)).all(axis=1)]
-        decided = decided[decided["target"].str.contains(panel.target or "")]
-        axes.xaxis.set_major_locator(AutoLocator())
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.autoscale(axis="x")
-        axes.tick_params(axis="x", rotation=0)
+        decided = verdicts[panel[:4]]
         axes.margins(x=0.1, y=0.15)
         _draw(axes, panel, decided, looks, seconds)
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"training time ({unit})")
         axes.set_title(f"{panel.title}\n{_verdict(decided)}")
     handles = [look.sample() for look in looks.values()]
     margin = decision_table["margin"].iloc[0]

@@ -146,9 +146,9 @@ def layer_axis(axes: Axes, layers: dict[int, str], inches: float) -> None:
     axes.set_xlabel("$n$, layers copied; name of the last")
 
 
-def panel_grid(panels: list[Panel], ylabel: str) -> tuple[Figure, list[Axes]]:
-    """A figure with axes against n for each panel; a row for each size where there are several
-    sizes and places."""
+def panel_grid(panels: list[Panel], ylabel: str, xlabel: str = "") -> tuple[Figure, list[Axes]]:
+    """A figure with axes for each panel, against n if they have no other `xlabel`; a row for each
+    size where there are several sizes and places."""
     sizes = len({panel.target_size for panel in panels})
     places = len({panel[:3] for panel in panels})
     columns = places if min(sizes, places) > 1 else 2
@@ -167,9 +167,10 @@ def panel_grid(panels: list[Panel], ylabel: str) -> tuple[Figure, list[Axes]]:
         spec = axes.get_subplotspec()
         axes.set_ylabel(ylabel if spec.is_first_col() else "")
         axes.set_title(panel.title)
-        layer_axis(axes, layers, style.room() * len(spec.colspan) / columns - 1)
-        if not spec.is_last_row():
-            axes.set_xlabel("")
+        axes.set_xlabel(xlabel)
+        if not xlabel:
+            layer_axis(axes, layers, style.room() * len(spec.colspan) / columns - 1)
+            axes.set_xlabel(axes.get_xlabel() if spec.is_last_row() else "")
     return figure, [grid[place] for place in range(len(panels))]
 
 

@@ -3,7 +3,6 @@
 The values are gathered here; all sentences are in templates/METHODS.md.j2.
 """
 
-import json
 import platform
 import re
 from collections import Counter
@@ -36,7 +35,11 @@ def text(
     its tables, `citation` what CITATION.cff says. Raises ValueError naming the metrics that are
     missing or of no use.
     """
-    metrics = _metrics(study, results)
+    networks = results / "networks"
+    metrics = {
+        network: NetworkFolder(network_path(networks, *network)).read_metrics()
+        for network in study.trained
+    }
     written = render(
         "METHODS.md.j2",
         study=study,
@@ -53,33 +56,13 @@ def text(
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def _metrics(study: Study, results: Path) -> Metrics:
-    """What each network of the study says of its training, by (split, seed, name)."""
-    metrics: Metrics = {}
-    for network in study.trained:
-        path = NetworkFolder(network_path(results / "networks", *network)).metrics
-        try:
-            metrics[network] = json.loads(path.read_text(encoding="utf-8"))
-            missing = {"job", "identity", "classes", "chance", "learned", "provenance"} - metrics[
-                network
-            ].keys()
-            if missing:
-                raise ValueError(f"without {', '.join(sorted(missing))}")
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"{path}: cannot be used ({error}); delete it, and snakemake trains the network"
-            ) from error
-    return metrics
-
-
 def _sources(study: Study, results: Path) -> list[dict]:
     """Each source with its letter, its settings and, if it was imported, the sha256 of its file."""
     described = []
     for letter, settings in study["sources"].items():
-        file, found = NetworkFolder(results / "sources" / letter).metrics, {}
-        if settings["weights"]:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        described.append({"letter": letter, **settings, "sha256": found.get("source_id", "")})
+        folder = NetworkFolder(results / "sources" / letter)
+        sha256 = folder.read_metrics()["source_id"] if settings["weights"] else ""
+        described.append({"letter": letter, **settings, "sha256": sha256})
     return described
 
 

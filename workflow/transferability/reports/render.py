@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from transferability.analysis.vocabulary import bracket, layers, listed, measured, points
+from transferability.analysis.vocabulary import bracket, layers, listed, mean, measured, points
 
 Row = Mapping[str, object]
 
@@ -42,11 +42,6 @@ def layers_of(numbers: object) -> str:
 def of_source(text: str, source: str) -> str:
     """A formula or sentence about AnB with the letter of a source in place of A."""
     return re.sub(r"\b(s?)A(?=n|7f)", rf"\1{source or 'A'}", text)
-
-
-def mean(row: Row) -> str:
-    """The mean of a row in points. One whose interval excludes zero does not read as zero."""
-    return points(row["mean"], keep=row["low"] * row["high"] > 0)
 
 
 def interval(row: Row) -> str:
