@@ -5,14 +5,12 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import yaml
-from project import Project
 from rocrate.rocrate import ROCrate
 from verdicts import flipped, verified
 
@@ -22,13 +20,20 @@ METADATA = "ro-crate-metadata.json"
 NOT_RESULTS = ("writers/", "finished/")
 
 
+ABOUT = ("--author", "Jane Doe", "--author", "Ann Other", "--license", "CC-BY-4.0")
+
+
+def packed(results: Path, folder: Path, *flags: str, status: int = 0) -> Path:
+    """The archive of a study."""
+    file = folder / "tiny.zip"
+    assert main(["archive", str(results), "--to", str(file), *flags]) == status
+    return file
+
+
 @pytest.fixture(scope="module")
 def archive(finished, tmp_path_factory) -> Path:
     """The archive of the tiny study. For reading only."""
-    file = tmp_path_factory.mktemp("archive") / "tiny.zip"
-    about = ["--author", "Jane Doe", "--author", "Ann Other", "--license", "CC-BY-4.0"]
-    assert main(["archive", str(finished.results), "--to", str(file), *about]) == 0
-    return file
+    return packed(finished.results, tmp_path_factory.mktemp("archive"), *ABOUT)
 
 
 @pytest.fixture
@@ -59,11 +64,8 @@ def test_it_holds_the_results_and_no_images(archive, finished):
 
 def test_the_same_results_give_the_same_bytes(archive, finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "copy")
-    file = tmp_path / "again" / "tiny.zip"
-    about = ["--author", "Jane Doe", "--author", "Ann Other", "--license", "CC-BY-4.0"]
-    results = tmp_path / "copy" / "results" / "tiny"
-    assert main(["archive", str(results), "--to", str(file), *about]) == 0
-    assert file.read_bytes() == archive.read_bytes()
+    again = packed(tmp_path / "copy" / "results" / "tiny", tmp_path / "again", *ABOUT)
+    assert again.read_bytes() == archive.read_bytes()
 
 
 def test_weights_are_not_compressed_and_all_else_is(archive):
@@ -92,9 +94,7 @@ def test_what_it_says_of_itself(archive, unpacked):
 
 
 def test_no_licence_and_no_author_are_made_up(finished, tmp_path):
-    file = tmp_path / "tiny.zip"
-    assert main(["archive", str(finished.results), "--to", str(file)]) == 0
-    with zipfile.ZipFile(file) as opened:
+    with zipfile.ZipFile(packed(finished.results, tmp_path)) as opened:
         graph = json.loads(opened.read(f"tiny/{METADATA}"))["@graph"]
     (root,) = [entity for entity in graph if entity["@id"] == "./"]
     assert root["license"].startswith("No licence was given")
@@ -110,8 +110,7 @@ def test_an_archive_and_its_folder_are_good_elsewhere(archive, unpacked, capsys,
 
 
 def test_an_archive_without_weights_is_good_too(finished, tmp_path, capsys, caplog):
-    file = tmp_path / "tiny.zip"
-    assert main(["archive", str(finished.results), "--to", str(file), "--without-weights"]) == 0
+    file = packed(finished.results, tmp_path, "--without-weights")
     assert not any(name.endswith(".safetensors") for name in names(file))
     assert set(verified(file, capsys, caplog)[1].values()) == {"good"}
 
@@ -155,27 +154,29 @@ def test_labels_that_changed_are_named_by_their_store_too(unpacked, capsys, capl
     assert f"{labels}: its checksum does not fit" in verdicts[f"images/{labels.parent.name}"]
 
 
-def test_a_manifest_that_is_none_is_named(unpacked, capsys, caplog):
-    (unpacked / METADATA).write_bytes((unpacked / METADATA).read_bytes()[:1000])
-    status, _, said = verified(unpacked, capsys, caplog)
-    assert status == 1
-    assert f"{unpacked / METADATA}: is no manifest of a study's archive" in said
-
-
-def test_a_file_that_is_not_in_the_manifest_is_named(unpacked, capsys, caplog):
-    (unpacked / "tables" / "more.csv").write_text("")
-    status, verdicts, _ = verified(unpacked, capsys, caplog)
-    assert status == 1
-    assert verdicts["archive"] == f"{unpacked / 'tables' / 'more.csv'}: is not in the manifest"
+@pytest.mark.parametrize(
+    ("name", "length", "told"),
+    [
+        (METADATA, 1000, "is no manifest of a study's archive"),
+        ("tables/more.csv", 0, "is not in the manifest"),
+    ],
+)
+def test_a_manifest_that_is_none_or_lists_not_all_is_named(
+    unpacked, capsys, caplog, name, length, told
+):
+    content = (unpacked / METADATA).read_bytes()[:length]
+    (unpacked / name).write_bytes(content)
+    assert main(["verify", str(unpacked)]) == 1
+    assert f"{unpacked / name}: {told}" in capsys.readouterr().out + caplog.text
 
 
 @pytest.mark.parametrize(
     ("network", "told"), [("A3B", "metrics.json"), ("baseA", "weights.safetensors")]
 )
 def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, network, told):
-    (project.network(network) / told).unlink()
-    assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 1
     lacking = project.network(network) / told
+    lacking.unlink()
+    packed(project.results, tmp_path, status=1)
     assert f"1 files of the study are not there, e.g. {lacking}" in caplog.text
     assert "run it to its end with snakemake" in caplog.text
     assert not list(tmp_path.glob("*.zip"))
@@ -183,7 +184,7 @@ def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, net
 
 def test_damaged_results_are_not_archived(project, tmp_path, caplog):
     flipped(project.network("A3B") / "predictions.npy")
-    assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 1
+    packed(project.results, tmp_path, status=1)
     assert "predictions.npy: its checksum does not fit" in caplog.text
     assert not list(tmp_path.glob("*.zip"))
 
@@ -193,27 +194,18 @@ def test_networks_that_the_study_has_no_more_stay_at_home(project, tmp_path):
     reduced = yaml.safe_load(study.read_text(encoding="utf-8"))
     reduced["treatments"].remove("random")
     study.write_text(yaml.safe_dump(reduced), encoding="utf-8")
-    assert main(["archive", str(project.results), "--to", str(tmp_path / "tiny.zip")]) == 0
-    assert not [name for name in names(tmp_path / "tiny.zip") if "R3B" in name]
-
-
-def there(folder: Path) -> list[str]:
-    (folder / "tiny.zip").write_text("mine")
-    return ["--to", str(folder / "tiny.zip")]
+    assert not [name for name in names(packed(project.results, tmp_path)) if "R3B" in name]
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("name", "told"),
     [
-        (there, "tiny.zip is there already; name another file, or delete it"),
-        (lambda folder: ["--to", str(folder / "tiny.tar")], "expected one that ends in .zip"),
+        ("tiny.zip", "tiny.zip is there already; name another file, or delete it"),
+        ("tiny.tar", "expected one that ends in .zip"),
     ],
 )
-def test_a_mistake_is_named_and_nothing_is_written(
-    finished: Project, tmp_path, caplog, flags: Callable[[Path], list[str]], told
-):
-    given = flags(tmp_path)
-    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    assert main(["archive", str(finished.results), *given]) == 1
+def test_a_mistake_is_named_and_nothing_is_written(finished, tmp_path, caplog, name, told):
+    (tmp_path / "tiny.zip").write_text("mine")
+    assert main(["archive", str(finished.results), "--to", str(tmp_path / name)]) == 1
     assert told in caplog.text
-    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]

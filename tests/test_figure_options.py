@@ -108,14 +108,6 @@ def test_words_are_taken_whole_and_the_longest_first():
     assert wanted.in_words("A$n$B+ − A$n$B, AnB+ and AnBs") == "y − x, y and AnBs"
 
 
-def test_the_same_options_give_the_same_bytes(tmp_path):
-    for place in ("first", "second"):
-        saved(tmp_path / place, width="slide", theme="dark")
-    for suffix in (".svg", ".pdf", ".png"):
-        first, second = (tmp_path / place / f"transfer{suffix}" for place in ("first", "second"))
-        assert first.read_bytes() == second.read_bytes()
-
-
 def test_the_published_figures_fit_a_column(tmp_path):
     with used(Options(width="column")):
         drawn = figures.effects(published_tables()[1])

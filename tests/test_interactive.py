@@ -13,7 +13,8 @@ from selenium.webdriver import ActionChains
 
 from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
-from transferability.figures.effects import LINES, without_not_learned
+from transferability.figures.effects import LINES
+from transferability.figures.panels import without_not_learned
 
 
 def spec(page: str) -> dict:

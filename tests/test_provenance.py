@@ -57,29 +57,25 @@ def test_changed_files_are_named(tree):
     assert provenance.commit(tree)[1] == ["config.yaml", "füllung.py"]
 
 
-def test_a_copy_in_another_project_s_tree_has_no_commit(tree, caplog):
-    copy = tree / "copy"
-    copy.mkdir()
-    assert provenance.commit(copy) == (None, None)
-    assert f"is a part of another repository, {tree}" in caplog.text
-
-
-def test_without_a_repository_the_reason_is_told(tmp_path, caplog):
-    assert provenance.commit(tmp_path) == (None, None)
-    assert "no commit is recorded: fatal: not a git repository" in caplog.text
-
-
-def test_a_repository_that_git_does_not_trust_is_left_alone(tree, caplog, monkeypatch):
-    # By this git itself tests what it does with a repository of somebody else.
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    assert provenance.commit(tree) == (None, None)
-    assert "dubious ownership" in caplog.text
-
-
-def test_without_git_there_is_no_commit(tree, monkeypatch, caplog):
-    monkeypatch.setenv("PATH", str(tree))
-    assert provenance.commit(tree) == (None, None)
-    assert "no commit is recorded" in caplog.text
+@pytest.mark.parametrize(
+    ("folder", "variable", "reason"),
+    [
+        ("tree/copy", "", "is a part of another repository"),
+        (".", "", "no commit is recorded: fatal: not a git repository"),
+        # By this git itself tests what it does with a repository of somebody else.
+        ("tree", "GIT_TEST_ASSUME_DIFFERENT_OWNER", "dubious ownership"),
+        # There is no git in that folder.
+        ("tree", "PATH", "no commit is recorded"),
+    ],
+)
+def test_without_a_commit_the_reason_is_told(
+    tree, tmp_path, monkeypatch, caplog, folder, variable, reason
+):
+    (tree / "copy").mkdir()
+    if variable:
+        monkeypatch.setenv(variable, str(tree) if variable == "PATH" else "1")
+    assert provenance.commit(tmp_path / folder) == (None, None)
+    assert reason in caplog.text
 
 
 def test_a_training_says_where_its_numbers_come_from(finished):
@@ -92,10 +88,7 @@ def test_a_training_says_where_its_numbers_come_from(finished):
     assert said["versions"] == {
         "python": platform.python_version(),
         "transferability": transferability.__version__,
-        **{
-            name: metadata.version(name)
-            for name in ("torch", "torchvision", "numpy", "safetensors", "pillow")
-        },
+        **{name: metadata.version(name) for name in provenance.LIBRARIES},
     }
     assert metrics["identity"]["torch"] == torch.__version__
     assert said["processor"]

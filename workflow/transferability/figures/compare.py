@@ -4,8 +4,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transferability.figures import notes, style
-from transferability.figures.effects import NO_EFFECTS, lost_names, without_not_learned
-from transferability.figures.panels import base_line, draw_line, panels_of, with_sources
+from transferability.figures.effects import NO_EFFECTS
+from transferability.figures.panels import (
+    base_line,
+    draw_line,
+    panels_of,
+    with_sources,
+    without_not_learned,
+)
 
 TITLES = {
     "freeze_cost": "cost of freezing:\npartial $n$ − partial 0",
@@ -77,7 +83,7 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     style.note(
         figure,
         notes.intervals_are(table["interval"]),
-        notes.not_learned(lost_names(table), "Did not learn and are in no mean"),
+        notes.lost_in(table, "Did not learn and are in no mean"),
         notes.missing(table),
     )
     return figure

@@ -6,36 +6,16 @@ from matplotlib.figure import Figure
 
 from transferability.analysis.effects import size_order
 from transferability.figures import notes, panels, style
-from transferability.figures.effects import (
-    NO_EFFECTS,
-    lost_names,
-    with_not_learned,
-    without_not_learned,
-)
+from transferability.figures.effects import NO_EFFECTS
 from transferability.study.networks import ALL_IMAGES
 
 # Frozen networks above, fine-tuned below. Of halves, a row has transfer less the base, transfer
 # less the selffer, and the selffer less the base, which add up. Last comes what freezing costs.
 ROWS = (
-    {
-        "transfer": "A$n$B − baseB",
-        "specificity": "A$n$B − B$n$B",
-        "source_gap": "A$n$B − B$n$B",
-        "coadaptation": "B$n$B − baseB",
-    },
-    {
-        "boost": "A$n$B+ − baseB",
-        "boost_over_selffer": "A$n$B+ − B$n$B+",
-        "gain_over_long": "A$n$B+ − base2B",
-        "self_boost": "B$n$B+ − baseB",
-    },
-    {
-        "freeze_cost": "cost of freezing:\npartial $n$ − partial 0",
-        "reinit_cost": "A$n$B − partial",
-        "restart": "partial selffer − baseB",
-    },
+    ("transfer", "specificity", "source_gap", "coadaptation"),
+    ("boost", "boost_over_selffer", "gain_over_long", "self_boost"),
+    ("freeze_cost", "reinit_cost", "restart"),
 )
-NAMES = {effect: title for row in ROWS for effect, title in row.items()}
 HEIGHT = 1.9
 MARKERS = "os^vDPX"
 # Sizes over which the n of one size stand side by side.
@@ -56,9 +36,9 @@ def _looks(layers: dict[int, str]) -> dict[int, style.Look]:
 
 def _draw_place(grid: dict[str, Axes], rows: pd.DataFrame, looks: dict[int, style.Look]) -> None:
     """Each effect against the place of its size, a line for each n, in percentage points."""
-    for (effect, n), line in without_not_learned(rows).groupby(["effect", "n"]):
+    for (effect, n), line in panels.without_not_learned(rows).groupby(["effect", "n"]):
         panels.draw_line(grid[effect], line.assign(n=line["at"]), looks[n])
-    for (effect, n), lost in with_not_learned(rows).groupby(["effect", "n"]):
+    for (effect, n), lost in panels.with_not_learned(rows).groupby(["effect", "n"]):
         x = lost["at"] + looks[n].offset
         panels.draw_crosses(grid[effect], x, 100 * lost["mean"], looks[n].colour)
 
@@ -71,7 +51,7 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
     stand at equal distances. Each source, kind of split and, except on random splits, target has
     its own panels.
     """
-    table = effects_table[effects_table["effect"].isin(list(NAMES))]
+    table = effects_table[effects_table["effect"].isin(sum(ROWS, ()))]
     if table.empty:
         return style.empty(NO_EFFECTS)
     sizes = list(table.sort_values("target_size", key=size_order)["target_size"].unique())
@@ -90,7 +70,7 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
         for line, effects in zip(grid, rows, strict=True):
             for axes, effect in zip(line, effects, strict=False):
                 panels.base_line(axes)
-                axes.set_title(panels.with_sources(NAMES[effect], table))
+                axes.set_title(panels.with_sources(style.TITLES[effect], table))
                 axes.set_xticks(range(len(sizes)), sizes, rotation=90 * (len(sizes) > MOST_LEVEL))
                 drawn[effect] = axes
             for axes in line[len(effects) :]:
@@ -105,7 +85,7 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
         notes.intervals_are(table["interval"]),
         "Sizes stand at equal distances.",
         "all: every image of a class." if ALL_IMAGES in sizes else "",
-        notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST),
+        notes.lost_in(table),
         notes.missing(table),
         notes.halves(places),
     )

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from transferability.analysis.effects import EXCHANGEABLE
 from transferability.figures import notes, style
-from transferability.figures.effects import RELATIVE, draw_relative, lost_names
+from transferability.figures.effects import RELATIVE, draw_relative
 from transferability.figures.panels import TALL, Panel, label_ends, panels_of, size_rows
 from transferability.study.networks import ALL_IMAGES
 
@@ -52,7 +52,7 @@ def dissimilar(effects_table: pd.DataFrame) -> Figure:
         figure,
         "Dotted: the base.",
         notes.intervals_are(table["interval"]),
-        notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST),
+        notes.lost_in(table),
         notes.missing(table),
     )
     return figure

@@ -6,45 +6,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from transferability.analysis.effects import EXCHANGEABLE
+from transferability.analysis.treatments import EFFECTS
 from transferability.analysis.vocabulary import points
 from transferability.figures import notes, panels, style
 
-LINES = {
-    "coadaptation": style.LOOKS["selffer", False],
-    "self_boost": style.LOOKS["selffer", True],
-    "transfer": style.LOOKS["transfer", False],
-    "boost": style.LOOKS["transfer", True],
-    "restart": style.LOOKS["selffer_partial", False],
-}
+TREATED = {effect.name: style.LOOKS[effect.treated] for effect in EFFECTS}
+SHOWN = ("coadaptation", "self_boost", "transfer", "boost", "restart")
+LINES = {name: TREATED[name] for name in SHOWN}
 # Markers at n = 0.
-LONG_BASE = style.LOOKS["long_base", False]
 RETRAINING = LINES["coadaptation"]._replace(label="B0B")
-DRAWN = {**LINES, "long_base": LONG_BASE, "retraining": RETRAINING}
+DRAWN = {**LINES, "long_base": TREATED["long_base"], "retraining": RETRAINING}
 NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
 RELATIVE = "top-1 relative to baseB\n(percentage points)"
 PUBLISHED = {"marker": "", "alpha": 0.5, "lw": 0.8, "zorder": 1, "label": "2014"}
-
-
-def without_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each effect and n: the estimate without networks that did not learn, and none where
-    nothing else is left."""
-    key = ["split_kind", "target", "target_size", "effect", "n"]
-    # `paired` comes before `paired_learned`, which is there only where a network did not learn.
-    rows = effects_table.sort_values("estimator").drop_duplicates(key, keep="last")
-    lost = rows["not_learned"].fillna("").ne("") & (rows["estimator"] == "paired")
-    rows = rows.assign(**{column: rows[column].mask(lost) for column in ("mean", "low", "high")})
-    return rows.sort_index()
-
-
-def with_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
-    """The estimates in which a network did not learn."""
-    paired = effects_table["estimator"] == "paired"
-    return effects_table[paired & effects_table["not_learned"].fillna("").ne("")]
-
-
-def lost_names(effects_table: pd.DataFrame) -> list[str]:
-    """The networks that did not learn, e.g. random0/seed0/B0B."""
-    return " ".join(with_not_learned(effects_table)["not_learned"]).split()
 
 
 def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> None:
@@ -52,9 +26,9 @@ def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> N
     network did not learn."""
     panels.base_line(axes)
     for rows, look in lines:
-        panels.draw_line(axes, without_not_learned(rows), look)
+        panels.draw_line(axes, panels.without_not_learned(rows), look)
     for rows, look in lines:
-        lost = with_not_learned(rows)
+        lost = panels.with_not_learned(rows)
         panels.draw_crosses(axes, lost["n"] + look.offset, 100 * lost["mean"], look.colour)
 
 
@@ -91,7 +65,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         rows = dict(list(panel.rows.groupby("effect")))
         if panel.replicates == 1 and "retraining" in rows:
             # One draw of the noise is no yardstick, so it is a number and not drawn.
-            drawn_once = without_not_learned(rows.pop("retraining")).dropna(subset="mean")
+            drawn_once = panels.without_not_learned(rows.pop("retraining")).dropna(subset="mean")
             for mean, halves in zip(drawn_once["mean"], drawn_once["differences"], strict=True):
                 count = "one retraining" if halves == 1 else f"mean of {halves} retrainings"
                 axes.set_title(f"{panel.title}, {count}\nof baseB: {points(mean)} points")
@@ -101,7 +75,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     handles = [Line2D([], [], color=style.INK, ls=":", label="baseB")]
     del drawn["retraining"]
     handles += [look.sample() for effect, look in drawn.items() if effect in set(table["effect"])]
-    names = lost_names(table)
+    lost = notes.lost_in(table)
     for axes, panel in zip(grid, places, strict=True):
         panels.keep_limits(axes)
         for effect, rows in published_behind(panel, reference):
@@ -110,11 +84,11 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         panels.label_ends(axes)
     if reference is not None:
         handles.append(Line2D([], [], color=style.GREY, **PUBLISHED))
-    style.legend(figure, handles, lost=bool(names))
+    style.legend(figure, handles, lost=bool(lost))
     style.note(
         figure,
         notes.intervals_are(table.loc[table["effect"].isin(list(LINES)), "interval"]),
-        notes.not_learned(names, notes.IN_EFFECTS_LOST),
+        lost,
         notes.missing(table),
         notes.halves(places),
         notes.of_2014(reference),

@@ -12,20 +12,10 @@ from matplotlib.colors import to_hex
 
 from transferability.analysis.effects import of_treatment
 from transferability.analysis.vocabulary import bracket
-from transferability.figures import notes, style
-from transferability.figures.effects import (
-    LINES,
-    LONG_BASE,
-    NO_EFFECTS,
-    lost_names,
-    published_behind,
-    with_not_learned,
-    without_not_learned,
-)
-from transferability.figures.panels import layer_names, looks_of, means, named, panels_of
+from transferability.figures import notes, panels, style
+from transferability.figures.effects import DRAWN, LINES, NO_EFFECTS, published_behind
 from transferability.figures.transfer import NO_NETWORKS, SHOWN, shown_of
 
-DRAWN = {**LINES, "long_base": LONG_BASE}
 HEIGHT = 420
 SHAPES = {"D": "diamond", "o": "circle", "^": "triangle-up", "v": "triangle-down"}
 SHAPES |= {"s": "square", "P": "cross"}
@@ -43,13 +33,15 @@ def transfer(networks: pd.DataFrame) -> str:
     table = shown_of(networks, SHOWN)
     if table.empty:
         return _empty(NO_NETWORKS)
-    marks, lines, looks = [], [], looks_of(table, SHOWN)
-    for panel in panels_of(table):
+    marks, lines, looks = [], [], panels.looks_of(table, SHOWN)
+    for panel in panels.panels_of(table):
         for treatment, look in looks.items():
             rows = of_treatment(panel.rows, treatment)
             networks_of = rows.assign(mean=rows["top1"], name=notes.names_of(rows))
             marks.append(_placed(networks_of, panel.place, look))
-            lines.append(_placed(means(rows[rows["learned"]], "top1", ["n"]), panel.place, look))
+            lines.append(
+                _placed(panels.means(rows[rows["learned"]], "top1", ["n"]), panel.place, look)
+            )
     lines = pd.concat(lines)
     base = lines[lines["treatment"] == _plain(style.LOOKS["base", False].label)]
     tooltip = {"name": "network", "value": "top-1 (%)", "n": "n", "layer": "layer"}
@@ -62,16 +54,20 @@ def transfer(networks: pd.DataFrame) -> str:
 def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) -> str:
     """The page of `figures.effects`: the treatments relative to their base, in percentage points,
     with their intervals, and the published lines of `reference` behind them."""
-    table = effects_table[effects_table["effect"].isin(list(DRAWN))]
+    table = effects_table[effects_table["effect"].isin([*LINES, "long_base"])]
     if not table["effect"].isin(list(LINES)).any():
         return _empty(NO_EFFECTS)
     present = [effect for effect in DRAWN if effect in set(table["effect"])]
-    marks, behind, drawn = [], [], {effect: named(DRAWN[effect], table) for effect in present}
-    for panel in panels_of(table):
+    marks, behind, drawn = (
+        [],
+        [],
+        {effect: panels.named(DRAWN[effect], table) for effect in present},
+    )
+    for panel in panels.panels_of(table):
         for effect, look in drawn.items():
             rows = panel.rows[panel.rows["effect"] == effect]
-            kept = without_not_learned(rows).dropna(subset="mean").assign(learned=True)
-            rows = pd.concat([kept, with_not_learned(rows).assign(learned=False)])
+            kept = panels.without_not_learned(rows).dropna(subset="mean").assign(learned=True)
+            rows = pd.concat([kept, panels.with_not_learned(rows).assign(learned=False)])
             marks.append(_placed(rows.assign(name=effect), panel.place, look))
         for effect, rows in published_behind(panel, reference):
             behind.append(_placed(rows, panel.place, LINES[effect]._replace(offset=0)))
@@ -83,7 +79,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     tooltip |= {"replicates": "replicates", "n": "n", "layer": "layer"}
     kinds = table.loc[table["effect"].isin(list(LINES)), "interval"]
     words = [notes.intervals_are(kinds)]
-    words += [notes.not_learned(lost_names(table), notes.IN_EFFECTS_LOST)]
+    words += [notes.lost_in(table)]
     words += [notes.missing(table), notes.of_2014(reference)]
     chart = _chart(marks, marks[marks["learned"]], base, drawn.values(), tooltip, behind)
     return _page(chart, "top-1 relative to baseB (percentage points)", words)
@@ -122,7 +118,7 @@ def _chart(
     )
     # By no scale, since the legend would draw the outlines of markers with it.
     dash = alt.StrokeDash("dash:N", scale=None)
-    layers = layer_names(marks)
+    layers = panels.layer_names(marks)
     labels = json.dumps({n: [str(n), name] for n, name in layers.items()}, ensure_ascii=False)
     ticks = alt.Axis(values=list(layers), labelExpr=f"({labels})[datum.value]", grid=False)
     span = alt.Scale(nice=False, domain=[-0.4, max(layers) + 0.4])

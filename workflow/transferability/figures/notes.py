@@ -7,12 +7,12 @@ import pandas as pd
 
 from transferability.analysis import intervals
 from transferability.analysis.effects import EXCHANGEABLE
-from transferability.figures.panels import Panel
+from transferability.figures.panels import Panel, with_not_learned
 
 # How many networks are named before the rest are counted.
 NAMED = 4
-NETWORKS_LOST = "Crosses did not learn and are in no mean"
 IN_EFFECTS_LOST = "Crosses are means with networks that did not learn, lines are without them"
+NETWORKS_LOST = "Crosses did not learn and are in no mean"
 
 
 def intervals_are(kinds: pd.Series) -> str:
@@ -48,6 +48,11 @@ def not_learned(names: Iterable[str], said: str = NETWORKS_LOST) -> str:
         return ""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{said}: {', '.join(names[:NAMED])}{more}."
+
+
+def lost_in(effects_table: pd.DataFrame, said: str = IN_EFFECTS_LOST) -> str:
+    """Which networks of a table of effects did not learn, after what is `said` of these."""
+    return not_learned(" ".join(with_not_learned(effects_table)["not_learned"]).split(), said)
 
 
 def names_of(networks: pd.DataFrame) -> pd.Series:

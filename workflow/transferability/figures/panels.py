@@ -125,6 +125,23 @@ def means(networks: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
     return networks.rename(columns={value: "mean"})
 
 
+def without_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each effect and n: the estimate without networks that did not learn, and none where
+    nothing else is left."""
+    key = ["split_kind", "target", "target_size", "effect", "n"]
+    # `paired` comes before `paired_learned`, which is there only where a network did not learn.
+    rows = effects_table.sort_values("estimator").drop_duplicates(key, keep="last")
+    lost = rows["not_learned"].fillna("").ne("") & (rows["estimator"] == "paired")
+    rows = rows.assign(**{column: rows[column].mask(lost) for column in ("mean", "low", "high")})
+    return rows.sort_index()
+
+
+def with_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
+    """The estimates in which a network did not learn."""
+    paired = effects_table["estimator"] == "paired"
+    return effects_table[paired & effects_table["not_learned"].fillna("").ne("")]
+
+
 def layer_names(table: pd.DataFrame) -> dict[int, str]:
     """Each n of a table with the name of its n-th layer, the last that is copied; 0 without."""
     return {0: "", **table["layer"].fillna("").groupby(table["n"]).max()}

@@ -193,6 +193,10 @@ LOOKS = {
     treatments.SELFFER_PARTIAL: Look("partial selffer", "the same of baseB", PURPLE, "s", False),
     treatments.RANDOM: Look("R$n$B", "random, frozen", GREEN, "s", dashes=DOTTED),
 }
+TITLES = {
+    e.name: f"{LOOKS[e.treated].label} − {LOOKS[e.control].label}" for e in treatments.EFFECTS
+}
+TITLES["freeze_cost"] = "cost of freezing:\npartial $n$ − partial 0"
 NOT_LEARNED = {"marker": "x", "linestyle": "none", "label": "did not learn"}
 
 
