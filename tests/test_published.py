@@ -145,12 +145,6 @@ def test_class_splits_are_those_of_the_paper():
     assert (table["natman"] == "A").sum() == 449
 
 
-def test_a_published_file_without_its_columns_is_named(tmp_path):
-    (tmp_path / "networks.csv").write_text("split,n\nrandom0,1\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"networks\.csv: lacks the columns network, kind"):
-        collect.read_published("x", tmp_path / "networks.csv", DATA / "class_splits.csv")
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     """A copy of the project in which the published results were made, and nothing trained."""

@@ -9,7 +9,7 @@ import pytest
 from made_reports import tables
 
 from transferability.analysis import collect
-from transferability.analysis.search import search
+from transferability.analysis.collect import search
 from transferability.reports import findings
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config

@@ -25,13 +25,11 @@ BOOST_COLUMNS = [
 def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """boost.csv: the gain of AnB+ over the base and over BnB+, averaged over layers (Table 1).
 
-    Columns: study, split_kind, target, target_size, layers (1-N, 3-N and 5-N, N the largest n of
-    the AnB+), n (those of them that the study has, e.g. `3 4 7`), comparison (base or
-    selffer), estimator, mean, low, high (differences in top-1, as fractions), interval (its
-    kind), replicates (of the AnB+ or of the controls, the fewer), networks and controls (how many
-    AnB+ and how many control networks entered), missing, how many of both the table lists
-    without top1, and not_learned, which of both, or of the bases that they copy, did not learn.
-    Studies with sources have no such table.
+    Columns: among others layers (1-N, 3-N and 5-N, N the largest n of the AnB+), n (those of them
+    that the study has, e.g. `3 4 7`), comparison (base or selffer), replicates (of the AnB+ or of
+    the controls, the fewer), networks and controls (how many AnB+ and how many control networks
+    entered), missing, how many of both the table lists without top1, and not_learned, which of
+    both, or of the bases that they copy, did not learn. Studies with sources have no such table.
 
     `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
     paper's estimator: the mean over the AnB+ less the mean over the control networks, each
@@ -47,8 +45,8 @@ def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> p
     Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
     AnB+ or the controls are of a single one; with one replicate, the image interval of
     `effects.estimate`, and `none` without `correct`. That of the linear model is its t interval,
-    which takes networks of one half to differ by independent noise. Raises ValueError as
-    `effects.estimate` does. Source: Yosinski et al. 2014, Table 1.
+    which takes networks of one half to differ by independent noise. Source: Yosinski et al. 2014,
+    Table 1.
     """
     table = effects.checked(networks)
     table = table[table["letter"] == ""]

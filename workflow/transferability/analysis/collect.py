@@ -12,12 +12,12 @@ import pandas as pd
 
 from transferability.models import caffenet
 from transferability.storage.network_folder import MEASURED, NetworkFolder, read_history
+from transferability.study.design import Study
 from transferability.study.learned import learned
 from transferability.study.networks import (
     ALL_IMAGES,
     HALVES,
     SEARCHED,
-    NetworkSpec,
     parse_name,
     trained_name,
 )
@@ -39,9 +39,13 @@ ASPECTS = {
 }
 # Where the study searches.
 OF_SEARCH = [*SEARCHED, "training", "at_edge"]
+OF_CANDIDATE = ["top1_selection", "top1_reporting", "seconds"]
 # Beside the columns of a study's table.
 PUBLISHED_COLUMNS = ["directory", "iterations", "evaluations"]
 VALIDATION_IMAGES_PER_PUBLISHED_CLASS = 50
+
+
+NETWORK = ["split", "seed", "network"]
 
 
 def network_path(networks: Path, split: str, seed: int, name: str) -> Path:
@@ -71,15 +75,18 @@ def collect(
     Raises ValueError naming the file that is missing or not JSON.
     """
     rows, evaluations, layers = [], [], []
+    known = {**dict.fromkeys(HALVES, ("half", "", "")), "random": ("random", "", "")}
+    known |= sources or {}
     selected: dict[tuple, dict] = {}
     if search is not None:
-        table = search[search["selected"]].set_index(["split", "seed", "network"])
+        table = search[search["selected"]].set_index(NETWORK)
         selected = table[OF_SEARCH].to_dict("index")
     for split, seed, name in itertools.product(splits, seeds, names):
         key = {"study": study, "split": split, "seed": seed, "network": name}
         spec = parse_name(name)
         row = key | asdict(spec) | {"frozen": spec.frozen_layers}
-        row |= zip(OF_SOURCE, _source(spec, sources or {}), strict=True)
+        of_source = known[spec.source] if spec.copied else ("", "", "")
+        row |= zip(OF_SOURCE, of_source, strict=True)
         path = network_path(networks, split, seed, name)
         chosen = selected.get((split, seed, path.name))
         if chosen:
@@ -102,15 +109,6 @@ def collect(
     _warn_of_mixtures([row for row in rows if "device" in row])
     columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH]
     return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
-
-
-def _source(network: NetworkSpec, sources: Mapping) -> tuple[str, str, str]:
-    """What kind of source a network's first layers come from, its checksum if it was imported, and
-    its group; empty for what copies nothing."""
-    if network.copied == 0:
-        return "", "", ""
-    known = {**dict.fromkeys(HALVES, ("half", "", "")), "random": ("random", "", "")}
-    return (known | dict(sources))[network.source]
 
 
 def _layer(names: Sequence[str], n: int) -> str:
@@ -146,6 +144,41 @@ def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
         raise ValueError(f"{error}; delete the folder and run again") from error
 
 
+def search(study: Study, networks: Path) -> pd.DataFrame:
+    """The candidates of each network of a study, a row each: `training` is the name of its folder
+    in `networks`, `selected` whether its top1_selection is the best, `at_edge` whether it was
+    selected with the lowest or highest value of a grid, beyond which a better one may lie.
+
+    Raises ValueError, naming the file, if a network's metrics cannot be read.
+    """
+    rows = []
+    for split, seed, name in study.trained:
+        network = parse_name(name)
+        metrics = NetworkFolder(network_path(networks, split, seed, name)).read_metrics()
+        recipe = {**study["recipe"], **study.recipe_of(split, seed, name)}
+        rates = {key: recipe[key] for key in SEARCHED[: 1 + network.copies_learn]}
+        key = dict(zip(NETWORK, (split, seed, network.plain_name), strict=True))
+        rows.append(key | {"training": name} | rates | {key: metrics[key] for key in OF_CANDIDATE})
+    table = pd.DataFrame(rows, columns=[*NETWORK, "training", *SEARCHED, *OF_CANDIDATE])
+    # Of what has no copied layers that learn, that rate is missing.
+    table = table.astype(dict.fromkeys(SEARCHED, float))
+    of_network = table.groupby(NETWORK, sort=False)
+    best = of_network["top1_selection"].idxmax()
+    table["selected"] = table.index.isin(best)
+    table["at_edge"] = False
+    for key in SEARCHED:
+        lowest, highest = of_network[key].transform("min"), of_network[key].transform("max")
+        is_end = (table[key] == lowest) | (table[key] == highest)
+        table["at_edge"] |= table["selected"] & is_end & (lowest < highest)
+    if table["at_edge"].any():
+        log.warning(
+            "search: for %d of %d networks the best learning rate is at an end of its grid, and a "
+            "better one may lie beyond; widen the grid (search.csv, column at_edge)",
+            *(table["at_edge"].sum(), table["selected"].sum()),
+        )
+    return table
+
+
 def correctness(
     networks: Path, validation_labels: np.ndarray, reported: np.ndarray | None = None
 ) -> Callable[[pd.Series], np.ndarray]:
@@ -178,11 +211,9 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
     (where the row comes from), iterations, evaluations. A network whose log was not published has
     no top1. Base networks on fewer images a class (`reduced`) are bases with that target_size.
     validation_images are 50 for each class of the target, by `class_splits`; whether a network
-    learned is judged by top1 alone. Raises ValueError when
-    a file lacks a column. Source: github.com/yosinski/convnet_transfer.
+    learned is judged by top1 alone. Source: github.com/yosinski/convnet_transfer.
     """
-    needed = ["split", "network", "kind", "target", "n", "top1", *PUBLISHED_COLUMNS]
-    table, halves = _read_table(networks, needed), _read_table(class_splits, ["wnid"])
+    table, halves = pd.read_csv(networks, dtype={"source": str}), pd.read_csv(class_splits)
     reduced = table["kind"] == "reduced"
     sizes = table["examples_per_class"].astype("Int64").astype(str)
     classes = [
@@ -213,13 +244,3 @@ def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFra
         *(len(table), table["top1"].isna().sum()),
     )
     return _typed(table.reindex(columns=[*COLUMNS, *PUBLISHED_COLUMNS]))
-
-
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={"source": str})
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise ValueError(
-            f"{path}: lacks the columns {', '.join(missing)}; take the file from the project again"
-        )
-    return table

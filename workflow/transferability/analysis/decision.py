@@ -21,15 +21,15 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
     """decision.csv: what freezing the first n of the copied layers costs, and which n to choose.
 
     A row for each n > 0 of the networks `partial`. The cost is P7fnB − P7f0B, a difference of top-1
-    as a fraction; a loss is below zero. Columns: study, split_kind, source, target, target_size,
-    margin, n, layer (the last that is frozen); mean and lower (its one-sided 95 % lower limit) over
-    replicates; passes, whether lower > −margin; n_star, the largest n such that all n up to it
-    pass (0 if the first does not); n_best, the n of the highest mean top1_selection, 0 included;
-    reporting_mean, reporting_low and reporting_high, the cost on the other half of the validation
-    images (top1_reporting) with its 95 % interval, on which no n was chosen; one_training_low,
-    below which a single training falls in 5 % of cases; seeds_needed, with which this mean and std
-    would pass; replicates; interval (its kind); images_per_second_gain, how many times as fast as
-    with n = 0 it was trained; trainable_parameters.
+    as a fraction; a loss is below zero. Columns: among others layer (the last that is frozen); mean
+    and lower (its one-sided 95 % lower limit) over replicates; passes, whether lower > −margin;
+    n_star, the largest n such that all n up to it pass (0 if the first does not); n_best, the n of
+    the highest mean top1_selection, 0 included; reporting_mean, reporting_low and reporting_high,
+    the cost on the other half of the validation images (top1_reporting) with its 95 % interval, on
+    which no n was chosen; one_training_low, below which a single training falls in 5 % of cases;
+    seeds_needed, with which this mean and std would pass; replicates; interval (its kind);
+    images_per_second_gain, how many times as fast as with n = 0 it was trained;
+    trainable_parameters.
 
     With one replicate all that judges is NaN. Replicates whose P7f0B did not learn are left out,
     since they have no yardstick; a P7fnB that did not learn is a cost of freezing, and stays.
@@ -57,7 +57,10 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
         ),
         passes=(rows["lower"] > -margin).where(rows["lower"].notna()),
         one_training_low=rows["mean"] - reach * groups["difference"].std(),
-        seeds_needed=[_seeds_needed(row, margin) for row in rows.to_dict("records")],
+        seeds_needed=[
+            replicates_needed(row["mean"], row["std"], margin) if row["lower"] <= -margin else None
+            for row in rows.to_dict("records")
+        ],
         images_per_second_gain=speed / speed_of_all,
         trainable_parameters=first.map(table["trainable_parameters"]),
     )
@@ -71,7 +74,9 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
         if by_n["lower"].notna().all():
             shown = transferred(by_n.to_dict("records"), margin).shown
             by_n["n_star"] = shown[-1]["n"] if shown else 0
-            by_n["n_best"] = _best(selection.loc[key])
+            costs = selection.loc[key]
+            # The largest n of the highest mean; 0, which costs nothing, is one of them.
+            by_n["n_best"] = max([(0.0, 0), *zip(costs, costs.index, strict=True)])[1]
         judged.append(by_n)
     table = pd.concat(judged).assign(source=lambda rows: rows["letter"])
     whole = dict.fromkeys(("n_star", "n_best", "seeds_needed", "trainable_parameters"), "Int64")
@@ -99,14 +104,3 @@ def _means(pairs: pd.DataFrame) -> pd.DataFrame:
     )
     lost = pairs.groupby(BY)["lost"].any()
     return pd.concat([every[lost], learned[~lost.reindex(learned.index)]]).sort_index()
-
-
-def _seeds_needed(row: dict, margin: float) -> int | None:
-    if not row["lower"] <= -margin:
-        return None
-    return replicates_needed(row["mean"], row["std"], margin)
-
-
-def _best(costs: pd.Series) -> int:
-    """The n of the highest mean, and the largest such n; 0, which costs nothing, is one of them."""
-    return max([(0.0, 0), *zip(costs, costs.index, strict=True)])[1]

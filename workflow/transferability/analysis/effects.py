@@ -19,7 +19,6 @@ EXCHANGEABLE = "random"
 GROUP = ["study", "split_kind", "letter", "pool", "target_size"]
 IDENTITY = ["study", "split", "seed", "target", "target_size"]
 CELL = ["split_kind", *IDENTITY]
-REQUIRED = [*IDENTITY, "network", "kind", "source", "n", "fine_tuned", "top1"]
 EFFECTS_COLUMNS = [
     *("study", "split_kind", "source", "target", "target_size", "effect", "n", "layer"),
     *("estimator", "mean", "median", "std", "low", "high", "lower", "interval", "replicates"),
@@ -35,16 +34,9 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
 
     `split_kind` is the split's name without trailing digits; `pool` is empty where the two
     targets are pooled (random splits), and the target elsewhere; `letter` is that of the source
-    whose layers are copied, and empty where they are of a half.
-
-    Raises ValueError when a column is missing or a network is listed twice.
+    whose layers are copied, and empty where they are of a half. Raises ValueError when a network
+    is listed twice.
     """
-    missing = [column for column in REQUIRED if column not in networks]
-    if missing:
-        raise ValueError(
-            f"the table of networks lacks the columns {', '.join(missing)}; "
-            f"it needs {', '.join(REQUIRED)}"
-        )
     table = networks.reset_index(drop=True)
     table = table.astype({"target_size": str, "n": int, "fine_tuned": bool})
     table["split_kind"] = table["split"].str.replace(r"\d+$", "", regex=True)
@@ -60,8 +52,7 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
         first = table[twice].iloc[0]
         raise ValueError(
             f"the table of networks lists {first['split']}/seed{first['seed']}/{first['network']} "
-            "twice (same split, seed, source, target, target_size, kind, n and fine_tuned); "
-            "keep one row for each network"
+            "twice; keep one row for each network"
         )
     return table
 
@@ -102,7 +93,11 @@ def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
 
 
 def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
-    treated, control = _sides(effect, table)
+    treated, control = (of_treatment(table, of) for of in (effect.treated, effect.control))
+    treated = treated[(treated["n"] > 0) == effect.layers_copied]
+    if effect.only:
+        treated = treated[(treated["letter"] != "") == (effect.only == "sources")]
+    control = control[(control["n"] == 0) == effect.control_of_zero]
     shared, columns = ["split_kind", "target_size"], ["network", "top1", "row"]
     on, grid = [*CELL], treated[[*shared, "n"]]
     if not effect.control_of_zero:
@@ -125,15 +120,6 @@ def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
         trained = pairs["network_control"].map(trained_name, na_action="ignore")
         pairs = pairs[trained.ne(pairs["network"])]
     return pairs.assign(effect=effect.name, difference=pairs["top1"] - pairs["top1_control"])
-
-
-def _sides(effect: Effect, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The treated networks of an effect and their controls."""
-    treated, control = (of_treatment(table, of) for of in (effect.treated, effect.control))
-    treated = treated[(treated["n"] > 0) == effect.layers_copied]
-    if effect.only:
-        treated = treated[(treated["letter"] != "") == (effect.only == "sources")]
-    return treated, control[(control["n"] == 0) == effect.control_of_zero]
 
 
 def with_groups(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -160,13 +146,10 @@ def complete(pairs: pd.DataFrame) -> pd.DataFrame:
 def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
     """Every effect on every (split, seed, target, target_size, n), one row each.
 
-    Columns: split_kind, source (its letter where layers of one are copied), study, split, seed,
-    target, target_size, effect, n, network, control (the names of both) and difference (top-1 of
-    the network less its control's, as a fraction). A control is of the same split, seed, target and
+    A control is of the same split, seed, target and
     target_size and of the same n, or, as bases are, of n = 0. Differences that lack a network or a
     top1 are left out, and the log says so, one line for each effect, and one for the effects of
-    which there are no networks or no controls. Raises ValueError when a column is missing or a
-    network is listed twice.
+    which there are no networks or no controls.
     """
     pairs = all_pairs(checked(networks), EFFECTS)
     absent = [effect.name for effect in EFFECTS if effect.name not in set(pairs["effect"])]
@@ -175,27 +158,18 @@ def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
     for effect in EFFECTS:
         of_effect = pairs[pairs["effect"] == effect.name]
         incomplete = of_effect[of_effect["difference"].isna()]
-        if len(incomplete):
-            _log_missing(effect, incomplete, len(of_effect))
+        for first in incomplete.head(1).to_dict("records"):
+            sides = {"top1": effect.treated, "top1_control": effect.control}
+            lacks = [f"no {k}{'+' * plus}" for c, (k, plus) in sides.items() if pd.isna(first[c])]
+            logger.warning(
+                "effect %s: %d of %d differences left out, a network or its top1 is missing; the "
+                "first is %s seed %s target %s target_size %s n %d, which has %s",
+                *(effect.name, len(incomplete), len(of_effect)),
+                *(first[key] for key in ("split", "seed", "target", "target_size", "n")),
+                " and ".join(lacks),
+            )
     renamed = {"network_control": "control", "letter": "source"}
     return complete(pairs).rename(columns=renamed)[DIFFERENCES_COLUMNS]
-
-
-def _log_missing(effect: Effect, incomplete: pd.DataFrame, of: int) -> None:
-    first = incomplete.iloc[0]
-    sides = {"top1": effect.treated, "top1_control": effect.control}
-    lacks = [
-        f"no {'fine-tuned ' if fine_tuned else ''}{kind}"
-        for column, (kind, fine_tuned) in sides.items()
-        if pd.isna(first[column])
-    ]
-    logger.warning(
-        "effect %s: %d of %d differences left out, a network or its top1 is missing; the first is "
-        "%s seed %s target %s target_size %s n %d, which has %s",
-        *(effect.name, len(incomplete), of),
-        *first[["split", "seed", "target", "target_size", "n"]],
-        " and ".join(lacks),
-    )
 
 
 def pair_weights(pairs: pd.DataFrame) -> pd.Series:
@@ -207,14 +181,13 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
 def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
-    Columns: study, split_kind, source (its letter where the treated networks copy one, or the group
-    of several; else empty), target, target_size, effect, n, layer (the last that is copied, or
-    frozen by partial), estimator, mean, median, std, low, high, lower (differences in top-1, as
-    fractions), interval (its kind), replicates (how many (split, seed)), p, p_holm, differences
-    (how many were averaged), missing (how many lack a network or its top1) and not_learned
-    (split/seed/name of each network that did not learn, among those compared and the bases that
-    they copy). On random splits, whose halves are exchangeable, the differences of both targets are
-    averaged inside a replicate and `target` reads A+B; on others each target has its own rows.
+    Columns: among others source (its letter where the treated networks copy one, or the group of
+    several; else empty), layer (the last that is copied, or frozen by partial), interval (its
+    kind), replicates (how many (split, seed)), differences (how many were averaged), missing (how
+    many lack a network or its top1) and not_learned (split/seed/name of each network that did not
+    learn, among those compared and the bases that they copy). On random splits, whose halves are
+    exchangeable, the differences of both targets are averaged inside a replicate and `target`
+    reads A+B; on others each target has its own rows.
 
     The estimator `paired` is of all networks. Where one of them did not learn, a second row,
     `paired_learned`, is of the others, if there are any.
@@ -227,9 +200,6 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
     may not be the final accuracy (`mean_of_10_best`). Without `correct`, a single difference of
     networks whose `validation_images` are known has an unpaired image interval; else there is none
     (NaN).
-
-    Raises ValueError when a column is missing, a network is listed twice, or networks that are
-    compared differ in their number of validation images.
     """
     table = checked(networks)
     everything = with_groups(all_pairs(table, EFFECTS), table)

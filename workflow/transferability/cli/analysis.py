@@ -16,7 +16,6 @@ def collect_networks(
     candidates, in search.csv beside them; with probes, also probes.csv, mechanism.csv, and
     predictors.csv, how well the probes predict what was measured."""
     from transferability.analysis import collect
-    from transferability.analysis import search as candidates
 
     settings = config.resolved(study)
     sources = {
@@ -25,7 +24,7 @@ def collect_networks(
     for letter in settings.imported.values():
         imported = NetworkFolder(study.parent / "sources" / letter).read_metrics()
         sources[letter] = ("weights", imported["source_id"], sources[letter][2])
-    search = candidates.search(settings, study.parent / "networks") if settings["search"] else None
+    search = collect.search(settings, study.parent / "networks") if settings["search"] else None
     networks, by_epoch = collect.collect(
         settings["study"],
         study.parent / "networks",
