@@ -57,8 +57,6 @@ splits: {dissimilar: {A: letters, B: animals}} | splits.dissimilar.B | 'animals'
 {dataset: {source: digits}, splits: {dissimilar: {A: letters, B: open}}}
     | splits.dissimilar.A | 'letters' & closed, open
 splits: {dissimilar: letters} | splits.dissimilar | {A: letters, B: symbols}
-{dataset: {classes: 2}, splits: {random: 0, dissimilar: {A: letters, B: symbols}}}
-    | splits.dissimilar.A | 1 of the dataset & at least 2
 seeds: 0 | seeds | a list & write [0]
 seeds: 0-5 | seeds | e.g. [1, 2, 3]
 recipe: {learning_rte: 0.1}

@@ -63,7 +63,7 @@ def _check_splits(study: Study, dataset: DatasetInfo) -> None:
             "least 2; raise dataset.classes to 4 or more, or set splits.random to 0"
         )
     if splits["dissimilar"]:
-        _check_dissimilar(splits["dissimilar"], settings, dataset.groups)
+        _check_dissimilar(splits["dissimilar"], dataset.groups)
 
 
 def _check_sources(study: Study) -> None:
@@ -112,7 +112,7 @@ def _check_sources(study: Study) -> None:
         )
 
 
-def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, int]) -> None:
+def _check_dissimilar(halves: Mapping, groups: Mapping[str, int]) -> None:
     if not groups:
         raise StudyError(
             "splits.dissimilar: the dataset has no groups; name a CSV file with the columns class, "
@@ -121,8 +121,7 @@ def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, i
         )
     taken: dict[str, str] = {}
     for half in networks.HALVES:
-        chosen = as_list(halves[half])
-        for group in chosen:
+        for group in as_list(halves[half]):
             if group not in groups:
                 raise StudyError(
                     f"splits.dissimilar.{half}: the dataset has no group {group!r}; "
@@ -134,13 +133,6 @@ def _check_dissimilar(halves: Mapping, settings: Mapping, groups: Mapping[str, i
                     "the two halves must not overlap, so name it in one of them"
                 )
             taken[group] = half
-        size = sum(groups[group] for group in chosen)
-        if size < 2:
-            raise StudyError(
-                f"splits.dissimilar.{half}: these groups may hold {size} of the dataset's classes, "
-                "and a half needs at least 2; "
-                f"{'raise dataset.classes or ' if 'classes' in settings else ''}name other groups"
-            )
 
 
 def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None) -> None:
