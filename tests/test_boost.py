@@ -24,15 +24,37 @@ def apart(noise: float = 0.01, splits: tuple[str, ...] = FOUR_SPLITS) -> pd.Data
 
 
 def test_pooled_and_paired_agree_on_a_complete_table():
-    table = boost(networks(splits=FOUR_SPLITS, seeds=(0, 1), targets="AB", noise=0.01))
+    made = networks(splits=FOUR_SPLITS, seeds=(0, 1), targets="AB", noise=0.01)
+    table = boost(made)
     assert list(dict.fromkeys(table["layers"])) == ["1-7", "3-7", "5-7"]
+    # Nothing needs to be compared across gaps.
+    assert set(table["estimator"]) == {"paired", "pooled"}
     paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
-    np.testing.assert_allclose(paired["mean"], pooled["mean"], atol=1e-12)
+    values = ["mean", "low", "high"]
+    np.testing.assert_allclose(paired[values], pooled[values], atol=1e-12)
     assert set(table["interval"]) == {"t over splits"}
-    ends = ["low", "high"]
-    np.testing.assert_allclose(paired[ends], pooled[ends], atol=1e-12)
     assert list(pooled["networks"]) == [112, 112, 80, 80, 48, 48]
     assert ((pooled["low"] < pooled["mean"]) & (pooled["mean"] < pooled["high"])).all()
+    # A base alone in its cell is there as a source, and no control.
+    alone = networks()
+    alone.loc[alone["network"] == "baseA", "top1"] = 0.1
+    rows = of(boost(alone), layers="5-7", estimator="pooled").set_index("comparison")["mean"]
+    gain = np.mean(TOP1["transfer", True][4:])
+    assert rows["base"] == pytest.approx(gain - BASE)
+    assert rows["selffer"] == pytest.approx(gain - np.mean(TOP1["selffer", True][4:]))
+
+
+@pytest.mark.parametrize(
+    ("made", "column", "values"),
+    [
+        ({"layers": (1, 2, 3)}, "layers", {"1-3", "3-3"}),
+        ({"layers": (2,)}, "layers", {"1-2"}),
+        ({"splits": ("dissimilar",), "targets": "AB"}, "target", {"A", "B"}),
+        ({"treatments": ()}, "layers", set()),
+    ],
+)
+def test_rows_are_of_the_layers_and_halves_that_exist(made, column, values):
+    assert set(boost(networks(**made))[column]) == values
 
 
 def test_networks_that_did_not_learn_are_named():
@@ -45,19 +67,12 @@ def test_networks_that_did_not_learn_are_named():
     assert set(of(table, comparison="base")["not_learned"]) == {"random1/seed0/baseA"}
 
 
-def test_boost_is_the_mean_over_layers():
-    table = of(boost(networks()), layers="5-7", comparison="selffer", estimator="paired")
-    expected = np.mean(np.subtract(TOP1["transfer", True][4:], TOP1["selffer", True][4:]))
-    assert table["mean"].item() == pytest.approx(expected)
-
-
 def test_pooled_and_paired_part_on_an_unbalanced_table():
     table = networks(splits=("random0", "random1"))
     # A split on which everything is worse, and of whose AnB+ all but one are lost.
     worse = table["split"] == "random1"
     table["top1"] -= 0.1 * worse
-    transfer_plus = (table["kind"] == "transfer") & table["fine_tuned"]
-    table = table[~(worse & transfer_plus & (table["n"] > 1))]
+    table = table[~(worse & kind(table, "transfer") & (table["n"] > 1))]
     row = of(boost(table), layers="1-7", comparison="base").set_index("estimator")
     gains = np.subtract(TOP1["transfer", True], BASE)
     assert row.loc["paired", "mean"] == pytest.approx((gains.mean() + gains[0]) / 2)
@@ -66,47 +81,12 @@ def test_pooled_and_paired_part_on_an_unbalanced_table():
     assert list(row["networks"]) == [8, 8]
 
 
-def test_pooled_says_that_it_compares_different_halves():
-    table = networks(splits=("random0", "random1"), targets="AB")
-    transfer_plus = (table["kind"] == "transfer") & table["fine_tuned"]
-    table["top1"] = table["top1"].mask(transfer_plus & (table["target"] == "A"))
-    rows = of(boost(table), layers="1-7", comparison="base").set_index("estimator")
-    assert rows.loc["paired", "target"] == "B"
-    assert rows.loc["pooled", "target"] == "B vs A+B"
-
-
-def test_a_base_that_is_a_source_only_is_no_control():
-    table = networks()
-    table.loc[table["network"] == "baseA", "top1"] = 0.1
-    rows = of(boost(table), layers="1-7", comparison="base")
-    assert rows["mean"].iloc[0] == pytest.approx(rows["mean"].iloc[1])
-
-
 def test_boost_with_one_replicate_bootstraps_images():
     table = boost(networks(), correctness)
     assert set(table["interval"]) == {"image interval"}
     paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
     np.testing.assert_allclose(paired[["low", "high"]], pooled[["low", "high"]], atol=1e-12)
     pd.testing.assert_frame_equal(table, boost(networks(), correctness))
-
-
-def test_layers_of_boost_are_those_that_exist():
-    assert set(boost(networks(layers=(1, 2, 3)))["layers"]) == {"1-3", "3-3"}
-    assert set(boost(networks(layers=(2,)))["layers"]) == {"1-2"}
-
-
-def test_dissimilar_boost_keeps_its_targets_apart():
-    table = boost(networks(splits=("dissimilar",), targets="AB"))
-    assert set(table["target"]) == {"A", "B"}
-
-
-def test_a_table_of_bases_has_no_boost():
-    table = networks()
-    assert boost(table[table["kind"] == "base"]).empty
-
-
-def test_a_complete_table_needs_no_comparison_across_gaps():
-    assert set(boost(networks(splits=FOUR_SPLITS))["estimator"]) == {"paired", "pooled"}
 
 
 def test_where_no_control_was_published_bases_link_the_halves():

@@ -25,33 +25,46 @@ def decided(table) -> pd.DataFrame:
     return decision(table, MARGIN)
 
 
-def test_a_row_for_each_number_of_frozen_layers(decided):
+def test_each_number_of_frozen_layers_is_judged_by_its_effect(table, decided):
     assert list(decided.columns) == COLUMNS
     assert list(decided["n"]) == [1, 2, 3, 4, 5, 6, 7]
     assert set(decided["source"]) == {"P"}
     assert list(decided["layer"][[0, 6]]) == ["conv1", "fc7"]
-
-
-def test_n_star_is_the_last_of_those_that_cost_less_than_the_margin(decided):
+    costs = of(effects.estimate(table), effect="freeze_cost").reset_index()
+    pd.testing.assert_frame_equal(costs[["mean", "lower"]], decided[["mean", "lower"]])
+    assert set(decided["interval"]) == {"moderated t over seeds, for this checkpoint"}
     # The made costs are 0.6 points at n = 5, 5 at n = 6.
     assert set(decided["n_star"]) == {5}
     assert list(decided["passes"]) == 5 * [True] + 2 * [False]
-    assert (decided["lower"] < decided["mean"]).all()
+    assert decided["images_per_second_gain"][4] == pytest.approx(2)
+    assert list(decided["trainable_parameters"]) == [100_000 * (8 - n) for n in range(1, 8)]
+    nothing = decision(of_sources(treatments=(("transfer", False),)), MARGIN)
+    assert nothing.empty
+    assert list(nothing.columns) == COLUMNS
 
 
-def test_costs_are_those_of_the_effects(table, decided):
-    costs = of(effects.estimate(table), effect="freeze_cost").reset_index()
-    pd.testing.assert_series_equal(costs["mean"], decided["mean"])
-    pd.testing.assert_series_equal(costs["lower"], decided["lower"])
-    assert set(decided["interval"]) == {"moderated t over seeds, for this checkpoint"}
-
-
-def test_an_n_that_fails_ends_the_sequence(table):
-    worse = table["network"] == "P7f2B"
-    lost = table.assign(top1=table["top1"].mask(worse, table["top1"] - 0.05))
-    rows = decision(lost, MARGIN).set_index("n")
-    assert set(rows["n_star"]) == {1}
+@pytest.mark.parametrize(
+    ("name", "how", "n_star", "replicates"),
+    [
+        # An n that fails ends the sequence.
+        pytest.param("P7f2B", "worse", 1, 6, id="worse"),
+        # A full fine-tuning that did not learn is no yardstick; a frozen network, a cost.
+        pytest.param("P7f0B", "failed", 5, 5, id="no yardstick"),
+        pytest.param("P7f6B", "failed", 5, 6, id="a cost"),
+    ],
+)
+def test_a_network_that_is_worse_or_did_not_learn(table, name, how, n_star, replicates):
+    of_name = table["network"] == name
+    failed = of_name & (table["seed"] == 5) & (how == "failed")
+    top1 = table["top1"] - 0.05 * (of_name & (how == "worse"))
+    changed = table.assign(learned=~failed, top1=top1.mask(failed, 0.02))
+    rows = decision(changed, MARGIN).set_index("n")
+    assert set(rows["n_star"]) == {n_star}
+    assert set(rows["replicates"]) == {replicates}
     assert rows.loc[3, "passes"]
+    if name != "P7f0B":
+        cost = of(effects.estimate(changed), effect="freeze_cost", estimator="paired")
+        pd.testing.assert_series_equal(rows["lower"], cost.set_index("n")["lower"])
 
 
 def test_the_best_n_is_chosen_on_selection_images_and_told_on_the_others(table):
@@ -67,12 +80,9 @@ def test_the_best_n_is_chosen_on_selection_images_and_told_on_the_others(table):
     of_4, of_0 = (of(table, network=f"P7f{n}B").set_index("seed") for n in (4, 0))
     reported = (of_4["top1_reporting"] - of_0["top1_reporting"]).mean()
     assert after.loc[4, "reporting_mean"] == pytest.approx(reported)
-
-
-def test_no_frozen_layer_is_a_best_n_too(table):
-    worse = (table["kind"] == "partial") & (table["n"] > 0)
-    changed = table["top1_selection"].mask(worse, table["top1_selection"] - 0.1)
-    assert set(decision(table.assign(top1_selection=changed), MARGIN)["n_best"]) == {0}
+    worse = 0.1 * ((table["kind"] == "partial") & (table["n"] > 0))
+    changed = table.assign(top1_selection=table["top1_selection"] - worse)
+    assert set(decision(changed, MARGIN)["n_best"]) == {0}
 
 
 def test_a_single_training_may_lose_more_than_the_mean(table, decided):
@@ -94,12 +104,6 @@ def test_seeds_are_needed_where_something_is_not_shown():
     assert rows.loc[[6, 7], "seeds_needed"].isna().all()
 
 
-def test_speed_and_trainable_parameters(decided):
-    rows = decided.set_index("n")
-    assert rows.loc[5, "images_per_second_gain"] == pytest.approx(2)
-    assert list(rows["trainable_parameters"]) == [100_000 * (8 - n) for n in range(1, 8)]
-
-
 def test_one_replicate_gives_no_verdict():
     rows = decision(of_sources(seeds=(0,)), MARGIN)
     assert rows["mean"].iloc[-1] == pytest.approx(PARTIAL[-1] - PARTIAL[0])
@@ -115,24 +119,6 @@ def test_several_sources_and_sizes_are_decided_apart():
     assert rows.groupby("target_size")["n_star"].first().to_dict() == {"25": 4, "all": 5}
 
 
-def test_a_full_fine_tuning_that_did_not_learn_is_no_yardstick(table):
-    failed = (table["seed"] == 5) & (table["network"] == "P7f0B")
-    lost = table.assign(learned=~failed, top1=table["top1"].mask(failed, 0.02))
-    rows = decision(lost, MARGIN)
-    assert set(rows["replicates"]) == {5}
-    assert set(rows["n_star"]) == {5}
-
-
-def test_a_frozen_network_that_did_not_learn_is_a_cost(table):
-    failed = (table["seed"] == 5) & (table["network"] == "P7f6B")
-    lost = table.assign(learned=~failed, top1=table["top1"].mask(failed, 0.02))
-    rows = decision(lost, MARGIN).set_index("n")
-    assert rows.loc[6, "mean"] < -0.1
-    assert set(rows["n_star"]) == {5}
-    paired = of(effects.estimate(lost), effect="freeze_cost", estimator="paired").set_index("n")
-    pd.testing.assert_series_equal(rows["lower"], paired["lower"])
-
-
 def test_halves_are_decided_as_sources_are():
     halves = pd.concat(
         of_sources("A", seeds=(0,), source_kind="half", noise=0.001).assign(split=split)
@@ -142,12 +128,6 @@ def test_halves_are_decided_as_sources_are():
     assert set(rows["source"]) == {""}
     assert set(rows["n_star"]) == {5}
     assert set(rows["interval"]) == {"moderated t over splits"}
-
-
-def test_without_partial_networks_there_is_nothing_to_decide():
-    rows = decision(of_sources(treatments=(("transfer", False),)), MARGIN)
-    assert rows.empty
-    assert list(rows.columns) == COLUMNS
 
 
 def test_the_wrong_n_is_chosen_in_few_studies():

@@ -56,13 +56,6 @@ def test_known_effects_come_out(targets):
     assert set(effects[~several_n]["interval"]) == {"t over splits"}
 
 
-def test_a_network_that_copies_nothing_is_retraining_alone():
-    differences = paired_differences(networks())
-    retrained = of(differences, network="B0B")
-    assert list(retrained["effect"]) == ["retraining"]
-    assert of(differences, effect="coadaptation")["n"].min() == 1
-
-
 def test_pairs_share_split_seed_target_size_and_n():
     table = networks(
         splits=("random0", "dissimilar"),
@@ -74,6 +67,8 @@ def test_pairs_share_split_seed_target_size_and_n():
     by_name = table.set_index([*CELL, "network"])
     differences = paired_differences(table)
     assert len(differences) == 2 * 2 * 2 * 2 * (9 * 7 + 2)
+    # What copies nothing is retraining alone.
+    assert set(of(differences, network="B0B")["effect"]) == {"retraining"}
     controls = {effect.name: effect.control for effect in EFFECTS}
     for row in differences.itertuples():
         cell = (row.split, row.seed, row.target, row.target_size)
@@ -134,12 +129,6 @@ def test_several_n_moderate_their_variances_and_are_corrected_for_their_number()
     assert (effects["p_holm"] > effects["p"]).any()
 
 
-def test_of_one_replicate_nothing_is_judged():
-    effects = estimate(networks(), correctness)
-    assert effects[["lower", "p", "p_holm", "std"]].isna().all(axis=None)
-    assert (effects["median"] == effects["mean"]).all()
-
-
 def test_effects_name_their_last_copied_layer():
     table = networks(layers=(0, 2)).assign(layer=lambda rows: rows["n"].map({0: None, 2: "conv2"}))
     effects = estimate(table)
@@ -167,21 +156,22 @@ def test_effects_are_also_given_without_networks_that_did_not_learn():
     )
 
 
-def test_copies_of_a_base_that_did_not_learn_are_named():
+@pytest.mark.parametrize(
+    ("lost", "effects"),
+    [
+        (("baseA", "random1"), ["specificity", "transfer", "boost", "boost_over_selffer"]),
+        (("B3B+", "random2"), ["recovery", "boost_over_selffer", "self_boost"]),
+    ],
+)
+def test_what_did_not_learn_is_named_in_the_effects_that_it_enters(lost, effects):
     table = networks(splits=FOUR_SPLITS, target_sizes=("100", "all"), noise=0.01)
-    table["learned"] = ~((table["network"] == "baseA") & (table["split"] == "random1"))
+    table["learned"] = ~((table["network"] == lost[0]) & (table["split"] == lost[1]))
     touched = of(estimate(table), estimator="paired_learned")
-    of_transfer = {"specificity", "transfer", "boost", "boost_over_selffer", "gain_over_long"}
-    assert set(touched["effect"]) == of_transfer
-    assert set(touched["target_size"]) == {"100", "all"}
-    assert set(touched["not_learned"]) == {"random1/seed0/baseA"}
-
-
-def test_without_a_network_that_learned_there_is_one_row():
-    table = networks()
-    row = of(estimate(table.assign(learned=table["network"] != "R3B")), effect="random", n=3)
-    assert list(row["estimator"]) == ["paired"]
-    assert list(row["not_learned"]) == ["random0/seed0/R3B"]
+    assert set(touched["effect"]) - {"gain_over_long"} == set(effects)
+    assert set(touched["not_learned"]) == {f"{lost[1]}/seed0/{lost[0]}"}
+    # Of a replicate that is alone, there is no other estimate.
+    alone = of(estimate(of(table, split=lost[1])), effect=effects[0], n=3, target_size="all")
+    assert list(alone["estimator"]) == ["paired"]
 
 
 def test_bootstrap_over_images_with_one_replicate():
@@ -190,6 +180,9 @@ def test_bootstrap_over_images_with_one_replicate():
     assert set(effects["interval"]) == {"image interval"}
     assert set(effects["replicates"]) == {1}
     pd.testing.assert_frame_equal(effects, estimate(table, correctness))
+    # Of one replicate nothing is judged.
+    assert effects[["lower", "p", "p_holm", "std"]].isna().all(axis=None)
+    assert (effects["median"] == effects["mean"]).all()
     row = of(effects, effect="transfer", n=7).iloc[0]
     rows = table.set_index("network")
     per_image = correctness(rows.loc["A7B"]) - correctness(rows.loc["baseB"])
@@ -248,63 +241,40 @@ def test_without_predictions_the_number_of_images_gives_an_unpaired_interval():
     assert row["high"] - row["low"] > paired["high"] - paired["low"]
 
 
-def test_differences_and_those_missing_are_counted():
+def test_differences_and_those_missing_are_counted_and_said(caplog):
     table = networks(splits=FOUR_SPLITS, targets="AB")
     lost = (table["network"] == "A3B") & table["split"].isin(["random1", "random2"])
-    effects = estimate(table.assign(top1=table["top1"].mask(lost)))
-    needs_it = of(effects, n=3)
-    needs_it = needs_it[needs_it["effect"].isin(["transfer", "specificity"])]
-    assert set(needs_it["differences"]) == {6}
-    assert set(needs_it["missing"]) == {2}
-    others = effects.drop(needs_it.index)
-    assert set(others["differences"]) == {8}
-    assert set(others["missing"]) == {0}
-
-
-def test_images_of_unequal_number_are_refused():
-    def correct(row):
-        return np.ones(10 if row["network"] == "baseB" else 9)
-
-    with pytest.raises(ValueError, match=r"baseB.*same image store"):
-        estimate(networks(), correct)
+    incomplete = table.assign(top1=table["top1"].mask(lost))
+    with caplog.at_level(logging.WARNING):
+        paired_differences(incomplete)
+    (said,) = [line for line in caplog.messages if line.startswith("effect transfer:")]
+    assert "2 of 56" in said
+    assert "random1 seed 0 target B target_size all n 3" in said
+    effects = estimate(incomplete)
+    touched = (effects["n"] == 3) & effects["effect"].isin(["transfer", "specificity"])
+    counts = ["differences", "missing", "replicates"]
+    assert (effects.loc[touched, counts] == [6, 2, 4]).all(axis=None)
+    assert (effects.loc[~touched, counts] == [8, 0, 4]).all(axis=None)
 
 
 @pytest.mark.parametrize("how", ["row", "score"])
 def test_a_missing_network_takes_its_own_effects_away_alone(how, caplog):
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     lost = table["network"] == "B3B"
-    unscored = table.assign(top1=table["top1"].mask(lost))
-    incomplete = table[~lost] if how == "row" else unscored
+    incomplete = table[~lost] if how == "row" else table.assign(top1=table["top1"].mask(lost))
+    needs_it = ["coadaptation", "recovery", "specificity"]
     with caplog.at_level(logging.WARNING):
         paired_differences(incomplete)
-    effects = estimate(incomplete)
-    said = [line for line in caplog.messages if "left out" in line]
-    assert {line.split()[1].rstrip(":") for line in said} == (
-        {"coadaptation", "recovery", "specificity"}
-        if how == "score"
-        else {"recovery", "specificity"}
-    )
-    assert all("4 of" in line and "no selffer" in line for line in said)
-    needs_it = ["coadaptation", "recovery", "specificity"]
+    said = {line.split()[1].rstrip(":"): line for line in caplog.messages if "left out" in line}
+    # Of an effect over bases, a row that is not there is not missed.
+    assert set(said) == set(needs_it[how == "row" :])
+    assert all("4 of" in line and "no selffer" in line for line in said.values())
     complete = estimate(table)
     others = complete[~(complete["effect"].isin(needs_it) & (complete["n"] == 3))]
     # The variances of an effect's other n are moderated towards fewer.
     same = ["effect", "n", "mean", "std", "interval", "replicates", "differences", "missing"]
-    pd.testing.assert_frame_equal(effects[same], others.reset_index(drop=True)[same])
-
-
-def test_one_lost_replicate_is_counted_and_said(caplog):
-    table = networks(splits=FOUR_SPLITS, noise=0.01)
-    lost = (table["network"] == "A3B") & (table["split"] == "random2")
-    with caplog.at_level(logging.WARNING):
-        paired_differences(table[~lost])
-    effects = estimate(table[~lost])
-    assert of(effects, effect="transfer", n=3)["replicates"].item() == 3
-    assert of(effects, effect="transfer", n=4)["replicates"].item() == 4
-    said = [line for line in caplog.messages if line.startswith("effect transfer:")]
-    assert len(said) == 1
-    assert "1 of 28" in said[0]
-    assert "random2 seed 0 target B target_size all n 3" in said[0]
+    found = estimate(incomplete)[same]
+    pd.testing.assert_frame_equal(found, others.reset_index(drop=True)[same])
 
 
 def test_wholly_missing_treatments_leave_an_empty_table(caplog):

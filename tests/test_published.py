@@ -1,7 +1,6 @@
 """The published networks of 2014 through the project's own analysis."""
 
 import hashlib
-import logging
 
 import numpy as np
 import pandas as pd
@@ -59,15 +58,15 @@ def test_each_network_is_traceable_to_its_published_directory(networks):
     split = name["split"].where(name["split"] == "natman", "random" + name["split"])
     assert (copied["split"] == split).all()
     assert ((copied["kind"] == "transfer") == (name["source"] != name["target"])).all()
-
-
-def test_networks_without_a_log_are_missing_and_counted(networks, caplog):
+    reduced = networks[networks["target_size"] != "all"]
+    assert set(reduced["kind"]) == {"base"}
+    assert set(reduced["target_size"]) == {
+        *("1", "2", "5", "10", "25", "50", "100", "250", "500", "750", "1000", "1300")
+    }
+    # Those whose log was not published.
     lost = networks["top1"].isna()
     assert lost.sum() == 22
     assert networks.loc[lost, "fine_tuned"].all()
-    with caplog.at_level(logging.INFO):
-        collect.read_published("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
-    assert caplog.messages == ["170 published networks; 22 of them have no log, and so no top1"]
 
 
 def test_validation_images_are_fifty_a_class(networks):
@@ -85,14 +84,6 @@ def test_a_network_at_chance_did_not_learn(networks):
     layers = networks.drop_duplicates("n").set_index("n")["layer"]
     assert (layers[0], layers[1], layers[7]) == ("", "conv1", "fc7")
     assert of(networks, split="natman", target="A")["chance"].unique() == pytest.approx([1 / 449])
-
-
-def test_reduced_networks_are_bases_on_fewer_images(networks):
-    reduced = networks[networks["target_size"] != "all"]
-    assert set(reduced["kind"]) == {"base"}
-    assert set(reduced["target_size"]) == {
-        *("1", "2", "5", "10", "25", "50", "100", "250", "500", "750", "1000", "1300")
-    }
 
 
 @pytest.mark.parametrize("layers", TABLE_1)
@@ -116,17 +107,14 @@ def test_paired_by_target_most_of_the_boost_over_selffer_is_gone(networks):
     assert (paired["mean"], paired["target"]) == (pytest.approx(0.0095, abs=0.00005), "B")
 
 
-def test_differences_are_of_one_target_and_can_be_looked_up(networks):
+def test_effects_can_be_looked_up_and_count_what_is_missing(networks):
     differences = effects.paired_differences(networks)
     row = of(differences, split="random2", effect="specificity", n=5, target="A").iloc[0]
-    by_name = networks.set_index(["split", "network"])
-    assert by_name.loc[("random2", row["network"]), "directory"] == "transfer2B2A_1_5"
-    assert by_name.loc[("random2", row["control"]), "directory"] == "transfer2A2A_1_5"
+    directory = networks.set_index(["split", "network"])["directory"]
+    assert directory["random2", row["network"]] == "transfer2B2A_1_5"
+    assert directory["random2", row["control"]] == "transfer2A2A_1_5"
     assert row["difference"] == pytest.approx(0.5812763 - 0.596712)
     assert "boost_over_selffer" not in set(differences["effect"])
-
-
-def test_effects_count_what_is_missing(networks):
     table = effects.estimate(networks)
     row = of(table, split_kind="random", effect="boost", n=3).iloc[0]
     # Two splits with one AnB+ each; the other six halves have none with a log.
@@ -134,15 +122,6 @@ def test_effects_count_what_is_missing(networks):
     natman = of(table, split_kind="natman", effect="transfer", n=7)
     assert set(natman["interval"]) == {"unpaired image interval"}
     np.testing.assert_allclose(natman["mean"], [-0.2543731, -0.245872], atol=1e-6)
-
-
-def test_class_splits_are_those_of_the_paper():
-    table = pd.read_csv(DATA / "class_splits.csv")
-    assert list(table["wnid"]) == sorted(set(table["wnid"]))
-    assert len(table) == 1000
-    for split in ("random0", "random1", "random2", "random3"):
-        assert (table[split] == "A").sum() == 500
-    assert (table["natman"] == "A").sum() == 449
 
 
 @pytest.fixture(scope="module")

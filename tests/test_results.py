@@ -74,6 +74,8 @@ def test_the_table_holds_exactly_the_networks_that_are_named(networks):
     assert set(table["study"]) == set(evaluations["study"]) == {"made"}
     assert list(evaluations[key].drop_duplicates().itertuples(index=False, name=None)) == expected
     assert len(evaluations) == 12 * len(expected)
+    layers = dict(zip(table["network"], table["layer"], strict=True))
+    assert layers == {"baseA": "", "baseB": "", "B0B": "", "A3B+@20": "conv3", "R5A": "fc5"}
 
 
 def test_a_row_says_what_the_name_and_the_metrics_say(networks):
@@ -85,12 +87,6 @@ def test_a_row_says_what_the_name_and_the_metrics_say(networks):
     for key, value in metrics(row["top1"]).items():
         if key in results.COLUMNS:
             assert row[key] == value
-
-
-def test_the_layer_is_the_last_one_that_is_copied(networks):
-    table, _ = collect(networks)
-    layers = dict(zip(table["network"], table["layer"], strict=True))
-    assert layers == {"baseA": "", "baseB": "", "B0B": "", "A3B+@20": "conv3", "R5A": "fc5"}
 
 
 def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
@@ -109,7 +105,10 @@ def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
 
 @pytest.mark.parametrize(
     ("file", "content"),
-    [("metrics", None), ("history", None), ("metrics", ""), ("metrics", "{"), ("history", "{")],
+    [
+        *(("metrics", None), ("metrics", ""), ("metrics", "{"), ("metrics", '{"top5": 0.9}')),
+        *(("history", None), ("history", ""), ("history", "{")),
+    ],
 )
 def test_a_file_that_is_missing_or_broken_is_named(networks, file, content):
     folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
@@ -118,26 +117,9 @@ def test_a_file_that_is_missing_or_broken_is_named(networks, file, content):
         path.unlink()
     else:
         path.write_text(content)
-    with pytest.raises(
-        ValueError, match=r"delete the folder and run again|trained first"
-    ) as caught:
+    words = rf"{folder.path}.*(delete the folder and run again|trained first)"
+    with pytest.raises(ValueError, match=words):
         collect(networks)
-    assert str(folder.path) in str(caught.value)
-
-
-def test_metrics_that_lack_a_number_are_named(networks):
-    folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
-    folder.write_metrics({key: v for key, v in metrics(0.5).items() if key != "top1"})
-    with pytest.raises(ValueError, match="R5A"):
-        collect(networks)
-
-
-@pytest.mark.parametrize("score", ["final", "mean_of_10_best"])
-def test_an_empty_history_is_named(networks, score):
-    folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
-    folder.write_history([])
-    with pytest.raises(ValueError, match="R5A"):
-        collect(networks, score)
 
 
 LABELS = np.array([0, 0, 3, 3, 5, 5, 6, 6], dtype=np.int32)
@@ -165,6 +147,9 @@ def test_predictions_of_another_store_are_refused(networks):
 
 
 def test_an_omitted_network_has_a_row_without_numbers(networks):
+    complete, all_evaluations = collect(networks)
+    for file in (networks / "random0" / "seed3" / "A3B+@20").iterdir():
+        file.unlink()
     table, evaluations = results.collect(
         "made", networks, SPLITS, SEEDS, NAMES, "final", ["random0/seed3/A3B+@20"]
     )
@@ -173,7 +158,6 @@ def test_an_omitted_network_has_a_row_without_numbers(networks):
     assert row[results.MEASURED].isna().all()
     facts = ["study", "kind", "source", "target", "target_size", "n", "layer", "fine_tuned"]
     assert row[facts].tolist() == ["made", "transfer", "A", "B", "20", 3, "conv3", True]
-    complete, all_evaluations = collect(networks)
     others = table["top1"].notna()
     assert others.sum() == len(complete) - 1
     pd.testing.assert_frame_equal(table[others], complete[others], check_dtype=False)
@@ -182,15 +166,6 @@ def test_an_omitted_network_has_a_row_without_numbers(networks):
     # Counts stay whole numbers beside an empty cell.
     assert ",640," in table.to_csv(index=False)
     assert ",640.0," not in table.to_csv(index=False)
-
-
-def test_an_omitted_network_need_not_be_there(networks):
-    for file in (networks / "random0" / "seed0" / "R5A").iterdir():
-        file.unlink()
-    table, _ = results.collect(
-        "made", networks, SPLITS, SEEDS, NAMES, "final", ["random0/seed0/R5A"]
-    )
-    assert table["top1"].isna().sum() == 1
 
 
 @pytest.mark.parametrize("name", ["NA", "nan", "null", "None", "1e5", "007", "True", "2024-05-01"])

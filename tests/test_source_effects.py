@@ -40,6 +40,11 @@ def test_known_effects_come_out(effects):
     at_3 = effects[(effects["n"] == 3) & (effects["source"] != "Q")]
     assert at_3.loc[[*KNOWN], "mean"].to_dict() == pytest.approx(KNOWN, abs=1e-6)
     assert not {"specificity", "boost_over_selffer", "restart"} & {*effects.index}
+    # P7f7B is P7B, which is not compared with itself.
+    assert effects.loc["reinit_cost", "n"].max() == 6
+    assert effects.loc["freeze_cost", "n"].max() == 7
+    # Table 1 is of halves alone.
+    assert boost(sources()).empty
 
 
 def test_each_source_has_its_effects_and_shares_the_controls(effects):
@@ -52,12 +57,6 @@ def test_each_source_has_its_effects_and_shares_the_controls(effects):
     shared = at_3[at_3["source"] == ""]
     assert {*shared.index} == {"coadaptation", "recovery", "self_boost", "random"}
     assert set(effects["missing"]) == {0}
-
-
-def test_a_network_is_not_compared_with_itself(effects):
-    """P7f7B is P7B."""
-    assert effects.loc["reinit_cost", "n"].max() == 6
-    assert effects.loc["freeze_cost", "n"].max() == 7
 
 
 def test_intervals_over_seeds_of_a_checkpoint_say_so(effects):
@@ -124,10 +123,6 @@ def test_halves_may_be_shuffled_too():
     assert effects["mean"].to_numpy() == pytest.approx(0.02)
     assert set(effects["source"]) == {""}
     assert set(effects["interval"]) == {"moderated t over splits"}
-
-
-def test_table_1_is_of_halves_alone():
-    assert boost(sources()).empty
 
 
 def test_sources_of_a_group_are_replicates_of_it():

@@ -204,15 +204,8 @@ class Images:
         cells = self.table.loc[weights.index, [*REPLICATE, "target"]]
         samples = []
         for _, rows in weights.groupby([cells[column] for column in cells]):
-            images = {row: self.correct(row) for row in rows.index}
-            if len({of_row.shape for of_row in images.values()}) > 1:
-                networks = self.table["network"]
-                shapes = [f"{networks[row]} {of_row.shape}" for row, of_row in images.items()]
-                raise ValueError(
-                    "networks of one split and target differ in their validation images: "
-                    f"{', '.join(shapes)}; evaluate them on the same image store"
-                )
-            samples.append(np.tensordot(rows.to_numpy(), np.stack([*images.values()]), axes=1))
+            images = np.stack([self.correct(row) for row in rows.index])
+            samples.append(np.tensordot(rows.to_numpy(), images, axes=1))
         result = stats.bootstrap(
             samples,
             _sum_of_means,
