@@ -27,28 +27,21 @@ def order(*arguments: object, **named: object) -> list[int]:
     return torch.cat([labels for _, labels, _ in epoch(*arguments, **named)]).tolist()
 
 
-def test_images_come_with_their_labels():
-    for images, labels, _ in epoch(numbered(40)):
-        assert images.shape == (8, 4, 4, 3)
-        assert images.dtype == torch.uint8
-        assert torch.equal(images[:, 0, 0, 0].long(), labels)
-
-
 @pytest.mark.parametrize(
     ("count", "steps"), [(40, [8] * 5), (47, [8] * 5), (8, [8]), (5, [5]), (1, [1])]
 )
 def test_an_epoch_shows_each_image_once_but_for_what_fills_no_batch(count, steps):
-    images = numbered(count)
-    assert [len(labels) for _, labels, _ in epoch(images)] == steps
+    batches = epoch(numbered(count))
+    assert [len(labels) for _, labels, _ in batches] == steps
     assert networks.steps_per_epoch(count, 8) == len(steps)
-    seen = order(images)
-    assert len(set(seen)) == len(seen) == sum(steps)
-
-
-def test_what_an_epoch_leaves_out_another_shows():
-    images = numbered(47)
-    left_out = [set(range(47)) - set(order(images, number=number)) for number in range(5)]
-    assert not set.intersection(*left_out)
+    assert [first for *_, first in batches] == [8 * i for i in range(len(steps))]
+    for images, labels, _ in batches:
+        assert images.shape[1:] == (4, 4, 3)
+        assert torch.equal(images[:, 0, 0, 0].long(), labels)
+    # What an epoch leaves out, another shows.
+    orders = [order(numbered(count), number=number) for number in range(5)]
+    assert all(len({*seen}) == len(seen) == sum(steps) for seen in orders)
+    assert len(set().union(*orders)) == count
 
 
 @pytest.mark.parametrize(
@@ -78,11 +71,6 @@ def test_the_order_does_not_depend_on_the_batch_size():
     orders = [order(images, batch_size=size) for size in (3, 8, 20)]
     shortest = min(map(len, orders))
     assert all(some[:shortest] == orders[0][:shortest] for some in orders)
-
-
-def test_each_batch_says_where_it_stands_in_the_epoch():
-    assert [first for _, _, first in epoch(numbered(20))] == [0, 8]
-    assert [first for _, _, first in epoch(numbered(5))] == [0]
 
 
 def test_what_is_left_of_an_epoch_is_what_came_last():

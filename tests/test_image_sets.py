@@ -50,22 +50,14 @@ def test_fewer_images_a_class_are_balanced_and_always_among_more():
         assert (np.diff(found.indices) > 0).all()
     assert set(sets[5].indices) < set(sets[10].indices) < set(sets[30].indices)
     assert sets[30].indices[-30:].tolist() == list(range(150, 180))
+    other = chosen(10, Stream("treatment", "random0", 1, "B"))
+    assert not np.array_equal(other.indices, sets[10].indices)
 
 
-def test_which_images_represent_a_class_is_drawn_from_the_stream():
-    assert np.array_equal(chosen(10).indices, chosen(10).indices)
-    other = Stream("treatment", "random0", 1, "B")
-    assert not np.array_equal(chosen(10, other).indices, chosen(10).indices)
-
-
-def test_a_class_with_too_few_images_is_refused():
-    with pytest.raises(ValueError, match=r"target_sizes: the class 'd' has 30 .* fewer than 31"):
-        chosen(31, classes=(1, 3, 5))
-
-
-def test_a_last_class_with_too_few_images_is_refused():
-    with pytest.raises(ValueError, match=r"target_sizes: the class 'e' has 30 .* fewer than 31"):
-        chosen(31)
+@pytest.mark.parametrize(("classes", "name"), [((1, 3, 5), "d"), ((4, 1, 2), "e")])
+def test_a_class_with_too_few_images_is_refused(classes, name):
+    with pytest.raises(ValueError, match=f"target_sizes: the class '{name}' has 30 .* than 31"):
+        chosen(31, classes=classes)
 
 
 def test_images_lie_on_the_device_if_they_fit_there():
