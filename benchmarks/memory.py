@@ -59,7 +59,6 @@ def write_store(folder: Path, megabytes: int) -> None:
         validation=items(BLOCK),
         load=lambda _: block,
         per_item=(BLOCK, BLOCK),
-        in_processes=False,
     )
     build.write_store(source, folder, {"source": "noise"})
 

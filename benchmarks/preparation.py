@@ -3,14 +3,14 @@
     python benchmarks/preparation.py
 
 2,000 JPEGs of 500 × 375 pixels are decoded, resized to 256 × 256 and written as a store, and, in
-turn, only decoded, by as many processes. The goal is a preparation at the speed of decoding. Both
-start their processes; what that takes stands beside them.
+turn, only decoded, by as many threads. The goal is a preparation at the speed of decoding.
 """
 
 import argparse
 import logging
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import machine
@@ -26,7 +26,7 @@ from transferability.study import config
 
 CLASSES, STORED, WORKERS = 10, 256, 2
 BLOCK = 64
-"""Images that a process is given at a time, as by the preparation."""
+"""Images that a thread is given at a time, as by the preparation."""
 
 
 def prepare(photos: Path, place: Path, resize: str) -> Path:
@@ -40,11 +40,9 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
 
 
 def decode(files: list[Path]) -> None:
-    """Decode the files, and nothing else, by as many processes as prepare a store."""
+    """Decode the files, and nothing else, by as many threads as prepare a store."""
     blocks = [files[first : first + BLOCK] for first in range(0, len(files), BLOCK)]
-    # Of no files too, so that all processes start.
-    blocks = blocks or [[]] * WORKERS
-    with build.process_pool(WORKERS) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(photographs.decode, blocks))
 
 
@@ -69,13 +67,12 @@ def main() -> None:
         sizes = photographs.write(photos, CLASSES, flags.images // CLASSES, WORKERS)
         files = photographs.files_in(photos)
         print(machine.described())
-        print(f"{photographs.described(sizes)}; {WORKERS} processes, median of {flags.repeats}")
+        print(f"{photographs.described(sizes)}; {WORKERS} threads, median of {flags.repeats}")
         measured = turns.take_turns(
             {
                 "decoding": lambda: decode(files),
                 "store, resize: warp": preparation(photos, place / "warp", "warp"),
                 "store, resize: crop": preparation(photos, place / "crop", "crop"),
-                "starting processes": lambda: decode([]),
             },
             len(files),
             flags.repeats,

@@ -15,7 +15,7 @@ def prepare_images(
     *,
     settings: Annotated[dict, "the study's section dataset, as JSON"],
     folder: Annotated[Path, "folder of the image store to write"],
-    workers: Annotated[int, "processes that draw or read"] = 1,
+    workers: Annotated[int, "threads that draw or read"] = 1,
     download: Annotated[
         str, "whether torchvision may download what is not there", {"choices": ["yes", "no"]}
     ] = "no",

@@ -71,8 +71,8 @@ class ImageSource:
     """Numbers that change when the images of an item change."""
     per_item: tuple[int, int] = (1, 1)
     """Images of each item, in training and in validation."""
-    in_processes: bool = True
-    """Whether processes may load, each with a copy of `load`."""
+    in_parallel: bool = True
+    """Whether threads may load at the same time."""
     left_out: Sequence[tuple[str, str]] = ()
     """(file or folder, why) of what lies among the images and is none of them."""
 

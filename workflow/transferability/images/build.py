@@ -1,4 +1,4 @@
-"""The one writer of stores: the images of any source, read or drawn by processes, into arrays.
+"""The one writer of stores: the images of any source, read or drawn by threads, into arrays.
 
 The arrays grow in a folder beside the store, `<source>-<8 hex>.unfinished`, since Snakemake deletes
 what it knows of a store when a job fails. Beside each lies a list with a row for each item: a
@@ -14,13 +14,10 @@ import logging
 import math
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +32,7 @@ from transferability.storage import files
 logger = logging.getLogger(__name__)
 
 BLOCK = 64
-"""Images that a process loads at a time; one item, where that has more."""
+"""Images that a thread loads at a time; one item, where that has more."""
 SECONDS_BETWEEN_LINES = 20
 HEADER = 128
 """The bytes of numpy's header in the file of an array, whatever its length."""
@@ -44,13 +41,13 @@ HEADER = 128
 def write_store(
     source: ImageSource, folder: Path, settings: Mapping[str, Any], workers: int = 1, code: str = ""
 ) -> None:
-    """Load all images of a source, by so many processes, and write the store in `folder`.
+    """Load all images of a source, by so many threads, and write the store in `folder`.
 
     The same settings and `code`, the version of the code that loads, continue what was interrupted.
-    The same images give the same bytes, whatever the number of processes. Bad images are listed in
+    The same images give the same bytes, whatever the number of threads. Bad images are listed in
     `<folder>/bad_images.csv`, images with the same pixels in the manifest. Raises ValueError if
     there are bad images, unless the setting on_bad_image is skip, or for classes that make no store
-    (see `store.write`); OSError if the disk is too small or a process is killed.
+    (see `store.write`); OSError if the disk is too small.
     """
     # A run that leaves images out continues one that had to stop.
     deciding = {key: value for key, value in settings.items() if not key.startswith("on_")}
@@ -63,10 +60,13 @@ def write_store(
             _Part(unfinished, name, source, count, version)
             for name, count in zip(store.PARTS, source.per_item, strict=True)
         ]
-        blocks = max(math.ceil(len(part.items) / part.block) for part in parts)
-        with _mapping(min(workers, blocks) if source.in_processes else 1) as run:
+        # Decoding and resampling, which take most of the time, let other threads run.
+        pool = ThreadPoolExecutor(workers if source.in_parallel else 1)
+        try:
             for part in parts:
-                part.fill(run)
+                part.fill(pool)
+        finally:
+            pool.shutdown(cancel_futures=True)
         bad = [image for part in parts for image in part.left_out()]
         count = sum(len(part.items) for part in parts)
         _report_bad(bad, count, folder, settings.get("on_bad_image"))
@@ -112,8 +112,8 @@ class _Part:
                 np.save(temporary, np.array([keys, pixels], np.uint64).T)
         self.listed = np.load(self.list_file, mmap_mode="r+")
 
-    def fill(self, run: Callable[..., Iterator]) -> None:
-        """Load the items that are not there yet; `run` maps a function over arguments, as `map`."""
+    def fill(self, pool: ThreadPoolExecutor) -> None:
+        """Load the items that are not there yet."""
         to_do = np.flatnonzero(self.listed[:, 1] == 0).tolist()
         blocks = [to_do[i : i + self.block] for i in range(0, len(to_do), self.block)]
         items = ([self.items[index][1] for index in block] for block in blocks)
@@ -124,7 +124,7 @@ class _Part:
         count, started = 0, time.monotonic()
         last_line = started
         load_block = partial(_load_block, self.file, self.load, self.shape)
-        for block, results in zip(blocks, run(load_block, blocks, items), strict=True):
+        for block, results in zip(blocks, pool.map(load_block, blocks, items), strict=True):
             for index, result in zip(block, results, strict=True):
                 if isinstance(result, str):
                     self.bad[index] = result
@@ -202,39 +202,6 @@ def _checksum(content: bytes | str) -> int:
     """Of 64 bits, and never 0."""
     content = content.encode() if isinstance(content, str) else content
     return max(1, int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()))
-
-
-@contextmanager
-def _mapping(processes: int) -> Iterator[Callable[..., Iterator]]:
-    """`map`, or the same by so many processes."""
-    if processes == 1:
-        yield map
-        return
-    pool = process_pool(processes)
-    try:
-        yield pool.map
-    except BrokenExecutor as error:
-        raise OSError(
-            "a process that reads images was killed, perhaps for lack of memory; the same "
-            "command continues with what is done, and fewer workers need less memory"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def process_pool(processes: int) -> ProcessPoolExecutor:
-    """Processes that end when the process that started them ends, even if it is killed."""
-    # A forked process could inherit a lock that one of numpy's threads holds.
-    context = get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    def wait() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _duplicates(parts: Sequence[_Part], skip: bool) -> dict[str, list[list[str]]]:

@@ -57,4 +57,4 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
         return np.asarray(grey.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
 
     classes = [(str(digit), "closed" if digit in CLOSED else "open") for digit in range(10)]
-    return ImageSource(classes, (size, size), train, validation, load, in_processes=False)
+    return ImageSource(classes, (size, size), train, validation, load)

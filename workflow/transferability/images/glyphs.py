@@ -6,7 +6,6 @@ that training never saw. What is here needs the standard library only; the drawi
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transferability.images import DatasetInfo, ImageSource, Size
@@ -42,8 +41,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     symbols), so that both halves of a dissimilar split are large; where the symbols run out,
     letters take their place. `symbols` asks for so many of them instead. The classes are drawn by
     `seed`, and fewer classes are a subset of more. The images of a class depend on its character,
-    the seed and the image size, and on nothing else: not on the other classes and not on the number
-    of workers.
+    the seed and the image size, and on nothing else.
     """
     from transferability.images import glyph_drawings
 
@@ -53,17 +51,15 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
         "train": settings["images_per_class"],
         "validation": settings["validation_images_per_class"],
     }
+
+    def load(item: str) -> "np.ndarray":
+        part, character = item.split(" ")
+        return glyph_drawings.draw(character, part, counts[part], size, seed)
+
     return ImageSource(
         classes=[(name(c), group(c)) for c in characters],
         image_size=(size, size),
         **{part: [(k, f"{part} {c}") for k, c in enumerate(characters)] for part in counts},
-        load=partial(_draw, counts=counts, image_size=size, seed=seed),
+        load=load,
         per_item=tuple(counts.values()),
     )
-
-
-def _draw(item: str, counts: Mapping[str, int], image_size: int, seed: int) -> "np.ndarray":
-    from transferability.images import glyph_drawings
-
-    part, character = item.split(" ")
-    return glyph_drawings.draw(character, part, counts[part], image_size, seed)

@@ -34,7 +34,7 @@ def listed(settings: Mapping[str, Any]) -> ImageSource:
     items = [(label, place) for place, label in enumerate(labels)]
     classes = list(zip(opened.classes, opened.groups, strict=True))
     parts = items[: len(train)], items[len(train) :]
-    return ImageSource(classes, train.shape[1:3], *parts, load=load, in_processes=False)
+    return ImageSource(classes, train.shape[1:3], *parts, load)
 
 
 def size(settings: Mapping[str, Any]) -> images.Size:

@@ -95,8 +95,8 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
         **items,
         load=partial(decode.load_file, root="", size=size, **how) if files else load,
         stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
-        # Most datasets without files hold their images in memory, which processes would copy.
-        in_processes=files is not None,
+        # Others may read from one open file, or draw from torch's global generator.
+        in_parallel=files is not None,
     )
 
 
