@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,14 +38,12 @@ def start(tmp_path):
         process.wait()
 
 
-def test_four_processes_take_four_gpus_and_the_next_four_share_them(start):
-    assert [start()[1] for _ in range(8)] == [0, 1, 2, 3, 0, 1, 2, 3]
-
-
-def test_the_place_of_a_killed_process_is_free(start):
-    held = [start()[0] for _ in range(4)]
-    held[2].kill()
-    held[2].wait()
+def test_processes_take_the_gpu_on_which_the_fewest_run(start):
+    held = [start() for _ in range(8)]
+    assert [index for _, index in held] == [0, 1, 2, 3, 0, 1, 2, 3]
+    # The place of a killed process is free.
+    held[2][0].kill()
+    held[2][0].wait()
     assert start()[1] == 2
 
 
@@ -64,16 +62,7 @@ def test_a_place_is_given_back_after_an_error(tmp_path):
 
 
 @pytest.mark.full
-def test_processes_that_start_at_once_spread_evenly(tmp_path):
-    command = [sys.executable, "-c", HOLD, tmp_path, *FOUR]
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
-        for _ in range(8)
-    ]
-    try:
-        taken = Counter(int(process.stdout.readline()) for process in processes)
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+def test_processes_that_start_at_once_spread_evenly(start):
+    with ThreadPoolExecutor(8) as starting:
+        taken = Counter(index for _, index in starting.map(start, [FOUR] * 8))
     assert taken == {0: 2, 1: 2, 2: 2, 3: 2}

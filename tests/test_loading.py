@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import models
 from torchvision_families import FAMILIES, families
 
-from transferability.models import torchvision, torchvision_cuts
+from transferability.models import torchvision, torchvision_cuts, weights
 from transferability.training import loading
 
 SMALL = {
@@ -94,6 +94,18 @@ def test_torchvision_s_own_file_gives_torchvision_s_own_outputs(name, tmp_path):
         seen = model._transform_input(images)
     with torch.no_grad():
         assert torch.equal(network.eval()(seen), model(images))
+
+
+def test_the_table_has_what_transform_input_makes_of_imagenet_s_statistics():
+    pixels = torch.rand(2, 3, 8, 8)
+    wanted = models.GoogLeNet_Weights.IMAGENET1K_V1.transforms()
+    seen = (pixels - torch.tensor(wanted.mean)[:, None, None]) / torch.tensor(wanted.std)[
+        :, None, None
+    ]
+    model = models.GoogLeNet(transform_input=True, init_weights=False)
+    ours = weights.declared("googlenet", "IMAGENET1K_V1").transforms
+    assert ours.mean == ours.std == (0.5, 0.5, 0.5)
+    torch.testing.assert_close(model._transform_input(seen), (pixels - 0.5) / 0.5)
 
 
 def test_positions_of_a_vision_transformer_are_interpolated_and_names_brought_up_to_date():
