@@ -6,7 +6,6 @@ import pytest
 from made_networks import BASE, FOUR_SPLITS, TOP1, correctness, networks, of
 from scipy import stats
 
-from transferability.analysis import intervals
 from transferability.analysis.boost import boost
 
 
@@ -98,6 +97,7 @@ def test_where_no_control_was_published_bases_link_the_halves():
     gain = np.mean(np.subtract(TOP1["transfer", True], TOP1["selffer", True]))
     assert rows.loc["through_base", "mean"] == pytest.approx(gain)
     assert rows.loc["linear_model", "mean"] == pytest.approx(gain)
+    assert rows.loc["linear_model", "interval"] == "t of the linear model"
     # The made table has A halves worse by 0.003 itself.
     assert rows.loc["pooled", "mean"] == pytest.approx(gain + 0.103)
     assert set(rows["target"]) == {"B vs A"}
@@ -122,28 +122,6 @@ def test_through_base_has_the_t_interval_over_splits():
     expected = stats.ttest_1samp(per_split, 0).confidence_interval(0.95)
     assert row["interval"] == "t over splits"
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
-
-
-def test_linear_model_is_least_squares():
-    """The same by the normal equations, in numbers of its own."""
-    table = apart()
-    row = of(boost(table), layers="3-7", estimator="linear_model").iloc[0]
-    own = table[(table["kind"] == "base") | (table["fine_tuned"] & (table["n"] >= 3))]
-    own = own.dropna(subset="top1")
-    halves = pd.get_dummies(own["split"] + own["target"]).to_numpy(dtype=float)
-    treated = np.stack([kind(own, "transfer"), kind(own, "selffer")], axis=1).astype(float)
-    design = np.hstack([treated, halves])
-    inverse = np.linalg.inv(design.T @ design)
-    solution = inverse @ design.T @ own["top1"].to_numpy()
-    residual = own["top1"].to_numpy() - design @ solution
-    freedom = len(own) - design.shape[1]
-    contrast = np.zeros(design.shape[1])
-    contrast[:2] = 1, -1
-    error = np.sqrt(residual @ residual / freedom * (contrast @ inverse @ contrast))
-    reach = stats.t.ppf(0.975, freedom) * error
-    assert row["mean"] == pytest.approx(contrast @ solution)
-    assert (row["low"], row["high"]) == pytest.approx((row["mean"] - reach, row["mean"] + reach))
-    assert row["interval"] == "t of the linear model"
 
 
 def test_across_a_gap_one_replicate_bootstraps_images():
@@ -190,16 +168,3 @@ def test_no_interval_where_one_side_stands_in_one_split():
     assert row["interval"] == "none"
     assert row["replicates"] == 1
     assert np.isnan(row["low"])
-
-
-def test_two_splits_give_a_difference_its_interval_and_one_gives_none():
-    treated = pd.DataFrame({"study": "made", "split": ["random0", "random1"], "seed": 0})
-    treated["top1"] = [0.5, 0.6]
-    control = treated.assign(top1=[0.4, 0.45])
-    low, high, interval = intervals.difference_of_means(treated, control, "top1")
-    expected = stats.t.interval(0.95, 1, 0.125, stats.sem([0.1, 0.15]))
-    assert (low, high) == pytest.approx(expected)
-    assert interval == intervals.OVER_SPLITS
-    low, high, interval = intervals.difference_of_means(treated[:1], control[:1], "top1")
-    assert np.isnan([low, high]).all()
-    assert interval == intervals.NO_INTERVAL

@@ -70,33 +70,6 @@ def test_intervals_of_effects_cover(design):
         assert 0.93 <= covered(own, truth) <= 0.97
 
 
-def test_what_the_intervals_are_not_would_cover_too_little():
-    """Why they are t, over splits: a bootstrap over eight splits is too narrow, and so is a t over
-    eight (split, seed) of which each two share a split."""
-
-    def differences(design: str) -> np.ndarray:
-        table = studies(*DESIGNS[design]).set_index(["study", "split", "seed", "network"])["top1"]
-        table = table.unstack()
-        return (table["A1B"] - table["B1B"]).to_numpy().reshape(DRAWS, 8)
-
-    def share(intervals) -> float:
-        low, high = intervals
-        return ((low <= -0.03) & (high >= -0.03)).mean()
-
-    bootstrap = stats.bootstrap(
-        (differences("eight splits"),),
-        np.mean,
-        axis=-1,
-        n_resamples=1000,
-        batch=100,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    assert share(bootstrap.confidence_interval) < 0.92
-    as_if_apart = stats.ttest_1samp(differences("four splits, two seeds each"), 0, axis=-1)
-    assert share(as_if_apart.confidence_interval(0.95)) < 0.92
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("gaps", [False, True])
 def test_intervals_of_the_boost_cover(gaps):

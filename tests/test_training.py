@@ -165,23 +165,6 @@ def test_weights_are_kept_only_if_asked_for_and_earlier_ones_do_not_stay(laborat
     assert not again.folder.weights.exists()
 
 
-def test_both_precisions_learn(laboratory, tmp_path):
-    recipe = {"epochs": 6, "learning_rate": 0.05}
-    losses = set()
-    for precision in ("fp32", "bf16"):
-        trained = laboratory.train(
-            "baseB",
-            tmp_path / precision,
-            recipe={**recipe, "precision": precision},
-            architecture={"dropout": 0.0},
-        )
-        assert trained.metrics["precision"] == precision
-        assert trained.metrics["top1"] > 0.8
-        assert trained.weights["conv1.0.weight"].dtype == torch.float32
-        losses.add(trained.metrics["loss"])
-    assert len(losses) == 2
-
-
 def test_target_sizes_take_nested_images_that_bases_and_treatments_share(
     laboratory, bases, tmp_path
 ):
