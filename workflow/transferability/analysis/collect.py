@@ -31,12 +31,6 @@ COLUMNS = [
 ]
 COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
 EVALUATIONS_OF_BEST_SCORE = 10
-ASPECTS = {
-    "device": "device",
-    "precision": "precision",
-    "identity.torch": "torch version",
-    "identity.code": "code",
-}
 # Where the study searches.
 OF_SEARCH = [*SEARCHED, "training", "at_edge"]
 OF_CANDIDATE = ["top1_selection", "top1_reporting", "seconds"]
@@ -106,7 +100,6 @@ def collect(
     for row in rows:
         # Also of what is omitted.
         row["layer"] = _layer(layers, row["n"])
-    _warn_of_mixtures([row for row in rows if "device" in row])
     columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH]
     return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
 
@@ -120,19 +113,6 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with counts as integers and flags as booleans, also beside missing ones."""
     types = {**dict.fromkeys(COUNTS, "Int64"), "learned": "boolean"}
     return table.astype({column: types[column] for column in types if column in table})
-
-
-def _warn_of_mixtures(rows: list[dict]) -> None:
-    """Warn where networks that are compared were not trained in the same way."""
-    trained = pd.json_normalize(rows, max_level=1).reindex(columns=["split", "seed", *ASPECTS])
-    for (split, seed), group in trained.groupby(["split", "seed"], sort=False):
-        for column, aspect in ASPECTS.items():
-            values = sorted(group[column].astype(object).fillna("unknown").unique())
-            if len(values) > 1:
-                log.warning(
-                    "%s seed %s: its networks differ in %s (%s), which effects then include",
-                    *(split, seed, aspect, ", ".join(values)),
-                )
 
 
 def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:

@@ -101,7 +101,7 @@ def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.
     channel; for `mean_image` their `mean` (float32, H×W×3); for `none` nothing.
 
     Read from the store's folder if they are there and intact; else computed, and kept where the
-    folder can be written to. Trainings that compute them at the same time write the same.
+    folder can be written to.
     """
     compute = {"channels": _channels, "mean_image": _mean_image}.get(kind)
     if compute is None:

@@ -24,8 +24,8 @@ from transferability.training.rng import Stream
 class Replicate:
     """The networks of one (split, seed) of a study, before and after their training.
 
-    `results` is results/<study>, beside which images/ lies. At most `images` training images, and
-    as many validation images, are taken, drawn at random: the same for all networks of a target.
+    `results` is results/<study>. At most `images` training images, and as many validation images,
+    are drawn at random: the same for all networks of a target.
     """
 
     def __init__(self, study: Study, split: str, seed: int, results: Path, images: int):
@@ -45,9 +45,8 @@ class Replicate:
         return checkpoint.load(NetworkFolder(folder).weights)[0]
 
     def before(self, name: str) -> tuple[nn.Sequential, Preprocessing, list[data.ImageSet]]:
-        """A network of that name as its training finds it, on the device: copied layers copied, the
-        others as the streams initialise them; and what it sees: how its images are prepared, its
-        training and its validation images. The study need not train it."""
+        """A network of that name as its training finds it, on the device, and what it sees: how its
+        images are prepared, its training and its validation images. The study need not train it."""
         task = self.study.training(self.split, self.seed, name)
         sets = loop.load_data(self.store, self.halves[task.target], task, self.device)
         stored, stream = self.store.train_images.shape[1:3], Stream.of(task)
@@ -73,11 +72,10 @@ class Replicate:
         """A row for each target, target size, network whose layers may be copied (`source` is its
         letter), n and score.
 
-        The features of layer n are its outputs in fp32, averaged over positions (of pixels, or of
-        tokens). Scores are fitted on training images and tested on validation images; logme is of
-        the training images alone, and cka, with the same layer of the target's own base, of the
-        validation images alone. `seconds` are those of the score, `feature_seconds` those of the
-        features of all layers.
+        The features of layer n are its outputs in fp32, averaged over positions. Scores are fitted
+        on training images and tested on validation images; logme is of the training images alone,
+        and cka, with the same layer of the target's own base, of the validation images alone.
+        `feature_seconds` are those of the features of all layers.
         """
         rows = []
         last = len(self.study["layer_names"]) - 1

@@ -37,11 +37,11 @@ def locate(given: str, architecture: Mapping, root: Path) -> tuple[Path, dict]:
 
 
 def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) -> dict:
-    """Write the weights of a study's source to the folder of its base, all but the metrics; these.
+    """Write the weights of a study's source to the folder of its base; the metrics, which say where
+    the weights are from, which images they want, and how they were found in their file.
 
-    `letter` is the source's, `root` the folder that relative paths start from. The metrics have no
-    scores: they say where the weights are from, which images they want, and how they were found in
-    their file. Raises LoadingError, naming the key, if the source cannot be used.
+    `root` is the folder that relative paths start from. Raises LoadingError, naming the key, if the
+    source cannot be used.
     """
     name, architecture = networks.base_name(letter), study["architecture"]
     source = study["sources"][letter]

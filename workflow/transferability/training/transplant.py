@@ -48,9 +48,8 @@ def load_base(
 
     `trained_on` is what their header has to say of the images and the split that they were trained
     on; None where that is not known, as of a source. Raises ValueError if they are missing, not
-    needed, or of another network, split, seed or image store than the task's base; CheckpointError
-    if they are damaged; TransplantError, with the shapes, if they are of another architecture than
-    `network`.
+    needed, or not those of the task's base; CheckpointError if they are damaged; TransplantError,
+    with the shapes, if they are of another architecture than `network`.
     """
     if path is None and task.base is None:
         return {}, None
