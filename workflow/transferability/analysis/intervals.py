@@ -12,7 +12,6 @@ Correct = Callable[[pd.Series], np.ndarray]
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
-MODERATED_OVER_SPLITS = "moderated t over splits"
 MODERATED_OVER_SEEDS = "moderated t over seeds"
 OVER_SPLITS = "t over splits"
 OVER_SEEDS = "t over seeds"
