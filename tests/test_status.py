@@ -128,16 +128,6 @@ def test_one_that_writes_runs_as_far_as_its_history_says(made):
     assert made.of("baseA").state == WAITING
 
 
-def test_an_interrupted_one_waits_and_keeps_what_it_has(made):
-    made.folder("baseB").write_history([line(2, 20)])
-    with pytest.raises(signals.Interrupted), made.writing("baseB"):
-        raise signals.Interrupted("SIGTERM")
-    found = made.of("baseB")
-    assert (found.state, found.reached) == (WAITING, 2)
-    assert "interrupted" in found.why
-    assert "random0/seed0/baseB: interrupted; it goes on" in "\n".join(drawn(made.look(), 100))
-
-
 @pytest.mark.parametrize(
     ("name", "step", "reached", "words"),
     # Half of the digits are ten batches.
@@ -152,31 +142,41 @@ def test_before_its_first_evaluation_one_is_as_far_as_it_was_saved(
         assert words in "\n".join(drawn(made.look(), 100))
 
 
-def test_a_failed_one_says_why_and_where_to_read_more(made):
-    error = "TrainingError: baseA (random0, seed 0): the loss is no longer finite in epoch 1"
-    with pytest.raises(ArithmeticError), made.writing("baseA"):
-        raise ArithmeticError
-    log = made.log("networks/random0/seed0/baseA", f"2026-11-23 10:00:01,123 {error}")
+LOST = "TrainingError: baseA (random0, seed 0): the loss is no longer finite in epoch 1"
+
+
+@pytest.mark.parametrize(
+    ("left", "logged", "state", "why"),
+    [
+        (signals.Interrupted("SIGTERM"), "", WAITING, status.INTERRUPTED),
+        (ArithmeticError(), f"2026-11-23 10:00:01,123 {LOST}", FAILED, LOST),
+        # Before it wrote.
+        (
+            None,
+            "Traceback (most recent call last):\nOSError: No torch",
+            FAILED,
+            "OSError: No torch",
+        ),
+        (None, "2026-11-23 10:00:01,123 baseA: waiting for process 7 on node1", WAITING, None),
+        # Nothing was heard of it for so many seconds.
+        (50, "", RUNNING, None),
+        (70, "", FAILED, status.ENDS["gone"]),
+    ],
+)
+def test_one_stands_where_its_writer_and_its_log_have_ended(made, left, logged, state, why):
+    made.folder("baseA").write_history([line(2, 20)])
+    if isinstance(left, int):
+        made.gone("baseA", ago=left)
+    elif left:
+        with contextlib.suppress(type(left)), made.writing("baseA"):
+            raise left
+    log = made.log("networks/random0/seed0/baseA", logged)
     found = made.of("baseA")
-    assert (found.state, found.why, found.log) == (FAILED, error, str(log))
-
-
-def test_one_that_failed_before_it_wrote_is_told_by_its_log(made):
-    for text, state in (
-        ("Traceback (most recent call last):\nModuleNotFoundError: No module 'torch'", FAILED),
-        ("2026-11-23 10:00:01,123 baseA: waiting for process 7 on node1", WAITING),
-    ):
-        made.log("networks/random0/seed0/baseA", text)
-        assert made.of("baseA").state == state
-
-
-def test_one_of_which_nothing_was_heard_for_a_minute_has_failed(made):
-    made.gone("baseA", ago=50)
-    assert made.of("baseA").state == RUNNING
-    made.gone("baseB", ago=70)
-    found = made.of("baseB")
-    assert found.state == FAILED
-    assert "gone" in found.why
+    assert (found.state, found.why) == (state, why)
+    assert found.log == (str(log) if state == FAILED else None)
+    assert found.reached == (2 if left or state == FAILED else None)
+    told = f"random0/seed0/baseA{'' if state == WAITING else ' failed'}: {why}"
+    assert (told in " ".join("".join(drawn(made.look(), 200)).split())) == (why is not None)
 
 
 def test_done_is_what_was_trained_as_the_study_wants_it(made):
@@ -272,30 +272,21 @@ def printed(capsys, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_what_is_printed_where_there_is_no_terminal(made, capsys):
+def test_what_is_printed_where_there_is_no_terminal_and_as_json(made, capsys):
     made.finish("baseA")
+    made.finish("base2B", learned=False)
     made.gone("baseB")
     text = printed(capsys, str(made.results))
-    assert text.startswith("made: 1 of 8 networks done, 1 failed, 6 waiting, 12 %, nothing runs")
+    counts = "2 of 8 networks done, 1 failed, 5 waiting, 1 did not learn, 25 %, nothing runs"
+    assert " ".join(text.split()).startswith(f"made: {counts}")
     assert "random0/seed0/baseB failed: its process is gone" in text
     assert "logs/networks/random0/seed0/baseB.log" in text.replace("\n", "")
+    assert "random0/seed0/base2B did not learn: top-1 0.200 at a chance of 0.200" in text
+    assert "not above chance by the test on 40 images" in " ".join(text.split())
     assert "\x1b" not in text
     assert text.endswith("\n")
-
-
-def test_a_network_that_did_not_learn_is_named(made, capsys):
-    made.finish("baseA")
-    made.finish("baseB", learned=False)
-    text = printed(capsys, str(made.results))
-    assert text.startswith("made: 2 of 8 networks done, 6 waiting, 1 did not learn, 25 %")
-    assert "random0/seed0/baseB did not learn: top-1 0.200 at a chance of 0.200" in text
-    assert "not above chance by the test on 40 images" in " ".join(text.split())
-
-
-def test_json_for_programs(made, capsys):
-    made.finish("baseA")
     found = json.loads(printed(capsys, str(made.results), "--json"))
-    assert found["counts"] == {"done": 1, "running": 0, "waiting": 7, "failed": 0}
+    assert found["counts"] == {"done": 2, "running": 0, "waiting": 5, "failed": 1}
     assert [network["network"] for network in found["networks"]] == NAMES
     assert found["networks"][0]["top1"] == 0.9
 
