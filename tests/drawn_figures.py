@@ -15,6 +15,7 @@ from transferability import figures
 from transferability.analysis.boost import boost
 from transferability.analysis.collect import MEASURED, read_published
 from transferability.analysis.effects import estimate
+from transferability.figures.notes import names_of
 
 STUDIES = {
     "one replicate": {"noise": 0.002},
@@ -41,8 +42,9 @@ DATA = ROOT / "workflow" / "resources" / "yosinski2014"
 def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A made study's table of networks and its effects, bootstrapped over images in one study."""
     table = networks(**STUDIES[study])
-    names = table["split"] + "/seed" + table["seed"].astype(str) + "/" + table["network"]
-    failed = names.isin(FAILED) if study == "did not learn" else study == "nothing learned"
+    failed = (
+        names_of(table).isin(FAILED) if study == "did not learn" else study == "nothing learned"
+    )
     table["learned"] &= ~failed
     table["top1"] = table["top1"].where(table["learned"], table["chance"])
     return table, estimate(table, correctness if study == "one replicate" else None)

@@ -12,7 +12,7 @@ from drawn_figures import (
     titles,
     words,
 )
-from made_networks import networks
+from made_networks import networks, of
 
 from transferability import figures
 from transferability.analysis.effects import estimate
@@ -107,8 +107,8 @@ def test_each_place_has_a_panel_with_its_replicates():
 
 
 def published(reference: pd.DataFrame, kind: str, target: str, effect: str) -> np.ndarray:
-    rows = reference[(reference["effect"] == effect) & (reference["split_kind"] == kind)]
-    return 100 * rows.loc[rows["target"] == target, "mean"].to_numpy()
+    rows = of(reference, effect=effect, split_kind=kind, target=target)
+    return 100 * rows["mean"].to_numpy()
 
 
 def test_the_published_lines_stand_quietly_behind_those_of_the_same_kind_of_split():
@@ -116,17 +116,10 @@ def test_the_published_lines_stand_quietly_behind_those_of_the_same_kind_of_spli
     _, reference = published_tables()
     figure, plain = figures.effects(own, reference), figures.effects(own)
     random, *others = [lines(axes, "2014") for axes in figure.axes]
-    expected = [
-        published(reference, "random", *line)
-        for line in (
-            ("A", "coadaptation"),
-            ("A", "self_boost"),
-            ("A+B", "transfer"),
-            ("B", "boost"),
-        )
-    ]
+    expected = {"coadaptation": "A", "self_boost": "A", "transfer": "A+B", "boost": "B"}
     assert len(random) == 4
-    for values in expected:
+    for effect, target in expected.items():
+        values = published(reference, "random", target, effect)
         assert any(np.allclose(drawn.get_ydata(), values) for drawn in random)
     for panel in others:
         assert len(panel) == 2

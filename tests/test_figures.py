@@ -22,7 +22,9 @@ from drawn_figures import (
 from made_networks import FOUR_SPLITS, networks
 
 from transferability import figures
-from transferability.analysis.effects import estimate
+from transferability.analysis.effects import estimate, of_treatment
+from transferability.analysis.treatments import SELFFER, TRANSFER, TRANSFER_PLUS
+from transferability.figures.notes import names_of
 from transferability.figures.style import INK
 
 LACKING = {
@@ -54,13 +56,14 @@ def test_every_study_is_drawn_without_a_warning(study, name):
         assert axes.get_window_extent().height > 0.1 * figure.dpi
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_a_study_of_bases_alone_says_what_it_lacks(name):
+def test_a_study_of_bases_alone_says_what_it_lacks():
     table = networks()
     table = table[table["kind"] == "base"]
-    figure = draw(name, table, estimate(table))
-    assert not figure.axes
-    assert re.search("has no|holds no", words(figure))
+    for name in DRAWN:
+        figure = draw(name, table, estimate(table))
+        assert not figure.axes
+        assert re.search("has no|holds no", words(figure))
+    assert "three colours" in words(figures.filters({}))
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
@@ -68,12 +71,9 @@ def test_transfer_draws_networks_and_their_means(seeds):
     table = networks(seeds=seeds, noise=0.01)
     (axes,) = figures.transfer(table).axes
     points = np.concatenate([drawn.get_ydata() for drawn in axes.get_lines()])
-    for label, kind, fine_tuned in (
-        ("B$n$B", "selffer", False),
-        ("A$n$B", "transfer", False),
-        ("A$n$B+", "transfer", True),
-    ):
-        rows = table[(table["kind"] == kind) & (table["fine_tuned"] == fine_tuned)]
+    treated = {"B$n$B": SELFFER, "A$n$B": TRANSFER, "A$n$B+": TRANSFER_PLUS}
+    for label, treatment in treated.items():
+        rows = of_treatment(table, treatment)
         np.testing.assert_allclose(line(axes, label), 100 * rows.groupby("n")["top1"].mean())
         assert all(np.isclose(points, value).any() for value in 100 * rows["top1"])
     assert f"{len(seeds)} replicate" in titles(axes.figure)[0]
@@ -163,11 +163,13 @@ def test_learning_curves_average_replicates():
     assert ends[-1] == pytest.approx(last)
     # The base and seven n.
     assert len(ends) == 8
-
-
-def test_learning_curves_of_counted_iterations_are_drawn_against_these():
-    """Halves of different size are evaluated at other shares of an epoch, and still averaged."""
-    table = networks(seeds=(0, 1), noise=0.01)
+    # Random features would press the others together.
+    bases, *others, random = figure.axes[:6]
+    assert all(axes.get_ylim() == bases.get_ylim() for axes in others)
+    assert random.get_ylim()[0] < bases.get_ylim()[0]
+    for axes in figure.axes:
+        np.testing.assert_array_equal(axes.get_xticks() % 1, 0)
+    # Halves of different size are evaluated at other shares of an epoch, and still averaged.
     curves = evaluations_of(table).assign(iteration=lambda rows: 1000 * rows["epoch"])
     curves["epoch"] *= np.where(curves["seed"] == 1, 0.4, 0.5)
     figure = figures.learning_curves(table, curves)
@@ -180,8 +182,7 @@ def test_learning_curves_of_counted_iterations_are_drawn_against_these():
 def test_learning_curves_show_what_did_not_learn_and_set_axes_without_it():
     table, _ = tables("did not learn")
     curves = evaluations_of(table)
-    names = curves["split"] + "/seed0/" + curves["network"]
-    curves["train_loss"] += 50 * names.isin(FAILED)
+    curves["train_loss"] += 50 * names_of(curves).isin(FAILED)
     figure = figures.learning_curves(table, curves)
     losses = [axes for axes in figure.axes if axes.get_subplotspec().rowspan.start == 1]
     assert all(axes.get_ylim()[1] < 2 for axes in losses)
@@ -198,15 +199,6 @@ def test_rows_of_learning_curves_are_named_without_overlap():
     assert names[1] == "dissimilar split, target A, 100 images a class, 1 replicate"
     boxes = [part.axes[0].get_tightbbox() for part in figure.subfigs]
     assert all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
-
-
-def test_random_features_have_vertical_axes_of_their_own_and_epochs_are_whole():
-    figure = figures.learning_curves(networks(), evaluations_of(networks()))
-    bases, *others, random = figure.axes[:6]
-    assert all(axes.get_ylim() == bases.get_ylim() for axes in others)
-    assert random.get_ylim()[0] < bases.get_ylim()[0]
-    for axes in figure.axes:
-        np.testing.assert_array_equal(axes.get_xticks() % 1, 0)
 
 
 def test_cost_draws_mean_seconds():
@@ -234,10 +226,6 @@ def test_filters_shows_each_filter_at_its_own_range(count, size):
     filter_0 = first[: size * zoom : zoom, : size * zoom : zoom].transpose(2, 0, 1)
     low, high = weights[0].min(), weights[0].max()
     np.testing.assert_allclose(filter_0, (weights[0] - low) / (high - low))
-
-
-def test_filters_without_a_colour_convolution_say_so():
-    assert "three colours" in words(figures.filters({}))
 
 
 def test_a_network_that_is_left_out_is_counted_and_in_no_mean():

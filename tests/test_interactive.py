@@ -14,6 +14,7 @@ from selenium.webdriver import ActionChains
 from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
 from transferability.figures.effects import LINES
+from transferability.figures.notes import names_of
 from transferability.figures.panels import without_not_learned
 
 
@@ -43,29 +44,24 @@ def test_a_page_of_networks_has_each_network(study):
     table, _ = tables(study)
     found = marks(interactive.transfer(table)).set_index("name")["value"]
     shown = table[table["kind"] != "random"]
-    names = shown["split"] + "/seed" + shown["seed"].astype(str) + "/" + shown["network"]
-    expected = 100 * shown["top1"].set_axis(names)
+    expected = 100 * shown["top1"].set_axis(names_of(shown))
     # Bases of halves on which nothing else was trained are sources only.
-    assert set(expected.index.difference(found.index).str.split("/").str[2]) <= {
-        "baseA",
-        "baseA@100",
-    }
+    left_out = expected.index.difference(found.index).str.split("/").str[2]
+    assert {*left_out} <= {"baseA", "baseA@100"}
     np.testing.assert_allclose(found, expected[found.index], atol=0.01)
 
 
 @pytest.mark.parametrize("study", ["one replicate", "dissimilar", "no selffer"])
 def test_a_page_of_effects_has_the_rows_of_the_table(study):
     _, effects = tables(study)
-    found = marks(interactive.effects(effects))
+    columns = ["name", "n", "value", "interval", "replicates"]
     expected = effects[effects["effect"].isin([*LINES, "long_base"])]
-    order = ["name", "n", "value"]
-    found = found.sort_values(order)
     expected = expected.assign(value=(100 * expected["mean"]).round(2), name=expected["effect"])
-    expected = expected.sort_values(order)
-    assert list(found["name"]) == list(expected["name"])
-    np.testing.assert_allclose(found["value"], expected["value"])
-    for column in ("interval", "replicates"):
-        assert sorted(found[column]) == sorted(expected[column])
+    found, expected = (
+        rows[columns].sort_values(columns, ignore_index=True)
+        for rows in (marks(interactive.effects(effects)), expected)
+    )
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
 
 
 def test_what_did_not_learn_is_named_and_stands_at_the_edge():
@@ -161,14 +157,9 @@ def test_a_click_in_the_legend_brings_out_a_treatment(page):
 @pytest.mark.full
 def test_another_panel_is_chosen_from_a_list(page):
     (choice,) = page.all("select")
-    assert [option.text for option in page.all("select option")] == [
-        "random split",
-        "dissimilar split, target A",
-        "dissimilar split, target B",
-    ]
+    places = ["random split", *(f"dissimilar split, target {half}" for half in "AB")]
+    assert [option.text for option in page.all("select option")] == places
     axis = "return document.querySelector('.mark-symbol.role-mark path').ariaLabel"
     before = page.run(axis)
-    choice.send_keys("dissimilar split, target B")
-    page.until(
-        f"return document.querySelector('.mark-symbol.role-mark path').ariaLabel != {before!r}"
-    )
+    choice.send_keys(places[-1])
+    page.until(f"{axis} != {before!r}")
