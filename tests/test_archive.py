@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 from rocrate.rocrate import ROCrate
-from verdicts import flipped, verified
+from verdicts import flipped, packed, verified
 
 from transferability.__main__ import main
 
@@ -21,13 +21,6 @@ NOT_RESULTS = ("writers/", "finished/")
 
 
 ABOUT = ("--author", "Jane Doe", "--author", "Ann Other", "--license", "CC-BY-4.0")
-
-
-def packed(results: Path, folder: Path, *flags: str, status: int = 0) -> Path:
-    """The archive of a study."""
-    file = folder / "tiny.zip"
-    assert main(["archive", str(results), "--to", str(file), *flags]) == status
-    return file
 
 
 @pytest.fixture(scope="module")

@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 from project import ROOT, TINY, Project
+from verdicts import packed
 
 from transferability.__main__ import main
 from transferability.study import config, targets
-
-
-@pytest.fixture(scope="module")
-def archive(finished, tmp_path_factory) -> Path:
-    """The archive of the tiny study. For reading only."""
-    file = tmp_path_factory.mktemp("archive") / "tiny.zip"
-    assert main(["archive", str(finished.results), "--to", str(file)]) == 0
-    return file
 
 
 def drawn(folder: Path) -> dict[str, bytes]:
@@ -28,12 +21,12 @@ def drawn(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
-def test_an_archive_is_drawn_again_byte_for_byte(archive, finished, tmp_path):
+def test_an_archive_is_drawn_again_byte_for_byte(finished, tmp_path):
     """Elsewhere, without Snakemake, without the study's images or anything that was drawn."""
-    with zipfile.ZipFile(archive) as packed:
-        for name in packed.namelist():
+    with zipfile.ZipFile(packed(finished.results, tmp_path)) as archive:
+        for name in archive.namelist():
             if not name.startswith(("tiny/tables", "tiny/figures", "tiny/findings")):
-                packed.extract(name, tmp_path)
+                archive.extract(name, tmp_path)
     run = subprocess.run(
         [sys.executable, "-m", "transferability", "figures", "tiny", "--to", "again/drawn"],
         cwd=tmp_path,
@@ -57,9 +50,8 @@ def test_what_the_workflow_makes_is_what_the_command_draws(finished):
 
 @pytest.mark.full
 def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_path, caplog):
-    file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
-    left_out = ("--without-weights", "--without-figures")
-    assert main(["archive", str(finished.results), "--to", str(file), *left_out]) == 0
+    to = tmp_path / "drawn"
+    file = packed(finished.results, tmp_path, "--without-weights", "--without-figures")
     assert main(["figures", str(file), "--to", str(to)]) == 0
     assert "the figure of filters is left out" in caplog.text
     left_out = {f"figures/filters.{suffix}" for suffix in ("svg", "pdf", "png")}
@@ -88,13 +80,13 @@ def test_a_reference_goes_with_the_study(project, tmp_path):
     study_yaml = project.results / "study.yaml"
     text = study_yaml.read_text(encoding="utf-8")
     study_yaml.write_text(text.replace("reference: none", "reference: yosinski2014"), "utf-8")
-    file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
-    assert main(["archive", str(project.results), "--to", str(file)]) == 1
+    to = tmp_path / "drawn"
+    packed(project.results, tmp_path, status=1)
     published = project.folder / "results" / "yosinski2014" / "tables" / "effects.csv"
     published.parent.mkdir(parents=True)
     effects = (project.results / "tables" / "effects.csv").read_text(encoding="utf-8")
     published.write_text(effects.replace("tiny", "yosinski2014"), encoding="utf-8")
-    assert main(["archive", str(project.results), "--to", str(file)]) == 0
+    file = packed(project.results, tmp_path)
     assert main(["figures", str(file), "--to", str(to)]) == 0
     before, again = drawn(project.results), drawn(to)
     differing = {name for name in before if again[name] != before[name]}

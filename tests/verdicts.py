@@ -1,8 +1,15 @@
-"""What `verify` says of results, and results that are damaged."""
+"""Archives of results, what `verify` says of these, and results that are damaged."""
 
 from pathlib import Path
 
 from transferability.__main__ import main
+
+
+def packed(results: Path, folder: Path, *flags: str, status: int = 0) -> Path:
+    """The archive of a study, in a folder."""
+    file = folder / "tiny.zip"
+    assert main(["archive", str(results), "--to", str(file), *flags]) == status
+    return file
 
 
 def verified(results: Path, capsys, caplog) -> tuple[int, dict[str, str], str]:
