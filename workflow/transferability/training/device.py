@@ -1,6 +1,7 @@
 """What the machine can do, found out at run time."""
 
 import ctypes
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from transferability.training import gpus
 
@@ -71,6 +73,15 @@ def memory_format(device: torch.device) -> torch.memory_format:
     107214 and 175189).
     """
     return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+
+
+def place(network: nn.Module, device: torch.device) -> None:
+    """Move a network to a device, the weights of its convolutions in the `memory_format`."""
+    network.to(device)
+    for tensor in itertools.chain(network.parameters(), network.buffers()):
+        # Module.to would ask for it of tensors of five dimensions too, which have no such format.
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=memory_format(device))
 
 
 def channels_first(images: torch.Tensor) -> torch.Tensor:

@@ -57,7 +57,7 @@ class Replicate:
             weights = self.weights(task.base)
             copied = transplant.shuffled(weights, stream) if task.shuffled else weights
             transplant.copy_layers(network, copied, task.copied)
-        network.to(self.device, memory_format=devices.memory_format(self.device))
+        devices.place(network, self.device)
         statistics = preprocessing.statistics_of(
             task, self.store, self.halves, sets[0].indices, self.source
         )

@@ -45,7 +45,7 @@ class Trainer:
         precision: str,
         device: torch.device,
     ):
-        network.to(device, memory_format=devices.memory_format(device))
+        devices.place(network, device)
         # No gradient, and so no weight decay and no momentum either.
         network[: task.frozen_layers].requires_grad_(False)
         self.network, self.task, self.precision, self.device = network, task, precision, device
