@@ -133,10 +133,8 @@ def test_bits_photometry_and_profiles_are_those_of_the_file(tmp_path, name):
 def test_a_profile_of_srgb_changes_nothing(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    for name, text in (("named", b"s\0R\0G\0B"), ("unnamed", b"m\0i\0n\0e")):
-        file = tmp_path / f"{name}.png"
-        Image.fromarray(noise).save(file, icc_profile=profile.replace(b"s\0R\0G\0B", text))
-        assert np.array_equal(decode.load_file(file.name, tmp_path, 16, "crop"), noise)
+    Image.fromarray(noise).save(tmp_path / "a.png", icc_profile=profile)
+    assert np.array_equal(decode.load_file("a.png", tmp_path, 16, "crop"), noise)
 
 
 @pytest.mark.parametrize(("start", "kind"), NO_IMAGES.items(), ids=NO_IMAGES.values())

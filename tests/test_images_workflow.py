@@ -7,16 +7,7 @@ from project import Project
 SPLITS = ("results/tiny/splits/random0.csv", "results/tiny/splits/dissimilar.csv")
 FOLDER = {"source": "folder", "path": "photos", "image_size": 16, "groups": "groups.csv"}
 HALVES = {"random": 1, "dissimilar": {"A": "x", "B": "y"}}
-
-
-@pytest.fixture
-def photographs(tmp_path) -> Project:
-    """A project with images of a user's own, eight classes in two groups."""
-    project = Project.copied(tmp_path / "project")
-    tree(project.folder / "photos", "abcdefgh")
-    write_groups(project, "xxxxyyyy")
-    project.write_study(dataset=FOLDER, splits=HALVES)
-    return project
+pytestmark = pytest.mark.full
 
 
 def write_groups(project: Project, groups: str) -> None:
@@ -24,22 +15,24 @@ def write_groups(project: Project, groups: str) -> None:
     (project.folder / "groups.csv").write_text("class,group\n" + "".join(rows))
 
 
-@pytest.mark.full
-def test_other_groups_part_the_classes_anew_and_read_no_image(photographs):
-    photographs.succeed(*SPLITS)
-    dissimilar = photographs.folder / SPLITS[1]
+def test_other_groups_part_the_classes_anew_and_read_no_image(tmp_path):
+    project = Project.copied(tmp_path / "project")
+    tree(project.folder / "photos", "abcdefgh")
+    write_groups(project, "xxxxyyyy")
+    project.write_study(dataset=FOLDER, splits=HALVES)
+    project.succeed(*SPLITS)
+    dissimilar = project.folder / SPLITS[1]
     assert "d,A\n" in dissimilar.read_text()
-    write_groups(photographs, "xxxyyyyy")
-    assert photographs.jobs(*SPLITS) == {"split_classes dissimilar"}
-    photographs.succeed(*SPLITS)
+    write_groups(project, "xxxyyyyy")
+    assert project.jobs(*SPLITS) == {"split_classes dissimilar"}
+    project.succeed(*SPLITS)
     assert "d,B\n" in dissimilar.read_text()
     # Where the groups are read from is not in the store, either.
-    (photographs.folder / "groups.csv").rename(photographs.folder / "other.csv")
-    photographs.write_study(dataset={**FOLDER, "groups": "other.csv"}, splits=HALVES)
-    assert photographs.jobs(*SPLITS) == {"split_classes dissimilar"}
+    (project.folder / "groups.csv").rename(project.folder / "other.csv")
+    project.write_study(dataset={**FOLDER, "groups": "other.csv"}, splits=HALVES)
+    assert project.jobs(*SPLITS) == {"split_classes dissimilar"}
 
 
-@pytest.mark.full
 def test_whether_a_dataset_may_be_downloaded_reruns_nothing(tmp_path):
     project = Project.copied(tmp_path / "project")
     tree(project.folder / "data" / "eurosat" / "2750")

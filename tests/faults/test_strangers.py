@@ -3,8 +3,6 @@ elsewhere."""
 
 import json
 import pickle
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 import torch
 from made_photos import tree
 from project import Project
+from real_formats import huge_png
 
 from transferability.__main__ import main
 from transferability.images import decode
@@ -82,24 +81,9 @@ def test_yaml_that_stands_for_more_than_it_says_is_refused(tmp_path, text):
         config.read(file)
 
 
-def huge_png(path: Path, side: int) -> None:
-    """A PNG of a few bytes that says it has side × side pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-
-
 def test_an_image_bomb_is_refused_with_its_size(tmp_path):
     tree(tmp_path / "photos", "abcd")
     huge_png(tmp_path / "photos" / "b" / "bomb.png", 50_000)
-    with pytest.raises(decode.BadImage, match="2500000000 pixels"):
-        decode.load_file("b/bomb.png", tmp_path / "photos", 16, "crop")
     settings = config.complete(
         {"dataset": {"source": "folder", "path": str(tmp_path / "photos"), "image_size": 16}}
     )["dataset"]
