@@ -65,29 +65,21 @@ def test_small_guesses_before_it_learns():
 
 def test_caffenet_is_the_paper_s_network(paper):
     assert sum(parameter.numel() for parameter in paper.parameters()) == 60_965_224
-    features, shapes = images(227), {}
-    with torch.no_grad():
-        for name, layer in paper.named_children():
+    features, shapes = images(227), []
+    for layer in paper.eval():
+        with torch.no_grad():
             features = layer(features)
-            shapes[name] = tuple(features.shape[1:])
-    assert shapes == {
-        "conv1": (96, 27, 27),
-        "conv2": (256, 13, 13),
-        "conv3": (384, 13, 13),
-        "conv4": (384, 13, 13),
-        "conv5": (256, 6, 6),
-        "fc6": (4096,),
-        "fc7": (4096,),
-        "fc8": (1000,),
-    }
+        shapes.append(tuple(features.shape[1:]))
+    convolutions = [(96, 27, 27), (256, 13, 13), (384, 13, 13), (384, 13, 13), (256, 6, 6)]
+    assert shapes == [*convolutions, (4096,), (4096,), (1000,)]
 
 
 def test_caffenet_starts_from_the_paper_s_values(paper):
     for name, layer in paper.named_children():
         weight, bias = layer.parameters()
-        deviation = 0.005 if name in ("fc6", "fc7") else 0.01
-        assert weight.std().item() == pytest.approx(deviation, rel=0.02), name
-        assert weight.mean().item() == pytest.approx(0, abs=deviation / 50), name
+        std = 0.005 if name in ("fc6", "fc7") else 0.01
+        assert weight.std().item() == pytest.approx(std, rel=0.02), name
+        assert weight.mean().item() == pytest.approx(0, abs=std / 50), name
         assert set(bias.tolist()) == {0.0 if name in ("conv1", "conv3", "fc8") else 1.0}, name
 
 

@@ -59,14 +59,6 @@ def changed(untouched: dict, file: Path, edit: Callable[[str], str]) -> set[str]
     return {result for result in RESULTS if after[result] != untouched[result]}
 
 
-def with_other_arithmetic(text: str) -> str:
-    """The first operation becomes another one."""
-    tree = ast.parse(text)
-    operations = (node for node in ast.walk(tree) if isinstance(node, ast.BinOp))
-    next(operations).op = ast.Pow()
-    return ast.unparse(tree)
-
-
 @pytest.mark.parametrize(
     "edit",
     [
@@ -113,13 +105,9 @@ def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
 )
 def test_a_file_counts_for_what_it_decides(package, untouched, results, files):
     for name in files:
-        is_template, file = name.endswith(".j2"), package / name
-        added = "More.\n" if is_template else "\nADDED = 1\n"
-        found = changed(
-            untouched,
-            file if is_template else file.with_suffix(".py"),
-            lambda text, added=added: text + added,
-        )
+        is_template = name.endswith(".j2")
+        file, added = (name, "More.\n") if is_template else (f"{name}.py", "\nADDED = 1\n")
+        found = changed(untouched, package / file, lambda text, added=added: text + added)
         assert found == results, name
 
 
@@ -150,6 +138,6 @@ def test_an_architecture_counts_for_those_who_use_it(package, imported):
     before = fingerprint.training_fingerprint("added")
     assert before != fingerprint.training_fingerprint("small")
     edited = inner if imported else added
-    edited.write_text(with_other_arithmetic(edited.read_text()), encoding="utf-8")
+    edited.write_text(edited.read_text().replace("1 + 1", "1 - 1"), encoding="utf-8")
     fingerprint.fingerprint.cache_clear()
     assert fingerprint.training_fingerprint("added") != before

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +22,26 @@ from transferability.images import decode, folder, store
 
 
 @pytest.fixture
-def read_files(monkeypatch) -> Counter:
-    """How often each file has been read in this process."""
-    counts: Counter[str] = Counter()
+def read_files(monkeypatch) -> set[str]:
+    """The files that have been read in this process."""
+    names: set[str] = set()
     load = decode.load_file
 
-    def counting(name: str, **arguments: object) -> np.ndarray:
-        counts[name] += 1
+    def noting(name: str, **arguments: object) -> np.ndarray:
+        names.add(name)
         return load(name, **arguments)
 
-    monkeypatch.setattr(decode, "load_file", counting)
-    return counts
+    monkeypatch.setattr(decode, "load_file", noting)
+    return names
+
+
+@pytest.fixture
+def damaged(tmp_path) -> Path:
+    """A tree with one bad image of each kind."""
+    root = tree(tmp_path / "photos")
+    for i, (name, (write, _)) in enumerate(BAD.items()):
+        write(root / "abcd"[i % 4] / name)
+    return root
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
@@ -46,16 +54,9 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     assert sorted(os.listdir(tmp_path / "1")) == ["store"]
 
 
-@pytest.fixture
-def damaged(tmp_path) -> Path:
-    """A tree with one bad image of each kind."""
-    root = tree(tmp_path / "photos")
-    for i, (name, (write, _)) in enumerate(BAD.items()):
-        write(root / "abcd"[i % 4] / name)
-    return root
-
-
-def test_bad_images_are_all_named_and_no_store_is_made(tmp_path, damaged, caplog):
+def test_bad_images_stop_with_a_list_or_are_skipped_and_only_they_are_read_again(
+    tmp_path, damaged, caplog, read_files
+):
     assert prepare(tmp_path / "store", settings(damaged)) == 1
     table = tmp_path / "store" / "bad_images.csv"
     assert f"6 of 38 images are bad; {table}" in caplog.text
@@ -63,19 +64,15 @@ def test_bad_images_are_all_named_and_no_store_is_made(tmp_path, damaged, caplog
     with table.open(newline="") as file:
         found = {row["image"].split("/")[1]: row["why"] for row in csv.DictReader(file)}
     assert found.keys() == BAD.keys()
-    for name, why in found.items():
-        assert BAD[name][1] in why
+    assert all(BAD[name][1] in why for name, why in found.items())
     assert contents(tmp_path / "store").keys() == {"bad_images.csv"}
-
-
-def test_bad_images_are_skipped_where_the_study_says_so(tmp_path, damaged, caplog):
-    asked = settings(damaged, on_bad_image="skip")
-    assert prepare(tmp_path / "store", asked) == 0
+    read_files.clear()
+    assert prepare(tmp_path / "skipped", settings(damaged, on_bad_image="skip")) == 0
+    assert {name.split("/")[1] for name in read_files} == BAD.keys()
     assert "Bad images left out: 6, the first " in caplog.text
-    opened = store.open_store(tmp_path / "store")
+    opened = store.open_store(tmp_path / "skipped")
     opened.verify()
-    assert len(opened.train_labels) + len(opened.validation_labels) == 32
-    manifest = json.loads((tmp_path / "store" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "skipped" / "manifest.json").read_text())
     left_out = [image for part in manifest["left_out"].values() for image, _ in part]
     assert {name.split("/")[1] for name in left_out} == BAD.keys()
     # What is left is what a clean folder gives, but for which images are held back.
@@ -83,13 +80,6 @@ def test_bad_images_are_skipped_where_the_study_says_so(tmp_path, damaged, caplo
     assert sorted(shades.tolist()) == [5 * i for i in range(32)]
     labels = np.concatenate([opened.train_labels, opened.validation_labels])
     assert (shades // 5 // 8 == labels).all()
-
-
-def test_after_bad_images_only_these_are_read_again(tmp_path, damaged, read_files):
-    assert prepare(tmp_path / "store", settings(damaged)) == 1
-    read_files.clear()
-    assert prepare(tmp_path / "skipped", settings(damaged, on_bad_image="skip")) == 0
-    assert {name.split("/")[1] for name in read_files} == BAD.keys()
 
 
 def test_an_image_that_is_replaced_removed_or_added_meanwhile_is_noticed(
@@ -109,7 +99,7 @@ def test_an_image_that_is_replaced_removed_or_added_meanwhile_is_noticed(
     moved = {name for name in after if name in before and before[name] != after[name]}
     read_files.clear()
     assert prepare(tmp_path / "store", settings(damaged)) == 0
-    assert read_files.keys() == moved | {"a/000.png", "d/new.png"}
+    assert read_files == moved | {"a/000.png", "d/new.png"}
     assert prepare(tmp_path / "fresh" / "store", settings(damaged)) == 0
     assert contents(tmp_path / "store") == contents(tmp_path / "fresh" / "store")
 
@@ -131,6 +121,23 @@ def test_a_class_left_without_images_is_named(tmp_path, caplog):
     assert not (tmp_path / "store" / "manifest.json").exists()
 
 
+def test_too_small_a_disk_is_named_before_anything_is_read(
+    tmp_path, caplog, monkeypatch, read_files
+):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
+    assert f"at least {24 * 16 * 16 * 3:,} bytes are needed" in caplog.text
+    assert not read_files
+
+
+def command(asked: dict, folder: Path) -> list[str]:
+    return [
+        *("prepare-images", "--settings", json.dumps(images.stored(asked))),
+        *("--folder", str(folder), "--workers", "2"),
+    ]
+
+
 @pytest.mark.full
 def test_killed_in_the_middle_the_same_command_goes_on(tmp_path):
     root = tree(tmp_path / "photos", "ab", count=4)
@@ -140,52 +147,35 @@ def test_killed_in_the_middle_the_same_command_goes_on(tmp_path):
         for i in range(40):
             shutil.copy(file, file.with_stem(f"{file.stem}-{i}"))
     asked = settings(root)
-    command = [
-        *(sys.executable, "-m", "transferability", "prepare-images", "--workers", "2"),
-        *("--settings", json.dumps(images.stored(asked)), "--folder", str(tmp_path / "store")),
-    ]
-    unfinished = tmp_path / (
-        images.store_name({key: asked[key] for key in asked if key != "on_bad_image"})
-        + ".unfinished"
-    )
-    process = subprocess.Popen(command, cwd=ROOT / "workflow", stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    words = [sys.executable, "-m", "transferability", *command(asked, tmp_path / "store")]
+    process = subprocess.Popen(words, cwd=ROOT / "workflow", stderr=subprocess.PIPE, text=True)
+    deadline, done = time.monotonic() + 60, []
     while process.poll() is None and time.monotonic() < deadline:
-        done = unfinished / "train.done.npy"
-        if done.exists() and np.count_nonzero(np.load(done)[:, 1]) >= 64:
+        done = done or list(tmp_path.glob("*.unfinished/train.done.npy"))
+        if done and np.count_nonzero(np.load(done[0])[:, 1]) >= 64:
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "store" / "manifest.json").exists()
-    finished = np.count_nonzero(np.load(unfinished / "train.done.npy")[:, 1])
-    assert 64 <= finished < 246
-    again = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True)
+    assert 64 <= np.count_nonzero(np.load(done[0])[:, 1]) < 246
+    again = subprocess.run(words, cwd=ROOT / "workflow", capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "of 246 images are there" in again.stderr
     assert prepare(tmp_path / "whole" / "store", asked) == 0
     assert contents(tmp_path / "store") == contents(tmp_path / "whole" / "store")
-    assert not unfinished.exists()
+    assert not done[0].exists()
 
 
-def peak_memory(root: Path, store_folder: Path) -> int:
+def peak_memory(root: Path, folder: Path) -> int:
     """The memory that reading the images of a folder takes at most, in MB."""
     program = (
         "import resource, sys; from transferability.__main__ import main; main(sys.argv[1:]);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
-    arguments = [
-        *("prepare-images", "--folder", str(store_folder)),
-        *("--settings", json.dumps(images.stored(settings(root, image_size=128)))),
-    ]
-    run = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT / "workflow",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert store.open_store(store_folder).train_images.shape[1:] == (128, 128, 3)
+    words = [sys.executable, "-c", program, *command(settings(root, image_size=128), folder)]
+    run = subprocess.run(words, cwd=ROOT / "workflow", capture_output=True, text=True, check=True)
+    assert store.open_store(folder).train_images.shape[1:] == (128, 128, 3)
     return int(run.stdout)
 
 
@@ -197,13 +187,3 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
             os.link(file, file.with_stem(f"{file.stem}-{i}"))
     # Of 128 × 128 pixels, 1600 images more take 79 MB.
     assert peak_memory(many, tmp_path / "b") < peak_memory(few, tmp_path / "a") + 20
-
-
-def test_too_small_a_disk_is_named_before_anything_is_read(
-    tmp_path, caplog, monkeypatch, read_files
-):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
-    assert f"at least {24 * 16 * 16 * 3:,} bytes are needed" in caplog.text
-    assert not read_files

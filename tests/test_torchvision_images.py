@@ -17,19 +17,21 @@ from transferability import images
 from transferability.images import store, torchvision, torchvision_datasets
 
 SETTINGS = {
-    "source": "torchvision",
-    "download": False,
-    "image_size": 32,
-    "resize": "crop",
-    "validation": 0.25,
-    "groups": None,
-    "on_bad_image": "error",
-    "seed": 0,
+    **{"source": "torchvision", "download": False, "image_size": 32, "resize": "crop", "seed": 0},
+    **{"validation": 0.25, "groups": None, "on_bad_image": "error"},
 }
 
 
 def settings(name: str, root: Path, **changes: object) -> dict:
     return {**SETTINGS, "name": name, "root": str(root), **changes}
+
+
+def stored(folder: Path, asked: dict) -> store.Store:
+    """The store that the command makes, the same with any number of workers."""
+    for workers in (1, 2):
+        assert prepare(folder / f"store{workers}", asked, workers=workers) == 0
+    assert contents(folder / "store1") == contents(folder / "store2")
+    return store.open_store(folder / "store1")
 
 
 @pytest.fixture
@@ -44,18 +46,13 @@ def cifar(tmp_path, monkeypatch) -> Path:
 
 
 def test_cifar10_comes_with_its_own_parts_names_and_pixels(tmp_path, cifar):
-    for workers in (1, 2):
-        asked = settings("CIFAR10", cifar)
-        assert prepare(tmp_path / str(workers), asked, workers=workers) == 0
-    opened = store.open_store(tmp_path / "1")
-    opened.verify()
+    opened = stored(tmp_path, settings("CIFAR10", cifar))
     assert opened.classes[:3] == ["airplane", "automobile", "bird"]
     assert np.bincount(opened.train_labels).tolist() == [10] * 10
     assert np.bincount(opened.validation_labels).tolist() == [2] * 10
     original = datasets.CIFAR10(cifar, train=True)
     birds = original.data[np.array(original.targets) == 2]
     assert np.array_equal(opened.train_images[opened.train_labels == 2], birds)
-    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_a_damaged_file_of_a_dataset_is_not_read(tmp_path, cifar, caplog):
@@ -66,11 +63,16 @@ def test_a_damaged_file_of_a_dataset_is_not_read(tmp_path, cifar, caplog):
     assert "download" in caplog.text
 
 
-def test_mnist_is_grey_and_enlarged(tmp_path):
+def some_mnist(root: Path) -> Path:
+    """A little MNIST, unpacked; its folder."""
     shades = np.arange(20, dtype=np.uint8)[:, None, None] * 10
-    mnist(tmp_path, np.broadcast_to(shades, (20, 28, 28)), np.arange(20) % 10)
-    assert prepare(tmp_path / "store", settings("MNIST", tmp_path)) == 0
-    opened = store.open_store(tmp_path / "store")
+    mnist(root, np.broadcast_to(shades, (20, 28, 28)), np.arange(20) % 10)
+    return root / "MNIST" / "raw"
+
+
+def test_mnist_is_grey_and_enlarged(tmp_path):
+    some_mnist(tmp_path)
+    opened = stored(tmp_path, settings("MNIST", tmp_path))
     assert opened.classes[4] == "4 - four"
     assert opened.train_images.shape == (20, 32, 32, 3)
     fours = opened.train_images[opened.train_labels == 4]
@@ -81,27 +83,24 @@ def test_mnist_is_grey_and_enlarged(tmp_path):
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("root", ["", "folder"])
 def test_mnist_is_found_packed_or_not(tmp_path, folder, packed, root):
-    shades = np.arange(20, dtype=np.uint8)[:, None, None] * 10
-    mnist(tmp_path / "made", np.broadcast_to(shades, (20, 28, 28)), np.arange(20) % 10)
     place = tmp_path / "data" / folder
     place.mkdir(parents=True)
-    for file in (tmp_path / "made" / "MNIST" / "raw").iterdir():
+    for file in some_mnist(tmp_path / "made").iterdir():
         content = gzip.compress(file.read_bytes()) if packed else file.read_bytes()
         (place / f"{file.name}{'.gz' * packed}").write_bytes(content)
-    there = sorted(path for path in (tmp_path / "data").rglob("*"))
+    there = sorted((tmp_path / "data").rglob("*"))
     root = tmp_path / "data" / (Path(folder).parts[0] if root else "")
     content = torchvision.read(settings("MNIST", root))
     assert len(content.train) == len(content.validation) == 20
     assert np.unique(content.load(content.train[8][1])).tolist() == [40]
     # A study writes in the folder of the run alone.
-    assert sorted(path for path in (tmp_path / "data").rglob("*")) == there
+    assert sorted((tmp_path / "data").rglob("*")) == there
     with pytest.raises(ValueError, match=r"KMNIST/raw/ with train-images-idx3-ubyte, .* \(\.gz\)"):
         torchvision.read(settings("KMNIST", root))
 
 
 def test_mnist_is_found_by_the_name_of_a_link(tmp_path):
-    mnist(tmp_path / "made", np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10)
-    (tmp_path / "made" / "MNIST" / "raw").rename(tmp_path / "handwritten")
+    some_mnist(tmp_path / "made").rename(tmp_path / "handwritten")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "MNIST").symlink_to(tmp_path / "handwritten")
     for root in ("data", "data/MNIST"):
@@ -143,18 +142,13 @@ def eurosat(root: Path) -> None:
 
 def test_a_dataset_without_a_part_for_testing_gives_a_share_of_each_class(tmp_path):
     eurosat(tmp_path)
-    for workers in (1, 2):
-        asked = settings("EuroSAT", tmp_path)
-        assert prepare(tmp_path / str(workers), asked, workers=workers) == 0
-    opened = store.open_store(tmp_path / "1")
+    opened = stored(tmp_path, settings("EuroSAT", tmp_path))
     assert opened.classes == ["Forest", "Highway", "Pasture", "River"]
     assert np.bincount(opened.train_labels).tolist() == [6] * 4
     assert np.bincount(opened.validation_labels).tolist() == [2] * 4
     both = np.concatenate([opened.train_images, opened.validation_images])[:, 0, 0]
     assert len(np.unique(both, axis=0)) == 32
-    rivers = opened.train_images[opened.train_labels == 3]
-    assert (rivers[..., 0] == 60).all()
-    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert (opened.train_images[opened.train_labels == 3][..., 0] == 60).all()
 
 
 def test_a_bad_image_of_a_dataset_is_named_by_its_file(tmp_path, caplog):
@@ -171,15 +165,11 @@ def test_a_dataset_without_names_and_list_of_labels_has_numbers(tmp_path, monkey
         datasets.FakeData.__init__, "__defaults__", (80, (3, 8, 8), 4, None, None, 0)
     )
     # Images that are drawn anew with each look at them are the same for any number of workers.
-    for workers in (1, 2):
-        asked = settings("FakeData", tmp_path, image_size=8)
-        assert prepare(tmp_path / str(workers), asked, workers=workers) == 0
-    opened = store.open_store(tmp_path / "2")
+    opened = stored(tmp_path, settings("FakeData", tmp_path, image_size=8))
     assert opened.classes == ["0", "1", "2", "3"]
     labels = [label for _, label in datasets.FakeData()]
     total = np.bincount(opened.train_labels) + np.bincount(opened.validation_labels)
     assert total.tolist() == np.bincount(labels).tolist()
-    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_a_dataset_that_is_not_there_is_named_with_what_to_do(tmp_path, caplog):
@@ -242,7 +232,6 @@ def test_names_known_beforehand_are_those_of_torchvision():
 def test_whether_it_may_download_changes_no_store(tmp_path):
     asked = settings("CIFAR10", tmp_path)
     assert images.store_name(asked) == images.store_name({**asked, "download": True})
-    assert "download" not in images.stored(asked)
 
 
 @pytest.mark.parametrize("name", torchvision_datasets.PARTS)

@@ -57,6 +57,11 @@ def build(image_size, classes):
 """
 
 
+def mixing(code: str) -> str:
+    """A first layer whose output goes through this expression of x."""
+    return f"class First(First):\n    def mix(self, x): return {code}\n"
+
+
 REFUSED = {
     "1000 classes": (layers("First()", "Head(1000)"), ["head, the last", "2×1000", "2×3"]),
     "one output": (layers("First()", "Head(1)"), ["head, the last, gives 2×1 "]),
@@ -69,10 +74,7 @@ REFUSED = {
         layers("nn.Sequential(nn.Flatten(2), nn.Flatten(1), nn.LSTM(192, 8))"),
         ["layer first gives a tuple"],
     ),
-    "whole numbers": (
-        "class First(First):\n    def mix(self, x): return x.argmax(1)",
-        ["layer first gives torch.int64"],
-    ),
+    "whole numbers": (mixing("x.argmax(1)"), ["layer first gives torch.int64"]),
     "half precision": (
         layers("First().half()", "Head(classes).half()"),
         ["conv.weight", "float16"],
@@ -84,37 +86,18 @@ REFUSED = {
         "    def set_extra_state(self, state): pass\n",
         ["layer first", "_extra_state", "dict"],
     ),
-    "wiring by torch": (
-        WIRED.format("self.wiring = torch.randperm(8)"),
-        ["layer first: something", "register_buffer"],
-    ),
-    "wiring by numpy": (
-        WIRED.format("self.wiring = np.random.permutation(8)"),
-        ["register_buffer"],
-    ),
-    "wiring by a generator of its own": (
-        WIRED.format("self.wiring = np.random.default_rng().permutation(8)"),
-        ["register_buffer"],
-    ),
-    "wiring by Python": (
-        WIRED.format("self.wiring = random.sample(range(8), 8)"),
-        ["register_buffer"],
-    ),
+    **{
+        f"drawn by {drawn}": (
+            WIRED.format(f"self.wiring = {drawn}"),
+            ["layer first: something", "differs each time", "register_buffer"],
+        )
+        for drawn in (
+            *("torch.randperm(8)", "np.random.permutation(8)", "random.sample(range(8), 8)"),
+            "np.random.default_rng().permutation(8)",
+        )
+    },
     "a buffer that is not saved": (
         WIRED.format("self.register_buffer('wiring', torch.randperm(8), persistent=False)"),
-        ["register_buffer"],
-    ),
-    "a number that is drawn": (
-        "class First(First):\n"
-        "    def draw(self): self.scale = random.random()\n"
-        "    def mix(self, x): return x * self.scale\n",
-        ["register_buffer"],
-    ),
-    "a closure": (
-        "class First(First):\n"
-        "    def draw(self):\n"
-        "        order = torch.randperm(8)\n"
-        "        self.mix = lambda x: x[:, order] * torch.arange(8.0)[:, None, None]\n",
         ["layer first: something"],
     ),
     "layers that do not fit": (layers("First()", "nn.Linear(7, classes)"), ["layer head", "8×8×8"]),
@@ -123,7 +106,7 @@ REFUSED = {
         ["it cannot learn"],
     ),
     "what a gradient needs is overwritten": (
-        "class First(First):\n    def mix(self, x): return x.sigmoid().mul_(2).exp_().mul_(x)",
+        mixing("x.sigmoid().mul_(2).exp_().mul_(x)"),
         ["it cannot learn", "inplace"],
     ),
     "a buffer of two layers": (
@@ -136,8 +119,7 @@ REFUSED = {
     ),
     "another name each time": (
         "def build(image_size, classes):\n"
-        "    return [(f'first{random.random()}'.replace('.', '_'), First()), ('head', "
-        "Head(classes))]\n",
+        "    return [(f'first{random.randrange(10**9)}', First()), ('head', Head(classes))]\n",
         ["when it is built again"],
     ),
 }
@@ -183,10 +165,7 @@ def build(image_size, classes):
     "normalisation by the batch": layers(
         "nn.Sequential(First(), nn.BatchNorm2d(8, track_running_stats=False))"
     ),
-    "dropout that is always on": """
-class First(First):
-    def mix(self, x): return F.dropout(x, 0.5)
-""",
+    "dropout that is always on": mixing("F.dropout(x, 0.5)"),
 }
 
 
