@@ -74,7 +74,7 @@ def test_the_short_form_is_the_long_one():
 
 
 def test_a_text_that_names_no_function_is_no_architecture():
-    with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not a section") as caught:
+    with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not possible") as caught:
         config.complete({"architecture": "resnet18"})
     assert "my_module:build" in str(caught.value)
     with pytest.raises(StudyError, match=r"^architecture: the key 'build' is missing"):
