@@ -127,7 +127,7 @@ def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -
             run.wait(60 * minutes)
         seconds = time.perf_counter() - start
         files = list(project.results.glob("networks/*/*/*/metrics.json"))
-        run.terminate()
+        run.kill()
         run.wait()
         cluster.clear()
         spent = processor_seconds(cluster) - before

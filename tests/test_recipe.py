@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training import device, frozen_features, loop
-from transferability.training.trainer import Trainer, TrainingError, torch_explained
+from transferability.training.trainer import Trainer, TrainingError, micro_batches, torch_explained
 
 # Neither draws anything nor looks at the other images of a batch.
 PLAIN = {"batch_norm": False, "dropout": 0.0}
@@ -92,7 +92,7 @@ def test_no_more_images_than_a_micro_batch_go_through_the_network_at_once(
 
 @pytest.mark.parametrize(("images", "at_once"), [(32, 32), (65, 64), (7, 1), (100, 33), (5, 8)])
 def test_micro_batches_are_as_equal_as_can_be(images, at_once):
-    parts = loop.micro_batches(images, at_once)
+    parts = micro_batches(images, at_once)
     covered = [number for part in parts for number in range(part.start, part.stop)]
     assert covered == list(range(images))
     sizes = [part.stop - part.start for part in parts]

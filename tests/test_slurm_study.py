@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
-from project import TIMEOUT, Project
+from project import TIMEOUT, TINY, Project
 from test_workflow import NOT_RESULTS, table
 from waiting import wait_until
 
@@ -80,7 +80,7 @@ def test_the_study_whole(cluster, finished, tmp_path):
 
 
 def test_four_trainings_share_two_gpus_by_shards(on_cluster):
-    on_cluster.edit_profile("gres: gpu:1", "gres: shard:2")
+    on_cluster.edit_profile('gres: f"gpu:{threads}"', "gres: shard:2")
     on_cluster.write_study(seeds=[1, 2])
     snakemake = on_cluster.start(*FOUR_BASES)
     wait_until(lambda: states(on_cluster) == ["RUNNING"] * 4 or snakemake.poll() is not None)
@@ -93,6 +93,17 @@ def test_four_trainings_share_two_gpus_by_shards(on_cluster):
         for base in FOUR_BASES
     )
     assert list(shared.values()) == [2, 2], shared
+
+
+def test_a_training_of_two_gpus_is_one_job_of_two_processes(on_cluster):
+    shutil.rmtree(on_cluster.network("baseA"))
+    on_cluster.write_study(recipe={**TINY["recipe"], "gpus": 2})
+    on_cluster.succeed(TARGET)
+    (job,) = on_cluster.slurm_jobs()
+    assert (job["TresPerNode"], job["NumTasks"], job["NumCPUs"]) == ("gres:gpu:2", "1", "2")
+    metrics = json.loads((on_cluster.network("baseA") / "metrics.json").read_text("utf-8"))
+    assert metrics["gpus"] == 2
+    assert metrics["job"]["cuda_visible_devices"] == "0,1"
 
 
 def states(project: Project) -> list[str]:
@@ -136,7 +147,7 @@ def test_jobs_wait_for_a_controller_that_is_away(on_cluster):
             *("invalid partition specified: gpus", "slurm_partition"),
         ),
         (
-            *("gres: gpu:1", "gres: gpu:a100:1"),
+            *('gres: f"gpu:{threads}"', "gres: gpu:a100:1"),
             *("Requested node configuration is not available", "gres, constraint, mem_mb"),
         ),
         (

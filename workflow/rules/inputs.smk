@@ -22,6 +22,12 @@ def training(wildcards):
     return as_json(vars(STUDY.training(wildcards.split, seed, wildcards.network)))
 
 
+def gpus_of(wildcards):
+    """How many GPUs train one network together, each with a process of its own."""
+    network = wildcards.split, int(wildcards.seed), wildcards.network
+    return STUDY.recipe_of(*network)["gpus"]
+
+
 def minutes_to_train(wildcards, attempt):
     """What a cluster is asked for. A training that is cut short goes on in its next job."""
     network = wildcards.split, int(wildcards.seed), wildcards.network

@@ -52,11 +52,11 @@ rule train_base:
     priority: 10
     conda:
         "../../envs/training.yaml"
-    threads: 1
+    threads: gpus_of
     # Where there are GPUs, --resources gpu=4 lets four trainings run at once, each on the GPU that
     # the fewest others use; without one, it says nothing.
     resources:
-        gpu=1,
+        gpu=gpus_of,
         runtime=minutes_to_train,
     # The command reads the study; these say what of it decides the network, so that a study that
     # changes trains again only what is another network by it.

@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import flags
 from transferability.storage import files, job, lease, signals
-from transferability.storage.network_folder import NetworkFolder
+from transferability.storage.network_folder import NetworkFolder, Onlooker
 from transferability.study import config, targets
 
 
@@ -26,7 +27,7 @@ def train(
     ] = None,
     threads: Annotated[int, "threads of the processor"] = 1,
 ) -> None:
-    """Train one network of a study."""
+    """Train one network of a study, on several GPUs if its recipe says so."""
     # torch then asks for large pages; for small ones, the system takes a tenth of a step's time.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     from transferability.records import fingerprint, provenance
@@ -34,6 +35,13 @@ def train(
     started = job.now()
     settings = config.resolved(study)
     task = settings.training(split, seed, network)
+    gpus = settings.recipe_of(split, seed, network)["gpus"]
+    rank = 0
+    if gpus > 1:
+        from transferability.training import processes
+
+        processes.start(gpus)
+        rank = processes.rank()
     architecture, recipe = task.architecture, task.recipe
     run, is_source = targets.run_folder(study), task.target in settings["sources"]
     folder = NetworkFolder(to or study.parent / "networks" / split / f"seed{seed}" / network)
@@ -45,19 +53,23 @@ def train(
     # Now, since the working tree may change while the network is trained.
     made_by = provenance.described(sys.argv[1:])
     work = fingerprint.of_work(asdict(task), code)
-    with signals.noticed(), lease.sole_writer(folder.path, work) as writer:
+    # Of several processes, the first writes, and the others wait for it to begin.
+    writing = nullcontext() if rank else lease.sole_writer(folder.path, work)
+    with signals.noticed(), writing as writer:
         # Later, since who waits for the folder has no need of it.
         import torch
 
-        from transferability.training import device, loop, trainer
+        from transferability.training import device, loop, processes, trainer
 
         device.keep_freed()
-        torch.set_num_threads(threads)
-        folder = NetworkFolder(folder.path, writer.check)
+        torch.set_num_threads(max(1, threads // gpus))
+        folder = NetworkFolder(folder.path, writer.check) if writer else Onlooker(folder.path)
+        chosen = device.choose_device(recipe["device"])
         with (
             trainer.torch_explained(task),
             device.repeatable(recipe["deterministic"]),
-            device.least_used(device.choose_device(recipe["device"])),
+            device.least_used(chosen),
+            processes.joined(chosen),
         ):
             metrics = loop.train(
                 task,
@@ -69,6 +81,8 @@ def train(
                 keep_weights=settings.keeps_weights(network),
                 source_images=source_images and run / source_images,
             )
+        if not writer:
+            return
         # What was found finished names the job that finished it.
         metrics.setdefault("provenance", made_by)
         metrics.setdefault("job", provenance.of_job(started, metrics["device"], writer.restarts))

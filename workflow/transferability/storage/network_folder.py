@@ -158,6 +158,15 @@ class NetworkFolder:
         return None
 
 
+class Onlooker(NetworkFolder):
+    """The folder as those processes of a training have it that write nothing there."""
+
+    def _nothing(self, *_: object) -> None:
+        """What another process does."""
+
+    load_finished = write_history = save_resume = _nothing
+
+
 def read_history(path: Path | str) -> list[dict]:
     """The lines of a history.jsonl. Raises ValueError, naming it, if it cannot be read."""
     try:

@@ -208,6 +208,8 @@ class Study(dict):
     def training(self, split: str, seed: int, name: str) -> TrainingSpec:
         """The training of a network. Raises ValueError if it is no network's name."""
         recipe = self.recipe_of(split, seed, name)
+        # How many train it together decides no numbers, but for rounding and masks of dropout.
+        recipe.pop("gpus", None)
         declared = [s for s in self["sources"].values() if s["weights"]]
         normalised_by = None
         if declared and recipe["normalise"] == "channels":

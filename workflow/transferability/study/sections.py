@@ -324,6 +324,11 @@ class Recipe(Section):
     operations that cannot are refused. On a CPU it always does."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """Where to train; auto is CUDA, else Apple's MPS, else the CPU."""
+    gpus: Positive = 1
+    """GPUs of one machine that train a network together, each with its part of every batch. Batch
+    normalisation and the optimizer see the whole batch, and micro_batch counts the images of all
+    GPUs: results differ by rounding, and where there is dropout by its masks. A change trains
+    nothing again. On a CPU, it is the number of processes."""
 
 
 class Search(Section):

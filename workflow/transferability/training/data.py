@@ -15,6 +15,7 @@ import torch
 
 from transferability.storage import signals
 from transferability.study.networks import steps_per_epoch
+from transferability.training import processes
 from transferability.training.rng import Stream
 
 READERS = 4
@@ -107,29 +108,40 @@ def image_set(
 
 
 def shuffled(
-    images: ImageSet, batch_size: int, stream: Stream, epoch: int, first_step: int = 0
+    images: ImageSet,
+    batch_size: int,
+    stream: Stream,
+    epoch: int,
+    first_step: int = 0,
+    share: torch.Tensor | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
     """One epoch of training in the stream's order, from a step on: of each step the images, the
     labels, and the place of the first image in the epoch's order.
 
-    Images that do not fill a last batch are left out, others in each epoch.
+    Images that do not fill a last batch are left out, others in each epoch. With `share`, only the
+    images at these places of each batch are given.
     """
     order = torch.randperm(len(images), generator=stream.generator("order", epoch))
     first = first_step * batch_size
     order = order[first : steps_per_epoch(len(images), batch_size) * batch_size]
-    labels = images.labels[order.to(images.labels.device)].split(batch_size)
-    for batch, its_labels in zip(images.batches(batch_size, order), labels, strict=True):
+    given = batch_size
+    if share is not None:
+        order, given = torch.cat([batch[share] for batch in order.split(batch_size)]), len(share)
+    labels = images.labels[order.to(images.labels.device)].split(given)
+    for batch, its_labels in zip(images.batches(given, order), labels, strict=True):
         yield batch, its_labels, first
-        first += len(batch)
+        first += batch_size
 
 
 def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
     """The images in store order, a batch at a time; the last may be smaller.
 
-    Raises Interrupted before the next batch if a signal has come.
+    Raises Interrupted before the next batch if a signal has come, unless other processes would wait
+    for this one.
     """
     for batch in images.batches(batch_size):
-        signals.check()
+        if processes.count() == 1:
+            signals.check()
         yield batch
 
 

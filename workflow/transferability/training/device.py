@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from transferability.training import gpus
+from transferability.training import gpus, processes
 
 SHARE_FOR_IMAGES = 0.5
 """The share of a GPU's free memory that images or features may take; the network needs the rest."""
@@ -40,15 +40,26 @@ def choose_device(wanted: str) -> torch.device:
 
 @contextmanager
 def least_used(device: torch.device) -> Iterator[None]:
-    """Inside, `cuda` is the GPU on which the fewest trainings of this user run."""
-    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    """Inside, `cuda` is the GPU on which the fewest trainings of this user run; where several
+    processes train together, the one with the process's number.
+
+    Raises ValueError if there is none.
+    """
+    count, rank = torch.cuda.device_count() if device.type == "cuda" else 0, processes.rank()
+    if device.type != "cpu" and rank >= max(count, 1):
+        raise ValueError(
+            f"recipe.gpus: this training takes more GPUs than there are here ({max(count, 1)}); "
+            "lower it, or let its job have more"
+        )
     if count < 2:
         yield
         return
     names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
     # Each user has a folder of the places on each machine.
     places = Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
-    with gpus.taken(names, places) as index, torch.cuda.device(index):
+    own = [rank] if processes.are_several() else range(count)
+    taken = gpus.taken([names[index] for index in own], places)
+    with taken as place, torch.cuda.device(own[place]):
         yield
 
 

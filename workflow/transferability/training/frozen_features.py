@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from transferability.training import data, transplant
+from transferability.training import data, processes, transplant
 from transferability.training import device as devices
 from transferability.training.data import ImageSet
 
@@ -54,7 +54,8 @@ def compute(
     None if they would not fit there."""
     device = sets[0].labels.device
     sample = _channels_last(layers(next(data.ordered(sets[0], 1))))
-    if sample.nbytes * sum(len(images) for images in sets) > devices.room_for_images(device):
+    size = sample.nbytes * sum(len(images) for images in sets)
+    if processes.anywhere(size > devices.room_for_images(device)):
         return None
     computed = []
     for images in sets:

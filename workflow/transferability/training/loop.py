@@ -17,7 +17,7 @@ from transferability.storage import files, signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study.learned import reason
 from transferability.study.networks import HALVES, TrainingSpec, parse_name
-from transferability.training import data, preprocessing, transplant
+from transferability.training import data, preprocessing, processes, transplant
 from transferability.training import device as devices
 from transferability.training.rng import Stream
 from transferability.training.trainer import Trainer
@@ -40,14 +40,15 @@ def train(
     code: str,
     keep_weights: bool,
     source_images: Path | None = None,
-) -> dict:
+) -> dict | None:
     """Train the network of a task and write its folder, all but metrics.json.
 
     `images` is the store's folder, `split` the CSV file, or None for a source, which learns all
     classes; `base` the weights to copy from or None, `code` the fingerprint of the code,
     `source_images` the store of the source that is trained here, if the study has one. A training
     that was interrupted goes on from its last save and ends with the same bits; a finished one is
-    not repeated. Returns the metrics: accuracies in [0, 1], losses in nats. Raises TrainingError if
+    not repeated. Returns the metrics: accuracies in [0, 1], losses in nats; or, of several
+    processes, None in all but the first, which do not write either. Raises TrainingError if
     the loss is no longer finite; Interrupted, after a save, if a signal has come.
     """
     recipe = task.recipe
@@ -84,7 +85,7 @@ def train(
         "device": device.type,
     }
     finished = folder.load_finished(identity, keep_weights)
-    if finished is not None:
+    if processes.anywhere(finished is not None):
         return finished
 
     # Where the parameters come from: resume, else transplant, else new.
@@ -108,6 +109,8 @@ def train(
     # Where the run has features in place of the images, nothing else must hold these in memory.
     del learned, validation
     best = train_to_the_end(run, folder, identity)
+    if processes.rank() > 0:
+        return None
     predictions = np.full(len(store.validation_labels), -1, np.int32)
     predictions[run.validation.indices] = run.validation.classes[best]
     folder.write_predictions(predictions)
@@ -197,40 +200,36 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     start = time.perf_counter()
     run.set_training()
     augment, pause = run.epoch_augmentation(), run.next_pause
+    layers, count = processes.together(run.layers), processes.count()
     for images, labels, first in run.coming_batches():
         if run.step % run.loss_steps == 0:
             run.total_loss = torch.zeros_like(run.total_loss)
         # Seeded again in each step, dropout needs no state to go on after an interruption.
-        devices.seed(run.device, run.dropout_seed + run.step)
+        devices.seed(run.device, run.dropout_seed + run.step + (processes.rank() << 40))
         run.optimizer.zero_grad()
-        for part in micro_batches(len(labels), run.micro_batch):
-            inputs = run.inputs(images[part], augment, first + part.start)
+        for part, place in run.parts:
+            inputs = run.inputs(images[part], augment, first + place)
             with run.autocast():
-                logits = run.layers(inputs)
+                logits = layers(inputs)
             loss = F.cross_entropy(
                 logits.float(), labels[part], label_smoothing=run.recipe["label_smoothing"]
             )
-            # Exactly 1 where the batch is whole.
-            loss = loss * ((part.stop - part.start) / len(labels))
+            # Exactly 1 where the batch is whole, since gradients are the mean over the processes.
+            loss = loss * (count * (part.stop - part.start) / run.batch)
             loss.backward()
-            run.total_loss += loss.detach()
+            run.total_loss += processes.mean(loss.detach())
         run.optimizer.step(run.learning_rate(run.step))
         run.step += 1
-        run.images_seen += len(labels)
-        stop = run.step == pause or time.monotonic() >= deadline or signals.has_come()
+        run.images_seen += run.batch
+        stop = run.step == pause or processes.anywhere(
+            time.monotonic() >= deadline or signals.has_come()
+        )
         if stop or run.step % STEPS_PER_CHECK == 1:
             run.check_finite(run.total_loss)
         if stop:
             break
     run.seconds += time.perf_counter() - start
-    signals.check()
-
-
-def micro_batches(images: int, at_once: int) -> list[slice]:
-    """So many images in parts of at most `at_once`, of sizes as equal as possible: a last part of
-    one image would mean nothing to batch normalisation."""
-    parts = -(-images // at_once)
-    return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
+    processes.check_signals()
 
 
 @torch.inference_mode()
@@ -247,7 +246,8 @@ def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
         with run.autocast():
             return run.layers(inputs).float()
 
-    losses, best = guesses(classify, run.validation, run.micro_batch)
+    found = guesses(classify, run.evaluated, run.micro_batch)
+    losses, best = map(processes.gathered, found)
     loss = losses.mean()
     # The last step before may have ruined the weights, and no training loss shows it.
     run.check_finite(loss)

@@ -1,5 +1,6 @@
 """A training under way: all that changes from step to step, and how it is kept and restored."""
 
+import itertools
 import logging
 import math
 import time
@@ -13,7 +14,7 @@ from torch.nn.utils import get_total_norm
 
 from transferability.study.learned import learned
 from transferability.study.networks import TrainingSpec, steps_per_epoch
-from transferability.training import data, frozen_features, optim, transplant
+from transferability.training import data, frozen_features, optim, processes, transplant
 from transferability.training import device as devices
 from transferability.training.augmentation import Augmentation
 from transferability.training.preprocessing import Preprocessing
@@ -107,7 +108,14 @@ class Trainer:
             # The features stand for the frozen layers' share of every epoch: it is training time.
             self.seconds += time.perf_counter() - start
         self.learned, self.validation = learned, validation
+        self.evaluated = validation
+        if processes.count() > 1:
+            own = processes.share(slice(0, len(validation)))
+            self.evaluated = data.reordered(validation, torch.arange(own.start, own.stop))
+        processes.synchronise(self.layers)
         recipe = self.recipe
+        self.batch = min(recipe["batch_size"], len(learned))
+        self.parts, self.share = parts_of_step(self.batch, self.micro_batch)
         self.steps_per_epoch = steps_per_epoch(len(learned), recipe["batch_size"])
         # recipe.epochs and recipe.evaluate_every count epochs, unless recipe.iterations is given.
         period = 1 if recipe["iterations"] else self.steps_per_epoch
@@ -167,7 +175,7 @@ class Trainer:
     def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
         """What is left of the epoch, as `data.shuffled` gives it."""
         at = divmod(self.step, self.steps_per_epoch)
-        return data.shuffled(self.learned, self.recipe["batch_size"], self.stream, *at)
+        return data.shuffled(self.learned, self.batch, self.stream, *at, self.share)
 
     @property
     def is_done(self) -> bool:
@@ -246,6 +254,7 @@ class Trainer:
             "classes": classes,
             "layer_names": list(dict(self.network.named_children())),
             "micro_batch": self.micro_batch,
+            "gpus": processes.count(),
             "resumed_at_iterations": self.resumed_at,
         }
 
@@ -276,6 +285,36 @@ class Trainer:
 def micro_batch(recipe: dict) -> int:
     """How many images go through the network together, at most."""
     return min(recipe["micro_batch"] or recipe["batch_size"], recipe["batch_size"])
+
+
+def micro_batches(images: int, at_once: int) -> list[slice]:
+    """So many images in parts of at most `at_once`, of sizes as equal as possible: a last part of
+    one image would mean nothing to batch normalisation."""
+    parts = -(-images // at_once)
+    return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
+
+
+def parts_of_step(batch: int, at_once: int) -> tuple[list[tuple[slice, int]], torch.Tensor | None]:
+    """The parts in which this process takes its images of a batch: which of them, and the place of
+    the first in the batch; and the places of all, or None if all are its own.
+
+    Each micro-batch is divided among the processes, so that it has the same images with any number
+    of processes.
+    """
+    own = [processes.share(part) for part in micro_batches(batch, at_once)]
+    sizes = [part.stop - part.start for part in own]
+    if min(sizes) < 1:
+        raise ValueError(
+            f"recipe.gpus: {processes.count()} are more than the images of a micro-batch; lower "
+            "it, or raise recipe.batch_size or recipe.micro_batch"
+        )
+    ends = list(itertools.accumulate(sizes))
+    parts = [
+        (slice(end - size, end), part.start)
+        for end, size, part in zip(ends, sizes, own, strict=True)
+    ]
+    places = torch.cat([torch.arange(part.start, part.stop) for part in own])
+    return parts, places if processes.count() > 1 else None
 
 
 @contextmanager

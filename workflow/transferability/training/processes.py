@@ -1,0 +1,142 @@
+"""Several processes of one machine that train one network together (recipe.gpus), each on a GPU of
+its own.
+
+torchrun starts them and ends all when one ends. Each goes through the same steps with its share of
+every batch; gradients and batch normalisation are of the whole batch. The first process alone
+writes. In a training of one process, all of this changes nothing.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+import torch
+from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from transferability.storage import signals
+
+LONGEST_WAIT = timedelta(days=7)
+"""The first process may wait for another job that writes in its folder; torchrun ends the processes
+of one that died."""
+
+
+def are_several() -> bool:
+    """Whether torchrun has started this process beside others."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def rank() -> int:
+    """Which of the processes this is, from 0."""
+    return int(os.environ["RANK"]) if are_several() else 0
+
+
+def count() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def start(processes: int) -> None:
+    """Become so many processes that run this command, if there are to be several."""
+    if processes > 1 and not are_several():
+        torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [sys.executable, "-m", *torchrun, "-m", "transferability", *sys.argv[1:]]
+        os.execv(sys.executable, command)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Inside, the processes that torchrun started know of one another."""
+    if not are_several():
+        yield
+        return
+    # What is agreed upon lies on the CPU, and waits for no GPU.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+    yield
+    # After an error the others may not answer any more.
+    distributed.destroy_process_group()
+
+
+def anywhere(condition: bool) -> bool:
+    """Whether it holds in any of the processes; all have to ask."""
+    if count() == 1:
+        return condition
+    holds = torch.tensor(int(condition))
+    distributed.all_reduce(holds, distributed.ReduceOp.MAX)
+    return bool(holds)
+
+
+def check_signals() -> None:
+    """Raise Interrupted in all of the processes if a signal has come to any."""
+    if anywhere(signals.has_come()):
+        signals.check()
+        raise signals.Interrupted("a signal to another process")
+
+
+def summed(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum over the processes; gradients flow back to all of them."""
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(tensor)
+
+
+def mean(tensor: torch.Tensor) -> torch.Tensor:
+    """The mean over the processes."""
+    return tensor if count() == 1 else summed(tensor) / count()
+
+
+def gathered(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensors of all processes (N×…) in one, in the order of their shares."""
+    if count() == 1:
+        return tensor
+    parts: list = [None] * count()
+    distributed.all_gather_object(parts, tensor.cpu())
+    return torch.cat(parts).to(tensor.device)
+
+
+def share(whole: slice) -> slice:
+    """This process's part of a range, of sizes as equal as possible."""
+    length, of = whole.stop - whole.start, count()
+    return slice(*(whole.start + (rank() + i) * length // of for i in (0, 1)))
+
+
+def together(layers: nn.Module) -> nn.Module:
+    """The layers, whose gradients are the mean over the processes."""
+    return layers if count() == 1 else nn.parallel.DistributedDataParallel(layers)
+
+
+def synchronise(network: nn.Module) -> None:
+    """Let batch normalisation take its statistics from the images of all processes.
+
+    torch's SyncBatchNorm does the same, on GPUs alone.
+    """
+    for norm in network.modules() if count() > 1 else ():
+        if isinstance(norm, _BatchNorm):
+            norm.forward = partial(_normalised, norm)
+
+
+def _normalised(norm: _BatchNorm, inputs: torch.Tensor) -> torch.Tensor:
+    if not norm.training:
+        return type(norm).forward(norm, inputs)
+    norm._check_input_dim(inputs)
+    dims, shape = [0, *range(2, inputs.ndim)], [1, -1, *[1] * (inputs.ndim - 2)]
+    values = inputs.float()
+    images = summed(values.new_tensor(values.numel() / values.shape[1]))
+    mean = summed(values.sum(dims)) / images
+    centred = values - mean.view(shape)
+    variance = summed(centred.square().sum(dims)) / images
+    if norm.track_running_stats:
+        norm.num_batches_tracked += 1
+        momentum = norm.momentum
+        if momentum is None:
+            momentum = 1 / norm.num_batches_tracked.item()
+        with torch.no_grad():
+            norm.running_mean.lerp_(mean, momentum)
+            norm.running_var.lerp_(variance * images / (images - 1), momentum)
+    values = centred * (variance + norm.eps).rsqrt().view(shape)
+    if norm.affine:
+        values = values * norm.weight.view(shape) + norm.bias.view(shape)
+    return values.to(inputs.dtype)
