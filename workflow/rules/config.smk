@@ -17,10 +17,8 @@ STUDY_FILES = [] if IS_MODULE else workflow.configfiles[::-1]
 if not IS_MODULE:
     # Numbers and lists again, where --config has made texts of them.
     update_config(config, study_config.typed(workflow.config_settings.config))
-# Of the rule compare alone.
-COMPARED = config.pop("studies", [])
-# Of several runs that divide a study among them, which of how many this is: 2/8.
-SHARE = config.pop("share", None)
+# Of the rule compare alone; and, of several runs that divide a study, which this is: 2/8.
+COMPARED, SHARE = config.pop("studies", []), config.pop("share", None)
 try:
     for file in STUDY_FILES:
         study_config.check_file(file, config)

@@ -23,9 +23,8 @@ def training(wildcards):
 
 
 def gpus_of(wildcards):
-    """How many GPUs train one network together, each with a process of its own."""
-    network = wildcards.split, int(wildcards.seed), wildcards.network
-    return STUDY.recipe_of(*network)["gpus"]
+    seed = int(wildcards.seed)
+    return STUDY.recipe_of(wildcards.split, seed, wildcards.network)["gpus"]
 
 
 def minutes_to_train(wildcards, attempt):
@@ -95,8 +94,7 @@ def split_file(wildcards):
 
 
 def groups_of_halves(wildcards):
-    is_of_groups = wildcards.split == "dissimilar"
-    return as_json(STUDY["splits"]["dissimilar"] if is_of_groups else None)
+    return as_json(STUDY["splits"].get(wildcards.split))
 
 
 def study_only(files, wildcards):

@@ -53,8 +53,7 @@ rule train_base:
     conda:
         "../../envs/training.yaml"
     threads: gpus_of
-    # Where there are GPUs, --resources gpu=4 lets four trainings run at once, each on the GPU that
-    # the fewest others use; without one, it says nothing.
+    # --resources gpu=4 lets four GPUs be used at once; without it, or a GPU, this says nothing.
     resources:
         gpu=gpus_of,
         runtime=minutes_to_train,
@@ -116,7 +115,6 @@ rule probe_layers:
         "<results>/logs/probes/{split}/seed{seed}.log",
     conda:
         "../../envs/training.yaml"
-    threads: 1
     resources:
         gpu=1,
     params:
