@@ -39,16 +39,12 @@ class Piece:
 
 def blocks(page: Path) -> list[Piece]:
     """The fenced and indented blocks of a page."""
-    return [
-        Piece(page.name, token.map[0] + 1, *_language(token.info, token.content))
-        for token in _tokens(page)
-        if token.type in ("fence", "code_block")
-    ]
-
-
-def _language(info: str, text: str) -> tuple[str, str, str]:
-    language, _, file = info.strip().partition(" ")
-    return language, text, file
+    found = []
+    for token in _tokens(page):
+        if token.type in ("fence", "code_block"):
+            language, _, file = token.info.strip().partition(" ")
+            found.append(Piece(page.name, token.map[0] + 1, language, token.content, file))
+    return found
 
 
 def inline(page: Path) -> list[Piece]:

@@ -8,13 +8,7 @@ from matplotlib.axes import Axes
 from transferability import figures
 from transferability.analysis.boost import boost
 from transferability.analysis.vocabulary import measured
-
-LABELS = {
-    "paired": "paired",
-    "pooled": "pooled",
-    "through_base": "through base",
-    "linear_model": "linear model",
-}
+from transferability.figures.boost import ESTIMATORS
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +30,9 @@ def test_each_estimate_stands_at_its_gain_with_its_numbers_beside(published):
     figure = figures.boost(published)
     for axes, comparison in zip(figure.axes, ("base", "selffer"), strict=True):
         rows = of(published, comparison=comparison)
-        for name, label in LABELS.items():
+        for name, look in ESTIMATORS.items():
             expected = 100 * of(rows, estimator=name)["mean"]
-            np.testing.assert_allclose(sorted(estimates(axes, label)), sorted(expected))
+            np.testing.assert_allclose(sorted(estimates(axes, look.label)), sorted(expected))
         assert len(texts(axes)) == len(rows)
     pooled = of(published, comparison="selffer", estimator="pooled", layers="1-7").iloc[0]
     assert f"{measured(pooled)} (B vs A)" in texts(figure.axes[1])

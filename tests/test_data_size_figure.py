@@ -2,24 +2,18 @@ import itertools
 
 import numpy as np
 import pandas as pd
-import pytest
 from drawn_figures import bars, crosses, tables, titles, words
 from made_networks import networks
 from matplotlib.axes import Axes
-from project import Project
+from project import TINY
 
 from transferability import figures
 from transferability.analysis.effects import estimate
+from transferability.figures.style import TITLES
+from transferability.study import config, targets
 
-EFFECTS = {
-    "transfer": "A$n$B − baseB",
-    "specificity": "A$n$B − B$n$B",
-    "coadaptation": "B$n$B − baseB",
-    "boost": "A$n$B+ − baseB",
-    "boost_over_selffer": "A$n$B+ − B$n$B+",
-    "gain_over_long": "A$n$B+ − base2B",
-    "self_boost": "B$n$B+ − baseB",
-}
+EFFECTS = ("transfer", "specificity", "coadaptation", "boost", "boost_over_selffer")
+EFFECTS += ("gain_over_long", "self_boost")
 SIZES = ("5", "50", "500", "all")
 
 
@@ -37,7 +31,8 @@ def markers(axes: Axes, label: str) -> np.ndarray:
 def test_each_effect_has_a_panel_with_its_means_and_intervals_at_every_size():
     table = of_sizes()
     figure = figures.data_size(table)
-    assert titles(figure) == list(EFFECTS.values())
+    assert titles(figure) == [TITLES[effect] for effect in EFFECTS]
+    assert titles(figure)[-2:] == ["A$n$B+ − base2B", "B$n$B+ − baseB"]
     for axes, effect in zip(figure.axes, EFFECTS, strict=True):
         for n, layer in ((1, "conv1"), (7, "fc7")):
             rows = table[(table["effect"] == effect) & (table["n"] == n)]
@@ -98,8 +93,7 @@ def test_it_says_what_a_study_lacks():
     assert "one size" in words(figures.data_size(tables("one replicate")[1]))
 
 
-@pytest.mark.parametrize(("sizes", "is_drawn"), [(["all"], False), ([20, "all"], True)])
-def test_it_is_asked_for_where_a_study_has_several_sizes(tmp_path, sizes, is_drawn):
-    project = Project.copied(tmp_path / "project")
-    project.write_study(target_sizes=sizes)
-    assert ("plot_data_size" in project.jobs()) == is_drawn
+def test_it_is_asked_for_where_a_study_has_several_sizes():
+    for sizes in (["all"], [20, "all"]):
+        asked_for = targets.figures(config.complete({**TINY, "target_sizes": sizes}))
+        assert ("data_size" in asked_for) == (len(sizes) > 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from project import ROOT, TINY
+from project import ROOT
 from rich.console import Console
 
 from transferability import images
@@ -385,10 +385,3 @@ def test_every_network_of_a_run_is_done_after_it(finished, capsys):
 def test_the_study_beside_the_results_is_the_study_that_was_run(finished):
     written = config.read(finished.results / "study.yaml")
     assert written == config.read(finished.folder / "study.yaml")
-
-
-def test_what_a_part_of_a_changed_study_has_trained_is_done(project):
-    project.write_study(recipe={**TINY["recipe"], "epochs": 11}, layers=[0, 3])
-    project.succeed("--until", "train_base")
-    counts = status.look(project.results).counts
-    assert (counts[DONE], counts[WAITING]) == (3, 6)
