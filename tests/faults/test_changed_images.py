@@ -4,38 +4,32 @@ import json
 import shutil
 from pathlib import Path
 
-import laboratory
 import numpy as np
 import pytest
+from laboratory import Laboratory, written
 
 from transferability import images
+from transferability.__main__ import main
 from transferability.images import build, store
 
 DIGITS = {"source": "digits", "image_size": 32, "validation": 0.25, "seed": 0}
-TARGET = "results/tiny/networks/random0/seed0/B2B/metrics.json"
 
 
-@pytest.mark.full
-@pytest.mark.parametrize(("name", "kept"), [("train.images.npy", -1), ("validation.images.npy", 0)])
-def test_a_study_stops_before_it_trains(project, name, kept):
-    """Truncated, or as a disk leaves a file whose length it kept and whose content it lost."""
-    (folder,) = (project.folder / "images").glob("digits-*")
-    content = (folder / name).read_bytes()
-    half = len(content) // 2
-    damaged = content[:-1] if kept else content[:half] + bytes(len(content) - half)
-    (folder / name).write_bytes(damaged)
-    project.write_study(layers=[0, 2, 3, 7])
-    status, output = project.run(TARGET)
-    assert status != 0
-    log = project.results / "logs" / "networks" / "random0" / "seed0" / "B2B.log"
-    said = log.read_text(encoding="utf-8")
-    assert f"image store: {folder}/{name} " in said, output
-    assert f"delete the folder {folder} and run again" in said
-    assert laboratory.written(project.network("B2B")) == []
+def test_nothing_is_trained_on_changed_images(laboratory, tmp_path, caplog):
+    """Such as a disk leaves whose files kept their length and lost their content."""
+    folder = shutil.copytree(laboratory.images, tmp_path / "images")
+    content = bytearray((folder / "validation.images.npy").read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    (folder / "validation.images.npy").write_bytes(content)
+    words = Laboratory(folder, laboratory.split).command("baseB", tmp_path / "baseB")
+    assert main(words) == 1
+    assert f"image store: {folder}/validation.images.npy " in caplog.text
+    assert f"delete the folder {folder} and run again" in caplog.text
+    assert written(tmp_path / "baseB") == []
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images") / images.store_name(DIGITS)
     source = images.source_module("digits")
     build.write_store(source.read(DIGITS), folder, DIGITS)
@@ -43,8 +37,8 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(written, tmp_path):
-    return shutil.copytree(written, tmp_path / written.name)
+def folder(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / whole.name)
 
 
 def changed(folder: Path, name: str, start: int, length: int) -> None:

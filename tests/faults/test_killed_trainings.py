@@ -1,15 +1,11 @@
 """A training that is killed at random moments, again and again, ends with the same bits."""
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from project import TIMEOUT
-
-from transferability.storage import checkpoint
-from transferability.storage.network_folder import NetworkFolder, read_history
+from test_interruption import metrics, results
 
 KILLS = 20
 EPOCHS = 80
@@ -50,21 +46,6 @@ sys.exit(status)
 """
 
 
-def results(folder: Path) -> dict:
-    """What a training left, but for how long it took."""
-    network = NetworkFolder(folder)
-    tensors, _, digest = checkpoint.load(network.weights)
-    return {
-        "weights": {name: tensor.numpy().tobytes() for name, tensor in tensors.items()},
-        "checksum of the weights": digest,
-        "predictions": network.predictions.read_bytes(),
-        "history": [
-            {key: value for key, value in line.items() if key != "seconds"}
-            for line in read_history(network.history)
-        ],
-    }
-
-
 @pytest.mark.full
 def test_killed_at_twenty_random_moments(laboratory, tmp_path):
     def run(name: str, kills: int) -> int:
@@ -84,6 +65,5 @@ def test_killed_at_twenty_random_moments(laboratory, tmp_path):
     # Where it had ended before, there was nothing to kill.
     assert run("killed", KILLS) == KILLS
     assert run("left alone", 0) == 0
-    metrics = json.loads((tmp_path / "killed" / "metrics.json").read_text())
-    assert metrics["resumed_at_iterations"]
+    assert metrics(tmp_path / "killed")["resumed_at_iterations"]
     assert results(tmp_path / "killed") == results(tmp_path / "left alone")
