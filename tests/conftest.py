@@ -1,7 +1,8 @@
 import fcntl
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before torch is imported: several processes that each take all cores get in one another's way.
@@ -11,6 +12,8 @@ import pytest
 from cluster import Cluster, running
 from laboratory import Laboratory
 from project import MADE, Project
+
+from transferability.__main__ import main
 
 LONG = ("cluster", "finished")
 """Fixtures of tests that take long, the longest first."""
@@ -141,3 +144,19 @@ def project(finished, tmp_path) -> Project:
 def laboratory(tmp_path_factory) -> Laboratory:
     """Digits and a class split of them, on which networks train in a moment. For reading only."""
     return Laboratory.built(tmp_path_factory.mktemp("laboratory"))
+
+
+@pytest.fixture
+def failure(caplog) -> Callable[..., str]:
+    """The one line that a command leaves which cannot do its work."""
+
+    def of(*arguments: object) -> str:
+        caplog.clear()
+        with caplog.at_level(logging.ERROR):
+            assert main([str(argument) for argument in arguments]) == 1
+        (record,) = caplog.records
+        assert record.exc_info is None
+        assert "\n" not in record.getMessage()
+        return record.getMessage()
+
+    return of

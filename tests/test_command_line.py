@@ -1,7 +1,6 @@
 """The command line: each command by hand, and what it says when it cannot do its work."""
 
 import json
-import logging
 import shlex
 import subprocess
 import sys
@@ -45,23 +44,6 @@ def test_a_network_leaves_its_files_and_no_more(finished):
         assert {file.name for file in network.iterdir()} == of_all | kept
         found = json.loads((network / "metrics.json").read_text(encoding="utf-8"))
         assert found["identity"]["network"] == network.name
-
-
-@pytest.fixture
-def failure(caplog):
-    """The one line that a command leaves which cannot do its work."""
-
-    def of(*arguments: object) -> str:
-        caplog.clear()
-        with caplog.at_level(logging.ERROR):
-            assert main([str(argument) for argument in arguments]) == 1
-        assert len(caplog.records) == 1
-        assert caplog.records[0].exc_info is None
-        message = caplog.records[0].getMessage()
-        assert "\n" not in message
-        return message
-
-    return of
 
 
 def training(laboratory, folder: Path, name: str, **changes: object) -> list[object]:

@@ -1,7 +1,6 @@
 """Base weights that are damaged, or another network's: what would copy them does not train."""
 
 import json
-import logging
 
 import pytest
 import torch
@@ -26,21 +25,12 @@ def base(laboratory, tmp_path_factory):
     return laboratory.train("baseA", tmp_path_factory.mktemp("bases") / "baseA")
 
 
-def failure(caplog: pytest.LogCaptureFixture, words: list[str]) -> str:
-    """The one line of a command that fails."""
-    caplog.clear()
-    with caplog.at_level(logging.ERROR):
-        assert main(words) == 1
-    (record,) = caplog.records
-    return record.getMessage()
-
-
 @pytest.mark.parametrize("damage", [truncated, with_a_bit_flipped])
-def test_a_damaged_base_is_refused_with_what_to_delete(laboratory, base, tmp_path, caplog, damage):
+def test_a_damaged_base_is_refused_with_what_to_delete(laboratory, base, tmp_path, failure, damage):
     weights = tmp_path / "baseA" / "weights.safetensors"
     weights.parent.mkdir()
     weights.write_bytes(damage(base.folder.weights.read_bytes()))
-    found = failure(caplog, laboratory.command("A3B", tmp_path / "A3B", weights))
+    found = failure(*laboratory.command("A3B", tmp_path / "A3B", weights))
     assert f"{weights}: " in found
     assert f"delete {weights.parent} and run again" in found
     assert written(tmp_path / "A3B") == []
@@ -66,10 +56,10 @@ def test_a_damaged_base_is_refused_with_what_to_delete(laboratory, base, tmp_pat
     ids=["narrower", "wider above n", "without batch norm", "other dropout"],
 )
 def test_a_base_of_another_architecture_is_refused_layer_by_layer(
-    laboratory, tmp_path, caplog, name, changes, misfits, fit
+    laboratory, tmp_path, failure, name, changes, misfits, fit
 ):
     base = laboratory.train("baseA", tmp_path / "baseA", architecture=changes).folder
-    found = failure(caplog, laboratory.command(name, tmp_path / name, base.weights))
+    found = failure(*laboratory.command(name, tmp_path / name, base.weights))
     assert str(base.weights) in found
     assert f"delete {base.path} and run again" in found
     for misfit in misfits:
@@ -78,23 +68,23 @@ def test_a_base_of_another_architecture_is_refused_layer_by_layer(
     assert written(tmp_path / name) == []
 
 
-def test_weights_whose_header_lies_are_refused_layer_by_layer(laboratory, base, tmp_path, caplog):
+def test_weights_whose_header_lies_are_refused_layer_by_layer(laboratory, base, tmp_path, failure):
     tensors, header, _ = checkpoint.load(base.folder.weights)
     forged = tmp_path / "baseA" / "weights.safetensors"
     checkpoint.save(forged, {**tensors, "conv2.0.weight": torch.zeros(2, 2)}, header)
-    found = failure(caplog, laboratory.command("A3B", tmp_path / "A3B", forged))
+    found = failure(*laboratory.command("A3B", tmp_path / "A3B", forged))
     assert "conv2.0.weight: expected (8, 8, 3, 3), found (2, 2)" in found
     assert f"delete {forged.parent} and run again" in found
 
 
 @pytest.mark.parametrize("key", ["network", "split", "seed", "images_sha256", "split_sha256"])
 def test_weights_of_another_network_or_other_images_are_refused(
-    laboratory, base, tmp_path, caplog, key
+    laboratory, base, tmp_path, failure, key
 ):
     tensors, header, _ = checkpoint.load(base.folder.weights)
     other = tmp_path / "baseA" / "weights.safetensors"
     checkpoint.save(other, tensors, {**header, key: "another"})
-    found = failure(caplog, laboratory.command("A3B", tmp_path / "A3B", other))
+    found = failure(*laboratory.command("A3B", tmp_path / "A3B", other))
     assert f"{other} differs in {key}" in found
     assert written(tmp_path / "A3B") == []
 

@@ -1,12 +1,10 @@
 """A training whose numbers are no longer finite: it stops, and what was finite is kept."""
 
-import logging
 import re
 
 import pytest
 from laboratory import written
 
-from transferability.__main__ import main
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training.loop import STEPS_PER_CHECK
@@ -58,16 +56,13 @@ def build(image_size, classes, last):
     ],
 )
 def test_a_training_that_diverges_keeps_its_last_finite_state(
-    laboratory, tmp_path, monkeypatch, caplog, ruined, kept, what
+    laboratory, tmp_path, monkeypatch, failure, ruined, kept, what
 ):
     (tmp_path / f"exploding{ruined}.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     own = {"name": "custom", "build": f"exploding{ruined}:build", "arguments": {"last": ruined}}
     folder = NetworkFolder(tmp_path / "baseB")
-    with caplog.at_level(logging.ERROR):
-        assert main(laboratory.command("baseB", folder.path, architecture=own, epochs=4)) == 1
-    (record,) = caplog.records
-    found = record.getMessage()
+    found = failure(*laboratory.command("baseB", folder.path, architecture=own, epochs=4))
     epoch, rate, iteration = re.search(
         rf"baseB \(random0, seed 0\): {what} is no longer finite in epoch (\d) at learning rate "
         r"([\d.]+) \(gradient norm nan in iteration (\d+)",
@@ -87,10 +82,8 @@ def test_a_training_that_diverges_keeps_its_last_finite_state(
         assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
-def test_a_learning_rate_that_is_far_too_high(laboratory, tmp_path, caplog):
-    with caplog.at_level(logging.ERROR):
-        assert main(laboratory.command("baseB", tmp_path, learning_rate=1e12)) == 1
-    (record,) = caplog.records
-    assert "in epoch 1 at learning rate" in record.getMessage()
-    assert "gradient norm" in record.getMessage()
+def test_a_learning_rate_that_is_far_too_high(laboratory, tmp_path, failure):
+    found = failure(*laboratory.command("baseB", tmp_path, learning_rate=1e12))
+    assert "in epoch 1 at learning rate" in found
+    assert "gradient norm" in found
     assert written(tmp_path) == []

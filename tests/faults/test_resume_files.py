@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from laboratory import same
+from test_resuming import Killed, kill_after_saving
 
 from transferability.__main__ import main
 from transferability.storage import checkpoint
@@ -13,21 +14,11 @@ from transferability.storage.network_folder import NetworkFolder
 RECIPE = {"epochs": 2}
 
 
-class Killed(BaseException):
-    """As a kill would, it ends the training wherever it is."""
-
-
 @pytest.fixture
 def left(laboratory, tmp_path, monkeypatch) -> NetworkFolder:
     """What a training leaves that was killed after its first epoch."""
-    save = NetworkFolder.save_resume
-
-    def save_and_die(self, tensors, identity, state):
-        save(self, tensors, identity, state)
-        raise Killed
-
     with monkeypatch.context() as patch:
-        patch.setattr(NetworkFolder, "save_resume", save_and_die)
+        kill_after_saving(patch, 20)
         with pytest.raises(Killed):
             main(laboratory.command("baseB", tmp_path / "baseB", **RECIPE))
     return NetworkFolder(tmp_path / "baseB")
