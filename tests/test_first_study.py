@@ -75,19 +75,14 @@ def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, n
     assert config.read("other.yaml")["study"] == "other"
 
 
-def test_a_file_that_is_there_is_not_replaced(here, caplog):
-    tree(here / "photos")
-    (here / "photos.yaml").write_text("mine")
-    assert main(["new", "photos"]) == 1
-    assert "photos.yaml: is there already" in caplog.text
-    assert (here / "photos.yaml").read_text() == "mine"
-
-
-def test_fewer_than_four_classes_are_refused_with_what_to_do(here, caplog):
+def test_a_first_study_replaces_no_file_and_has_four_classes(here, failure):
     tree(here / "photos", "abc")
-    assert main(["new", "photos"]) == 1
-    assert "has 3 classes" in caplog.text
-    assert "docs/pretrained.md" in caplog.text
+    found = failure("new", "photos")
+    assert "has 3 classes" in found
+    assert "docs/pretrained.md" in found
+    (here / "photos.yaml").write_text("mine")
+    assert "photos.yaml: is there already" in failure("new", "photos")
+    assert (here / "photos.yaml").read_text() == "mine"
 
 
 def checked(capsys, **changes: object) -> str:
@@ -149,7 +144,7 @@ def test_a_kind_is_tried_in_the_first_replicate_that_has_it(here, capsys, omit, 
 
 
 def test_a_damaged_image_fails_the_check_only_where_it_stops_the_run(
-    here, capsys, caplog, monkeypatch
+    here, capsys, failure, monkeypatch
 ):
     """Of a class that has others, whether the sample has them or not."""
     monkeypatch.setattr(studies, "SAMPLE", 8)
@@ -161,15 +156,15 @@ def test_a_damaged_image_fails_the_check_only_where_it_stops_the_run(
     assert "will stop" not in checked(capsys, dataset=photos, recipe=recipe)
     study = (here / "mine.yaml").read_text()
     (here / "mine.yaml").write_text(study.replace("on_bad_image: skip", "on_bad_image: error"))
-    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1
+    found = failure("check", "mine.yaml", "--seconds", 0.05)
     assert f"The run will stop at {chosen[0]}: remove or replace it, or" in capsys.readouterr().out
-    assert "set on_bad_image of their dataset to skip" in caplog.text
-    assert "bad_images.csv" not in caplog.text
+    assert "set on_bad_image of their dataset to skip" in found
+    assert "bad_images.csv" not in found
     (here / "mine.yaml").write_text(study)
     for file in chosen:
         (here / "photos" / file).write_bytes(b"none")
-    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1
-    assert "no validation images of c (1 classes)" in caplog.text
+    found = failure("check", "mine.yaml", "--seconds", 0.05)
+    assert "no validation images of c (1 classes)" in found
 
 
 def sampled(dataset: dict) -> list[tuple[int, str]]:
@@ -189,16 +184,16 @@ def sampled(dataset: dict) -> list[tuple[int, str]]:
         ({"architecture": "net:build", "layers": [1]}, ["baseA, baseB", "cannot be trained"]),
     ],
 )
-def test_what_would_fail_later_fails_the_check(here, capsys, caplog, monkeypatch, changes, words):
+def test_what_would_fail_later_fails_the_check(here, capsys, failure, monkeypatch, changes, words):
     (here / "net.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(here)
     tree(here / "photos")
     dataset = {"source": "folder", "path": "photos", "image_size": 8}
     study = {**STUDY, "dataset": dataset, **changes}
     (here / "mine.yaml").write_text(yaml.safe_dump(study))
-    assert main(["check", "mine.yaml", "--seconds", "0.05"]) == 1
+    found = failure("check", "mine.yaml", "--seconds", 0.05)
     for word in words:
-        assert word in caplog.text
+        assert word in found
     said = capsys.readouterr().out
     assert ("RuntimeError: it takes pairs alone" in said) == ("architecture" in changes)
     # What copies from a base that failed is not tried.
