@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from transferability.training.rng import Stream
 
 LARGE = 48 * 48
-"""From so many pixels on, images on a CPU are augmented one by one. For smaller ones, Python's time
-for each image outweighs what is saved."""
+"""From so many pixels on, images on a CPU are resized one by one. For smaller ones, Python takes
+longer for each image than what is saved."""
 
 SHIFT_SHARE = 8
 """Without recipe.crop, a crop shifts the image by up to its size divided by this, in pixels."""
@@ -75,24 +75,18 @@ class Augmentation:
         here = slice(first, first + len(images))
         if self.boxes is None and self.corners is None:
             return centre(images, self.seen)
+        if self.boxes is None:
+            return shifted(images, self.corners[here], self.flipped[here], self.seen)
         if self.one_by_one:
             return torch.cat(
-                [self._crop_one(image, first + i) for i, image in enumerate(images.split(1))]
+                [self._resize_one(image, first + i) for i, image in enumerate(images.split(1))]
             )
-        if self.boxes is not None:
-            return resized(images, self.boxes[here], self.flipped[here], self.seen)
-        return shifted(images, self.corners[here], self.flipped[here], self.seen)
+        return resized(images, self.boxes[here], self.flipped[here], self.seen)
 
-    def _crop_one(self, image: torch.Tensor, place: int) -> torch.Tensor:
-        """`crop` of one image (1×H×W×C) on a CPU. For a batch of large images the indices and
-        weights of `shifted` and `resized`, which suit a GPU, would take up to ten times as long."""
-        if self.boxes is not None:
-            top, left, height, width = self.boxes[place].tolist()
-        else:
-            (top, left), (height, width) = self.corners[place].tolist(), self.seen
-            if min(top, left) < 0 or top + height > image.shape[1] or left + width > image.shape[2]:
-                here = slice(place, place + 1)
-                return shifted(image, self.corners[here], self.flipped[here], self.seen)
+    def _resize_one(self, image: torch.Tensor, place: int) -> torch.Tensor:
+        """`resized` of one image (1×H×W×C) on a CPU. For a batch of large images the weights, which
+        suit a GPU, would take up to ten times as long."""
+        top, left, height, width = self.boxes[place].tolist()
         image = image[:, top : top + height, left : left + width]
         if (height, width) != self.seen:
             # As torchvision does it; bytes become whole values.
