@@ -57,7 +57,16 @@ def faults(folder: Path) -> list[str]:
 
     Raises ValueError if the manifest cannot be read.
     """
-    listed = _manifest(folder / METADATA)
+    file = folder / METADATA
+    try:
+        graph = json.loads(file.read_bytes())["@graph"]
+        entries = [entity for entity in graph if entity["@type"] == "File"]
+        listed = {unquote(entity["@id"]): entity["sha256"] for entity in entries}
+    # Any JSON, nested to any depth, may stand there instead.
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file}: is no manifest of a study's archive ({error!r}); get the archive again"
+        ) from error
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return [
         *(f"{folder / name}: is missing" for name in sorted(listed.keys() - found)),
@@ -71,16 +80,3 @@ def faults(folder: Path) -> list[str]:
             if files.sha256(folder / name) != listed[name]
         ),
     ]
-
-
-def _manifest(file: Path) -> dict[str, str]:
-    """The sha256 of each file that a manifest lists, by its path in the archive's folder."""
-    try:
-        graph = json.loads(file.read_bytes())["@graph"]
-        listed = [entity for entity in graph if entity["@type"] == "File"]
-        return {unquote(entity["@id"]): entity["sha256"] for entity in listed}
-    # Any JSON, nested to any depth, may stand there instead.
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{file}: is no manifest of a study's archive ({error!r}); get the archive again"
-        ) from error

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from transferability.images.store import Store
-from transferability.models import weights
+from transferability.models import torchvision_cuts, weights
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 from transferability.study.networks import TrainingSpec
@@ -61,7 +61,10 @@ def export(
     architecture, count = identity["architecture"], len(learned.classes)
     options = {}
     if architecture["name"] == "torchvision":
-        tensors, options = _of_torchvision(architecture["model"], pixels, count, tensors)
+        built = torchvision_cuts.make(architecture["model"], count, pixels)
+        names = torchvision_cuts.original_names(built, torchvision_cuts.cut(built))
+        tensors = {names[name]: tensor for name, tensor in tensors.items()}
+        options = torchvision_cuts.options(architecture["model"], count, pixels)
     description = {
         **{key: identity[key] for key in ("network", "split", "seed", "architecture")},
         "options": options,
@@ -98,15 +101,3 @@ def _load(file: Path, split: Path | None, store: Store) -> tuple[dict[str, torch
             f"{file}: is of another split than {split} is now; let snakemake train it again"
         )
     return tensors, identity
-
-
-def _of_torchvision(
-    model: str, pixels: int, count: int, tensors: dict[str, torch.Tensor]
-) -> tuple[dict[str, torch.Tensor], dict]:
-    """The weights by torchvision's names, and the options that build its model."""
-    from transferability.models import torchvision_cuts
-
-    built = torchvision_cuts.make(model, count, pixels)
-    names = torchvision_cuts.original_names(built, torchvision_cuts.cut(built))
-    tensors = {names[name]: tensor for name, tensor in tensors.items()}
-    return tensors, torchvision_cuts.options(model, count, pixels)
