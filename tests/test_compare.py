@@ -2,12 +2,16 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from drawn_figures import bars, line, titles
-from made_networks import networks
+from made_networks import networks, of
+from test_predictors import SCORES, TRANSFERS, probed
 
 from transferability import figures
 from transferability.__main__ import main
+from transferability.analysis import predictors
 from transferability.analysis.effects import estimate
+from transferability.cli.tables import read_table
 from transferability.study import config
 
 SPLITS = ("random0", "random1", "random2")
@@ -60,6 +64,41 @@ def test_the_command_gathers_finished_studies(tmp_path):
     assert set(table["study"]) == {"one", "two"}
     assert set(table["layers"]) == {8}
     assert (to / "effects.svg").is_file()
+
+
+def test_studies_with_probes_are_compared_by_their_predictors_too(tmp_path):
+    """Three studies of the same images, one of other images."""
+    folders, made = [], {}
+    for k, name in enumerate(("one", "two", "three", "elsewhere")):
+        folder = tmp_path / name
+        dataset = {"source": "glyphs", "classes": 40 if name == "elsewhere" else 60}
+        settings = {"study": name, "dataset": dataset, "probes": {"images": 500}}
+        config.write(config.complete(settings), folder / "study.yaml")
+        table = networks(splits=SPLITS, noise=0.004, treatments=TRANSFERS)
+        table["top1"] -= 0.02 * k * (table["kind"] == "transfer")
+        scores = probed(table, **{score: SCORES[score] for score in ("knn", "logme")})
+        made[name] = scores.assign(study=name), table.assign(study=name)
+        tables = {
+            "networks": made[name][1],
+            "probes": made[name][0],
+            "effects": estimate(made[name][1]),
+            "predictors": predictors.predictors(*made[name]),
+        }
+        (folder / "tables").mkdir()
+        for file, of_study in tables.items():
+            of_study.to_csv(folder / "tables" / f"{file}.csv", index=False)
+        folders.append(str(folder))
+    to = tmp_path / "compare"
+    assert main(["compare", *folders, "--to", str(to)]) == 0
+    found = read_table(to / "predictors.csv")
+    assert set(found["study"]) == {*made, "one and two and three"}
+    over = of(found, study="one and two and three", effect="transfer").set_index("predictor")
+    assert set(over["over"]) == {"sources"}
+    assert over["correlation"].to_dict() == pytest.approx({"knn": 1, "logme": -1})
+    assert set(over["compared"]) == {3}
+    assert set(over["replicates"]) == {3}
+    figure = figures.predictors(found)
+    assert [part.get_suptitle() for part in figure.subfigs] == list(made)
 
 
 def test_a_study_that_is_not_finished_is_named(tmp_path, caplog):

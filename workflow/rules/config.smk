@@ -18,7 +18,8 @@ if not IS_MODULE:
     # Numbers and lists again, where --config has made texts of them.
     update_config(config, study_config.typed(workflow.config_settings.config))
 # Of the rule compare alone; and, of several runs that divide a study, which this is: 2/8.
-COMPARED, SHARE = config.pop("studies", []), config.pop("share", None)
+COMPARED = [Path("results", study) for study in config.pop("studies", [])]
+SHARE = config.pop("share", None)
 try:
     for file in STUDY_FILES:
         study_config.check_file(file, config)

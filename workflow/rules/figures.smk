@@ -51,10 +51,10 @@ for figure, inputs in targets.FIGURES.items():
 # The studies are finished, and no inputs, which might run them again.
 rule compare:
     output:
-        "results/compare/effects.csv",
         [
-            f"results/compare/effects.{suffix}"
-            for suffix in targets.figure_formats(STUDY)
+            f"results/compare/{name}.{suffix}"
+            for name in targets.compared(COMPARED)
+            for suffix in ("csv", *targets.figure_formats(STUDY))
         ],
     log:
         "results/compare/logs/compare.log",
@@ -62,9 +62,11 @@ rule compare:
     conda:
         "../../envs/analysis.yaml"
     params:
-        studies=[f"results/{study}" for study in COMPARED],
+        studies=COMPARED,
         tables=lambda wildcards: fingerprint.of_files(
-            [f"results/{study}/tables/effects.csv" for study in COMPARED]
+            study / "tables" / f"{table}.csv"
+            for study in COMPARED
+            for table in ("effects", "predictors")
         ),
         folder=subpath(output[0], parent=True),
         options=as_json(STUDY["figures"]),

@@ -2,7 +2,7 @@
 predictors.csv out."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,8 @@ COLUMNS = [
     *("correlation", "low", "high", "depth", "lead", "lead_low", "lead_high", "interval"),
     *("replicates", "compared"),
 ]
+KEY = [*effects.GROUP, "effect", "predictor"]
+CELL = [*intervals.REPLICATE, "target"]
 PROBES_COLUMNS = [
     *("study", "split", "seed", "source", "target", "target_size", "n", "layer", "predictor"),
     *("value", "seconds", "feature_seconds", "train_images", "validation_images"),
@@ -82,19 +84,35 @@ def predictors(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     left out.
     """
     found = _beside_each_other(probes, networks)
-    key = [*effects.GROUP, "effect", "predictor"]
-    cell = [*intervals.REPLICATE, "target"]
-    without_letter = [column for column in key if column != "letter"]
     random = found[found["split_kind"] == effects.EXCHANGEABLE].assign(letter="")
-    of_splits = random.groupby([*key, "split", "n"], as_index=False)[["value", "difference"]].mean()
-    tables = [
-        _means(_correlations(found, [*key, *cell], OVER_LAYERS), key),
-        _means(_correlations(found, [*without_letter, *cell, "n"], OVER_SOURCES), without_letter),
-        _means(_correlations(of_splits, [*key, "n"], OVER_SPLITS), key),
-    ]
-    table = pd.concat(tables, ignore_index=True).reindex(columns=[*key, "over", *COLUMNS[8:]])
+    of_splits = random.groupby([*KEY, "split", "n"], as_index=False)[["value", "difference"]].mean()
+    return _arranged(
+        _means(_correlations(found, [*KEY, *CELL], OVER_LAYERS), KEY),
+        _over_sources(found),
+        _means(_correlations(of_splits, [*KEY, "n"], OVER_SPLITS), KEY),
+    )
+
+
+def across_studies(studies: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
+    """Rows `sources` of predictors.csv over the sources of several studies of the same target.
+
+    From the probes and the networks of each study, by its name. What each copies from, a half too,
+    is a source; they are ranked at the same n of the same split, seed and target.
+    """
+    found = pd.concat(_beside_each_other(*tables) for tables in studies.values())
+    return _arranged(_over_sources(found.assign(study=" and ".join(studies))))
+
+
+def _over_sources(found: pd.DataFrame) -> pd.DataFrame:
+    by = [column for column in KEY if column != "letter"]
+    return _means(_correlations(found, [*by, *CELL, "n"], OVER_SOURCES), by)
+
+
+def _arranged(*tables: pd.DataFrame) -> pd.DataFrame:
+    """predictors.csv of its parts, in the order of its columns and rows."""
+    table = pd.concat(tables, ignore_index=True).reindex(columns=[*KEY, "over", *COLUMNS[8:]])
     table = table.assign(
-        source=lambda table: table["letter"].fillna(""),
+        source=lambda table: table["letter"].astype(object).fillna(""),
         target=lambda table: table["pool"],
         size=lambda table: effects.size_order(table["target_size"]),
         place=lambda table: table["effect"].map({name: k for k, name in enumerate(MEASURED)}),

@@ -3,11 +3,13 @@
 import logging
 import os
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import analysis, reports
 from transferability.cli.tables import read_table, write_table
+from transferability.images import store_name
 from transferability.records import archive
 from transferability.storage import files
 from transferability.study import config, targets
@@ -60,27 +62,38 @@ def compare(
     to: Annotated[Path, "the folder to write"],
     options: Annotated[dict | None, "the section figures of a study, as JSON"] = None,
 ) -> None:
-    """Gather the effects of several studies in one table and one figure."""
+    """Gather the effects of several studies in one table and one figure; with probes, also how well
+    these predict, for each study and over the sources of studies of the same images."""
     import pandas as pd
 
     from transferability import figures
+    from transferability.analysis import predictors
 
     if not results:
         raise ValueError(
             "results: no study is named; name folders of finished studies, results/<study>, or, "
             "with snakemake compare, --config 'studies=[one, another]'"
         )
-    tables = []
+    tables, predicted, probed = [], [], defaultdict(dict)
     for folder in results:
         file, study = folder / "tables" / "effects.csv", config.resolved(folder / targets.STUDY)
         if not file.is_file():
             raise ValueError(f"{file}: is not there; run the study {folder.name} to its end first")
         layers = len(study["layer_names"])
         tables.append(read_table(file).assign(layers=layers))
-    table = pd.concat(tables, ignore_index=True)
-    write_table(table, to / "effects.csv")
+        if study["probes"]:
+            predicted.append(read_table(file.with_name("predictors.csv")))
+            names = ("probes.csv", "networks.csv")
+            alike = probed[store_name(study["dataset"]), layers]
+            alike[study["study"]] = [read_table(file.with_name(name)) for name in names]
+    predicted += [predictors.across_studies(alike) for alike in probed.values() if len(alike) > 1]
+    drawn = {"effects": (tables, figures.compare), "predictors": (predicted, figures.predictors)}
     with figures.used(figures.Options(**options or {})):
-        figures.save(figures.compare(table), to / "effects")
+        for name, (parts, draw) in drawn.items():
+            if parts:
+                table = pd.concat(parts, ignore_index=True)
+                write_table(table, to / f"{name}.csv")
+                figures.save(draw(table), to / name)
 
 
 def figures(

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from transferability.figures import notes, style
 from transferability.figures.effects import NO_EFFECTS
 from transferability.figures.panels import (
+    Panel,
     base_line,
     draw_line,
     panels_of,
@@ -30,14 +31,15 @@ COLUMNS, HEIGHT = 3, 2.1
 SPREAD = 0.3
 
 
-def _series(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of each study; of each kind of split, source and size where a study has several."""
-    series = {}
+def panels_by_study(table: pd.DataFrame) -> dict[str, Panel]:
+    """The panels of a table of one study or several, by what tells them apart."""
+    named, several = {}, table["study"].nunique() > 1
     for study, rows in table.groupby("study", sort=False):
         panels = panels_of(rows)
         for panel in panels:
-            series[f"{study}, {panel.place}" if panels[1:] else study] = panel.rows
-    return series
+            parts = [study] * several + [panel.place] * (not several or len(panels) > 1)
+            named[", ".join(parts)] = panel
+    return named
 
 
 @style.styled(at_least=style.WIDTH)
@@ -51,7 +53,7 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     table = effects_table[effects_table["effect"].isin(list(TITLES))]
     if table.empty:
         return style.empty(NO_EFFECTS)
-    series, is_share = _series(table), table["layers"].nunique() > 1
+    series, is_share = panels_by_study(table), table["layers"].nunique() > 1
     effects = [effect for effect in TITLES if effect in set(table["effect"])]
     columns = min(COLUMNS, len(effects))
     rows = -(-len(effects) // columns)
@@ -66,8 +68,8 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     for axes, effect in zip(grid.flat, effects, strict=False):
         base_line(axes)
         axes.set_title(with_sources(TITLES[effect], table))
-        for k, (name, of_study) in enumerate(series.items()):
-            lines = without_not_learned(of_study[of_study["effect"] == effect])
+        for k, (name, panel) in enumerate(series.items()):
+            lines = without_not_learned(panel.rows[panel.rows["effect"] == effect])
             # Beside each other, so that bars do not cover each other.
             beside = SPREAD * ((k + 0.5) / len(series) - 0.5)
             at = (lines["n"] + beside) / (lines["layers"] if is_share else 1)

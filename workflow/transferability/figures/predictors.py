@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from transferability.analysis.intervals import NO_INTERVAL
 from transferability.analysis.predictors import DEPTH, MEASURED, OVER_LAYERS
 from transferability.figures import notes, style
-from transferability.figures.compare import TITLES
-from transferability.figures.panels import Panel, panels_of, place_rows, reach, with_sources
+from transferability.figures.compare import TITLES, panels_by_study
+from transferability.figures.panels import Panel, place_rows, reach, with_sources
 
 NAMES = {
     **{"linear_probe": "linear probe", "knn": "kNN", "logme": "LogME", "cka": "CKA"},
@@ -30,15 +30,15 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(len(NAMES) - 0.5, -0.5)
 
 
-def leads(panels: list[Panel]) -> str:
+def leads(panels: dict[str, Panel]) -> str:
     """Which scores lead over depth, and by how much, in a sentence."""
-    if all((panel.rows["interval"] == NO_INTERVAL).all() for panel in panels):
+    if all((panel.rows["interval"] == NO_INTERVAL).all() for panel in panels.values()):
         return "One replicate: no intervals, so no score is said to lead over depth."
     found = [
         f"{NAMES[row['predictor']]} by {row['lead']:.2g} "
         f"[{row['lead_low']:.2g}, {row['lead_high']:.2g}] in {row['effect'].replace('_', ' ')}"
-        f"{f' ({panel.place})' if panels[1:] else ''}"
-        for panel in panels
+        f"{f' ({name})' if len(panels) > 1 else ''}"
+        for name, panel in panels.items()
         for row in panel.rows[panel.rows["lead_low"] > 0].to_dict("records")
     ]
     if not found:
@@ -49,7 +49,7 @@ def leads(panels: list[Panel]) -> str:
 @style.styled(at_least=style.WIDTH)
 def predictors(predictors_table: pd.DataFrame) -> Figure:
     """The rank correlation over n of each score with the measured effects: a row of panels for each
-    kind of split, source, target and size, a panel for each effect.
+    study, kind of split, source, target and size, a panel for each effect.
 
     Drawn from predictors.csv, its rows `layers`. The dotted line is depth alone.
     """
@@ -60,9 +60,11 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
             "and of their control."
         )
     effects = [effect for effect in MEASURED if effect in set(table["effect"])]
-    panels = panels_of(table)
-    figure, parts = place_rows(panels, HEIGHT)
-    for part, panel in zip(parts, panels, strict=True):
+    panels = panels_by_study(table)
+    figure, parts = place_rows([*panels.values()], HEIGHT)
+    for part, (name, panel) in zip(parts, panels.items(), strict=True):
+        if table["study"].nunique() > 1:
+            part.suptitle(name, x=0.01, ha="left", fontsize="medium")
         grid = part.subplots(1, len(effects), squeeze=False, sharex=True, sharey=True)[0]
         for axes, effect in zip(grid, effects, strict=True):
             _draw(axes, panel.rows[panel.rows["effect"] == effect])

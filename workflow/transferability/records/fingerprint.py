@@ -81,7 +81,7 @@ import_fingerprint = partial(training_fingerprint, module="training.sources")
 probes_fingerprint = partial(training_fingerprint, module="training.mechanism")
 
 
-def of_files(paths: Iterable[str]) -> list[str]:
+def of_files(paths: Iterable[str | Path]) -> list[str]:
     """The sha256 of each of these files; empty for one that is not there."""
     return [files.sha256(path) if path.is_file() else "" for path in map(Path, paths)]
 

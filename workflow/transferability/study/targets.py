@@ -65,6 +65,13 @@ def probe_tables(study: Study) -> list[str]:
     return ["probes", "mechanism", "predictors"] * bool(study["probes"])
 
 
+def compared(folders: Sequence[Path]) -> list[str]:
+    """What is compared of the studies in these folders: their effects, and their predictors where
+    a study has probes."""
+    probed = any((folder / "tables" / "predictors.csv").is_file() for folder in folders)
+    return ["effects"] + ["predictors"] * probed
+
+
 def probe_files(study: Study) -> list[str]:
     """What the probes of each replicate leave, from the folder of the study's results."""
     replicates = study.replicates if study["probes"] else []
