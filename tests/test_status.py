@@ -277,7 +277,9 @@ def test_what_is_printed_where_there_is_no_terminal_and_as_json(made, capsys):
     made.finish("base2B", learned=False)
     made.gone("baseB")
     text = printed(capsys, str(made.results))
-    counts = "2 of 8 networks done, 1 failed, 5 waiting, 1 did not learn, 25 %, nothing runs"
+    counts = (
+        "2 of 8 networks done, 1 failed, 5 waiting, 1 did not learn, 25 % trained, nothing runs"
+    )
     assert " ".join(text.split()).startswith(f"made: {counts}")
     assert "random0/seed0/baseB failed: its process is gone" in text
     assert "logs/networks/random0/seed0/baseB.log" in text.replace("\n", "")
@@ -372,13 +374,13 @@ def test_a_terminal_shows_the_board(made, watch):
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     board.show(made.results, watch, as_json=False, console=console)
     text = console.file.getvalue()
-    assert "made: 8 of 8 networks done, 100 %" in text
+    assert "made: 8 of 8 networks done, 100 % trained" in text
     assert "random0/seed0/A3B+" in text
 
 
 def test_every_network_of_a_run_is_done_after_it(finished, capsys):
     text = printed(capsys, str(finished.results))
-    assert text.startswith("tiny: 14 of 14 networks done, 100 %")
+    assert text.startswith("tiny: 14 of 14 networks done, 100 % trained")
     assert all(network.reached in (10, 20) for network in status.look(finished.results).networks)
 
 

@@ -114,7 +114,7 @@ def summary(study: StudyStatus) -> str:
         words.append(f"{count:,} of these {status.CHANGED}")
     if count := len(_unlearned(study)):
         words.append(f"{count:,} did not learn")
-    words.append(f"{int(100 * study.share)} %")
+    words.append(f"{int(100 * study.share)} % trained")
     if not counts[RUNNING]:
         words += ["nothing runs"] * bool(counts[WAITING])
     elif study.seconds_left is None:
