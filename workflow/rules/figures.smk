@@ -53,7 +53,9 @@ rule compare:
     output:
         [
             f"results/compare/{name}.{suffix}"
-            for name in targets.compared(COMPARED)
+            for name in sorted(
+                {"effects", *(t.stem for t in targets.compared(COMPARED))}
+            )
             for suffix in ("csv", *targets.figure_formats(STUDY))
         ],
     log:
@@ -63,11 +65,7 @@ rule compare:
         "../../envs/analysis.yaml"
     params:
         studies=COMPARED,
-        tables=lambda wildcards: fingerprint.of_files(
-            study / "tables" / f"{table}.csv"
-            for study in COMPARED
-            for table in ("effects", "predictors")
-        ),
+        tables=lambda wildcards: fingerprint.of_files(targets.compared(COMPARED)),
         folder=subpath(output[0], parent=True),
         options=as_json(STUDY["figures"]),
         code=fingerprint.figures_fingerprint(),

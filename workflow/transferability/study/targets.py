@@ -65,11 +65,12 @@ def probe_tables(study: Study) -> list[str]:
     return ["probes", "mechanism", "predictors"] * bool(study["probes"])
 
 
-def compared(folders: Sequence[Path]) -> list[str]:
-    """What is compared of the studies in these folders: their effects, and their predictors where
-    a study has probes."""
-    probed = any((folder / "tables" / "predictors.csv").is_file() for folder in folders)
-    return ["effects"] + ["predictors"] * probed
+def compared(folders: Sequence[Path]) -> list[Path]:
+    """The tables that are compared of the studies in these folders: effects, and where they have
+    them, predictors."""
+    effects = [folder / "tables" / "effects.csv" for folder in folders]
+    predictors = [table.with_name("predictors.csv") for table in effects]
+    return effects + [table for table in predictors if table.is_file()]
 
 
 def probe_files(study: Study) -> list[str]:
