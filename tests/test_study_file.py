@@ -22,28 +22,6 @@ def test_a_study_is_left_as_it_was_given():
     assert given == before
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("recipe: {epochs: 3", "YAML"),
-        ("study: [a, b\nseeds: 3", "YAML"),
-        ("- a\n- b\n", "the study"),
-        ("just words", "the study"),
-        (b"study: \xff\xfe", "YAML"),
-    ],
-)
-def test_a_file_that_holds_no_study_is_named(tmp_path, content, words):
-    file = tmp_path / "study.yaml"
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(StudyError, match=words):
-        config.read(file)
-
-
-def test_a_file_that_is_missing_is_named(tmp_path):
-    with pytest.raises(StudyError, match=r"none\.yaml"):
-        config.read(tmp_path / "none.yaml")
-
-
 @pytest.mark.parametrize("nothing", [None, {}])
 def test_the_default_study_spells_out_the_defaults(nothing):
     written = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -118,6 +96,12 @@ def test_a_study_is_read_without_the_libraries_that_train_and_draw():
 
 
 WRITTEN = {
+    "an open bracket": ("recipe: {epochs: 3", "cannot be read as YAML"),
+    "an open list": ("study: [a, b\nseeds: 3", "cannot be read as YAML"),
+    "no section": ("- a\n- b\n", "the study: this list is not possible"),
+    "no more than words": ("just words", "the study: .just words. is not possible"),
+    "another encoding": (b"study: \xff\xfe", "cannot be read as YAML"),
+    "no file": (None, r"mine\.yaml: cannot be read"),
     "a section twice": (
         "recipe: {epochs: 3}\nlayers: [1]\nrecipe: {batch_size: 4}\n",
         "recipe stands in line 1 and again in line 3",
@@ -145,9 +129,10 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRITTEN.values(), ids=WRITTEN)
-def test_what_yaml_reads_otherwise_than_it_was_meant_is_named(tmp_path, text, words):
-    file = tmp_path / "study.yaml"
-    file.write_text(text, encoding="utf-8")
+def test_a_file_that_holds_no_study_or_another_one_than_was_meant_is_named(tmp_path, text, words):
+    file = tmp_path / "mine.yaml"
+    if text is not None:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(StudyError, match=words):
         config.read(file)
 
