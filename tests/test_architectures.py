@@ -46,6 +46,10 @@ def test_a_graph_is_built_without_torch():
     assert found.stdout.strip() == ""
 
 
+def initialised(settings: dict) -> nn.Sequential:
+    return transplant.initialised(settings, 227, 10, STREAM)
+
+
 @pytest.fixture(scope="module")
 def paper() -> nn.Sequential:
     return transplant.initialised(PAPER, 227, 1000, STREAM)
@@ -74,18 +78,23 @@ def test_caffenet_is_the_paper_s_network(paper):
     assert shapes == [*convolutions, (4096,), (4096,), (1000,)]
 
 
-def test_caffenet_starts_from_the_paper_s_values(paper):
+def test_caffenet_starts_from_the_paper_s_values_or_as_wide_layers_need(paper):
     for name, layer in paper.named_children():
         weight, bias = layer.parameters()
         std = 0.005 if name in ("fc6", "fc7") else 0.01
         assert weight.std().item() == pytest.approx(std, rel=0.02), name
         assert weight.mean().item() == pytest.approx(0, abs=std / 50), name
         assert set(bias.tolist()) == {0.0 if name in ("conv1", "conv3", "fc8") else 1.0}, name
+    for name, layer in initialised({**NARROW, "initialisation": "he"}).named_children():
+        weight, bias = layer.parameters()
+        if weight.numel() > 5_000:
+            assert weight.std().item() == pytest.approx((2 / weight[0].numel()) ** 0.5, rel=0.05)
+        assert not bias.any(), name
 
 
 def test_caffenet_computes_what_caffe_computes():
     """Convolution, rectifier, pooling, normalisation: each as Caffe defines it."""
-    network = transplant.initialised(NARROW, 227, 10, STREAM).eval()
+    network = initialised(NARROW).eval()
     seen = 50 * torch.randn(2, 3, 227, 227)
 
     def of(name: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,7 +149,7 @@ def test_normalisation_over_channels_is_torch_s(channels):
 
 def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
     """Before the layer that reads them, so that frozen fc6 and fc7 always say the same."""
-    network = transplant.initialised(NARROW, 227, 10, STREAM).train()
+    network = initialised(NARROW).train()
     units = torch.ones(1, 256)
     for name in ("fc7", "fc8"):
         dropped = network.get_submodule(name)[0](units)
@@ -174,12 +183,3 @@ def test_the_small_stem_shows_later_layers_as_much_as_the_paper_s():
         return found
 
     assert sizes({**PAPER, "stem": "small"}, 55) == sizes(PAPER, 227)
-
-
-def test_he_s_initialisation_keeps_the_signal_at_any_width():
-    network = transplant.initialised({**NARROW, "initialisation": "he"}, 227, 10, STREAM)
-    for name, layer in network.named_children():
-        weight, bias = layer.parameters()
-        if weight.numel() > 5_000:
-            assert weight.std().item() == pytest.approx((2 / weight[0].numel()) ** 0.5, rel=0.05)
-        assert not bias.any(), name

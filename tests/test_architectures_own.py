@@ -1,22 +1,16 @@
 """A user's own architecture, from a study's line to a trained network."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from laboratory import RECIPE
 
-from transferability.__main__ import main
 from transferability.models import custom
 from transferability.records import fingerprint
 from transferability.study import config
 from transferability.study.design import StudyError
-from transferability.training import transplant
-from transferability.training.rng import Stream
 
 NETWORK = """
 from torch import nn
@@ -174,16 +168,6 @@ def test_what_the_dataset_decides_is_no_argument():
         config.complete({**STUDY, "architecture": settings(classes=3)})
 
 
-def test_layers_start_from_the_stream_s_numbers():
-    treatment, same, base = (
-        transplant.initialised(settings(), 8, 5, Stream(name, "random0", 0, "B"))
-        for name in ("treatment", "treatment", "base")
-    )
-    for name, tensor in treatment.state_dict().items():
-        assert torch.equal(tensor, same.state_dict()[name])
-        assert not torch.equal(tensor, base.state_dict()[name])
-
-
 def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
     def code() -> str:
         forget()
@@ -213,18 +197,3 @@ def test_an_installed_module_does_not_bring_its_neighbours(monkeypatch, folder):
 def test_a_module_without_source_is_refused():
     with pytest.raises(ValueError, match=r"^architecture\.build: math:build is of no Python file"):
         fingerprint.training_fingerprint("custom", "math:build")
-
-
-def test_a_network_of_one_s_own_is_trained_by_the_command(folder, laboratory):
-    study = laboratory.study(settings(depth=3), RECIPE)
-    for name, base in {"baseA": [], "A1B": ["--base", "baseA/weights.safetensors"]}.items():
-        line = [
-            *("train", "--study", study, "--split", "random0", "--seed", 0, "--network", name),
-            *("--images", laboratory.images, "--to", name, *base),
-        ]
-        assert main([str(word) for word in line]) == 0
-    metrics = json.loads((folder / "A1B" / "metrics.json").read_text())
-    assert metrics["identity"]["code"] == fingerprint.training_fingerprint(
-        "custom", "my_network:build"
-    )
-    assert metrics["top1"] > 0.5

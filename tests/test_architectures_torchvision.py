@@ -111,11 +111,6 @@ def test_what_torchvision_cannot_do_is_named(model, image_size, words):
             assert word in str(caught.value)
 
 
-def test_vision_transformers_take_the_size_of_the_images():
-    layers = dict(torchvision.build(settings("vit_b_32"), 64, 5))
-    assert layers["embedding"].pos_embedding.shape == (1, 1 + 2 * 2, 768)
-
-
 def test_a_stream_starts_all_of_its_networks_from_the_same_values():
     state = torch.random.get_rng_state()
     one, same, other = (

@@ -80,16 +80,9 @@ def test_glyph_is_visible_in_every_image():
     assert contrast.min() > 255 * glyph_drawings.CONTRAST / 2
 
 
-def test_no_two_of_all_classes_are_near_identical():
-    chosen = glyph_drawings.choose(MOST_CLASSES, seed=0)
-    assert len(set(chosen)) == MOST_CLASSES
-    distance = glyph_shapes.distances(glyph_shapes._outlines(chosen))
-    np.fill_diagonal(distance, np.inf)
-    assert distance.min() > glyph_shapes.NEAR_IDENTICAL - 1e-4
-
-
 def test_the_characters_are_those_whose_drawings_differ():
     assert "".join(glyph_shapes.distinct()) == DISTINCT
+    assert len(set(glyph_drawings.choose(MOST_CLASSES, seed=0))) == MOST_CLASSES
     for alike in ("AΑА", "oOοОо", "xXхХ", "cCсС", ".•●·"):
         assert len(set(alike) & set(DISTINCT)) == 1
     # DejaVu Serif Bold shows a T for this capital U.

@@ -89,6 +89,6 @@ def test_what_is_of_unknown_size_leaves_the_old_file_too(small_disk):
 def test_a_store_of_images_is_not_begun_where_it_cannot_end(small_disk):
     # 1,347 training images of 24 × 24 pixels in three colours.
     settings = {**DATASET, "image_size": 24}
-    with pytest.raises(OSError, match=r"need 2,327,616 bytes more.*make room"):
+    with pytest.raises(OSError, match=r"at least 2,327,616 bytes are needed.*make room"):
         build.write_store(digits.read(settings), small_disk / "digits", settings)
     assert not (small_disk / "digits").exists()
