@@ -86,7 +86,8 @@ def fashion(folder: Path, kind: str, per_class: int) -> tuple[torch.Tensor, np.n
     with gzip.open(folder / f"{kind}-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
     chosen = np.concatenate([np.flatnonzero(labels == k)[:per_class] for k in range(CLASSES)])
-    shown = [decode.pixels(Image.fromarray(pixels[i]), PIXELS, "warp") for i in chosen]
+    settings = {"image_size": PIXELS, "resize": "warp"}
+    shown = [decode.pixels(Image.fromarray(pixels[i]), settings) for i in chosen]
     return torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2).float(), labels[chosen]
 
 

@@ -32,7 +32,7 @@ def quarters(pixels: np.ndarray) -> np.ndarray:
 
 
 def seen(file: Path, size: int = 16, resize: str = "crop") -> np.ndarray:
-    return decode.load_file(file.name, file.parent, size, resize)
+    return decode.load_file(file.name, file.parent, {"image_size": size, "resize": resize})
 
 
 def saved(values: np.ndarray, file: Path, **options: object) -> Path:

@@ -97,7 +97,7 @@ def test_an_image_bomb_is_refused_with_its_size(tmp_path):
 def test_what_is_no_image_at_all_is_refused(tmp_path):
     (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n(was run) (w) file\n")
     with pytest.raises(decode.BadImage, match="no image in any of the formats"):
-        decode.load_file("script.png", tmp_path, 16, "crop")
+        decode.load_file("script.png", tmp_path, {"image_size": 16, "resize": "crop"})
 
 
 def test_images_that_are_only_read_may_lie_anywhere():

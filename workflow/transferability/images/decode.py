@@ -44,25 +44,17 @@ class BadImage(ValueError):
     """An image that cannot be shown; the message says why."""
 
 
-def resizing(settings: Mapping[str, Any]) -> dict[str, str]:
-    """How a study's images are resized. What names a store leaves out the usual interpolation."""
-    interpolation = settings.get("interpolation", "bilinear")
-    return {"resize": settings["resize"], "interpolation": interpolation}
-
-
-def load_file(
-    name: str, root: Path | str, size: int, resize: str, interpolation: str = "bilinear"
-) -> np.ndarray:
-    """The image of a file below `root`, uint8 size×size×3.
+def load_file(name: str, root: Path | str, settings: Mapping[str, Any]) -> np.ndarray:
+    """The image of a file below `root`, as `pixels` gives it.
 
     The format is found by the content, not by the suffix; of several images in one file it is the
     first. Raises BadImage if the file is no image, or only a part of one; an OSError of the system,
     such as a disk that fails, is not the image's fault and passes.
     """
-    path = Path(root, name)
+    path, size = Path(root, name), settings["image_size"]
     with blamed_on_the_image(path), Image.open(path, formats=FORMATS) as image:
         image.draft(None, (SPARE * size, SPARE * size))
-        return pixels(image, size, resize, interpolation)
+        return pixels(image, settings)
 
 
 def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
@@ -75,24 +67,24 @@ def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns
 
 
-def pixels(
-    image: Image.Image, size: int, resize: str, interpolation: str = "bilinear"
-) -> np.ndarray:
-    """What a person sees of an image, uint8 size×size×3.
+def pixels(image: Image.Image, settings: Mapping[str, Any]) -> np.ndarray:
+    """What a person sees of an image, uint8 image_size×image_size×3.
 
-    With `resize` warp, height and width are changed independently; with crop, the largest square
-    in the centre is taken. Resampling is bilinear with antialiasing, as torchvision's Resize does
-    it unless told otherwise. Raises BadImage if the image is damaged or has no defined look.
+    By the study's `settings`: with resize warp, height and width are changed independently; with
+    crop, the largest square in the centre is taken. Resampling is bilinear with antialiasing, as
+    torchvision's Resize does it, unless `interpolation` says otherwise. Raises BadImage if the
+    image is damaged or has no defined look.
     """
     with blamed_on_the_image():
-        profile = image.info.get("icc_profile")
+        profile, sides = image.info.get("icc_profile"), (settings["image_size"],) * 2
         # In place, since a copy is made otherwise also of what needs no turning.
         ImageOps.exif_transpose(image, in_place=True)
-        shown, method = _opaque(image), Image.Resampling[interpolation.upper()]
-        if resize == "crop":
-            small = ImageOps.fit(shown, (size, size), method)
+        # What names a store leaves out the usual interpolation.
+        method = Image.Resampling[settings.get("interpolation", "bilinear").upper()]
+        if settings["resize"] == "crop":
+            small = ImageOps.fit(_opaque(image), sides, method)
         else:
-            small = shown.resize((size, size), method)
+            small = _opaque(image).resize(sides, method)
         if profile and (transform := _to_srgb(profile, small.mode)):
             return np.asarray(ImageCms.applyTransform(small, transform))
         return np.asarray(small.convert("RGB"))

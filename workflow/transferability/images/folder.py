@@ -168,7 +168,7 @@ class Tree:
             [(name, "") for name in train],
             (size, size),
             *labelled,
-            load=partial(decode.load_file, root=root, size=size, **decode.resizing(settings)),
+            load=partial(decode.load_file, root=root, settings=settings),
             stamp=partial(decode.file_stamp, root=root),
             left_out=sorted(self.left_out.items()),
         )

@@ -55,7 +55,6 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
     Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
     """
     name, size = settings["name"], settings["image_size"]
-    how = decode.resizing(settings)
     train, test = (_opened(settings, given) for given in _arguments(getattr(datasets, name)))
     images, learned = ConcatDataset([*train, *test]), sum(map(len, train))
     labels = list(chain.from_iterable(map(_labels, images.datasets)))
@@ -87,13 +86,13 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
     def load(number: int) -> np.ndarray:
         with decode.blamed_on_the_image():
             image, _ = images[number]
-        return decode.pixels(image, size, **how)
+        return decode.pixels(image, settings)
 
     return ImageSource(
         classes=[(class_name, "") for class_name in classes],
         image_size=(size, size),
         **items,
-        load=partial(decode.load_file, root="", size=size, **how) if files else load,
+        load=partial(decode.load_file, root="", settings=settings) if files else load,
         stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
         # Others may read from one open file, or draw from torch's global generator.
         in_parallel=files is not None,
