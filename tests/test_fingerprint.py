@@ -17,7 +17,6 @@ RESULTS = {
     "training": lambda: fingerprint.training_fingerprint("small"),
     "torchvision": lambda: fingerprint.training_fingerprint("torchvision"),
     "collection": fingerprint.collection_fingerprint,
-    "published": fingerprint.published_fingerprint,
     "effects": fingerprint.effects_fingerprint,
     "findings": fingerprint.findings_fingerprint,
     "methods": fingerprint.methods_fingerprint,
@@ -116,7 +115,7 @@ def test_what_is_imported_from_afar_counts_too(package, untouched):
     for module, counts, does_not in (
         ("study/networks", {*TRAININGS, "collection", "effects", "figures"}, {"digits", "splits"}),
         ("analysis/effects", {"effects", "findings", "figures"}, {*TRAININGS, "collection"}),
-        ("analysis/collect", {"collection", "published", "effects"}, {*TRAININGS, "splits"}),
+        ("analysis/collect", {"collection", "effects"}, {*TRAININGS, "splits"}),
         ("analysis/intervals", {"effects"}, {*TRAININGS, "collection"}),
         ("analysis/equivalence", {"effects"}, {*TRAININGS, "collection"}),
         # What checks a study and what says where its files are decides no number.

@@ -60,7 +60,7 @@ rule read_published:
         "../../envs/analysis.yaml"
     params:
         study=schema.PUBLISHED,
-        code=fingerprint.published_fingerprint(),
+        code=fingerprint.collection_fingerprint(),
     shell:
         "python -m transferability read-published"
         " --study {params.study:q} --published {input.networks:q}"

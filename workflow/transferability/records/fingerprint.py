@@ -39,7 +39,6 @@ def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
 
 splits_fingerprint = partial(fingerprint, "images.class_splits")
 collection_fingerprint = partial(fingerprint, "analysis.collect")
-published_fingerprint = partial(fingerprint, "analysis.collect")
 effects_fingerprint = partial(
     fingerprint,
     *("analysis.collect", "analysis.effects", "analysis.boost", "analysis.decision"),
