@@ -150,7 +150,11 @@ def shifted(
     rows = torch.arange(seen[0], device=corners.device) + corners[:, :1]
     rows, columns = rows.clamp_(0, height - 1), columns.clamp_(0, width - 1)
     places = rows[:, :, None] * width + columns[:, None, :]
-    places += torch.arange(len(images), device=images.device)[:, None, None] * (height * width)
+    if images.stride(0):
+        places += torch.arange(len(images), device=images.device)[:, None, None] * (height * width)
+    else:
+        # One image that stands for each: copying it so often would be waste.
+        images = images[:1]
     # Whole pixels: to index rows and columns would go through each of their values.
     pixels = images.reshape(-1, channels).index_select(0, places.flatten())
     return pixels.view(*places.shape, channels)
