@@ -57,8 +57,7 @@ rule train_base:
     resources:
         gpu=gpus_of,
         runtime=minutes_to_train,
-    # The command reads the study; these say what of it decides the network, so that a study that
-    # changes trains again only what is another network by it.
+    # What of the study decides the network: after a change, what differs by it is trained again.
     params:
         study=STUDY_FILE,
         training=training,
