@@ -124,6 +124,13 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
         lambda root: os.rename(root / "a", os.fsencode(root) + b"/\xff"),
         ["UTF-8"],
     ),
+    **{
+        f"a link to a disk that is not there, {name}": (
+            lambda root, name=name: (root / name).symlink_to("/mnt/usb/photos"),
+            [f"photos/{name} is a link to /mnt/usb/photos, which is not there"],
+        )
+        for name in ("e", "a/more")
+    },
     "two folders of one part": (in_parts("train", "val", "valid"), ["has both val and valid"]),
     "classes a folder deeper": (
         lambda root: shutil.move(shutil.move(root, root.with_name("x")), root / "mine"),

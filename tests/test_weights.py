@@ -36,9 +36,8 @@ def test_declared_transforms_are_torchvision_s():
 
 
 def test_another_enum_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="did you mean IMAGENET1K_V2") as caught:
+    with pytest.raises(ValueError, match="known: IMAGENET1K_V1, IMAGENET1K_V2; or give a file"):
         transforms("IMAGENET_V2")
-    assert "known: IMAGENET1K_V1, IMAGENET1K_V2" in str(caught.value)
     with pytest.raises(ValueError, match="for this architecture; known: none; or give a file"):
         transforms("IMAGENET1K_V2", {"name": "small"})
 

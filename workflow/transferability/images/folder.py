@@ -177,7 +177,7 @@ class Tree:
         """The names of the folders in a folder, and those of its other files below the root, both
         sorted; what is hidden, and what systems put beside images, does not count.
 
-        Raises ValueError for a name that is not UTF-8.
+        Raises ValueError for a name that is not UTF-8, and a link that leads nowhere.
         """
         folders, files = [], []
         for entry in sorted(os.scandir(self.root / below), key=lambda entry: entry.name):
@@ -187,8 +187,15 @@ class Tree:
                 continue
             if entry.is_dir():
                 folders.append(entry.name)
-            else:
-                files.append(os.path.join(below, entry.name))
+                continue
+            files.append(os.path.join(below, entry.name))
+            # That of an image is reported with the other bad images.
+            is_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES
+            if entry.is_symlink() and not is_image and not os.path.exists(entry.path):
+                raise ValueError(
+                    f"{entry.path} is a link to {os.readlink(entry.path)}, which is not there; "
+                    "make it reachable, or remove the link"
+                )
         return folders, files
 
 

@@ -5,7 +5,6 @@ tests/torchvision_table.py makes the table.
 """
 
 import csv
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -60,11 +59,9 @@ def declared(model: str, enum: str) -> Declared:
     are, if it has none of that name."""
     known = _table().get(model, {})
     if enum not in known:
-        close = difflib.get_close_matches(enum, known, n=1, cutoff=0)
-        hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(
-            f"weights: torchvision has no {enum!r} for {model or 'this architecture'}; {hint}"
-            f"known: {', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
+            f"weights: torchvision has no {enum!r} for {model or 'this architecture'}; known: "
+            f"{', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
         )
     return known[enum]
 
