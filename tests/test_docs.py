@@ -42,6 +42,12 @@ SHORTENED = {
     "uv run snakemake --cores all --configfile studies/how_many_layers.yaml": "-n",
     "uv run snakemake --cores all --configfile photos_pretrained.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/transfer_gain.yaml": "-n",
+    "uv run snakemake --cores all --configfile studies/coadaptation.yaml": "-n",
+    "uv run snakemake --cores all --configfile studies/coadaptation.yaml --config"
+    " study=coadaptation_batch_norm 'architecture={batch_norm: true}'": "-n",
+    "uv run snakemake --cores all --configfile studies/coadaptation.yaml --config"
+    " study=coadaptation_residual"
+    " 'architecture={name: custom, build: studies.narrow_resnet:build}'": "-n",
     "uv run snakemake --cores all --configfile predictors.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/fashion_from_digits.yaml --config"
     " 'probes={images: 5000}' 'seeds=[0, 1, 2]' 'treatments=[selffer, transfer, partial]'"

@@ -14,7 +14,18 @@ EFFECTS = {
     "AnB+ − baseB": "boost",
     "AnB+ − BnB+": "boost_over_selffer",
     "AnB+ − base2B": "gain_over_long",
+    "BnB − baseB": "coadaptation",
+    "BnB+ − BnB": "recovery",
+    "AnB − BnB": "specificity",
 }
+TABLE = r"^\| `{}`.*\| n = (.*) \|\n.*\n((?:\|.*\n)+)"
+ROW = r"^\| (.*?) \| (.*) \|$"
+
+
+def tables(name: str) -> list[tuple[str, str]]:
+    """The n and the rows of the tables, in all pages, of an archive."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES.glob("*.md")]
+    return re.findall(TABLE.format(name), "\n".join(texts), re.MULTILINE)
 
 
 @pytest.mark.full
@@ -25,12 +36,13 @@ def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path)
     drawn = tmp_path / "drawn"
     assert main(["figures", str(archive), "--to", str(drawn)]) == 0
     assert (drawn / "figures" / "effects.png").is_file()
-    page = (PAGES / f"{archive.stem.replace('_', '-')}.md").read_text(encoding="utf-8")
     found = pd.read_csv(drawn / "tables" / "effects.csv").set_index(["effect", "n"])
-    numbers = re.search(r"^\|.*\| n = (.*) \|$", page, re.MULTILINE)[1].split(" | ")
-    rows = re.findall(r"^\| (AnB\+ − .*?) \| (.*) \|$", page, re.MULTILINE)
-    assert {name for name, _ in rows} == {*EFFECTS}
-    for name, cells in rows:
-        expected = found.loc[[(EFFECTS[name], int(n)) for n in numbers]]
+    ((numbers, rows),) = tables(archive.stem)
+    for name, cells in re.findall(ROW, rows, re.MULTILINE):
+        expected = found.loc[[(EFFECTS[name], int(n)) for n in numbers.split(" | ")]]
         said = [f"{points(row.mean)} {bracket(row.low, row.high)}" for row in expected.itertuples()]
         assert cells.split(" | ") == said
+
+
+def test_each_table_is_of_an_archive():
+    assert len(tables(r"\w+")) == len([*PAGES.glob("*.zip")])

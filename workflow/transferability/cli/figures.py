@@ -57,7 +57,11 @@ def _first_filters(weights: list[Path]) -> dict:
 
 
 def compare(
-    results: Annotated[list[Path], "folders of finished studies, results/<study>", {"nargs": "*"}],
+    results: Annotated[
+        list[Path],
+        "folders of finished studies, results/<study>, or their archives",
+        {"nargs": "*"},
+    ],
     *,
     to: Annotated[Path, "the folder to write"],
     options: Annotated[dict | None, "the section figures of a study, as JSON"] = None,
@@ -75,17 +79,20 @@ def compare(
             "with snakemake compare, --config 'studies=[one, another]'"
         )
     tables, predicted, probed = [], [], defaultdict(dict)
-    for folder in results:
-        file, study = folder / "tables" / "effects.csv", config.resolved(folder / targets.STUDY)
-        if not file.is_file():
-            raise ValueError(f"{file}: is not there; run the study {folder.name} to its end first")
-        layers = len(study["layer_names"])
-        tables.append(read_table(file).assign(layers=layers))
-        if study["probes"]:
-            predicted.append(read_table(file.with_name("predictors.csv")))
-            names = ("probes.csv", "networks.csv")
-            alike = probed[store_name(study["dataset"]), layers]
-            alike[study["study"]] = [read_table(file.with_name(name)) for name in names]
+    for path in results:
+        with archive.opened(path) as folder:
+            file, study = folder / "tables" / "effects.csv", config.resolved(folder / targets.STUDY)
+            if not file.is_file():
+                raise ValueError(
+                    f"{file}: is not there; run the study {path.name} to its end first"
+                )
+            layers = len(study["layer_names"])
+            tables.append(read_table(file).assign(layers=layers))
+            if study["probes"]:
+                predicted.append(read_table(file.with_name("predictors.csv")))
+                names = ("probes.csv", "networks.csv")
+                alike = probed[store_name(study["dataset"]), layers]
+                alike[study["study"]] = [read_table(file.with_name(name)) for name in names]
     predicted += [predictors.across_studies(alike) for alike in probed.values() if len(alike) > 1]
     drawn = {"effects": (tables, figures.compare), "predictors": (predicted, figures.predictors)}
     with figures.used(figures.Options(**options or {})):
