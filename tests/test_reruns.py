@@ -86,6 +86,7 @@ of_full = pytest.mark.full
         pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, marks=of_full),
         pytest.param({"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, marks=of_full),
         pytest.param({"hours": 5}, set(), marks=of_full),
+        pytest.param({"recipe": {**RECIPE, "gpus": 2}}, set(), marks=of_full),
     ],
     ids=lambda value: repr(value) if isinstance(value, dict) else "",
 )

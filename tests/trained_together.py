@@ -26,6 +26,7 @@ CASES = {
     "frozen": ("A3B", NORMALISED, AUGMENTED),
     "cached": ("A3B", NORMALISED, {"epochs": 1}),
     "fine-tuned": ("A3B+", NORMALISED, {**AUGMENTED, "clip_gradient_norm": 1.0}),
+    "probing": ("A3B+", NORMALISED, {"epochs": 2, "probe_epochs": 1}),
     # Without biases before normalisation, of which AdamW makes steps of pure rounding.
     "adamw": ("baseA", PLAIN, {**AUGMENTED, "optimizer": "adamw", "learning_rate": 0.001}),
 }

@@ -68,8 +68,8 @@ def train(
         with (
             trainer.torch_explained(task),
             device.repeatable(recipe["deterministic"]),
-            device.least_used(chosen),
             processes.joined(chosen),
+            device.least_used(chosen),
         ):
             metrics = loop.train(
                 task,

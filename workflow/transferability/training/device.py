@@ -5,7 +5,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -40,27 +40,30 @@ def choose_device(wanted: str) -> torch.device:
 
 @contextmanager
 def least_used(device: torch.device) -> Iterator[None]:
-    """Inside, `cuda` is the GPU on which the fewest trainings of this user run; where several
-    processes train together, the one with the process's number.
+    """Inside, `cuda` is the GPU on which the fewest trainings of this user run; several processes
+    have as many GPUs in a row.
 
-    Raises ValueError if there is none.
+    Raises ValueError if there are fewer GPUs than processes.
     """
-    count, rank = torch.cuda.device_count() if device.type == "cuda" else 0, processes.rank()
-    if device.type != "cpu" and rank >= max(count, 1):
+    wanted, rank = processes.count(), processes.rank()
+    count = torch.cuda.device_count() if device.type == "cuda" else int(device.type == "mps")
+    if device.type != "cpu" and wanted > count:
         raise ValueError(
-            f"recipe.gpus: this training takes more GPUs than there are here ({max(count, 1)}); "
-            "lower it, or let its job have more"
+            f"recipe.gpus: {wanted}, and there are only {count} here; lower it, or let the job "
+            "have more"
         )
     if count < 2:
         yield
         return
-    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+    # The first of the GPUs of each training stands for all of them.
+    firsts = range(0, count - wanted + 1, wanted)
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in firsts]
     # Each user has a folder of the places on each machine.
     places = Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
-    own = [rank] if processes.are_several() else range(count)
-    taken = gpus.taken([names[index] for index in own], places)
-    with taken as place, torch.cuda.device(own[place]):
-        yield
+    with gpus.taken(names, places) if rank == 0 else nullcontext(0) as chosen:
+        first = firsts[processes.highest(chosen)]
+        with torch.cuda.device(first + rank):
+            yield
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:

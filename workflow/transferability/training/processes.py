@@ -60,13 +60,18 @@ def joined(device: torch.device) -> Iterator[None]:
     distributed.destroy_process_group()
 
 
+def highest(number: int) -> int:
+    """The highest that any of the processes has; all have to ask."""
+    if count() == 1:
+        return number
+    found = torch.tensor(number)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return int(found)
+
+
 def anywhere(condition: bool) -> bool:
     """Whether it holds in any of the processes; all have to ask."""
-    if count() == 1:
-        return condition
-    holds = torch.tensor(int(condition))
-    distributed.all_reduce(holds, distributed.ReduceOp.MAX)
-    return bool(holds)
+    return bool(highest(condition))
 
 
 def check_signals() -> None:
