@@ -48,6 +48,8 @@ SHORTENED = {
     "uv run snakemake --cores all --configfile studies/coadaptation.yaml --config"
     " study=coadaptation_residual"
     " 'architecture={name: custom, build: studies.narrow_resnet:build}'": "-n",
+    "uv run snakemake --cores all --configfile studies/dissimilar_halves.yaml": "-n",
+    "uv run snakemake --cores all --configfile studies/digits_from_fashion.yaml": "-n",
     "uv run snakemake --cores all --configfile predictors.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/fashion_from_digits.yaml --config"
     " 'probes={images: 5000}' 'seeds=[0, 1, 2]' 'treatments=[selffer, transfer, partial]'"

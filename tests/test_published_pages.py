@@ -10,13 +10,18 @@ from transferability.__main__ import main
 from transferability.analysis.vocabulary import bracket, points
 
 PAGES = ROOT / "docs" / "results"
+# Each with its target half.
 EFFECTS = {
-    "AnB+ − baseB": "boost",
-    "AnB+ − BnB+": "boost_over_selffer",
-    "AnB+ − base2B": "gain_over_long",
-    "BnB − baseB": "coadaptation",
-    "BnB+ − BnB": "recovery",
-    "AnB − BnB": "specificity",
+    "AnB+ − baseB": ("boost", "B"),
+    "AnB+ − BnB+": ("boost_over_selffer", "B"),
+    "AnB+ − base2B": ("gain_over_long", "B"),
+    "BnB − baseB": ("coadaptation", "B"),
+    "BnB+ − BnB": ("recovery", "B"),
+    "AnB − BnB": ("specificity", "B"),
+    "BnA − AnA": ("specificity", "A"),
+    "FnB − BnB": ("source_gap", "B"),
+    "TnB − BnB": ("source_gap", "B"),
+    "RnB − baseB": ("random", "B"),
 }
 TABLE = r"^\| `{}`.*\| n = (.*) \|\n.*\n((?:\|.*\n)+)"
 ROW = r"^\| (.*?) \| (.*) \|$"
@@ -36,10 +41,10 @@ def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path)
     drawn = tmp_path / "drawn"
     assert main(["figures", str(archive), "--to", str(drawn)]) == 0
     assert (drawn / "figures" / "effects.png").is_file()
-    found = pd.read_csv(drawn / "tables" / "effects.csv").set_index(["effect", "n"])
+    found = pd.read_csv(drawn / "tables" / "effects.csv").set_index(["effect", "target", "n"])
     ((numbers, rows),) = tables(archive.stem)
     for name, cells in re.findall(ROW, rows, re.MULTILINE):
-        expected = found.loc[[(EFFECTS[name], int(n)) for n in numbers.split(" | ")]]
+        expected = found.loc[[(*EFFECTS[name], int(n)) for n in numbers.split(" | ")]]
         said = [f"{points(row.mean)} {bracket(row.low, row.high)}" for row in expected.itertuples()]
         assert cells.split(" | ") == said
 
