@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 from cluster import Cluster, running
 from project import TINY, Project
 
-EPOCHS_A_SECOND = 30
+EPOCHS_A_SECOND = 60
 """Of the tiny study, alone on a core."""
 LEVELS = ("prepare_images", "train_base", "train_treatment")
 NETWORKS_A_SEED = 4

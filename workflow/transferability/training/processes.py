@@ -6,6 +6,7 @@ every batch; gradients and batch normalisation are of the whole batch. The first
 writes. In a training of one process, all of this changes nothing.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,9 @@ def joined(device: torch.device) -> Iterator[None]:
     if not are_several():
         yield
         return
+    if rank():
+        # What the first process says, too.
+        logging.disable(logging.INFO)
     # What is agreed upon lies on the CPU, and waits for no GPU.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=LONGEST_WAIT)
