@@ -44,6 +44,8 @@ def start(processes: int) -> None:
     if processes > 1 and not are_several():
         torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         command = [sys.executable, "-m", *torchrun, "-m", "transferability", *sys.argv[1:]]
+        # torchrun would set it, with a warning; each process takes as many threads as it is given.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.execv(sys.executable, command)
 
 
