@@ -51,3 +51,26 @@ def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path)
 
 def test_each_table_is_of_an_archive():
     assert len(tables(r"\w+")) == len([*PAGES.glob("*.zip")])
+
+
+@pytest.mark.full
+def test_the_leads_over_depth_are_those_of_the_archives(tmp_path):
+    text = (PAGES / "predictors.md").read_text(encoding="utf-8")
+    head, rows = re.search(
+        r"^\| lead over depth \| (.*) \|\n.*\n((?:\|.*\n)+)", text, re.M
+    ).groups()
+    studies = re.findall(r"`(\w+)`", head)
+    archives = [str(PAGES / f"{study}.zip") for study in studies]
+    assert main(["compare", *archives, "--to", str(tmp_path)]) == 0
+    found = pd.read_csv(tmp_path / "predictors.csv").set_index(["effect", "over", "predictor"])
+    for name, cells in re.findall(r"^\| `(\w+)` \| (.*) \|$", rows, re.MULTILINE):
+        leads = found.loc["transfer", "layers", name].set_index("study").loc[studies]
+        said = [
+            f"{row.lead:.2f} [{row.lead_low:.2f}, {row.lead_high:.2f}]".replace("-", "−")
+            for row in leads.itertuples()
+        ]
+        assert cells.split(" | ") == said
+    for score, name in {"linear_probe": "linear probe", "knn": "kNN", "cka": "CKA"}.items():
+        (row,) = found.loc[[("transfer", "sources", score)]].itertuples()
+        said = f"{row.correlation:z.2f} [{row.low:.2f}, {row.high:.2f}]".replace("-", "−")
+        assert f"{name} {said}" in text

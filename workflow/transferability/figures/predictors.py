@@ -59,6 +59,9 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
             "No predictors: a rank correlation needs three n or more, of networks that copy layers "
             "and of their control."
         )
+    said = leads(panels_by_study(table))
+    # Of these two a study has one.
+    table = table.assign(effect=table["effect"].replace("source_gap", "specificity"))
     effects = [effect for effect in MEASURED if effect in set(table["effect"])]
     panels = panels_by_study(table)
     figure, parts = place_rows([*panels.values()], HEIGHT)
@@ -67,7 +70,11 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
             part.suptitle(name, x=0.01, ha="left", fontsize="medium")
         grid = part.subplots(1, len(effects), squeeze=False, sharex=True, sharey=True)[0]
         for axes, effect in zip(grid, effects, strict=True):
-            _draw(axes, panel.rows[panel.rows["effect"] == effect])
+            rows = panel.rows[panel.rows["effect"] == effect]
+            if rows.empty:
+                axes.remove()
+                continue
+            _draw(axes, rows)
             axes.set_title(with_sources(TITLES[effect], panel.rows))
             axes.set_xlim(-1.05, 1.05)
             axes.set_xlabel("rank correlation over $n$")
@@ -76,7 +83,7 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
     )
     style.note(
         figure,
-        leads(panels),
+        said,
         f"{ranked} values of $n$ are ranked.",
         "" if (table["interval"] == NO_INTERVAL).all() else notes.intervals_are(table["interval"]),
     )
