@@ -132,6 +132,8 @@ def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -
         cluster.clear()
         spent = processor_seconds(cluster) - before
         done = len(files)
+        if not files:
+            sys.exit(f"{way}: none was trained in {seconds:.0f} s; raise --minutes")
         own = sum(json.loads(file.read_text("utf-8"))["seconds"] for file in files)
         print(f"{way}: {done} trainings in {seconds:.0f} s, {3600 * done / seconds:.0f} an hour")
         print(f"    of each {own / done:.2f} s training, {spent / done:.2f} s of processor in all")
