@@ -65,14 +65,14 @@ class Made:
 
     def finish(self, name: str, seconds=20.0, ago=100.0, learned=True, seed=0) -> None:
         """A network that took so long and ended so many seconds ago."""
-        recipe = self.study.recipe_of("random0", 0, name)
+        training = self.study.training("random0", 0, name)
         folder = self.folder(name, seed)
         folder.write_metrics(
             {
                 **{"top1": 0.9 if learned else 0.2, "chance": 0.2, "learned": learned},
                 **{"images_per_second": 1000.0, "seconds": seconds},
                 **{"classes": 5, "validation_images": 40, "train_loss": 0.3},
-                "identity": {"recipe": recipe, "architecture": self.study["architecture"]},
+                "identity": {"recipe": training.recipe, "architecture": training.architecture},
                 "job": {"started": at(-ago - seconds), "ended": at(-ago), "restarts": 0},
             }
         )

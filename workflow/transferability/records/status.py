@@ -142,7 +142,8 @@ def _study(file: Path, stamp: float) -> Study:
 
 
 def _status(results: Path, study: Study, split: str, seed: int, name: str) -> Status:
-    recipe = study.recipe_of(split, seed, name)
+    training = study.training(split, seed, name)
+    recipe = training.recipe
     unit = "iterations" if recipe["iterations"] else "epochs"
     waiting = Status(split, seed, name, WAITING, unit, recipe[unit])
     folder = NetworkFolder(results / "networks" / waiting.path)
@@ -150,7 +151,7 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
     if folder.metrics.exists():
         stamp = folder.metrics.stat().st_mtime
         metrics = _metrics(folder.metrics, stamp)
-        wanted = {"recipe": recipe, "architecture": study["architecture"]}
+        wanted = {"recipe": recipe, "architecture": training.architecture}
         if wanted.items() <= metrics["identity"].items():
             kept = {key: metrics[key] for key in MEASURED}
             return replace(
