@@ -49,11 +49,11 @@ SHORTENED = {
     " study=coadaptation_residual"
     " 'architecture={name: custom, build: studies.narrow_resnet:build}'": "-n",
     "uv run snakemake --cores all --configfile studies/dissimilar_halves.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/digits_from_fashion.yaml": "-n",
+    "uv run snakemake --cores all --configfile studies/digits_from_fashion.yaml --config"
+    " 'probes={images: 5000}'": "-n",
     "uv run snakemake --cores all --configfile predictors.yaml": "-n",
     "uv run snakemake --cores all --configfile studies/fashion_from_digits.yaml --config"
-    " 'probes={images: 5000}' 'seeds=[0, 1, 2]' 'treatments=[selffer, transfer, partial]'"
-    " 'controls=[baseB]' keep_weights=all": "-n",
+    " 'probes={images: 5000}' keep_weights=all": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
     "uv run snakemake --cores 4 --omit-from train_base train_treatment train_source": "-n",
     "uv run transferability plan config.yaml": "--seconds 0.1",
