@@ -1,6 +1,8 @@
 """How images are read into a store: side by side, bad ones and all, and again after a kill."""
 
 import csv
+import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -8,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +19,11 @@ from made_photos import contents, prepare, settings, shade, tree
 from PIL import Image
 from project import ROOT
 from real_formats import BAD, COLOURED, GREY, quartered, truncated_jpeg
+from waiting import wait_until
 
 from transferability import images
-from transferability.images import decode, folder, store
+from transferability.images import build, decode, folder, store
+from transferability.storage import files
 
 
 @pytest.fixture
@@ -51,7 +56,8 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     for workers in (1, 2):
         assert prepare(tmp_path / str(workers) / "store", settings(root), workers) == 0
     assert contents(tmp_path / "1" / "store") == contents(tmp_path / "2" / "store")
-    assert sorted(os.listdir(tmp_path / "1")) == ["store"]
+    lock, made = sorted(os.listdir(tmp_path / "1"))
+    assert (lock.endswith(".lock"), made) == (True, "store")
 
 
 def test_bad_images_stop_with_a_list_or_are_skipped_and_only_they_are_read_again(
@@ -129,6 +135,74 @@ def test_too_small_a_disk_is_named_before_anything_is_read(
     assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
     assert f"at least {24 * 16 * 16 * 3:,} bytes are needed" in caplog.text
     assert not read_files
+
+
+@pytest.mark.parametrize("free", [1000, 20_000])
+def test_the_room_for_what_is_still_to_be_read_is_asked_for_at_once(
+    tmp_path, caplog, monkeypatch, damaged, read_files, free
+):
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    root, count = damaged, len(BAD)
+    if free == 1000:
+        assert prepare(tmp_path / "store", settings(damaged)) == 1
+    else:
+        # Training images alone would have room.
+        root, count = tree(tmp_path / "good"), 32
+    read_files.clear()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert prepare(tmp_path / "store", settings(root)) == 1
+    assert "train.images.npy: the disk is full" in caplog.text
+    assert f"at least {count * 16 * 16 * 3:,} bytes are needed and {free:,} are" in caplog.text
+    assert not read_files
+
+
+def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path, caplog, monkeypatch):
+    def load(*_: object, **__: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(decode, "load_file", load)
+    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
+    assert "train.images.npy: the disk is full, or a quota used up: at least" in caplog.text
+
+
+def test_a_store_that_could_not_be_completed_and_was_deleted_is_made_again(tmp_path, monkeypatch):
+    asked = settings(tree(tmp_path / "photos"))
+
+    def full(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_table", full)
+        assert prepare(tmp_path / "store", asked) == 1
+    # As Snakemake does when a job fails.
+    shutil.rmtree(tmp_path / "store")
+    assert prepare(tmp_path / "store", asked) == 0
+    assert prepare(tmp_path / "fresh" / "store", asked) == 0
+    assert contents(tmp_path / "store") == contents(tmp_path / "fresh" / "store")
+
+
+def test_what_a_killed_run_was_writing_is_deleted(tmp_path, damaged):
+    assert prepare(tmp_path / "store", settings(damaged)) == 1
+    (unfinished,) = tmp_path.glob("*.unfinished")
+    (unfinished / ".train.images.copy.0123.npy").touch()
+    assert prepare(tmp_path / "store", settings(damaged)) == 1
+    assert not list(unfinished.glob(".*"))
+
+
+def test_a_second_preparation_of_the_same_images_waits_for_the_first(tmp_path, caplog):
+    asked = settings(tree(tmp_path / "photos"))
+    source = folder.read(asked)
+
+    def load(name: str) -> np.ndarray:
+        wait_until(lambda: "waiting for another process" in caplog.text, 60)
+        return source.load(name)
+
+    caplog.set_level("INFO")
+    with ThreadPoolExecutor() as pool:
+        stores = [tmp_path / name for name in ("one", "other")]
+        slow = dataclasses.replace(source, load=load)
+        list(pool.map(lambda store: build.write_store(slow, store, asked), stores))
+    assert contents(stores[0]) == contents(stores[1])
 
 
 def command(asked: dict, folder: Path) -> list[str]:

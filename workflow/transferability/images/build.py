@@ -17,6 +17,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,12 @@ def write_store(
     deciding = {key: value for key, value in settings.items() if not key.startswith("on_")}
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
     unfinished = folder.parent / f"{store_name(deciding)}.unfinished"
-    unfinished.mkdir(parents=True, exist_ok=True)
     # Stores that differ in what they leave out share it.
-    with filelock.FileLock(unfinished / "lock"):
+    with _locked(unfinished.with_suffix(".lock")):
+        unfinished.mkdir(exist_ok=True)
+        # Files that a killed run was writing.
+        for left in unfinished.glob(".*.npy"):
+            left.unlink()
         parts = [
             _Part(unfinished, name, source, count, version)
             for name, count in zip(store.PARTS, source.per_item, strict=True)
@@ -63,8 +67,9 @@ def write_store(
         # Decoding and resampling, which take most of the time, let other threads run.
         pool = ThreadPoolExecutor(workers if source.in_parallel else 1)
         try:
-            for part in parts:
-                part.fill(pool)
+            with files.room(parts[0].file, sum(part.bytes_to_come for part in parts)):
+                for part in parts:
+                    part.fill(pool)
         finally:
             pool.shutdown(cancel_futures=True)
         bad = [image for part in parts for image in part.left_out()]
@@ -82,6 +87,18 @@ def write_store(
         shutil.rmtree(unfinished)
 
 
+def _locked(file: Path) -> filelock.AcquireReturnProxy:
+    """A lock, held until the end of a `with` block. Its file lies beside what is deleted while
+    others wait for it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(file)
+    try:
+        return lock.acquire(blocking=False)
+    except filelock.Timeout:
+        logger.info("%s: waiting for another process, which reads the same images", file)
+        return lock.acquire()
+
+
 class _Part:
     """The images of a part in a file, as far as they are loaded, and the list of those."""
 
@@ -96,10 +113,11 @@ class _Part:
         keys = [
             _checksum(json.dumps([version, item, *source.stamp(item)])) for _, item in self.items
         ]
-        try:
-            listed = np.load(self.list_file)
-        except (OSError, ValueError):
-            listed = np.empty((0, 2), np.uint64)
+        listed = np.empty((0, 2), np.uint64)
+        # A store that could not be completed has taken the array, but not the list.
+        if self.file.exists():
+            with suppress(OSError, ValueError):
+                listed = np.load(self.list_file)
         row_of = {key: row for row, key in enumerate(listed[:, 0].tolist())}
         rows = [row_of.get(key) for key in keys]
         if rows != list(range(len(listed))):
@@ -111,6 +129,10 @@ class _Part:
             with files.atomic_write(self.list_file) as temporary:
                 np.save(temporary, np.array([keys, pixels], np.uint64).T)
         self.listed = np.load(self.list_file, mmap_mode="r+")
+
+    @property
+    def bytes_to_come(self) -> int:
+        return np.count_nonzero(self.listed[:, 1] == 0) * math.prod(self.shape)
 
     def fill(self, pool: ThreadPoolExecutor) -> None:
         """Load the items that are not there yet."""
@@ -178,7 +200,7 @@ def _load_block(
     """Write the images of some items; the checksum of each item's pixels, or why it is bad."""
     results: list[int | str] = []
     # Not by a memory map, which ends the process without a word where the disk is full.
-    with array.open("r+b") as file:
+    with files.room(array, len(rows) * math.prod(shape)), array.open("r+b") as file:
         for row, item in zip(rows, items, strict=True):
             try:
                 images = load(item)

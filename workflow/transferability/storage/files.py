@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Check = Callable[[], None]
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -26,9 +27,7 @@ def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Before a byte is written, since not every library says that a disk is full.
-    if shutil.disk_usage(path.parent).free < size:
-        raise _full(path, size)
+    _check_room(path, size)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
         yield temporary
@@ -37,7 +36,7 @@ def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -
         check()
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             # Where its size is not known, it is at least as large as what could be written.
             written = temporary.stat().st_size if temporary.exists() else 0
             temporary.unlink(missing_ok=True)
@@ -45,6 +44,25 @@ def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def room(path: Path, size: int) -> Iterator[None]:
+    """For a block that writes so many bytes into a file. Raises OSError, which names the file and
+    the bytes, if the disk is too small for them."""
+    _check_room(path, size)
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise _full(path, size) from error
+        raise
+
+
+def _check_room(path: Path, size: int) -> None:
+    # Before a byte is written, since not every library says that a disk is full.
+    if shutil.disk_usage(path.parent).free < size:
+        raise _full(path, size)
 
 
 def _full(path: Path, needed: int) -> OSError:
