@@ -71,6 +71,16 @@ def test_what_did_not_learn_is_crossed_out(table):
     assert ["did not learn" in legend for legend in legends] == [True, False]
 
 
+def test_a_source_whose_full_fine_tuning_never_learned_has_no_verdict(table):
+    lost = table.assign(learned=table["network"].ne("Q7f0B"))
+    decided = decision(lost, 0.01)
+    assert set(decided["source"]) == {"P"}
+    figure = figures.decision(lost, decided)
+    assert titles(figure)[1].endswith("no verdict")
+    assert [len(axes.patches) for axes in figure.axes[:2]] == [1, 0]
+    assert len(crosses(figure.axes[1])) == 4
+
+
 def test_networks_that_are_only_partial_ones_too_are_drawn_once():
     table = of_sources("PQ", treatments=PARTIAL)
     lone = table[table["kind"].ne("transfer") | table["n"].eq(7)]

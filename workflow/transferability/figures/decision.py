@@ -51,9 +51,10 @@ def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.n
     their intervals reach, in percent."""
     decided = decided.set_index("n")
     full = 100 * of_n["mean"].get(0, np.nan)
-    axes.axhspan(full - 100 * decided["margin"].iloc[0], full, **BAND)
-    star = of_n[(of_n.index == decided["n_star"].fillna(0).iloc[0]) & (of_n.index > 0)]
-    axes.plot(star["x"], 100 * star["mean"], **CHOSEN)
+    if len(decided):
+        axes.axhspan(full - 100 * decided["margin"].iloc[0], full, **BAND)
+        star = of_n[(of_n.index == decided["n_star"].fillna(0).iloc[0]) & (of_n.index > 0)]
+        axes.plot(star["x"], 100 * star["mean"], **CHOSEN)
     for n, x, top1 in zip(of_n.index, of_n["x"], 100 * of_n["mean"], strict=True):
         beside = {"xytext": (5, 3), "textcoords": "offset points"}
         axes.annotate(f"{n}", (x, top1), fontsize="small", color=style.PURPLE, **beside)
@@ -87,7 +88,8 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     verdicts = {place[:4]: place.rows for place in panels.panels_of(decision_table)}
     figure, grid = panels.panel_grid(places, "top-1 accuracy (%)", f"training time ({unit})")
     for axes, panel in zip(grid, places, strict=True):
-        decided = verdicts[panel[:4]]
+        # None where full fine-tuning learned in no replicate.
+        decided = verdicts.get(panel[:4], decision_table.iloc[:0])
         axes.margins(x=0.1, y=0.15)
         _draw(axes, panel, decided, looks, seconds)
         axes.set_xlim(left=0)
