@@ -142,6 +142,9 @@ def test_what_an_alias_stands_for_is_no_key_twice(tmp_path):
     once = "{where: {n: 1}, recipe: &once {epochs: 1}}"
     file.write_text(f"overrides: [{once}, {{where: {{n: 2}}, recipe: *once}}]\n", encoding="utf-8")
     assert len(config.read(file)["overrides"]) == 2
+    merged = "a: {inner: &b {<<: {k: 1}, k: 2}}\ntop: {<<: *b}\n"
+    file.write_text(merged, encoding="utf-8")
+    config.check_file(file, yaml.safe_load(merged))
 
 
 @pytest.mark.parametrize(

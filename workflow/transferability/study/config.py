@@ -44,7 +44,9 @@ def read(path: Path | str) -> Study:
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice in a section, of which YAML keeps the last alone."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    # Not as it is constructed, when what it merges (<<) is among its keys.
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:
             name, line = str(key.value), key.start_mark.line + 1
@@ -54,7 +56,7 @@ class _Loader(yaml.SafeLoader):
                     "last would count; join the two"
                 )
             lines[name] = line
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def check_file(path: Path | str, config: object) -> None:
@@ -63,7 +65,7 @@ def check_file(path: Path | str, config: object) -> None:
     Raises StudyError for a key that stands twice in a section, and for a file whose name cannot be
     a study's.
     """
-    _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
+    _Loader(Path(path).read_text(encoding="utf-8")).get_single_node()
     if isinstance(config, dict) and "study" not in config:
         config["study"] = stem = Path(path).stem
         if (name := name_for(stem)) != stem:
