@@ -128,6 +128,16 @@ def test_one_that_writes_runs_as_far_as_its_history_says(made):
     assert made.of("baseA").state == WAITING
 
 
+@pytest.mark.parametrize("content", ["", '{"epoch": 1'])
+def test_a_damaged_history_hides_no_other_network(made, content):
+    made.folder("baseB").write_history([line(2, 20)])
+    made.folder("baseA").write_history([])
+    made.folder("baseA").history.write_text(content, encoding="utf-8")
+    with made.writing("baseA"), made.writing("baseB"):
+        assert (made.of("baseA").state, made.of("baseA").reached) == (RUNNING, None)
+        assert made.of("baseB").reached == 2
+
+
 @pytest.mark.parametrize(
     ("name", "step", "reached", "words"),
     # Half of the digits are ten batches.

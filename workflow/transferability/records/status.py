@@ -204,8 +204,10 @@ def _times(metrics: dict) -> dict:
 
 def _progress(history: Path, status: Status, began: float) -> dict:
     """What the last evaluation says of a training whose process began then: values of a Status."""
-    lines = read_history(history) if history.exists() else []
-    if not lines:
+    try:
+        lines = read_history(history)
+    except ValueError:
+        # There is none before the first evaluation, and a damaged one says nothing.
         return {}
     key = "iteration" if status.unit == "iterations" else "epoch"
     stamp, last = history.stat().st_mtime, lines[-1]
