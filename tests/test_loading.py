@@ -173,6 +173,17 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path):
     assert "conv2.0.weights: expected none, found 4×4×3×3" in text
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant")
+def test_sparse_tensors_and_those_without_values_are_refused(tmp_path):
+    state = small().state_dict()
+    state["conv2.0.weight"] = state["conv2.0.weight"].to_sparse()
+    state["conv3.0.weight"] = state["conv3.0.weight"].to("meta")
+    text = refused(saved(tmp_path / "sparse.pth", state))
+    assert "layer conv2, conv2.0.weight: expected torch.float32, found torch.float32 (" in text
+    assert "(torch.sparse_coo, cpu)" in text
+    assert "(torch.strided, meta)" in text
+
+
 def test_another_architecture_is_refused_also_where_all_names_are_there(tmp_path):
     settings = {"name": "torchvision", "model": "shufflenet_v2_x0_5"}
     model = published("shufflenet_v2_x0_5")

@@ -174,8 +174,10 @@ def _fault(tensor: torch.Tensor | None, wanted: torch.Tensor) -> str:
         return f"expected {_shape(wanted)}, found none"
     if tensor.shape != wanted.shape:
         return f"expected {_shape(wanted)}, found {_shape(tensor)}"
-    if tensor.is_floating_point() != wanted.is_floating_point():
-        return f"expected {wanted.dtype}, found {tensor.dtype}"
+    is_plain = tensor.layout is torch.strided and not tensor.is_meta
+    if not is_plain or tensor.is_floating_point() != wanted.is_floating_point():
+        found = f"{tensor.dtype} ({tensor.layout}, {tensor.device})"
+        return f"expected {wanted.dtype}, found {found}"
     if count := int((~tensor.isfinite()).sum()):
         return f"expected finite values, found {count} that are not, of {tensor.numel()}"
     return ""
