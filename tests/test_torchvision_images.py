@@ -107,13 +107,17 @@ def test_mnist_is_found_by_the_name_of_a_link(tmp_path):
         assert len(torchvision.read(settings("MNIST", tmp_path / root)).train) == 20
 
 
-def test_a_damaged_packed_file_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("download", "remedy"),
+    [(False, "set dataset.download to true"), (True, "delete the files that are damaged")],
+)
+def test_a_damaged_packed_file_is_named_with_what_to_do(tmp_path, download, remedy):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for file in torchvision_datasets._four_files("MNIST"):
         (folder / f"{file}.gz").write_bytes(gzip.compress(bytes(9999))[:20])
-    with pytest.raises(ValueError, match=r"dataset\.root: .*EOFError"):
-        torchvision.read(settings("MNIST", tmp_path))
+    with pytest.raises(ValueError, match=rf"dataset\.root: .*EOFError.*{remedy}"):
+        torchvision.read(settings("MNIST", tmp_path, download=download))
 
 
 def test_the_documented_layouts_are_those_of_torchvision():

@@ -138,11 +138,14 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
         expected = "in the folders that docs/your-images.md names"
         if name in OF_FOUR_FILES:
             expected = f"as {name}/raw/ with {', '.join(_four_files(name))}, packed (.gz) or not"
+        remedy = "set dataset.download to true"
+        if settings["download"]:
+            remedy = "delete the files that are damaged, and they are downloaded again"
         raise ValueError(
             f"dataset.root: torchvision does not get {name} in "
             f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); point "
-            f"dataset.root at the folder that holds it, {expected}; or set dataset.download to "
-            "true where there is a network"
+            f"dataset.root at the folder that holds it, {expected}; or, where there is a "
+            f"network, {remedy}"
         ) from error
     return parts
 
