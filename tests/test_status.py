@@ -153,6 +153,13 @@ def test_before_its_first_evaluation_one_is_as_far_as_it_was_saved(
 
 
 LOST = "TrainingError: baseA (random0, seed 0): the loss is no longer finite in epoch 1"
+OF_TORCHRUN = """RuntimeError: [/third_party/gloo/tcp/pair.cc:544] Connection closed by peer
+Traceback (most recent call last):
+    raise ChildFailedError(
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+=====
+transferability FAILED
+====="""
 
 
 @pytest.mark.parametrize(
@@ -167,6 +174,7 @@ LOST = "TrainingError: baseA (random0, seed 0): the loss is no longer finite in 
             FAILED,
             "OSError: No torch",
         ),
+        (ArithmeticError(), f"2026-11-23 10:00:01,123 {LOST}\n{OF_TORCHRUN}", FAILED, LOST),
         (None, "2026-11-23 10:00:01,123 baseA: waiting for process 7 on node1", WAITING, None),
         # Nothing was heard of it for so many seconds.
         (50, "", RUNNING, None),

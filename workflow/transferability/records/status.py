@@ -27,6 +27,8 @@ from transferability.study.networks import HALVES, parse_name
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
 # The last line of a log, as the command line or Python ends one.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
+# Below an error, torchrun tells of the process that had it, and gloo of those that waited for that.
+AFTER_ERROR = re.compile(r"torch\.distributed\.elastic\b|.*/gloo/")
 MEASURED = ("top1", "chance", "learned", "images_per_second")
 CHANGED = "trained before the study was changed"
 INTERRUPTED = "interrupted; it goes on when the study does"
@@ -239,10 +241,15 @@ def _saved(network: Path, study: Study, status: Status) -> dict:
 
 
 def _last_error(log: Path) -> str | None:
-    """The error with which a log ends, if it ends with one."""
+    """The error with which a log ends, if it ends with one; of several processes, the last that is
+    the error of one of them."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    match = ERROR.fullmatch(text.rstrip().rpartition("\n")[2].strip())
-    return match[1] if match else None
+    lines = text.rstrip().split("\n")
+    if "torch.distributed.elastic." not in text:
+        lines = lines[-1:]
+    matches = [match[1] for match in map(ERROR.fullmatch, map(str.strip, lines)) if match]
+    errors = [error for error in matches if not AFTER_ERROR.match(error)]
+    return errors[-1] if errors else None
 
 
 def _with_time(networks: Sequence[Status]) -> list[Status]:
