@@ -15,7 +15,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from transferability.training import gpus
-with gpus.taken(sys.argv[2:], Path(sys.argv[1])) as index:
+with gpus.taken(sys.argv[3:], Path(sys.argv[1]), int(sys.argv[2])) as index:
     print(index, flush=True)
     time.sleep(60)
 """
@@ -26,8 +26,8 @@ def start(tmp_path):
     """Starts a process that holds a GPU, and tells which."""
     started = []
 
-    def one(names: list[str] = FOUR) -> tuple[subprocess.Popen, int]:
-        command = [sys.executable, "-c", HOLD, tmp_path, *names]
+    def one(names: list[str] = FOUR, wanted: int = 1) -> tuple[subprocess.Popen, int]:
+        command = [sys.executable, "-c", HOLD, tmp_path, str(wanted), *names]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process, int(process.stdout.readline())
@@ -45,6 +45,18 @@ def test_processes_take_the_gpu_on_which_the_fewest_run(start):
     held[2][0].kill()
     held[2][0].wait()
     assert start()[1] == 2
+
+
+def test_a_training_of_several_gpus_takes_a_place_on_each(start):
+    assert start(wanted=2)[1] == 0
+    assert start()[1] == 2
+    # A place on the last one alone does not do.
+    pair, first = start(wanted=2)
+    assert first == 0
+    assert start()[1] == 3
+    pair.kill()
+    pair.wait()
+    assert start(wanted=2)[1] == 0
 
 
 @pytest.mark.full

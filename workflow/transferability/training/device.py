@@ -55,15 +55,14 @@ def least_used(device: torch.device) -> Iterator[None]:
     if count < 2:
         yield
         return
-    # The first of the GPUs of each training stands for all of them.
-    firsts = range(0, count - wanted + 1, wanted)
-    names = [str(torch.cuda.get_device_properties(index).uuid) for index in firsts]
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
     # Each user has a folder of the places on each machine.
     places = Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
-    with gpus.taken(names, places) if rank == 0 else nullcontext(0) as chosen:
-        first = firsts[processes.highest(chosen)]
-        with torch.cuda.device(first + rank):
-            yield
+    with (
+        gpus.taken(names, places, wanted) if rank == 0 else nullcontext(0) as first,
+        torch.cuda.device(processes.highest(first) + rank),
+    ):
+        yield
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
