@@ -200,6 +200,16 @@ def test_what_would_fail_later_fails_the_check(here, capsys, failure, monkeypatc
     assert "A1B" not in said
 
 
+def test_each_step_is_one_process_s():
+    several = {"gpus": 2}
+    overrides = [{"where": {"kind": "base"}, "recipe": {"gpus": 4}}]
+    recipe = {**STUDY["recipe"], **several}
+    sources = {"P": {"dataset": {"source": "digits"}, "recipe": several}}
+    changes = {"recipe": recipe, "overrides": overrides, "sources": sources}
+    short = one_step.shortened(config.complete({**STUDY, **changes}))
+    assert {short.recipe_of(*network)["gpus"] for network in short.trained} == {1}
+
+
 @pytest.mark.parametrize("augment", [[], ["horizontal_flip"], ["random_resized_crop"]])
 def test_what_is_shown_is_what_is_seen(laboratory, augment):
     opened = store.open_store(laboratory.images)

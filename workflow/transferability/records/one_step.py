@@ -15,12 +15,12 @@ from transferability.training import preprocessing
 from transferability.training.augmentation import Augmentation
 from transferability.training.rng import Stream
 
-RECIPE = {"iterations": 1, "evaluate_every": 1, "probe_epochs": 0}
+RECIPE = {"iterations": 1, "evaluate_every": 1, "probe_epochs": 0, "gpus": 1}
 
 
 def shortened(study: Study) -> Study:
     """The study with one step for each network (two for a long base), without its target sizes and
-    its search, and with its weights wherever it is run."""
+    its search, each in one process, and with its weights wherever it is run."""
     short = copy.deepcopy(dict(study))
     short |= {"target_sizes": ["all"], "search": None}
     for section in (short, *short["overrides"], *short["sources"].values()):
