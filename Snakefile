@@ -49,9 +49,9 @@ onstart:
 
 onsuccess:
     # What trainings have kept for a second run has served its purpose.
-    if not SHARE:
+    if SHARE is None:
         network_folder.forget_finished(Path(RESULTS, "networks"))
-    if not SHARE and Path(RESULTS, targets.FINDINGS).exists():
+    if SHARE is None and Path(RESULTS, targets.FINDINGS).exists():
         found = status.look(Path(RESULTS)).networks
         if lost := sum(network.learned is False for network in found):
             print(
@@ -71,11 +71,13 @@ onsuccess:
 rule all:
     default_target: not IS_MODULE
     input:
-        of_every_network("metrics.json", SHARED)
-        if SHARE
-        else [f"{RESULTS}/{file}" for file in targets.files(STUDY)],
+        [f"{RESULTS}/{file}" for file in targets.files(STUDY)]
+        if SHARED is None
+        else of_every_network("metrics.json", SHARED),
         # By name, so that a study that comes to want them trains what has none yet.
-        of_every_network("weights.safetensors", SHARED or STUDY.trained)
+        of_every_network(
+            "weights.safetensors", STUDY.trained if SHARED is None else SHARED
+        )
         if STUDY["keep_weights"] == "all"
         else [],
 

@@ -328,7 +328,7 @@ def test_shares_divide_the_networks_by_replicates():
     assert [len({network[:2] for network in share}) for share in shares] == [2, 2, 1, 1]
 
 
-@pytest.mark.parametrize("share", ["0/4", "5/4", "1/7", "2", "1/2/3", "a/b", "-1/4"])
+@pytest.mark.parametrize("share", [0, "0/4", "5/4", "1/7", "2", "1/2/3", "a/b", "-1/4"])
 def test_a_share_that_is_none_says_what_one_is(share):
     study = a_study(seeds=[0, 1, 2], splits={"random": 2})
     with pytest.raises(design.StudyError, match=rf"share: {share} .* its 6 replicates"):

@@ -24,7 +24,7 @@ try:
     for file in STUDY_FILES:
         study_config.check_file(file, config)
     STUDY = study_config.complete(config)
-    SHARED = STUDY.share(SHARE) if SHARE else None
+    SHARED = None if SHARE is None else STUDY.share(SHARE)
 except design.StudyError as error:
     files = ", ".join(map(str, STUDY_FILES[::-1])) or "the module's config"
     raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
