@@ -89,6 +89,17 @@ def test_environments_name_the_locked_versions(name):
         assert version == locked.get(package), requirement
 
 
+def test_what_takes_a_gpu_is_sent_to_one_by_the_profile_of_a_cluster():
+    """Snakemake looks up resources by a rule's own name."""
+    rules = (ROOT / "workflow" / "rules" / "networks.smk").read_text(encoding="utf-8")
+    blocks = re.findall(r"^rule (\w+):\n((?: .*\n|\n)*)", rules, re.MULTILINE)
+    takes = {name for name, block in blocks if " gpu=" in block}
+    takes |= {*re.findall(r"^use rule train_base as (\w+)", rules, re.MULTILINE)}
+    profile = ROOT / "profiles" / "slurm" / "profile.yaml"
+    resources = yaml.safe_load(profile.read_text(encoding="utf-8"))["set-resources"]
+    assert {rule for rule, of in resources.items() if "gres" in of} == takes
+
+
 def test_the_profiles_agree_in_what_is_no_matter_of_the_cluster():
     """A profile is complete in itself: Snakemake takes nothing from another one."""
     default, slurm = (
