@@ -4,6 +4,7 @@ They lie on the device if they fit there. Otherwise they stay in the store and a
 ahead, so that memory does not grow with the dataset. Both give the same bits.
 """
 
+import itertools
 import mmap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -136,13 +137,14 @@ def shuffled(
 def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
     """The images in store order, a batch at a time; the last may be smaller.
 
-    Raises Interrupted before the next batch if a signal has come, unless other processes would wait
-    for this one.
+    Raises Interrupted before the next batch if a signal has come to any of the processes, all of
+    which have to ask for batches, of the same images or of their shares.
     """
-    for batch in images.batches(batch_size):
-        if processes.count() == 1:
-            signals.check()
-        yield batch
+    batches = iter(images.batches(batch_size))
+    # The shares of some processes may have one batch less.
+    for _ in range(processes.highest(-(-len(images) // batch_size))):
+        processes.check_signals()
+        yield from itertools.islice(batches, 1)
 
 
 def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> torch.Tensor:

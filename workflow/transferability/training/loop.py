@@ -157,6 +157,8 @@ def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.
     except signals.Interrupted:
         folder.save_resume(run.tensors(), identity, run.state())
         log.info("%s is saved after iteration %d", run.task.network, run.step)
+        # torchrun ends all soon after the first that ends: the one that saves should be done.
+        processes.wait_for_all()
         raise
     folder.write_history(run.history)
     # Without one, the training went on after its last evaluation.
@@ -200,7 +202,9 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     start = time.perf_counter()
     run.set_training()
     augment, pause = run.epoch_augmentation(), run.next_pause
-    layers, count = processes.together(run.layers), processes.count()
+    # A user's own network may have parameters that it does not use.
+    all_learn = run.task.architecture["name"] != "custom"
+    layers, count = processes.together(run.layers, all_learn), processes.count()
     for images, labels, first in run.coming_batches():
         if run.step % run.loss_steps == 0:
             run.total_loss = torch.zeros_like(run.total_loss)

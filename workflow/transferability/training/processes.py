@@ -80,6 +80,11 @@ def anywhere(condition: bool) -> bool:
     return bool(highest(condition))
 
 
+def wait_for_all() -> None:
+    """Go on when all of the processes have come here."""
+    highest(0)
+
+
 def check_signals() -> None:
     """Raise Interrupted in all of the processes if a signal has come to any."""
     if anywhere(signals.has_come()):
@@ -114,18 +119,29 @@ def share(whole: slice) -> slice:
     return slice(*(whole.start + (rank() + i) * length // of for i in (0, 1)))
 
 
-def together(layers: nn.Module) -> nn.Module:
-    """The layers, whose gradients are the mean over the processes."""
-    return layers if count() == 1 else nn.parallel.DistributedDataParallel(layers)
+def together(layers: nn.Module, all_learn: bool) -> nn.Module:
+    """The layers, whose gradients are the mean over the processes. `all_learn` says that each step
+    gives each parameter a gradient; to look for those without takes time."""
+    if count() == 1:
+        return layers
+    return nn.parallel.DistributedDataParallel(layers, find_unused_parameters=not all_learn)
 
 
 def synchronise(network: nn.Module) -> None:
     """Let batch normalisation take its statistics from the images of all processes.
 
-    torch's SyncBatchNorm does the same, on GPUs alone.
+    torch's SyncBatchNorm does the same, on GPUs alone. Raises ValueError for a batch normalisation
+    of another kind than torch's or timm's.
     """
     for norm in network.modules() if count() > 1 else ():
         if isinstance(norm, _BatchNorm):
+            forward = type(norm).forward
+            # timm's BatchNormAct2d drops and activates what torch's would return.
+            if forward is not _BatchNorm.forward and forward.__module__ != "timm.layers.norm_act":
+                raise ValueError(
+                    f"recipe.gpus: with more than one, {type(norm).__name__} cannot normalise by "
+                    "the images of all; set it to 1, or take torch's BatchNorm"
+                )
             norm.forward = partial(_normalised, norm)
 
 
@@ -150,4 +166,8 @@ def _normalised(norm: _BatchNorm, inputs: torch.Tensor) -> torch.Tensor:
     values = centred * (variance + norm.eps).rsqrt().view(shape)
     if norm.affine:
         values = values * norm.weight.view(shape) + norm.bias.view(shape)
-    return values.to(inputs.dtype)
+    values = values.to(inputs.dtype)
+    for then in ("drop", "act"):
+        if hasattr(norm, then):
+            values = getattr(norm, then)(values)
+    return values

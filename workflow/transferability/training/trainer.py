@@ -110,6 +110,11 @@ class Trainer:
         self.learned, self.validation = learned, validation
         self.evaluated = validation
         if processes.count() > 1:
+            if len(validation) < processes.count():
+                raise ValueError(
+                    f"recipe.gpus: {processes.count()} are more than the {len(validation)} "
+                    f"validation images of {self.task.network}; lower it"
+                )
             own = processes.share(slice(0, len(validation)))
             self.evaluated = data.reordered(validation, torch.arange(own.start, own.stop))
         processes.synchronise(self.layers)
