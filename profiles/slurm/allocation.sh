@@ -18,6 +18,7 @@
 at_once=16
 # --------------------------------------------------------------------------------------------------
 
+# Of several --config, Snakemake takes the last: keys of a study belong in its file.
 # As a job step, since SLURM signals no batch script.
 exec srun --ntasks=1 --cpu-bind=none uv run --no-sync snakemake "$@" \
   --cores "$SLURM_CPUS_ON_NODE" --resources gpu="$at_once" \
