@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from transferability.study import networks
-from transferability.training import data
+from transferability.training import data, processes
 from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 
@@ -64,6 +64,14 @@ def test_the_order_is_of_the_stream_and_the_epoch(stream):
 def test_ordered_images_are_all_there_in_store_order():
     images = torch.cat(list(data.ordered(numbered(21), 8)))
     assert images[:, 0, 0, 0].tolist() == list(range(21))
+
+
+def test_a_process_with_a_batch_less_looks_for_signals_as_often_as_the_others(monkeypatch):
+    looks = []
+    monkeypatch.setattr(processes, "highest", lambda batches: batches + 1)
+    monkeypatch.setattr(processes, "check_signals", lambda: looks.append(1))
+    assert len(torch.cat(list(data.ordered(numbered(21), 8)))) == 21
+    assert len(looks) == 4
 
 
 def test_the_order_does_not_depend_on_the_batch_size():

@@ -40,6 +40,13 @@ class Doubled(nn.BatchNorm2d):
         return 2 * super().forward(inputs)
 
 
+def test_more_processes_than_validation_images_are_refused(laboratory, tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "count", lambda: 1000)
+    monkeypatch.setattr(processes, "highest", int)
+    with pytest.raises(ValueError, match=r"^recipe\.gpus: 1000 are more than the \d+ validation"):
+        laboratory.train("baseA", tmp_path)
+
+
 def test_batch_normalisation_of_another_kind_is_refused():
     with pytest.raises(ValueError, match=r"^recipe\.gpus: .*Doubled"):
         processes.synchronise(nn.Sequential(Doubled(3)))
