@@ -72,6 +72,13 @@ SHORTENED = {
 ELSEWHERE = {
     "uv run transferability verify docs/results/transfer_gain.zip",
     "uv run transferability figures docs/results/transfer_gain.zip --to redrawn",
+    "uv run transferability compare docs/results/coadaptation.zip"
+    " docs/results/dissimilar_halves.zip --to redrawn",
+    "uv run transferability compare docs/results/coadaptation.zip"
+    " docs/results/coadaptation_batch_norm.zip docs/results/coadaptation_residual.zip --to redrawn",
+    "uv run transferability compare docs/results/coadaptation.zip"
+    " docs/results/coadaptation_batch_norm.zip docs/results/coadaptation_residual.zip"
+    " docs/results/digits_from_fashion.zip --to redrawn",
     "uv run snakemake compare --cores 1 --config 'studies=[photos_pretrained, pretrained]'",
     "uv run --project ../transferability snakemake --cores all",
     "pip install uv && uv run pytest",

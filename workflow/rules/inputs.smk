@@ -94,7 +94,7 @@ def split_file(wildcards):
 
 
 def groups_of_halves(wildcards):
-    return as_json(STUDY["splits"].get(wildcards.split))
+    return as_json((STUDY["splits"] or {}).get(wildcards.split))
 
 
 def study_only(files, wildcards):
