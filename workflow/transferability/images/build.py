@@ -55,7 +55,7 @@ def write_store(
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
     unfinished = folder.parent / f"{store_name(deciding)}.unfinished"
     # Stores that differ in what they leave out share it.
-    with _locked(unfinished.with_suffix(".lock")):
+    with _locked(unfinished.parent / f".{unfinished.stem}.lock"):
         unfinished.mkdir(exist_ok=True)
         # Files that a killed run was writing.
         for left in unfinished.glob(".*.npy"):
