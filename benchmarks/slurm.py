@@ -2,11 +2,11 @@
 
     python benchmarks/slurm.py --levels        waits, with profiles/slurm as shipped
     python benchmarks/slurm.py --networks 200  many networks of one step each
-    python benchmarks/slurm.py --ways 500      many networks of a second each, as jobs of their own
+    python benchmarks/slurm.py --ways 500      500 networks of a second each, one job per network
                                                and in two allocations; each way, four at a time
 
-Starts a SLURM of its own on this machine, as the tests do, without accounts but for --ways; only
-root can.
+Starts a SLURM on this machine, as the tests do (with accounts for --ways alone); only root
+can.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def report_many(cluster: Cluster, folder: Path, networks: int) -> None:
 
 
 def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -> None:
-    """Print what so many short trainings take as jobs of their own, and in two allocations."""
+    """Print what short trainings take, with one job per network and in two allocations."""
     seeds = list(range(-(-networks // NETWORKS_A_SEED)))
     recipe = {**TINY["recipe"], "epochs": EPOCHS_A_SECOND, "augment": ["crop"]}
     profile, allocation = "profiles/slurm/profile.yaml", "profiles/slurm/allocation.sh"
