@@ -2,7 +2,7 @@
 
     python benchmarks/agreement.py
 
-The study runs in two folders of its own: as it is, where bf16 is used if the processor or GPU is
+The study runs in two folders: as it is, where bf16 is used if the processor or GPU is
 fast at it, and in fp32. Rounding alone makes another training of each network, as another seed
 does, so effects are compared by their intervals, which hold the noise of training only where there
 are several replicates.

@@ -98,7 +98,7 @@ class Terminal:
 
 
 def processor_seconds(process: subprocess.Popen) -> float:
-    """Wait for a process; the processor time of it and of its own ended processes."""
+    """Wait for a process; the processor time of it and of its ended children."""
     _, _, used = os.wait4(process.pid, 0)
     return used.ru_utime + used.ru_stime
 

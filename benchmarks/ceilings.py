@@ -66,8 +66,8 @@ def copy_ceiling(device: torch.device) -> float:
 
 
 def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float:
-    """Bytes a second, read and written, on the way of batches in an order of their own from what is
-    stored to what the first layer takes: each byte becomes a float32."""
+    """Bytes a second, read and written, of shuffled batches, from stored bytes to the
+    float32 that the first layer takes."""
     size, recipe = checked["dataset"]["image_size"], checked["recipe"]
     count = max(recipe["batch_size"] * 4, 64 * 2**20 // (3 * size**2))
     stored = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)

@@ -113,7 +113,7 @@ def report_job(place: Path) -> None:
 
 
 def peak(kind: str, log: Path, *arguments: str) -> float:
-    """The most memory of that kind, in MB, that a Python process of its own has at one time."""
+    """The most memory of that kind, in MB, that a new Python process has at one time."""
     command = [sys.executable, *arguments]
     with (
         log.open("wb") as said,
@@ -146,7 +146,7 @@ def main() -> None:
     for megabytes in flags.megabytes:
         with tempfile.TemporaryDirectory() as temporary:
             most = peak_of_mapped(Path(temporary), megabytes)
-        print(f"{megabytes:6} MB of images: at most {most:6.0f} MB of memory of its own")
+        print(f"{megabytes:6} MB of images: at most {most:6.0f} MB of memory for it")
     with tempfile.TemporaryDirectory() as temporary:
         report_job(Path(temporary))
 

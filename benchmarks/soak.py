@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py
 
-The study runs in a folder of its own, and every so many seconds one of its processes, Snakemake
+The study runs in a temporary folder, and every so many seconds one of its processes, Snakemake
 or any below it, chosen at random, is killed (SIGKILL). Whenever Snakemake has ended, the same
 command is typed again, until all is done. Then it runs once more in another folder in peace, and
 the tables are compared, but for what a clock measured.

@@ -25,7 +25,7 @@ from transferability.study import config
 
 
 def timed(*arguments: str) -> float:
-    """Seconds of a Python process of its own, on one thread."""
+    """Seconds of a new Python process, on one thread."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
     start = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)

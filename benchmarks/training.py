@@ -119,7 +119,7 @@ def write_files(opened: store.Store, half: list[str], folder: Path) -> None:
 
 
 def run(*arguments: object, environment: dict | None = None) -> str:
-    """A Python process of its own, on one thread; what it prints."""
+    """What a new Python process on one thread prints."""
     everything = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **(environment or {})}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, check=True, env=everything, capture_output=True, text=True)
@@ -142,7 +142,7 @@ def main() -> None:
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     environment = {"OMP_NUM_THREADS": "1"}
     if flags.no_amx:
-        # oneDNN is told which instructions there are; ours chooses fp32 where AMX is not among
+        # This limits oneDNN; our code chooses fp32 where AMX is not among
         # them.
         environment["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
         recipe["precision"] = "fp32"

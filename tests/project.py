@@ -1,4 +1,4 @@
-"""A copy of the project in a folder of its own, and what Snakemake does there."""
+"""A copy of the project in a new folder, and what Snakemake does there."""
 
 import os
 import re
@@ -108,7 +108,7 @@ class Project:
                 os.utime(path, (moment(),) * 2)
 
     def start(self, *arguments: str, study: str | None = "study.yaml") -> subprocess.Popen:
-        """Start Snakemake on a study, or on config.yaml if it is None, in a session of its own."""
+        """Start Snakemake on a study, or on config.yaml if it is None, in a new session."""
         where = ["--workflow-profile", "profiles/slurm"] if self.cluster else ["--cores", "2"]
         command = [sys.executable, "-m", "snakemake", *where, *arguments]
         if study is not None:

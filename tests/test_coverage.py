@@ -121,7 +121,7 @@ def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
     expected = {name: stats.norm.cdf(level / np.hypot(1, 0.5)) for name, level in skill.items()}
     assert set(effects["interval"]) == {"image interval"}
     assert 0.92 <= covered(effects, expected["A1B"] - expected["B1B"]) <= 0.98
-    # As if on images of their own, the interval would be wider than need be.
+    # As if on other images, the interval would be wider than need be.
     assert covered(estimate(table), expected["A1B"] - expected["B1B"]) > 0.98
 
 

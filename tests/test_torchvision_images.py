@@ -36,8 +36,8 @@ def stored(folder: Path, asked: dict) -> store.Store:
 
 @pytest.fixture
 def cifar(tmp_path, monkeypatch) -> Path:
-    """A little CIFAR-10 in its own format. torchvision compares the files with the checksums of the
-    true ones, so it is told these files' own."""
+    """A little CIFAR-10 in its own format, whose checksums take the place of the true ones in
+    torchvision."""
     train, test, meta = cifar10(tmp_path / "data", images_per_batch=20)
     monkeypatch.setattr(datasets.CIFAR10, "train_list", train)
     monkeypatch.setattr(datasets.CIFAR10, "test_list", test)

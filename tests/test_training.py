@@ -138,7 +138,7 @@ def test_treatments_share_fresh_layers_order_and_augmentation_but_bases_have_oth
     drawn = [name for name in initial if name.endswith("0.weight") or name == "fc8.weight"]
     assert not any(torch.equal(recorder.initial[name], initial[name]) for name in drawn)
     assert not np.array_equal(np.concatenate(recorder.order), order)
-    # Each epoch has an order of its own.
+    # Each epoch has another order.
     first, second = np.split(order, 2)
     assert not np.array_equal(first, second)
 

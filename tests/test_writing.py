@@ -14,7 +14,7 @@ import pytest
 from project import ROOT
 from waiting import ends, writers
 
-# Takes a folder, says so, and does what it is told line by line.
+# Takes a folder, says so, and does what each line of its input says.
 PROGRAM = """
 import logging, socket, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An archive from a stranger: nothing is written outside of a folder of its own, and what is wrong
+"""An archive from a stranger: nothing is written outside of a new folder, and what is wrong
 is named."""
 
 import json

@@ -26,7 +26,7 @@ def mount(*arguments: str) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path) -> Path:
-    """A file system of its own, of one megabyte."""
+    """A file system of one megabyte."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk))

@@ -90,7 +90,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
     style.note(
         figure,
         "Lines: means over networks.",
-        "R$n$B has vertical axes of its own." if RANDOM in columns else "",
+        "R$n$B has another vertical scale." if RANDOM in columns else "",
         notes.not_learned(lost, "Thin dotted lines did not learn and are in no mean"),
         notes.missing(networks),
     )

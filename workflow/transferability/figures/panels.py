@@ -204,7 +204,7 @@ def size_rows(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Ax
 
 
 def place_rows(panels: list[Panel], height: float) -> tuple[Figure, list[SubFigure]]:
-    """A figure with a part of its own, so many inches high, for each panel's place."""
+    """A figure with a part, so many inches high, for each panel's place."""
     figure = style.new_figure(0.4 + (height + 0.25) * len(panels))
     parts = figure.subfigures(len(panels), 1, squeeze=False).ravel()
     for part, panel in zip(parts, panels, strict=True):

@@ -69,7 +69,7 @@ def _sources(study: Study, results: Path) -> list[dict]:
 def _design(study: Study, metrics: Metrics) -> dict:
     """The splits, the halves, and the networks that were trained on them."""
     networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
-    # A source that is trained here has images of its own.
+    # A source that is trained here has other images.
     networks = [
         (split, network, found) for split, network, found in networks if network.target in HALVES
     ]

@@ -1,4 +1,4 @@
-"""A table as a page of its own, to be read and sorted in a browser."""
+"""A table as a page, to be read and sorted in a browser."""
 
 import pandas as pd
 

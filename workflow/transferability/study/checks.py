@@ -90,7 +90,7 @@ def _check_sources(study: Study) -> None:
             raise StudyError(
                 f"sources: {', '.join(study['sources'])} want images of {key} "
                 f"{' and '.join(map(str, found))}, and all networks of a study see the same "
-                f"images; make them studies of their own, or give them one {key}"
+                f"images; make them separate studies, or give them one {key}"
             )
     for letter, group in study.groups.items():
         # In tables, layers without a source are of the group random.
@@ -103,7 +103,7 @@ def _check_sources(study: Study) -> None:
     if is_measured and len(set(seen.values())) > 1:
         raise StudyError(
             f"sources: {', '.join(seen)} want their images normalised in different ways; make them "
-            "studies of their own, or set recipe.normalise to target"
+            "separate studies, or set recipe.normalise to target"
         )
     if study["recipe"]["normalise"] == "mean_image" and study.imported:
         raise StudyError(

@@ -165,7 +165,7 @@ def _take_transforms(study: Study, config: Mapping) -> None:
             raise StudyError(
                 f"dataset.image_size: {' and '.join(stored.values())} want images that are resized "
                 f"to {' and '.join(map(str, others))} pixels; choose one of them, with "
-                f"recipe.crop: {wanted.image_size}, or make them studies of their own"
+                f"recipe.crop: {wanted.image_size}, or make them separate studies"
             )
         if not is_given:
             study["dataset"]["image_size"] = wanted.resize

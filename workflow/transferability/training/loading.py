@@ -82,8 +82,8 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         for name, wanted in expected.items()
         if (fault := _fault(found.get(table[name]), wanted))
     ]
-    # An original model's file may bring classifiers of its own, beside the modules that the layers
-    # are cut from; inside these, nothing may be left over.
+    # An original model's file may have other classifiers beside the modules that the layers are
+    # cut from; inside these, nothing may be left over.
     modules = {original.partition(".")[0] for original in table.values()}
     for name in sorted(found.keys() - set(table.values())):
         is_foreign = names == "layers" or name.partition(".")[0] in modules
