@@ -131,9 +131,7 @@ def ends_in_turn(network: Path) -> list[str]:
     [
         pytest.param(cancelled, 1, ["interrupted", "finished"], id="scancel"),
         pytest.param(requeued, 0, ["interrupted", "finished"], id="scontrol requeue"),
-        pytest.param(
-            eight_jobs_out_of_time, 0, ["interrupted"] * 8 + ["finished"], id="nine jobs"
-        ),
+        pytest.param(eight_jobs_out_of_time, 0, ["interrupted"] * 8 + ["finished"], id="nine jobs"),
         pytest.param(preempted, 0, ["interrupted", "finished"], id="preempted"),
         pytest.param(node_dead, 0, ["gone", "finished"], id="node dead"),
         pytest.param(daemon_dead, 0, ["finished", "finished"], id="slurmd dead, training alive"),
