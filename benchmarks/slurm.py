@@ -142,9 +142,10 @@ def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -
 def processor_seconds(cluster: Cluster) -> float:
     """What the processes that this one started and has waited for took, and the cluster's jobs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    lines = cluster.ask("sacct --allocations --noheader --format=TotalCPU --starttime=now-1days")
-    # [days-][hours:]minutes:seconds
-    parts = [re.split("[-:]", line)[::-1] for line in lines.split()]
+    options = "--noheader --parsable2 --format=JobID,TotalCPU --starttime=now-1days"
+    rows = [line.split("|") for line in cluster.ask(f"sacct {options}").splitlines()]
+    # [days-][hours:]minutes:seconds; steps, with a dot, are in the sums of their jobs.
+    parts = [re.split("[-:]", time)[::-1] for job, time in rows if "." not in job]
     return (
         used.ru_utime
         + used.ru_stime
