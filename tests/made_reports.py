@@ -78,6 +78,68 @@ STUDIES = {
         None,
     ),
 }
+# Studies whose METHODS differ from that of the default study in some sentences, and with what its
+# networks left. That of "images of baseA alone" has no network of B that saw all images.
+CHANGES = {
+    "few": {"treatments": ["transfer"], "layers": [3], "controls": ["baseB", "B0B"]},
+    "many": {
+        "splits": {"random": 2, "dissimilar": {"A": "closed", "B": "open"}},
+        **{"seeds": [0, 1], "targets": ["A", "B"]},
+    },
+    "overrides": {
+        "overrides": [
+            {
+                "where": {"n": [3, 4], "kind": "transfer", "fine_tuned": True},
+                "recipe": {"learning_rate": 0.01, "augment": [], "nesterov": False},
+            }
+        ]
+    },
+    "search": {"search": {"copied_learning_rate": [0.1, 1]}, "layers": [1], "controls": ["B0B"]},
+    "probes": {"probes": {"images": 2000}},
+    "sizes": {"omit": [{"network": "A3B+"}], "target_sizes": ["all", 25, 1]},
+    "without all images": {"target_sizes": [25], "treatments": ["selffer"]},
+    "images of baseA alone": {"target_sizes": [25], "treatments": ["transfer"]},
+    "fine-tuned alone": {"treatments": ["selffer+"], "layers": [3]},
+    "retraining alone": {"layers": [0], "treatments": ["selffer"], "controls": ["baseB", "B0B"]},
+    "random alone": {"treatments": ["random"], "layers": [1], "controls": ["baseB", "B0B"]},
+    "recipe": {
+        "recipe": {
+            **{"iterations": 2000, "evaluate_every": 2000, "optimizer": "adamw", "batch_size": 1},
+            **{"schedule": "step", "warmup": 0, "weight_decay": 0, "bias_learning_rate": 2},
+            **{"augment": ["crop", "horizontal_flip"], "crop": 8, "normalise": "mean_image"},
+            **{"copied_learning_rate": 0.1, "layer_decay": 0.8, "probe_epochs": 2},
+            **{"label_smoothing": 0.1},
+        }
+    },
+    "torchvision": {"architecture": {"name": "torchvision", "model": "resnet18"}, "layers": [1]},
+    "caffenet": {
+        "dataset": {"source": "digits", "image_size": 32},
+        "architecture": {
+            **{"name": "caffenet", "width": 0.125, "stem": "small", "initialisation": "he"}
+        },
+    },
+    "dropout": {"architecture": {"batch_norm": True, "dropout": 0.5}},
+    "folder": {"dataset": {"source": "folder", "path": "photos", "image_size": 16}},
+}
+LEFT = {
+    "few": {"shuffled_validation": True},
+    "probes": {"provenance": METRICS["provenance"] | {"commit": None, "changed_files": None}},
+    "fine-tuned alone": {
+        "provenance": METRICS["provenance"] | {"changed_files": ["config.yaml", "Snakefile"]}
+    },
+    "retraining alone": {"provenance": METRICS["provenance"] | {"changed_files": list("abcd")}},
+    "random alone": {
+        **{"device": "cuda NVIDIA H200", "seconds": 36000.0},
+        "job": {**METRICS["job"], "restarts": 1, "ended": "2026-11-24T10:00:00+00:00"},
+    },
+    "folder": {
+        "manifest": {
+            "left_out": {"files": [["a/1.heic", ".heic is not read"]]},
+            "duplicates": {"validation_in_train": [["val/a/1.png", "train/a/1.png"]]},
+        }
+    },
+}
+SENTENCE_ENDS = re.compile(r"(?<=[a-z)%\d]\.) (?=[A-Z])|\n+")
 
 
 def tables(study: str) -> list[pd.DataFrame]:
@@ -158,8 +220,24 @@ def check_form(text: str) -> None:
         assert paragraph.startswith("#") or paragraph.rstrip().endswith("."), paragraph
 
 
+def methods_changes() -> str:
+    """Of each study of CHANGES, the sentences of METHODS that the default study does not have."""
+    sentences = {}
+    for name, changes in {"default": {}, **CHANGES}.items():
+        text = methods_of(changes, tables("one_replicate")[1:], **LEFT.get(name, {}))
+        check_form(text)
+        sentences[name] = SENTENCE_ENDS.split(text)
+    default = {*sentences.pop("default")}
+    paragraphs = [
+        "\n".join([f"## {name}", *(sentence for sentence in found if sentence not in default)])
+        for name, found in sentences.items()
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
 if __name__ == "__main__":
-    GOLDEN.mkdir(exist_ok=True)
+    texts = {"methods_changes.md": methods_changes()}
     for study in STUDIES:
-        for name, text in written(study).items():
-            (GOLDEN / name).write_text(text, encoding="utf-8")
+        texts |= written(study)
+    for name, text in texts.items():
+        (GOLDEN / name).write_text(text, encoding="utf-8")
