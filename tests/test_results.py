@@ -9,8 +9,18 @@ import pytest
 from transferability.analysis import collect as results
 from transferability.cli.tables import TEXTS, read_table, write_table
 from transferability.storage.network_folder import NetworkFolder
+from transferability.study import config
+from transferability.study.design import Study
 
-NAMES = ("baseA", "baseB", "B0B", "A3B+@20", "R5A")
+STUDY = config.complete(
+    {
+        **{"study": "made", "dataset": {"source": "digits"}, "seeds": [0, 3]},
+        "splits": {"random": 1, "dissimilar": {"A": "closed", "B": "open"}},
+        **{"layers": [0, 3], "target_sizes": [20], "controls": ["baseB", "B0B"]},
+        "treatments": ["transfer+", "random"],
+    }
+)
+NAMES = ("baseA", "baseB@20", "B0B@20", "A3B+@20", "R3B@20")
 SPLITS, SEEDS = ("random0", "dissimilar"), (0, 3)
 
 
@@ -60,8 +70,8 @@ def networks(tmp_path) -> Path:
     return folder
 
 
-def collect(networks: Path, score: str = "final") -> tuple[pd.DataFrame, pd.DataFrame]:
-    return results.collect("made", networks, SPLITS, SEEDS, NAMES, score)
+def collect(networks: Path, **changes: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return results.collect(Study({**STUDY, **changes}), networks.parent)
 
 
 def test_the_table_holds_exactly_the_networks_that_are_named(networks):
@@ -75,7 +85,7 @@ def test_the_table_holds_exactly_the_networks_that_are_named(networks):
     assert list(evaluations[key].drop_duplicates().itertuples(index=False, name=None)) == expected
     assert len(evaluations) == 12 * len(expected)
     layers = dict(zip(table["network"], table["layer"], strict=True))
-    assert layers == {"baseA": "", "baseB": "", "B0B": "", "A3B+@20": "conv3", "R5A": "fc5"}
+    assert layers == {**dict.fromkeys(NAMES[:3], ""), "A3B+@20": "conv3", "R3B@20": "conv3"}
 
 
 def test_a_row_says_what_the_name_and_the_metrics_say(networks):
@@ -91,11 +101,11 @@ def test_a_row_says_what_the_name_and_the_metrics_say(networks):
 
 def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
     final, _ = collect(networks)
-    best, evaluations = collect(networks, "mean_of_10_best")
-    of_one = evaluations.query("split == 'random0' and seed == 0 and network == 'baseB'")["top1"]
+    best, evaluations = collect(networks, score="mean_of_10_best")
+    of_one = evaluations.query("split == 'random0' and seed == 0 and network == 'baseB@20'")["top1"]
     assert len(of_one) == 12
     expected = of_one.nlargest(10).mean()
-    assert best.loc[1, "network"] == "baseB"
+    assert best.loc[1, "network"] == "baseB@20"
     assert best.loc[1, "top1"] == pytest.approx(expected)
     # The last evaluation is none of the ten best.
     assert expected == pytest.approx(np.mean([0.01 * i for i in range(2, 12)]))
@@ -111,7 +121,7 @@ def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
     ],
 )
 def test_a_file_that_is_missing_or_broken_is_named(networks, file, content):
-    folder = NetworkFolder(networks / "random0" / "seed3" / "R5A")
+    folder = NetworkFolder(networks / "random0" / "seed3" / "R3B@20")
     path = getattr(folder, file)
     if content is None:
         path.unlink()
@@ -150,8 +160,8 @@ def test_an_omitted_network_has_a_row_without_numbers(networks):
     complete, all_evaluations = collect(networks)
     for file in (networks / "random0" / "seed3" / "A3B+@20").iterdir():
         file.unlink()
-    table, evaluations = results.collect(
-        "made", networks, SPLITS, SEEDS, NAMES, "final", ["random0/seed3/A3B+@20"]
+    table, evaluations = collect(
+        networks, omit=[{"split": "random0", "seed": 3, "network": "A3B+@20"}]
     )
     key = ["split", "seed", "network"]
     row = table.set_index(key).loc["random0", 3, "A3B+@20"]

@@ -58,7 +58,7 @@ def networks(study, tmp_path):
     best = {"A7f3B_copied0.1": 0.9, "A3B_lr0.01": 0.9, "A7B+_lr0.01_copied0.1": 0.9}
     best["A7B+_copied0.1"] = 0.8
     for split, seed, name in study.trained:
-        folder = NetworkFolder(tmp_path / split / f"seed{seed}" / name)
+        folder = NetworkFolder(tmp_path / "networks" / split / f"seed{seed}" / name)
         measured = dict.fromkeys(collect.MEASURED, 1)
         tops = {"top1": 0.7, "top1_selection": best.get(name, 0.5), "top1_reporting": 0.6}
         folder.write_metrics({**measured, **tops, "layer_names": ["conv1"] * 8, "identity": {}})
@@ -66,7 +66,7 @@ def networks(study, tmp_path):
         # The first of each half is right, and the last, in A7f3B_copied0.1, too.
         found = [0, 1, 1, 1 if name == "A7f3B_copied0.1" else 0]
         folder.write_predictions(np.array(found))
-    return tmp_path
+    return tmp_path / "networks"
 
 
 def test_the_best_by_the_selection_half_is_told_by_the_other(study, networks, caplog):
@@ -80,9 +80,7 @@ def test_the_best_by_the_selection_half_is_told_by_the_other(study, networks, ca
         "A7f3B": "A7f3B_copied0.1",
         "A7B+": "A7B+_lr0.01_copied0.1",
     }
-    table, evaluations = collect.collect(
-        *("made", networks, ["random0"], [0], study.table_names, "final"), search=candidates
-    )
+    table, evaluations = collect.collect(study, networks.parent, candidates)
     rows = table.set_index("network")
     assert rows.loc["A7f3B", [*GRID, "training"]].tolist() == [0.03, 0.1, "A7f3B_copied0.1"]
     assert rows.loc["A7f0B", [*GRID, "training"]].tolist() == [0.01, 0.1, "A7B+_lr0.01_copied0.1"]
@@ -131,9 +129,7 @@ def test_findings_say_how_rates_were_chosen():
 
 def test_images_that_selected_do_not_report(study, networks):
     candidates = search(study, networks)
-    table, _ = collect.collect(
-        *("made", networks, ["random0"], [0], study.table_names, "final"), search=candidates
-    )
+    table, _ = collect.collect(study, networks.parent, candidates)
     labels, reported = np.array([0, 0, 1, 1]), np.array([True, False, False, True])
     correct = collect.correctness(networks, labels, reported)
     rows = table.set_index("network", drop=False)

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,35 +48,31 @@ def network_path(networks: Path, split: str, seed: int, name: str) -> Path:
 
 
 def collect(
-    study: str,
-    networks: Path,
-    splits: Sequence[str],
-    seeds: Sequence[int],
-    names: Sequence[str],
-    score: str,
-    omitted: Collection[str] = (),
-    sources: Mapping[str, tuple[str, str, str]] | None = None,
-    search: pd.DataFrame | None = None,
+    study: Study, results: Path, search: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The networks and the evaluations of a study: exactly those named, whatever else lies there.
+    """The networks and the evaluations of a study: exactly those that it names, whatever else lies
+    in its folder `results`, results/<study>.
 
-    `networks` is the folder results/<study>/networks. `score` decides top1: `final`, the last
-    evaluation, or `mean_of_10_best`, the mean of the ten best (Yosinski et al. 2014). Those
-    `omitted`, e.g. random0/seed0/A3B, have a row without measured values. `sources` has the
-    (source_kind, source_id, source_group) of sources that are no halves, by letter. `search` has
-    the candidates of a study that searches: the selected one is the network, and its top1 is
-    top1_reporting, since it was selected by the other images; `training` then names its folder.
-    Raises ValueError naming the file that is missing or not JSON.
+    The study's `score` decides top1: `final`, the last evaluation, or `mean_of_10_best`, the mean
+    of the ten best (Yosinski et al. 2014). Networks that it omits have a row without measured
+    values. `search` has the candidates of a study that searches: the selected one is the network,
+    and its top1 is top1_reporting, since it was selected by the other images; `training` then names
+    its folder. Raises ValueError naming the file that is missing or not JSON.
     """
+    networks, omitted = results / "networks", set(study.omitted)
     rows, evaluations, layers = [], [], []
     known = {**dict.fromkeys(HALVES, ("half", "", "")), "random": ("random", "", "")}
-    known |= sources or {}
+    for letter in study["sources"]:
+        known[letter] = ("dataset", "", study.groups.get(letter, ""))
+    for letter in study.imported.values():
+        imported = NetworkFolder(results / "sources" / letter).read_metrics()
+        known[letter] = ("weights", imported["source_id"], known[letter][-1])
     selected: dict[tuple, dict] = {}
     if search is not None:
         table = search[search["selected"]].set_index(NETWORK)
         selected = table[OF_SEARCH].to_dict("index")
-    for split, seed, name in itertools.product(splits, seeds, names):
-        key = {"study": study, "split": split, "seed": seed, "network": name}
+    for (split, seed), name in itertools.product(study.replicates, study.table_names):
+        key = {"study": study["study"], "split": split, "seed": seed, "network": name}
         spec = parse_name(name)
         row = key | asdict(spec) | {"frozen": spec.frozen_layers}
         of_source = known[spec.source] if spec.copied else ("", "", "")
@@ -86,13 +82,13 @@ def collect(
         if chosen:
             row |= chosen
             path = path.with_name(chosen["training"])
-        if path.relative_to(networks).as_posix() not in omitted:
+        if (split, seed, path.name) not in omitted:
             metrics, history = _read_network(NetworkFolder(path))
             row |= metrics
             layers = metrics["layer_names"]
             if chosen:
                 row["top1"] = metrics["top1_reporting"]
-            if score == "mean_of_10_best":
+            if study["score"] == "mean_of_10_best":
                 top1 = sorted((line["top1"] for line in history), reverse=True)
                 row["top1"] = statistics.fmean(top1[:EVALUATIONS_OF_BEST_SCORE])
             evaluations += [key | line for line in history]

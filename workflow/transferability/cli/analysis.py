@@ -5,7 +5,6 @@ from typing import Annotated
 
 from transferability.cli import flags
 from transferability.cli.tables import read_table, write_table
-from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 
 
@@ -18,24 +17,8 @@ def collect_networks(
     from transferability.analysis import collect
 
     settings = config.resolved(study)
-    sources = {
-        letter: ("dataset", "", settings.groups.get(letter, "")) for letter in settings["sources"]
-    }
-    for letter in settings.imported.values():
-        imported = NetworkFolder(study.parent / "sources" / letter).read_metrics()
-        sources[letter] = ("weights", imported["source_id"], sources[letter][2])
     search = collect.search(settings, study.parent / "networks") if settings["search"] else None
-    networks, by_epoch = collect.collect(
-        settings["study"],
-        study.parent / "networks",
-        settings.split_names,
-        settings["seeds"],
-        settings.table_names,
-        settings["score"],
-        [f"{split}/seed{seed}/{name}" for split, seed, name in settings.omitted],
-        sources,
-        search,
-    )
+    networks, by_epoch = collect.collect(settings, study.parent, search)
     if search is not None:
         write_table(search, table.with_name("search.csv"))
     if settings["probes"]:
