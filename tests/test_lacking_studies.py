@@ -5,20 +5,12 @@ import pytest
 from made_networks import of
 from project import Project
 
-CONTROLLED = ["selffer", "selffer+", "transfer", "transfer+"]
 OMITTED = [{"network": ["A3B+", "B7B"]}, {"kind": "random", "n": 3}]
 OMITTED_NAMES = ["A3B+", "B7B", "R3B"]
 
 
 def table(project: Project, name: str) -> pd.DataFrame:
     return pd.read_csv(project.results / "tables" / f"{name}.csv")
-
-
-def run(folder, **study) -> Project:
-    project = Project.copied(folder / "project")
-    project.write_study(**study)
-    project.succeed()
-    return project
 
 
 @pytest.mark.full
@@ -58,55 +50,3 @@ def test_three_networks_are_left_out(project):
     # Put back, they are as they were, and nothing is trained.
     project.write_study()
     assert not any("train" in job for job in project.jobs())
-
-
-def test_one_seed_and_one_split_rest_on_images(finished):
-    for name in ("effects", "boost"):
-        assert set(table(finished, name)["interval"]) == {"image interval"}
-        assert set(table(finished, name)["replicates"]) == {1}
-    assert table(finished, "effects")["low"].notna().all()
-
-
-@pytest.mark.full
-def test_three_splits_rest_on_splits_also_where_one_lacks_a_network(tmp_path):
-    project = run(
-        tmp_path,
-        splits={"random": 3},
-        layers=[3],
-        treatments=CONTROLLED,
-        controls=["baseB", "B0B"],
-        omit=[{"network": "A3B", "split": "random2"}],
-    )
-    effects = table(project, "effects")
-    assert set(effects["interval"]) == {"t over splits"}
-    needs_it = effects["effect"].isin(["transfer", "specificity"])
-    for lacking, replicates in ((needs_it, {2}), (~needs_it, {3})):
-        assert set(effects.loc[lacking, "replicates"]) == replicates
-    assert set(effects.loc[needs_it, "missing"]) == {1}
-    assert not (effects["effect"] == "long_base").any()
-    assert set(table(project, "boost")["interval"]) == {"t over splits"}
-    log = (project.results / "logs" / "estimate_effects.log").read_text(encoding="utf-8")
-    (absent,) = [line for line in log.splitlines() if "has no networks for" in line]
-    assert "long_base" in absent
-    assert "transfer," not in absent
-
-
-@pytest.mark.full
-def test_a_dissimilar_split_alone_keeps_its_targets_apart(tmp_path):
-    project = run(
-        tmp_path,
-        splits={"random": 0, "dissimilar": {"A": "closed", "B": "open"}},
-        targets=["A", "B"],
-        layers=[3],
-        treatments=CONTROLLED,
-        controls=["baseB", "B0B"],
-    )
-    effects = table(project, "effects")
-    assert set(effects["split_kind"]) == {"dissimilar"}
-    for _, rows in effects.groupby(["effect", "n"]):
-        assert sorted(rows["target"]) == ["A", "B"]
-    assert set(effects["interval"]) == {"image interval"}
-    assert set(table(project, "boost")["target"]) == {"A", "B"}
-    figures = project.results / "figures"
-    for figure in ("transfer", "effects", "boost", "dissimilar"):
-        assert (figures / f"{figure}.svg").stat().st_size > 1000
