@@ -8,6 +8,8 @@ from made_networks import (
     FOUR_SPLITS,
     IMAGES,
     LONG_BASE,
+    OF_SOURCE,
+    PARTIAL,
     RETRAINED,
     TOP1,
     correctness,
@@ -20,19 +22,22 @@ from statsmodels.stats.multitest import multipletests
 from transferability.analysis.effects import EFFECTS, estimate, paired_differences
 from transferability.analysis.intervals import moderated
 
-OF_SOURCES = ("source_gap",)
 CELL = ["split", "seed", "target", "target_size"]
 
 
-def known(effect: str, n: int) -> float:
-    """An effect as the made tables hold it."""
+def known(effect: str, n: int, of_sources: bool = False) -> float:
+    """An effect as the made tables hold it, of halves or of the first source."""
+    top1 = {**TOP1, **OF_SOURCE, ("partial", False): PARTIAL[1:]} if of_sources else TOP1
+    at_0 = {
+        **{("base", False): BASE, ("long_base", False): LONG_BASE, ("partial", False): PARTIAL[0]}
+    }
     if effect == "long_base":
         return LONG_BASE - BASE
     if effect == "retraining":
         return RETRAINED - BASE
-    treated, control = next((e.treated, e.control) for e in EFFECTS if e.name == effect)
-    bases = {"base": BASE, "long_base": LONG_BASE}
-    return TOP1[treated][n - 1] - (bases.get(control[0]) or TOP1[control][n - 1])
+    found = next(e for e in EFFECTS if e.name == effect)
+    control = at_0[found.control] if found.control_of_zero else top1[found.control][n - 1]
+    return top1[found.treated][n - 1] - control
 
 
 @pytest.mark.parametrize("targets", ["B", "AB"])
@@ -45,7 +50,7 @@ def test_known_effects_come_out(targets):
     assert set(effects["source"]) == {""}
     known_kinds = {*TOP1, ("base", False), ("long_base", False)}
     named = [e.name for e in EFFECTS if {e.treated, e.control} <= known_kinds]
-    assert list(dict.fromkeys(effects["effect"])) == [n for n in named if n not in OF_SOURCES]
+    assert list(dict.fromkeys(effects["effect"])) == [n for n in named if n != "source_gap"]
     assert len(effects) == 9 * 7 + 2
     expected = [known(row.effect, row.n) for row in effects.itertuples()]
     np.testing.assert_allclose(effects["mean"], expected, atol=1e-12)
@@ -136,42 +141,34 @@ def test_effects_name_their_last_copied_layer():
     assert set(of(effects, n=0)["layer"]) == {""}
 
 
-def test_effects_are_also_given_without_networks_that_did_not_learn():
-    table = networks(splits=FOUR_SPLITS, noise=0.01)
-    table["learned"] = ~((table["network"] == "A3B") & (table["split"] == "random1"))
-    effects = estimate(table)
-    touched = of(effects, estimator="paired_learned")
-    assert set(touched["effect"]) == {"specificity", "transfer"}
-    assert set(touched["n"]) == {3}
-    assert set(touched["not_learned"]) == {"random1/seed0/A3B"}
-    assert set(touched["replicates"]) == {3}
-    rest = table[(table["n"] != 3) | (table["split"] != "random1")]
-    alone = of(estimate(rest), effect="transfer", n=3)
-    for column in ("mean", "low", "high", "p_holm"):
-        assert of(touched, effect="transfer")[column].item() == alone[column].item()
-    every = of(effects, estimator="paired")
-    means = ["effect", "n", "mean", "median", "std", "replicates"]
-    pd.testing.assert_frame_equal(
-        every[means].reset_index(drop=True), estimate(table.drop(columns="learned"))[means]
-    )
-
-
 @pytest.mark.parametrize(
     ("lost", "effects"),
     [
+        (("A3B", "random1"), ["specificity", "transfer"]),
         (("baseA", "random1"), ["specificity", "transfer", "boost", "boost_over_selffer"]),
         (("B3B+", "random2"), ["recovery", "boost_over_selffer", "self_boost"]),
     ],
 )
-def test_what_did_not_learn_is_named_in_the_effects_that_it_enters(lost, effects):
+def test_effects_are_also_given_without_networks_that_did_not_learn(lost, effects):
+    network, split = lost
     table = networks(splits=FOUR_SPLITS, target_sizes=("100", "all"), noise=0.01)
-    table["learned"] = ~((table["network"] == lost[0]) & (table["split"] == lost[1]))
-    touched = of(estimate(table), estimator="paired_learned")
+    table["learned"] = ~((table["network"] == network) & (table["split"] == split))
+    found = estimate(table)
+    touched = of(found, estimator="paired_learned")
     assert set(touched["effect"]) - {"gain_over_long"} == set(effects)
-    assert set(touched["not_learned"]) == {f"{lost[1]}/seed0/{lost[0]}"}
+    assert set(touched["not_learned"]) == {f"{split}/seed0/{network}"}
+    assert set(touched["replicates"]) == {3}
+    rest = table[~table["n"].isin(touched["n"]) | (table["split"] != split)]
+    numbers = ["mean", "low", "high", "p_holm"]
+    at_3 = {"effect": effects[0], "n": 3, "target_size": "all"}
+    alone, without = (of(rows, **at_3)[numbers].iloc[0] for rows in (estimate(rest), touched))
+    assert without.tolist() == alone.tolist()
+    every = of(found, estimator="paired").reset_index(drop=True)
+    means = ["effect", "n", "mean", "median", "std", "replicates"]
+    pd.testing.assert_frame_equal(every[means], estimate(table.drop(columns="learned"))[means])
     # Of a replicate that is alone, there is no other estimate.
-    alone = of(estimate(of(table, split=lost[1])), effect=effects[0], n=3, target_size="all")
-    assert list(alone["estimator"]) == ["paired"]
+    single = of(estimate(of(table, split=split)), **at_3)
+    assert list(single["estimator"]) == ["paired"]
 
 
 def test_bootstrap_over_images_with_one_replicate():

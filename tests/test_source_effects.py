@@ -2,33 +2,20 @@
 
 import logging
 
+import numpy as np
 import pandas as pd
 import pytest
-from made_networks import BASE, FOUR_SPLITS, LONG_BASE, OF_SOURCE, PARTIAL, TOP1, networks, of
+from made_networks import BASE, FOUR_SPLITS, PARTIAL, TOP1, networks, of
 from made_networks import of_sources as sources
 from scipy import stats
+from test_effects import known
 
 from transferability.analysis.boost import boost
 from transferability.analysis.decision import decision
-from transferability.analysis.effects import estimate, paired_differences
+from transferability.analysis.effects import EFFECTS, estimate, paired_differences
 from transferability.reports import findings
 
 TREATMENTS = (*TOP1, ("shuffled", True), ("reestimated", False), ("partial", False))
-SELFFER, TRANSFER = TOP1["selffer", False], OF_SOURCE["transfer", False]
-BOOSTED = OF_SOURCE["transfer", True]
-# Of one source, at n = 3; transfer networks of the last n are partial ones, too.
-KNOWN = {
-    "freeze_cost": PARTIAL[3] - PARTIAL[0],
-    "reinit_cost": TRANSFER[2] - PARTIAL[3],
-    "coadaptation": SELFFER[2] - BASE,
-    "source_gap": TRANSFER[2] - SELFFER[2],
-    "transfer": TRANSFER[2] - BASE,
-    "boost": BOOSTED[2] - BASE,
-    "gain_over_long": BOOSTED[2] - LONG_BASE,
-    "reuse": BOOSTED[2] - OF_SOURCE["shuffled", True][2],
-    "statistics_shift": OF_SOURCE["reestimated", False][2] - TRANSFER[2],
-    "self_boost": TOP1["selffer", True][2] - BASE,
-}
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +24,12 @@ def effects() -> pd.DataFrame:
 
 
 def test_known_effects_come_out(effects):
-    at_3 = effects[(effects["n"] == 3) & (effects["source"] != "Q")]
-    assert at_3.loc[[*KNOWN], "mean"].to_dict() == pytest.approx(KNOWN, abs=1e-6)
-    assert not {"specificity", "boost_over_selffer", "restart"} & {*effects.index}
+    # At n = 7 transfer networks are partial ones, too.
+    first = effects[(effects["source"] != "Q") & (effects["n"] < 7)]
+    expected = [known(row.Index, row.n, of_sources=True) for row in first.itertuples()]
+    np.testing.assert_allclose(first["mean"], expected, atol=1e-6)
+    without = {"specificity", "boost_over_selffer", "restart"}
+    assert {*effects.index} == {effect.name for effect in EFFECTS} - without
     # P7f7B is P7B, which is not compared with itself.
     assert effects.loc["reinit_cost", "n"].max() == 6
     assert effects.loc["freeze_cost", "n"].max() == 7
@@ -51,9 +41,9 @@ def test_each_source_has_its_effects_and_shares_the_controls(effects):
     at_3 = effects[effects["n"] == 3]
     of_q = at_3[at_3["source"] == "Q"]["mean"]
     for effect in ("transfer", "boost", "gain_over_long", "source_gap"):
-        assert of_q[effect] == pytest.approx(KNOWN[effect] - 0.02, abs=1e-6)
+        assert of_q[effect] == pytest.approx(known(effect, 3, of_sources=True) - 0.02, abs=1e-6)
     for effect in ("freeze_cost", "reinit_cost", "reuse", "statistics_shift"):
-        assert of_q[effect] == pytest.approx(KNOWN[effect], abs=1e-6)
+        assert of_q[effect] == pytest.approx(known(effect, 3, of_sources=True), abs=1e-6)
     shared = at_3[at_3["source"] == ""]
     assert {*shared.index} == {"coadaptation", "recovery", "self_boost", "random"}
     assert set(effects["missing"]) == {0}
