@@ -1,11 +1,11 @@
 """What a study that searches would have answered with one learning rate of the copied layers.
 
     uv run snakemake --cores all --configfile studies/how_many_layers.yaml
-    uv run python benchmarks/one_rate.py results/how_many_layers --figure one-rate
+    uv run python benchmarks/one_rate.py results/how_many_layers
 
 For each rate of the grid and each number of images a class: top-1 on the reporting images for each
 n, the n that is best by the selection images, n*, and the cost of freezing at the best n. The last
-lines are those of the search. The figure is `data_size` at the rate of the recipe.
+lines are those of the search.
 """
 
 import argparse
@@ -16,9 +16,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
-from transferability import figures
 from transferability.analysis.decision import decision
-from transferability.analysis.effects import estimate
 from transferability.study import config
 from transferability.study.networks import trained_name
 
@@ -40,7 +38,6 @@ def at_rate(networks: pd.DataFrame, search: pd.DataFrame, rate: float) -> pd.Dat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="results/how_many_layers")
-    parser.add_argument("--figure", type=Path, help="file to draw, without suffix")
     flags = parser.parse_args()
     study = config.resolved(flags.results / "study.yaml")
     tables = flags.results / "tables"
@@ -63,10 +60,6 @@ def main() -> None:
                 cost = "{:.1f} [{:.1f}, {:.1f}]".format(*100 * judged.loc[(size, best), COST])
             cells = " | ".join(f"{100 * value:.1f}" for value in top1)
             print(f"| {size} | {rate} | {cells} | {best} | {first['n_star']} | {cost} |")
-    if flags.figure:
-        with figures.used(figures.Options(**study["figures"])):
-            rate = f"{study['recipe']['copied_learning_rate']:g}"
-            figures.save(figures.data_size(estimate(by_rate[rate])), flags.figure)
 
 
 if __name__ == "__main__":

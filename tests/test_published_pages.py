@@ -1,6 +1,8 @@
 """The pages of results: their archives are good, and give the pages' numbers again."""
 
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -22,6 +24,9 @@ EFFECTS = {
     "FnB − BnB": ("source_gap", "B"),
     "TnB − BnB": ("source_gap", "B"),
     "RnB − baseB": ("random", "B"),
+    "A7fnB − A7f0B": ("freeze_cost", "B"),
+    "A7B+ − sA7B+": ("reuse", "B"),
+    "A7B+ − baseB": ("boost", "B"),
 }
 TABLE = r"^\| `{}`.*\| n = (.*) \|\n.*\n((?:\|.*\n)+)"
 ROW = r"^\| (.*?) \| (.*) \|$"
@@ -40,11 +45,15 @@ def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path)
     assert main(["verify", str(archive)]) == 0
     drawn = tmp_path / "drawn"
     assert main(["figures", str(archive), "--to", str(drawn)]) == 0
-    assert (drawn / "figures" / "effects.png").is_file()
-    found = pd.read_csv(drawn / "tables" / "effects.csv").set_index(["effect", "target", "n"])
+    assert (drawn / "figures" / "transfer.png").is_file()
+    found = pd.read_csv(drawn / "tables" / "effects.csv", dtype={"target_size": str})
+    found = found.set_index(["effect", "target", "target_size", "n"])
     ((numbers, rows),) = tables(archive.stem)
-    for name, cells in re.findall(ROW, rows, re.MULTILINE):
-        expected = found.loc[[(*EFFECTS[name], int(n)) for n in numbers.split(" | ")]]
+    for title, cells in re.findall(ROW, rows, re.MULTILINE):
+        name, _, size = title.partition(", ")
+        # A study of one size does not name it.
+        size = size.removesuffix(" images") or found.index.unique("target_size").item()
+        expected = found.loc[[(*EFFECTS[name], size, int(n)) for n in numbers.split(" | ")]]
         said = [f"{points(row.mean)} {bracket(row.low, row.high)}" for row in expected.itertuples()]
         assert cells.split(" | ") == said
 
@@ -74,3 +83,18 @@ def test_the_leads_over_depth_are_those_of_the_archives(tmp_path):
         (row,) = found.loc[[("transfer", "sources", score)]].itertuples()
         said = f"{row.correlation:z.2f} [{row.low:.2f}, {row.high:.2f}]".replace("-", "−")
         assert f"{name} {said}" in " ".join(text.split())
+
+
+@pytest.mark.full
+def test_what_one_learning_rate_would_answer_is_that_of_the_archives(tmp_path):
+    text = (PAGES / "how-many-layers.md").read_text(encoding="utf-8")
+    printed = ""
+    for name in ("how_many_layers", "how_many_layers_of_many"):
+        drawn = tmp_path / name
+        assert main(["figures", str(PAGES / f"{name}.zip"), "--to", str(drawn)]) == 0
+        command = [sys.executable, "benchmarks/one_rate.py", str(drawn)]
+        printed += subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    rows = re.findall(r"^\| (?:\d+|all) \| .*\|$", text, re.MULTILINE)
+    assert len(rows) == 8
+    for row in rows:
+        assert row.replace("−", "-") in printed

@@ -81,7 +81,9 @@ def compare(effects_table: pd.DataFrame) -> Figure:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("$n$ / number of layers" if is_share else "$n$, layers copied or frozen")
     figure.supylabel("top-1 (percentage points)", fontsize="medium")
-    style.legend(figure, [look.sample(look.label) for look in looks.values()], column=2.3)
+    # Inches for the longest label.
+    column = max(2.3, 0.4 + 0.055 * max(map(len, looks)))
+    style.legend(figure, [look.sample(look.label) for look in looks.values()], column=column)
     style.note(
         figure,
         notes.intervals_are(table["interval"]),
