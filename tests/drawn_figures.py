@@ -13,8 +13,9 @@ from project import ROOT
 
 from transferability import figures
 from transferability.analysis.boost import boost
-from transferability.analysis.collect import MEASURED, read_published
+from transferability.analysis.collect import MEASURED
 from transferability.analysis.effects import estimate
+from transferability.cli.tables import read_table
 from transferability.figures.notes import names_of
 
 STUDIES = {
@@ -35,7 +36,7 @@ STUDIES = {
 }
 FAILED = ("random1/seed0/baseB", "random2/seed0/A4B", "random0/seed0/B0B", "random3/seed0/B7B+")
 DRAWN = ("transfer", "random_features", "effects", "dissimilar", "learning_curves", "cost", "boost")
-DATA = ROOT / "workflow" / "resources" / "yosinski2014"
+PUBLISHED = ROOT / "workflow" / "resources" / "yosinski2014" / "networks.csv"
 
 
 @cache
@@ -53,7 +54,7 @@ def tables(study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 @cache
 def published_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     """The published table of networks and its effects."""
-    table = read_published("yosinski2014", DATA / "networks.csv", DATA / "class_splits.csv")
+    table = read_table(PUBLISHED)
     return table, estimate(table)
 
 

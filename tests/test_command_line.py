@@ -21,11 +21,8 @@ def run(line: str) -> None:
 
 
 def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_path):
-    published = ROOT / "workflow" / "resources" / "yosinski2014"
-    run(
-        f"read-published --study published --published {published}/networks.csv "
-        f"--class-splits {published}/class_splits.csv --table {tmp_path}/networks.csv"
-    )
+    published = ROOT / "workflow" / "resources" / "yosinski2014" / "networks.csv"
+    run(f"read-published {published} --table {tmp_path}/networks.csv")
     run(f"estimate-effects --table {tmp_path}/networks.csv --results {tmp_path} --labels")
     run(
         f"plot effects {finished.results}/tables/effects.csv {tmp_path}/effects.csv "

@@ -48,8 +48,8 @@ def test_every_published_network_of_a_half_is_trained_as_long(paper, trained):
 
 
 def test_the_published_networks_of_few_images_have_their_sizes_and_recipe(paper, trained):
-    reduced = [row for row in published() if row["kind"] == "reduced"]
-    sizes = {int(row["examples_per_class"]) for row in reduced}
+    reduced = [row for row in published() if row["target_size"] != "all"]
+    sizes = {int(row["target_size"]) for row in reduced}
     few = {size for size in sizes if size <= MOST_OF_A_CLASS}
     assert {*few, "all"} == set(paper["target_sizes"])
     iterations = {int(row["iterations"]) for row in reduced}

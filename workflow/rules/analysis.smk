@@ -2,7 +2,7 @@
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
 #   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.csv
 #        tables/{differences,effects,boost,decision}.csv  findings.html
-#   1. collect_networks gathers metrics and histories; read_published reads those of 2014
+#   1. collect_networks gathers metrics and histories; read_published copies those of 2014
 #   2. estimate_effects pairs networks, with intervals; write_findings tells of them in sentences
 
 
@@ -44,8 +44,7 @@ rule collect_networks:
 
 rule read_published:
     input:
-        networks=f"{PUBLISHED_DATA}/networks.csv",
-        class_splits=f"{PUBLISHED_DATA}/class_splits.csv",
+        f"{PUBLISHED_DATA}/networks.csv",
     output:
         report(
             f"results/{schema.PUBLISHED}/tables/networks.csv",
@@ -58,13 +57,8 @@ rule read_published:
     localrule: True
     conda:
         "../../envs/analysis.yaml"
-    params:
-        study=schema.PUBLISHED,
-        code=fingerprint.collection_fingerprint(),
     shell:
-        "python -m transferability read-published"
-        " --study {params.study:q} --published {input.networks:q}"
-        " --class-splits {input.class_splits:q} --table {output:q} > {log:q} 2>&1"
+        "python -m transferability read-published {input:q} --table {output:q} > {log:q} 2>&1"
 
 
 # None where each effect has replicates enough.

@@ -1,4 +1,4 @@
-"""From the folders of networks, or what was published in 2014, to tables with a row a network."""
+"""From the folders of networks to tables with a row a network."""
 
 import itertools
 import logging
@@ -10,17 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from transferability.models import caffenet
 from transferability.storage.network_folder import MEASURED, NetworkFolder, read_history
 from transferability.study.design import Study
-from transferability.study.learned import learned
-from transferability.study.networks import (
-    ALL_IMAGES,
-    HALVES,
-    SEARCHED,
-    parse_name,
-    trained_name,
-)
+from transferability.study.networks import HALVES, SEARCHED, parse_name, trained_name
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +21,11 @@ COLUMNS = [
     *("study", "split", "seed", "network", "kind", "source", *OF_SOURCE),
     *("target", "target_size", "n", "layer", "copied", "frozen", "fine_tuned", *MEASURED),
 ]
-COUNTS = ["images_seen", "validation_images", "iterations", "evaluations"]
+COUNTS = ["images_seen", "validation_images"]
 EVALUATIONS_OF_BEST_SCORE = 10
 # Where the study searches.
 OF_SEARCH = [*SEARCHED, "training", "at_edge"]
 OF_CANDIDATE = ["top1_selection", "top1_reporting", "seconds"]
-# Beside the columns of a study's table.
-PUBLISHED_COLUMNS = ["directory", "iterations", "evaluations"]
-VALIDATION_IMAGES_PER_PUBLISHED_CLASS = 50
-
 
 NETWORK = ["split", "seed", "network"]
 
@@ -178,45 +166,3 @@ def correctness(
         return (predictions[of_target] == validation_labels[of_target]).astype(np.int8)
 
     return correct
-
-
-def read_published(study: str, networks: Path, class_splits: Path) -> pd.DataFrame:
-    """The networks published in 2014 as a study of that name, a row for each published directory.
-
-    Columns: those of a study's networks.csv, empty where nothing was published, and directory
-    (where the row comes from), iterations, evaluations. A network whose log was not published has
-    no top1. Base networks on fewer images a class (`reduced`) are bases with that target_size.
-    validation_images are 50 for each class of the target, by `class_splits`; whether a network
-    learned is judged by top1 alone. Source: github.com/yosinski/convnet_transfer.
-    """
-    table, halves = pd.read_csv(networks, dtype={"source": str}), pd.read_csv(class_splits)
-    reduced = table["kind"] == "reduced"
-    sizes = table["examples_per_class"].astype("Int64").astype(str)
-    classes = [
-        (halves[split] == target).sum() if target in HALVES else len(halves)
-        for split, target in zip(table["split"], table["target"], strict=True)
-    ]
-    images = VALIDATION_IMAGES_PER_PUBLISHED_CLASS * np.array(classes)
-    layers = tuple(caffenet.STARTS)
-    table = table.assign(
-        study=study,
-        # Each network was trained once.
-        seed=0,
-        kind=table["kind"].mask(reduced, "base"),
-        target_size=sizes.where(reduced, ALL_IMAGES),
-        layer=[_layer(layers, n) for n in table["n"]],
-        copied=table["n"],
-        frozen=table["n"].mask(table["fine_tuned"].astype(bool), 0),
-        source_kind=np.select([table["n"] == 0, table["kind"] == "random"], ["", "random"], "half"),
-        chance=1 / np.array(classes),
-        learned=[
-            None if np.isnan(top1) else learned(top1, count, 1 / of, of)
-            for top1, count, of in zip(table["top1"], images, classes, strict=True)
-        ],
-        validation_images=images,
-    )
-    log.info(
-        "%d published networks; %d of them have no log, and so no top1",
-        *(len(table), table["top1"].isna().sum()),
-    )
-    return _typed(table.reindex(columns=[*COLUMNS, *PUBLISHED_COLUMNS]))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from transferability.cli import flags
 from transferability.cli.tables import read_table, write_table
+from transferability.storage import files
 from transferability.study import config
 
 
@@ -35,16 +36,12 @@ def collect_networks(
 
 
 def read_published(
+    published: Annotated[Path, "the table of the networks that were published"],
     *,
-    study: Annotated[str, "name of the study that they make up"],
-    published: Annotated[Path, "the published table, networks.csv"],
-    class_splits: Annotated[Path, "the published class splits, class_splits.csv"],
     table: flags.TABLE,
 ) -> None:
-    """Read the published networks of 2014 into a table like a study's."""
-    from transferability.analysis import collect
-
-    write_table(collect.read_published(study, published, class_splits), table)
+    """Copy the table of the networks published in 2014 among the results, as a study's."""
+    files.write_text(table, published.read_text(encoding="utf-8"))
 
 
 def estimate_effects(
