@@ -79,7 +79,10 @@ ELSEWHERE = {
     "uv run transferability compare docs/results/coadaptation.zip"
     " docs/results/coadaptation_batch_norm.zip docs/results/coadaptation_residual.zip"
     " docs/results/digits_from_fashion.zip --to redrawn",
-    "uv run snakemake compare --cores 1 --config 'studies=[photos_pretrained, pretrained]'",
+    "uv run transferability compare results/photos_pretrained results/pretrained"
+    " --to results/compare",
+    "uv run transferability compare results/coadaptation results/coadaptation_batch_norm"
+    " --to results/compare",
     "uv run --project ../transferability snakemake --cores all",
     "pip install uv && uv run pytest",
     "uv run pytest",

@@ -17,8 +17,7 @@ STUDY_FILES = [] if IS_MODULE else workflow.configfiles[::-1]
 if not IS_MODULE:
     # Numbers and lists again, where --config has made texts of them.
     update_config(config, study_config.typed(workflow.config_settings.config))
-# Of the rule compare alone; and, of several runs that divide a study, which this is: 2/8.
-COMPARED = [Path("results", study) for study in config.pop("studies", [])]
+# Of several runs that divide a study, which this is: 2/8.
 SHARE = config.pop("share", None)
 try:
     for file in STUDY_FILES:

@@ -48,32 +48,6 @@ for figure, inputs in targets.FIGURES.items():
             " --figure {params.figure:q} --options {params.options:q} > {log:q} 2>&1"
 
 
-# The studies are finished, and no inputs, which might run them again.
-rule compare:
-    output:
-        [
-            f"results/compare/{name}.{suffix}"
-            for name in sorted(
-                {"effects", *(t.stem for t in targets.compared(COMPARED))}
-            )
-            for suffix in ("csv", *targets.figure_formats(STUDY))
-        ],
-    log:
-        "results/compare/logs/compare.log",
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        studies=COMPARED,
-        tables=lambda wildcards: fingerprint.of_files(targets.compared(COMPARED)),
-        folder=subpath(output[0], parent=True),
-        options=as_json(STUDY["figures"]),
-        code=fingerprint.figures_fingerprint(),
-    shell:
-        "python -m transferability compare {params.studies:q} --to {params.folder:q}"
-        " --options {params.options:q} > {log:q} 2>&1"
-
-
 for table in targets.tables(STUDY):
 
     rule:

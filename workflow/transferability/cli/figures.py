@@ -75,8 +75,8 @@ def compare(
 
     if not results:
         raise ValueError(
-            "results: no study is named; name folders of finished studies, results/<study>, or, "
-            "with snakemake compare, --config 'studies=[one, another]'"
+            "results: no study is named; name folders of finished studies, results/<study>, or "
+            "their archives"
         )
     tables, predicted, probed = [], [], defaultdict(dict)
     for path in results:

@@ -14,7 +14,6 @@ from functools import cache, partial
 from pathlib import Path
 
 from transferability.models import custom
-from transferability.storage import files
 
 PACKAGE = "transferability"
 ROOT = Path(__file__).parents[1]
@@ -78,11 +77,6 @@ def training_fingerprint(
 
 import_fingerprint = partial(training_fingerprint, module="training.sources")
 probes_fingerprint = partial(training_fingerprint, module="training.mechanism")
-
-
-def of_files(paths: Iterable[str | Path]) -> list[str]:
-    """The sha256 of each of these files; empty for one that is not there."""
-    return [files.sha256(path) if path.is_file() else "" for path in map(Path, paths)]
 
 
 def of_work(settings: dict, code: str) -> str:

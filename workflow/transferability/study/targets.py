@@ -65,14 +65,6 @@ def probe_tables(study: Study) -> list[str]:
     return ["probes", "mechanism", "predictors"] * bool(study["probes"])
 
 
-def compared(folders: Sequence[Path]) -> list[Path]:
-    """The tables that are compared of the studies in these folders: effects, and where they have
-    them, predictors."""
-    effects = [folder / "tables" / "effects.csv" for folder in folders]
-    predictors = [table.with_name("predictors.csv") for table in effects]
-    return effects + [table for table in predictors if table.is_file()]
-
-
 def probe_files(study: Study) -> list[str]:
     """What the probes of each replicate leave, from the folder of the study's results."""
     replicates = study.replicates if study["probes"] else []
