@@ -14,17 +14,10 @@ from transferability.figures.panels import (
     without_not_learned,
 )
 
-TITLES = {
-    "freeze_cost": "cost of freezing:\npartial $n$ − partial 0",
-    "coadaptation": "B$n$B − baseB",
-    "specificity": "A$n$B − B$n$B",
-    "source_gap": "A$n$B − B$n$B",
-    "transfer": "A$n$B − baseB",
-    "boost": "A$n$B+ − baseB",
-    "boost_over_selffer": "A$n$B+ − B$n$B+",
-    "gain_over_long": "A$n$B+ − base2B",
-    "reuse": "A$n$B+ − sA$n$B+",
-}
+COMPARED = (
+    *("freeze_cost", "coadaptation", "specificity", "source_gap", "transfer", "boost"),
+    *("boost_over_selffer", "gain_over_long", "reuse"),
+)
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 MARKERS = "o^sDvPX"
 COLUMNS, HEIGHT = 3, 2.1
@@ -50,11 +43,11 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     Drawn from a table of effects with the column `layers`, how many layers the study's network has.
     A panel for each effect that a study has, a line for each study with intervals as bars.
     """
-    table = effects_table[effects_table["effect"].isin(list(TITLES))]
+    table = effects_table[effects_table["effect"].isin(COMPARED)]
     if table.empty:
         return style.empty(NO_EFFECTS)
     series, is_share = panels_by_study(table), table["layers"].nunique() > 1
-    effects = [effect for effect in TITLES if effect in set(table["effect"])]
+    effects = [effect for effect in COMPARED if effect in set(table["effect"])]
     columns = min(COLUMNS, len(effects))
     rows = -(-len(effects) // columns)
     figure = style.new_figure(0.6 + HEIGHT * rows)
@@ -67,7 +60,7 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     }
     for axes, effect in zip(grid.flat, effects, strict=False):
         base_line(axes)
-        axes.set_title(with_sources(TITLES[effect], table))
+        axes.set_title(with_sources(style.TITLES[effect], table))
         for k, (name, panel) in enumerate(series.items()):
             lines = without_not_learned(panel.rows[panel.rows["effect"] == effect])
             # Beside each other, so that bars do not cover each other.

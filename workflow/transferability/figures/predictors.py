@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from transferability.analysis.intervals import NO_INTERVAL
 from transferability.analysis.predictors import DEPTH, MEASURED, OVER_LAYERS
 from transferability.figures import notes, style
-from transferability.figures.compare import TITLES, panels_by_study
+from transferability.figures.compare import panels_by_study
 from transferability.figures.panels import Panel, place_rows, reach, with_sources
 
 NAMES = {
@@ -75,7 +75,7 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
                 axes.remove()
                 continue
             _draw(axes, rows)
-            axes.set_title(with_sources(TITLES[effect], panel.rows))
+            axes.set_title(with_sources(style.TITLES[effect], panel.rows))
             axes.set_xlim(-1.05, 1.05)
             axes.set_xlabel("rank correlation over $n$")
     ranked = " to ".join(
