@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from cluster import Cluster, running
-from laboratory import Laboratory
+from laboratory import Laboratory, Trained
 from project import MADE, Project
 
 from transferability.__main__ import main
@@ -144,6 +144,13 @@ def project(finished, tmp_path) -> Project:
 def laboratory(tmp_path_factory) -> Laboratory:
     """Digits and a class split of them, on which networks train in a moment. For reading only."""
     return Laboratory.built(tmp_path_factory.mktemp("laboratory"))
+
+
+@pytest.fixture(scope="session")
+def bases(laboratory, tmp_path_factory) -> dict[str, Trained]:
+    """baseA and baseB, as the laboratory trains them. For reading only."""
+    folder = tmp_path_factory.mktemp("bases")
+    return {name: laboratory.train(name, folder / name) for name in ("baseA", "baseB")}
 
 
 @pytest.fixture

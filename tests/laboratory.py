@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import yaml
 
@@ -32,6 +33,8 @@ RECIPE = {
 }
 # The history holds seconds, and so its checksum is of these too.
 MEASURED_BY_CLOCK = ("seconds", "images_per_second", "history_sha256")
+# How a training was asked for and went on; the checksum of weights is of the task, too.
+OF_THE_TASK = ("identity", "weights_sha256", "resumed_at_iterations")
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,34 @@ def _without_clock(numbers: dict) -> dict:
     return {key: value for key, value in numbers.items() if key not in MEASURED_BY_CLOCK}
 
 
-def same(some: dict, others: dict) -> bool:
+def same(first: dict, second: dict) -> bool:
     """Whether two networks' weights are the same bits."""
-    return some.keys() == others.keys() and all(torch.equal(some[k], others[k]) for k in some)
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def identical(first: Trained, second: Trained) -> None:
+    """Assert that two trainings gave the same numbers, to the bit, whatever their tasks."""
+    metrics = [
+        {key: value for key, value in trained.metrics.items() if key not in OF_THE_TASK}
+        for trained in (first, second)
+    ]
+    assert metrics[0] == metrics[1]
+    assert first.history == second.history
+    assert same(first.weights, second.weights)
+    assert np.array_equal(first.predictions, second.predictions)
+
+
+def saves(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, torch.Tensor]]]:
+    """The saves of trainings from now on: the step after which each is made, and its tensors."""
+    found: list[tuple[int, dict[str, torch.Tensor]]] = []
+    save = NetworkFolder.save_resume
+
+    def recording(self, tensors, identity, state):
+        found.append((state["step"], {name: t.clone() for name, t in tensors.items()}))
+        save(self, tensors, identity, state)
+
+    monkeypatch.setattr(NetworkFolder, "save_resume", recording)
+    return found
 
 
 def written(folder: Path) -> list[str]:

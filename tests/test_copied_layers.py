@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from laboratory import Trained, same
+from laboratory import identical, same, saves
 
-from transferability.storage.network_folder import NetworkFolder
 from transferability.study import config
 from transferability.training import frozen_features, transplant
 from transferability.training.rng import Stream
@@ -13,25 +12,6 @@ from transferability.training.trainer import Trainer
 
 DEFAULTS = {"copied_learning_rate": 1.0, "layer_decay": 1.0, "probe_epochs": 0}
 COPIED = ("conv1", "conv2", "conv3")
-
-
-@pytest.fixture(scope="module")
-def base(laboratory, tmp_path_factory) -> Trained:
-    return laboratory.train("baseA", tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture
-def saved(monkeypatch) -> dict[int, dict]:
-    """The tensors of a training, by the step after which they were saved."""
-    found: dict[int, dict] = {}
-    save = NetworkFolder.save_resume
-
-    def recording(self, tensors, identity, state):
-        found[state["step"]] = {name: tensor.clone() for name, tensor in tensors.items()}
-        save(self, tensors, identity, state)
-
-    monkeypatch.setattr(NetworkFolder, "save_resume", recording)
-    return found
 
 
 def of_copied(tensors: dict) -> dict:
@@ -42,12 +22,10 @@ def of_copied(tensors: dict) -> dict:
     }
 
 
-def test_default_rates_are_those_of_all_layers(laboratory, base, tmp_path):
-    without = laboratory.train("A3B+", tmp_path / "without", base)
-    with_keys = laboratory.train("A3B+", tmp_path / "with", base, recipe=DEFAULTS)
-    assert same(with_keys.weights, without.weights)
-    assert with_keys.history == without.history
-    assert np.array_equal(with_keys.predictions, without.predictions)
+def test_default_rates_are_those_of_all_layers(laboratory, bases, tmp_path):
+    without = laboratory.train("A3B+", tmp_path / "without", bases["baseA"])
+    with_keys = laboratory.train("A3B+", tmp_path / "with", bases["baseA"], recipe=DEFAULTS)
+    identical(with_keys, without)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -70,13 +48,15 @@ def test_at_a_rate_of_0_copied_layers_are_as_good_as_frozen(
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_new_layers_learn_alone_at_first(laboratory, base, tmp_path, monkeypatch, saved, optimizer):
+def test_new_layers_learn_alone_at_first(laboratory, bases, tmp_path, monkeypatch, optimizer):
     monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
     recipe = {"epochs": 3, "optimizer": optimizer, "clip_gradient_norm": 0.1}
+    base, found = bases["baseA"], saves(monkeypatch)
     laboratory.train("A3B", tmp_path / "frozen", base, recipe=recipe)
-    frozen = dict(saved)
-    probed = {**recipe, "probe_epochs": 2}
-    trained = laboratory.train("A3B+", tmp_path / "probed", base, recipe=probed)
+    frozen = dict(found)
+    recipe["probe_epochs"] = 2
+    trained = laboratory.train("A3B+", tmp_path / "probed", base, recipe=recipe)
+    saved = dict(found)
     # Of 20 steps an epoch; batch-norm statistics and the optimizer's state are among the tensors.
     assert same(saved[20], frozen[20])
     assert same(saved[40], frozen[40])
@@ -86,10 +66,11 @@ def test_new_layers_learn_alone_at_first(laboratory, base, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(("key", "length"), [("iterations", 40), ("epochs", 2)])
-def test_new_layers_may_not_learn_alone_to_the_end(laboratory, base, tmp_path, key, length):
+def test_new_layers_may_not_learn_alone_to_the_end(laboratory, bases, tmp_path, key, length):
     # Of 20 steps an epoch.
-    with pytest.raises(ValueError, match=f"recipe.probe_epochs: 2 .*40 .* recipe.{key}"):
-        laboratory.train("A3B+", tmp_path, base, recipe={key: length, "probe_epochs": 2})
+    recipe, words = {key: length, "probe_epochs": 2}, f"recipe.probe_epochs: 2 .*40 .* recipe.{key}"
+    with pytest.raises(ValueError, match=words):
+        laboratory.train("A3B+", tmp_path, bases["baseA"], recipe=recipe)
 
 
 def test_rates_fall_from_the_head_down(laboratory):

@@ -3,13 +3,16 @@
 import itertools
 import os
 import signal
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
-import torch
-from laboratory import Laboratory, Trained, same
+from laboratory import Trained, identical, saves
+from test_interruption import metrics, results
 
-from transferability.storage import signals
+from transferability.__main__ import main
+from transferability.storage import checkpoint, signals
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training import device, loop
 from transferability.training.trainer import Trainer
@@ -18,66 +21,44 @@ from transferability.training.trainer import Trainer
 EPOCHS = {"epochs": 3, "evaluate_every": 2}
 
 
-@pytest.fixture(scope="module")
-def bases(laboratory, tmp_path_factory) -> dict:
-    folder = tmp_path_factory.mktemp("bases")
-    return {"baseA": laboratory.train("baseA", folder / "baseA")}
-
-
 class Killed(BaseException):
     """As a kill would, it ends the training wherever it is."""
 
 
-def kill_after_saving(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    save = NetworkFolder.save_resume
-
-    def save_and_die(self, tensors, identity, state):
-        save(self, tensors, identity, state)
-        if state["step"] == step:
-            raise Killed
-
-    monkeypatch.setattr(NetworkFolder, "save_resume", save_and_die)
+def kill() -> None:
+    raise Killed
 
 
-def kill_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    evaluate = loop.evaluate
-
-    def evaluate_or_die(run):
-        if run.step == step:
-            raise Killed
-        return evaluate(run)
-
-    monkeypatch.setattr(loop, "evaluate", evaluate_or_die)
+def send_signal() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
-def kill_at_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """As if ten minutes had passed at each step."""
-    monkeypatch.setattr(loop, "SECONDS_PER_SAVE", 0)
-    kill_after_saving(monkeypatch, step)
+# The function that is at work there, and of its arguments the step that has been made, or is being.
+PLACES = {
+    "step": (Trainer, "learning_rate", lambda run, step: step + 1 if step == run.step else None),
+    "evaluation": (loop, "evaluate", lambda run: run.step),
+    "save": (NetworkFolder, "save_resume", lambda folder, *saved: saved[-1]["step"]),
+}
 
 
-def signal_after_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """A signal that comes while this step is being made."""
-    learning_rate = Trainer.learning_rate
+def interrupt(patch: pytest.MonkeyPatch, place: str, step: int, end: Callable[[], None]) -> None:
+    """Have trainings end in a step, in the evaluation that follows it, or after its save; in this
+    case each step is saved, as if it had taken ten minutes."""
+    owner, name, step_of = PLACES[place]
+    function = getattr(owner, name)
 
-    def signalled(self, of_step):
-        if self.step == of_step == step - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return learning_rate(self, of_step)
+    def interrupted(*arguments):
+        is_here = step_of(*arguments) == step
+        if is_here and place != "save":
+            end()
+        found = function(*arguments)
+        if is_here and place == "save":
+            end()
+        return found
 
-    monkeypatch.setattr(Trainer, "learning_rate", signalled)
-
-
-def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """A signal that comes while the evaluation after this step is being made."""
-    evaluate = loop.evaluate
-
-    def signalled(run):
-        if run.step == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return evaluate(run)
-
-    monkeypatch.setattr(loop, "evaluate", signalled)
+    patch.setattr(owner, name, interrupted)
+    if place == "save":
+        patch.setattr(loop, "SECONDS_PER_SAVE", 0)
 
 
 AUGMENTED = {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"}
@@ -88,51 +69,96 @@ PROBED = {**EPOCHS, "optimizer": "adamw", "probe_epochs": 1}
 
 
 @pytest.mark.parametrize(
-    ("name", "recipe", "mapped", "interrupt", "steps", "resumed_at"),
+    ("name", "recipe", "mapped", "place", "end", "steps", "resumed_at"),
     [
-        ("baseB", EPOCHS, False, kill_in_evaluation, [40], [20]),
-        ("baseB", EPOCHS, False, kill_after_saving, [60], [60]),
-        ("A3B+", {**EPOCHS, "augment": ["crop"]}, False, kill_after_saving, [40], [40]),
-        ("A7B", EPOCHS, False, kill_in_evaluation, [40], [20]),
-        ("R3B", EPOCHS, False, kill_after_saving, [20], [20]),
-        ("A3B+", AUGMENTED, True, kill_at_step, [5, 23], [5, 23]),
-        ("A3B+", RESIZED, False, kill_at_step, [19, 20, 21], [19, 20, 21]),
-        ("A3B+", {"iterations": 50, "evaluate_every": 8}, True, kill_at_step, [1], [1]),
-        ("A3B+", ADAMW, False, kill_at_step, [5, 23], [5, 23]),
-        ("A3B+", PROBED, False, kill_at_step, [5, 20, 23], [5, 20, 23]),
-        ("A3B+", IN_PARTS, False, kill_at_step, [19, 20, 21], [19, 20, 21]),
-        ("baseB", EPOCHS, False, signal_after_step, [1], [1]),
-        ("baseB", EPOCHS, True, signal_after_step, [40], [40]),
-        ("baseB", EPOCHS, False, signal_after_step, [60], [60]),
-        ("baseB", EPOCHS, False, signal_in_evaluation, [40], [40]),
-        ("baseB", EPOCHS, True, signal_in_evaluation, [60], [60]),
-        ("A3B", EPOCHS, False, signal_after_step, [33], [33]),
-        ("A3B+", EPOCHS, True, signal_after_step, [33], [33]),
+        ("baseB", EPOCHS, False, "evaluation", kill, [40], [20]),
+        ("baseB", EPOCHS, False, "save", kill, [60], [60]),
+        ("A3B+", {**EPOCHS, "augment": ["crop"]}, False, "save", kill, [40], [40]),
+        ("A7B", EPOCHS, False, "evaluation", kill, [40], [20]),
+        ("R3B", EPOCHS, False, "save", kill, [20], [20]),
+        ("A3B+", AUGMENTED, True, "save", kill, [5, 23], [5, 23]),
+        ("A3B+", RESIZED, False, "save", kill, [19, 20, 21], [19, 20, 21]),
+        ("A3B+", {"iterations": 50, "evaluate_every": 8}, True, "save", kill, [1], [1]),
+        ("A3B+", ADAMW, False, "save", kill, [5, 23], [5, 23]),
+        ("A3B+", PROBED, False, "save", kill, [5, 20, 23], [5, 20, 23]),
+        ("A3B+", IN_PARTS, False, "save", kill, [19, 20, 21], [19, 20, 21]),
+        ("baseB", EPOCHS, False, "step", send_signal, [1], [1]),
+        ("baseB", EPOCHS, True, "step", send_signal, [40], [40]),
+        ("baseB", EPOCHS, False, "step", send_signal, [60], [60]),
+        ("baseB", EPOCHS, False, "evaluation", send_signal, [40], [40]),
+        ("baseB", EPOCHS, True, "evaluation", send_signal, [60], [60]),
+        ("A3B", EPOCHS, False, "step", send_signal, [33], [33]),
+        ("A3B+", EPOCHS, True, "step", send_signal, [33], [33]),
     ],
 )
 def test_interrupted_and_resumed_equals_uninterrupted(
-    laboratory, bases, tmp_path, monkeypatch, name, recipe, mapped, interrupt, steps, resumed_at
+    laboratory, bases, tmp_path, monkeypatch, name, recipe, mapped, place, end, steps, resumed_at
 ):
-    if mapped:
-        monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
-
     def train(folder: str) -> Trained:
         base = bases["baseA"] if name.startswith("A") else None
         return laboratory.train(name, tmp_path / folder, base, recipe=recipe)
 
     whole = train("whole")
+    if mapped:
+        # Images that do not fit the device give the same bits, too.
+        monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     for step in steps:
         with monkeypatch.context() as patch, signals.noticed():
-            interrupt(patch, step)
+            interrupt(patch, place, step, end)
             with pytest.raises((Killed, signals.Interrupted)):
                 train("interrupted")
     resumed = train("interrupted")
-    assert whole.metrics.pop("resumed_at_iterations") == []
-    assert resumed.metrics.pop("resumed_at_iterations") == resumed_at
-    assert resumed.metrics == whole.metrics
-    assert resumed.history == whole.history
-    assert same(resumed.weights, whole.weights)
-    assert np.array_equal(resumed.predictions, whole.predictions)
+    assert whole.metrics["resumed_at_iterations"] == []
+    assert resumed.metrics["resumed_at_iterations"] == resumed_at
+    identical(resumed, whole)
+
+
+def test_killed_at_each_file_that_it_writes(laboratory, tmp_path, monkeypatch):
+    """The same command again and again, which each time lives for a file more."""
+
+    def train(folder: str) -> int:
+        return main(laboratory.command("baseB", tmp_path / folder, augment=["crop"]))
+
+    replace, left = os.replace, 0
+
+    def replace_or_die(*paths):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        replace(*paths)
+
+    assert train("whole") == 0
+    monkeypatch.setattr(os, "replace", replace_or_die)
+    for files in itertools.count():
+        left = files
+        with suppress(Killed):
+            assert train("killed") == 0
+            break
+    # Of an epoch the history and the state, then what remains in the end, which is kept twice.
+    assert files >= 8
+    assert metrics(tmp_path / "killed")["resumed_at_iterations"][0] == 20
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("reason", ["of another code", "cannot be read"])
+def test_a_resume_file_that_cannot_be_used(laboratory, tmp_path, monkeypatch, caplog, reason):
+    folder = NetworkFolder(tmp_path / "interrupted")
+    with monkeypatch.context() as patch:
+        interrupt(patch, "save", 20, kill)
+        with pytest.raises(Killed):
+            laboratory.train("baseB", folder.path)
+    if reason == "cannot be read":
+        content = folder.resume.read_bytes()
+        folder.resume.write_bytes(content[: len(content) // 2])
+    else:
+        tensors, header, _ = checkpoint.load(folder.resume)
+        folder.save_resume(tensors, {**header["identity"], "code": "0" * 16}, header["state"])
+    trained = laboratory.train("baseB", folder.path)
+    for words in (str(folder.resume), reason, "training starts from the beginning"):
+        assert words in caplog.text
+    assert trained.metrics["resumed_at_iterations"] == []
+    identical(trained, laboratory.train("baseB", tmp_path / "whole"))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +173,7 @@ def test_it_is_saved_after_each_epoch_and_at_the_end(
 ):
     found = saves(monkeypatch)
     laboratory.train("baseB", tmp_path, recipe=recipe)
-    assert found == saved
+    assert [step for step, _ in found] == saved
 
 
 def test_in_a_long_epoch_it_is_saved_every_ten_minutes(laboratory, tmp_path, monkeypatch):
@@ -155,36 +181,16 @@ def test_in_a_long_epoch_it_is_saved_every_ten_minutes(laboratory, tmp_path, mon
     minutes = itertools.count()
     monkeypatch.setattr(loop.time, "monotonic", lambda: 60.0 * next(minutes))
     laboratory.train("baseB", tmp_path, recipe={"epochs": 1})
-    assert len(found) > 1
+    steps = [step for step, _ in found]
+    assert len(steps) > 1
     # The clock is looked at once or twice a step.
-    assert max(np.diff([0, *found])) <= loop.SECONDS_PER_SAVE / 60
-    assert found[-1] == 20
+    assert max(np.diff([0, *steps])) <= loop.SECONDS_PER_SAVE / 60
+    assert steps[-1] == 20
 
 
-def saves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The steps after which a training is saved, once it has run."""
-    found: list[int] = []
-    save = NetworkFolder.save_resume
-
-    def recording(self, tensors, identity, state):
-        found.append(state["step"])
-        save(self, tensors, identity, state)
-
-    monkeypatch.setattr(NetworkFolder, "save_resume", recording)
-    return found
-
-
-def test_frozen_parameters_have_no_state_of_the_optimizer(
-    laboratory: Laboratory, bases, tmp_path, monkeypatch
-):
-    found: list[str] = []
-    tensors = Trainer.tensors
-
-    def recording(run: Trainer) -> dict[str, torch.Tensor]:
-        found.extend(tensors(run))
-        return tensors(run)
-
-    monkeypatch.setattr(Trainer, "tensors", recording)
+def test_frozen_parameters_have_no_state_of_the_optimizer(laboratory, bases, tmp_path, monkeypatch):
+    found = saves(monkeypatch)
     laboratory.train("A3B", tmp_path, bases["baseA"], recipe={"optimizer": "adamw"})
-    learned = {name.split(".")[2] for name in found if name.startswith("optimizer.")}
+    names = [name for _, tensors in found for name in tensors]
+    learned = {name.split(".")[2] for name in names if name.startswith("optimizer.")}
     assert learned == {"conv4", "conv5", "fc6", "fc7", "fc8"}

@@ -9,12 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from laboratory import same, written
+from laboratory import identical, written
 from project import ROOT
 
-from transferability.__main__ import main
-from transferability.storage import checkpoint
-from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.training import trainer
 from transferability.training.trainer import TrainingError
 
@@ -44,6 +41,7 @@ def build(image_size, classes):
     ]
 """
 OWN = {"name": "custom", "build": "crowded:build", "arguments": {}}
+IN_EIGHTS = {"architecture": OWN, "recipe": {"micro_batch": 8}}
 
 
 @pytest.fixture
@@ -55,21 +53,6 @@ def crowded(tmp_path, monkeypatch) -> ModuleType:
     return importlib.import_module("crowded")
 
 
-def train(laboratory, folder, name="baseB", base=None, **recipe) -> NetworkFolder:
-    folder = NetworkFolder(folder)
-    words = laboratory.command(name, folder.path, base, architecture=OWN, **recipe)
-    assert main(words) == 0
-    return folder
-
-
-def results(folder: NetworkFolder) -> tuple:
-    metrics = folder.read_metrics()
-    lines = [
-        {k: v for k, v in line.items() if k != "seconds"} for line in read_history(folder.history)
-    ]
-    return metrics["micro_batch"], lines, np.load(folder.predictions).tolist()
-
-
 @pytest.mark.parametrize("full_in", ["training", "evaluation"])
 @pytest.mark.parametrize(("micro_batch", "tried"), [(None, 32), (12, 12)])
 def test_a_full_device_ends_the_training_with_what_was_tried_and_the_key(
@@ -79,27 +62,26 @@ def test_a_full_device_ends_the_training_with_what_was_tried_and_the_key(
     folder = tmp_path / "baseB"
     words = laboratory.command("baseB", folder, architecture=OWN, micro_batch=micro_batch)
     found = failure(*words)
-    for told in (
+    for word in (
         *("baseB (random0, seed 0)", f"{tried} images at once", "image_size", "2.00 GiB"),
         f"recipe.micro_batch below {tried}",
     ):
-        assert told in found
+        assert word in found
     assert written(folder) == []
 
 
 def test_a_micro_batch_that_fits_is_all_that_it_takes(laboratory, crowded, tmp_path):
     crowded.room.update(training=8, evaluation=8)
-    found = train(laboratory, tmp_path / "crowded", micro_batch=8)
+    found = laboratory.train("baseB", tmp_path / "crowded", **IN_EIGHTS)
     crowded.room.update(training=1000, evaluation=1000)
-    expected = train(laboratory, tmp_path / "roomy", micro_batch=8)
-    assert results(found) == results(expected)
-    assert same(*(checkpoint.load(folder.weights)[0] for folder in (found, expected)))
+    identical(found, laboratory.train("baseB", tmp_path / "roomy", **IN_EIGHTS))
 
 
 def test_features_of_frozen_layers_are_computed_in_micro_batches(laboratory, crowded, tmp_path):
-    base = train(laboratory, tmp_path / "baseA", "baseA").weights
+    base = laboratory.train("baseA", tmp_path / "baseA", architecture=OWN)
     crowded.room.update(training=8, evaluation=8)
-    assert results(train(laboratory, tmp_path / "crowded", "A2B", base, micro_batch=8))[0] == 8
+    trained = laboratory.train("A2B", tmp_path / "crowded", base, **IN_EIGHTS)
+    assert trained.metrics["micro_batch"] == 8
 
 
 def test_where_not_one_image_fits_no_smaller_micro_batch_is_asked_for(
@@ -129,8 +111,8 @@ def test_on_a_processor_the_key_is_named(laboratory, tmp_path):
     )
     assert run.returncode == 1, run.stderr
     assert "Traceback" not in run.stderr
-    for told in ("TrainingError: baseB (random0, seed 0)", "recipe.micro_batch below 32"):
-        assert told in run.stderr
+    for word in ("TrainingError: baseB (random0, seed 0)", "recipe.micro_batch below 32"):
+        assert word in run.stderr
     assert written(tmp_path / "baseB") == []
 
 
