@@ -8,13 +8,11 @@ import torch
 import torchvision_table
 from torch import nn
 from torchvision import models
-from torchvision.ops import StochasticDepth
 from torchvision_families import FAMILIES, families
 
 from transferability import models as architectures
 from transferability.models import torchvision, torchvision_cuts
-from transferability.study.networks import parse_name
-from transferability.training import frozen_features, transplant
+from transferability.training import transplant
 from transferability.training.rng import Stream
 
 # The others are cut by the same few rules.
@@ -23,7 +21,6 @@ FAMILY = families(SAMPLE)
 pytestmark = pytest.mark.usefixtures("one_thread")
 ALL = models.list_models(module=models)
 TREATMENT = Stream("treatment", "random0", 0, "B")
-BASE = Stream("base", "random0", 0, "B")
 
 
 def settings(model: str) -> dict:
@@ -32,25 +29,6 @@ def settings(model: str) -> dict:
 
 def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
     return nn.Sequential(*(layer for _, layer in layers))
-
-
-@pytest.mark.parametrize("name", FAMILY)
-def test_the_layers_one_after_the_other_are_the_model_bit_for_bit(name):
-    """And each parameter is in one of them."""
-    image_size, count = FAMILIES[name]
-    torch.manual_seed(0)
-    model = torchvision_cuts.make(name, classes=7, image_size=image_size).eval()
-    images = torch.randn(2, 3, image_size, image_size)
-    with torch.no_grad():
-        expected = model(images)
-        layers = torchvision_cuts.cut(model)
-        found = composed(layers).eval()(images)
-    assert torch.equal(found, expected)
-    assert expected.shape == (2, 7)
-    assert len(layers) == count
-    assert all(list(module.parameters()) for _, module in layers)
-    in_layers = [id(parameter) for _, module in layers for parameter in module.parameters()]
-    assert sorted(in_layers) == sorted(map(id, model.parameters()))
 
 
 # Those that put together what autocast may have made of different types.
@@ -109,61 +87,3 @@ def test_what_torchvision_cannot_do_is_named(model, image_size, words):
             asked(settings(model), image_size)
         for word in words:
             assert word in str(caught.value)
-
-
-def test_a_stream_starts_all_of_its_networks_from_the_same_values():
-    state = torch.random.get_rng_state()
-    one, same, other = (
-        transplant.initialised(settings("resnet18"), 32, 5, stream)
-        for stream in (TREATMENT, TREATMENT, BASE)
-    )
-    assert torch.equal(torch.random.get_rng_state(), state)
-    for name, tensor in one.state_dict().items():
-        assert torch.equal(tensor, same.state_dict()[name])
-    assert not torch.equal(one.conv1[0].weight, other.conv1[0].weight)
-
-
-@pytest.mark.parametrize("name", ["B3B", "A3B"])
-def test_residual_blocks_are_copied_and_frozen_whole(name):
-    """resnet18 with n = 3: the stem and two blocks, their statistics with them."""
-    task = parse_name(name)
-    base = transplant.initialised(
-        settings("resnet18"), 32, 6, Stream("base", "random0", 0, task.source)
-    )
-    images = torch.randn(8, 3, 32, 32)
-    base(images)
-    network = transplant.initialised(settings("resnet18"), 32, 5, TREATMENT)
-    new = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-    transplant.copy_layers(network, base.state_dict(), task.n)
-    network[: task.n].requires_grad_(False)
-    transplant.set_training(network, task.n)
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    network(images).logsumexp(1).sum().backward()
-    torch.optim.SGD(learning, lr=0.1, weight_decay=0.1).step()
-    copied = {"conv1", "layer1_0", "layer1_1"}
-    for key, tensor in network.state_dict().items():
-        if key.split(".")[0] in copied:
-            assert torch.equal(tensor, base.state_dict()[key]), key
-        else:
-            assert not torch.equal(tensor, new[key]) or not tensor.ndim, key
-
-
-@pytest.mark.parametrize("name", ["efficientnet_b0", "convnext_tiny", "swin_t"])
-def test_stochastic_depth_is_off_in_frozen_layers_alone(name):
-    image_size, count = FAMILIES[name]
-    network = transplant.initialised(settings(name), image_size, 5, TREATMENT)
-    frozen = count - 2
-    transplant.set_training(network, frozen)
-    depths = [
-        (i, part)
-        for i, layer in enumerate(network)
-        for part in layer.modules()
-        if isinstance(part, StochasticDepth)
-    ]
-    assert {part.training for i, part in depths if i < frozen} == {False}
-    assert all(part.training for i, part in depths if i >= frozen)
-    # So that their features can be computed once.
-    images = torch.randn(2, 3, image_size, image_size)
-    with torch.no_grad():
-        assert frozen_features.unchanging_layers(network[:frozen], [], images) == frozen
-        assert torch.equal(network[:frozen](images), network[:frozen](images))

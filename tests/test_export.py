@@ -18,7 +18,7 @@ from transferability.images import store
 from transferability.models import small, weights
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
-from transferability.training import loading, loop
+from transferability.training import loop
 
 # A small model of each way of naming and building.
 MODELS = ("squeezenet1_0", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
@@ -79,6 +79,8 @@ def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_p
     file = exported(network, laboratory.images)
     about = described(file)
     assert json.loads(capsys.readouterr().out) == about
+    transforms = weights.described(file)
+    assert (transforms.image_size, transforms.resize) == (8, 8)
     model = nn.Sequential(OrderedDict(small.build(about["architecture"], 8, 5)))
     model.load_state_dict(safetensors.torch.load_file(file))
     opened = store.open_store(laboratory.images)
@@ -93,21 +95,6 @@ def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_p
     agreeing = np.array(about["classes"])[found] == names[expected]
     # All but such as lie between two classes: the training multiplies by 1 / deviation.
     assert agreeing.mean() > 0.995
-
-
-def test_the_file_can_be_the_weights_of_a_source(laboratory, tmp_path):
-    network = trained(laboratory, tmp_path)
-    file = exported(network, laboratory.images)
-    about = described(file)
-    loaded = loading.load(file, about["architecture"], 8)
-    kept = checkpoint.load(network / "weights.safetensors")[0]
-    assert same(loaded.tensors, {name: kept[name] for name in loaded.tensors})
-    assert loaded.left_out == ["fc8"]
-    transforms = weights.described(file)
-    assert (transforms.image_size, transforms.resize) == (8, 8)
-    for found, wanted in (("mean", transforms.mean), ("std", transforms.std)):
-        exact = [np.float32(value) for value in about["normalise"][found]]
-        assert [np.float32(255 * value) for value in wanted] == exact
 
 
 def test_the_mean_image_goes_along(laboratory, tmp_path):

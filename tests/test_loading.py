@@ -74,7 +74,7 @@ def of_old(name: str) -> str:
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_torchvision_s_own_file_gives_torchvision_s_own_outputs(name, tmp_path):
-    model, (image_size, _) = published(name), FAMILIES[name]
+    model, (image_size, count) = published(name), FAMILIES[name]
     state = model.state_dict()
     if name.startswith(("densenet", "vit_")):
         state = {of_old(key): tensor for key, tensor in state.items()}
@@ -84,6 +84,9 @@ def test_torchvision_s_own_file_gives_torchvision_s_own_outputs(name, tmp_path):
     loaded = loading.load(file, settings, image_size)
     assert (loaded.names, loaded.prefix, loaded.changes) == ("original", "", [])
     network = built(settings, image_size, 7)
+    assert len(network) == count
+    parameters = [id(parameter) for layer in network for parameter in layer.parameters()]
+    assert len(set(parameters)) == len(parameters)
     lacking = network.load_state_dict(loaded.tensors | dict(network[-1:].state_dict()))
     assert not lacking.missing_keys
     network[-1] = torchvision_cuts.cut(model)[-1][1]

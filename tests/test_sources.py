@@ -248,27 +248,3 @@ def test_a_study_of_pretrained_weights_and_what_other_weights_train_again(tmp_pa
         path for path, text in before.items() if (path / "metrics.json").read_bytes() != text
     }
     assert {path.name for path in changed} == names - {"baseB"}
-
-
-@pytest.mark.full
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda tensors: tensors.pop("conv2.0.weight"), "conv2.0.weight"),
-        (lambda tensors: tensors["conv2.0.weight"].fill_(torch.nan), "conv2.0.weight"),
-    ],
-)
-def test_weights_that_do_not_fit_stop_the_study_before_anything_trains(tmp_path, damage, words):
-    project = Project.copied(tmp_path / "project")
-    (project.folder / "study.yaml").write_text(yaml.safe_dump(PRETRAINED))
-    file = project.folder / "pretrained.pt"
-    write_weights(file, 0)
-    tensors = {k.removeprefix("module."): v for k, v in torch.load(file)["state_dict"].items()}
-    damage(tensors)
-    torch.save(tensors, file)
-    status, output = project.run("--until", "import_source")
-    assert status != 0
-    log = (project.results / "logs" / "import_source" / "P.log").read_text()
-    assert words in log
-    assert words in output
-    assert not list(project.results.glob("networks/whole/*/P*"))
