@@ -1,24 +1,93 @@
-"""What a device is found to be able to do."""
+"""What a processor can do, and how trainings that share a machine spread over its GPUs, by name."""
+
+import contextlib
+import itertools
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from transferability.training import device
+from transferability.training import device, gpus
+
+FOUR = ["GPU-a", "GPU-b", "GPU-c", "GPU-d"]
+HOLD = """
+import sys, time
+from pathlib import Path
+from transferability.training import gpus
+with gpus.taken(sys.argv[3:], Path(sys.argv[1]), int(sys.argv[2])) as index:
+    print(index, flush=True)
+    time.sleep(60)
+"""
 
 
-@pytest.mark.parametrize(
-    ("amx", "avx512_bf16", "precision"),
-    [
-        (True, True, "bf16"),
-        (True, False, "bf16"),
-        (False, True, "bf16"),
-        (False, False, "fp32"),
-    ],
-)
-def test_a_processor_computes_in_bf16_if_it_multiplies_it(amx, avx512_bf16, precision, monkeypatch):
+@pytest.mark.parametrize(("amx", "avx512_bf16"), itertools.product((True, False), repeat=2))
+def test_a_processor_computes_in_bf16_if_it_multiplies_it(amx, avx512_bf16, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     processor = torch.device("cpu")
-    assert device.choose_precision("auto", processor) == precision
+    expected = "bf16" if amx or avx512_bf16 else "fp32"
+    assert device.choose_precision("auto", processor) == expected
     for wanted in ("bf16", "fp32"):
         assert device.choose_precision(wanted, processor) == wanted
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a process that holds a GPU, and tells which."""
+    started = []
+
+    def holder(names: list[str] = FOUR, wanted: int = 1) -> tuple[subprocess.Popen, int]:
+        command = [sys.executable, "-c", HOLD, tmp_path, str(wanted), *names]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process, int(process.stdout.readline())
+
+    yield holder
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_processes_take_the_gpu_on_which_the_fewest_run(start):
+    held = [start() for _ in range(8)]
+    assert [index for _, index in held] == [0, 1, 2, 3, 0, 1, 2, 3]
+    # The place of a killed process is free.
+    held[2][0].kill()
+    held[2][0].wait()
+    assert start()[1] == 2
+
+
+def test_a_training_of_several_gpus_takes_a_place_on_each(start):
+    assert start(wanted=2)[1] == 0
+    assert start()[1] == 2
+    # A place on the last one alone does not do.
+    pair, first = start(wanted=2)
+    assert first == 0
+    assert start()[1] == 3
+    pair.kill()
+    pair.wait()
+    assert start(wanted=2)[1] == 0
+
+
+@pytest.mark.full
+def test_processes_that_see_some_gpus_only_reckon_with_the_others(start):
+    start(["GPU-a"])
+    assert start(["GPU-a", "GPU-b"])[1] == 1
+    assert start(["GPU-b", "GPU-c"])[1] == 1
+
+
+def test_a_place_is_given_back_after_an_error(tmp_path):
+    for _ in range(3):
+        with contextlib.suppress(RuntimeError), gpus.taken(FOUR, tmp_path) as index:
+            assert index == 0
+            raise RuntimeError
+
+
+@pytest.mark.full
+def test_processes_that_start_at_once_spread_evenly(start):
+    with ThreadPoolExecutor(8) as starting:
+        taken = Counter(index for _, index in starting.map(start, [FOUR] * 8))
+    assert taken == {0: 2, 1: 2, 2: 2, 3: 2}

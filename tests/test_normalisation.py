@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from laboratory import same
 
 from transferability.images.store import Store
 from transferability.training import augmentation, data, preprocessing
@@ -119,8 +120,7 @@ def test_statistics_are_computed_once(store, monkeypatch, kind):
     # Nothing of the images is read again.
     monkeypatch.setattr(data, "blocks", None)
     again = preprocessing.statistics(kind, store, HALF)
-    assert again.keys() == first.keys()
-    assert all(torch.equal(again[name], first[name]) for name in first)
+    assert same(again, first)
     assert list(file.parent.iterdir()) == [file]
     # By the same name as in each version, so that a store's statistics are found.
     assert re.fullmatch(rf"{kind}-[0-9a-f]{{16}}\.safetensors", file.name)
@@ -136,15 +136,14 @@ def test_other_images_have_other_statistics(store):
     assert len(list((store.folder / "statistics").iterdir())) == 3
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-4], lambda b: b"", lambda b: b[:-1] + b"\x7f"])
-def test_damaged_statistics_are_computed_anew(store, caplog, damage):
+def test_damaged_statistics_are_computed_anew(store, caplog):
     first = preprocessing.statistics("channels", store, HALF)
     (file,) = (store.folder / "statistics").iterdir()
     content = file.read_bytes()
-    file.write_bytes(damage(content))
+    file.write_bytes(content[:-4])
     with caplog.at_level(logging.WARNING):
         again = preprocessing.statistics("channels", store, HALF)
-    assert all(torch.equal(again[name], first[name]) for name in first)
+    assert same(again, first)
     assert str(file) in caplog.text
     assert file.read_bytes() == content
 
@@ -163,5 +162,4 @@ def test_blocks_change_nothing(store, monkeypatch):
         file.unlink()
     monkeypatch.setattr(data, "BLOCK_BYTES", 3 * 8 * 8 * 3)
     for kind, expected in zip(STATISTICS, whole, strict=True):
-        found = preprocessing.statistics(kind, store, HALF)
-        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        assert same(preprocessing.statistics(kind, store, HALF), expected)

@@ -1,8 +1,6 @@
 """The optimizer is torch's, and the learning rate follows its schedule."""
 
 import copy
-import subprocess
-import sys
 from itertools import pairwise
 
 import laboratory
@@ -114,17 +112,6 @@ def test_a_parameter_that_nothing_uses_stays_as_it_is():
     optimizer.step(0.1)
     assert torch.equal(mine.unused.weight, before.weight)
     assert not any("unused" in name for name in optimizer.state)
-
-
-def test_no_optimizer_of_torch_is_made_on_the_way():
-    # To make one would import torch's compiler.
-    code = (
-        "import sys, torch; from transferability.training import optim as o; "
-        f"r = {RECIPE!r}; p = torch.nn.Parameter(torch.ones(2, 2)); p.sum().backward(); "
-        "[o.Optimizer({'p': p}, {**r, 'optimizer': k}).step(0.1) for k in ('sgd', 'adamw')]; "
-        "sys.exit('torch._dynamo' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def rates(steps: int = 1000, **changes: object) -> list[float]:

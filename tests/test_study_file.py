@@ -1,8 +1,6 @@
 """The study file: what is left out takes its default, and the schema describes each key."""
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -76,23 +74,6 @@ def test_only_what_nobody_else_can_know_has_no_default():
         *("Folder.path", "ImageNet.path", "Torchvision.name", "Custom.build"),
         *("Dissimilar.A", "Dissimilar.B"),
     }
-
-
-def test_a_study_is_read_without_the_libraries_that_train_and_draw():
-    """The workflow reads it each time it builds its graph."""
-    program = (
-        "import sys; from transferability.records import fingerprint;"
-        "from transferability.study import config; config.complete({});"
-        "print(*{'torch', 'numpy', 'pandas', 'matplotlib', 'snakemake'} & {*sys.modules})"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT / "workflow",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == ""
 
 
 WRITTEN = {

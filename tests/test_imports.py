@@ -1,0 +1,59 @@
+"""What takes long to import is imported only where it is needed."""
+
+import subprocess
+import sys
+
+import laboratory
+import pytest
+from project import ROOT
+
+# A program, and what it must not have imported in the end.
+PROGRAMS = {
+    # The workflow does so each time it builds its graph.
+    "reads a study": (
+        """
+from transferability.records import fingerprint
+from transferability.study import config
+config.complete({})
+""",
+        {"torch", "numpy", "pandas", "matplotlib", "snakemake"},
+    ),
+    "builds a graph": (
+        """
+from transferability import models
+from transferability.records import fingerprint
+models.info({"name": "torchvision", "model": "resnet18"}, 64)
+models.info({"name": "caffenet", "stem": "paper"}, 227)
+[fingerprint.training_fingerprint(name) for name in ("caffenet", "torchvision")]
+""",
+        {"torch", "torchvision", "numpy"},
+    ),
+    "looks for pretrained weights": (
+        """
+from transferability.models import weights
+weights.declared("vit_b_16", "IMAGENET1K_V1")
+""",
+        {"torch"},
+    ),
+    # To make one of torch's optimizers would import its compiler.
+    "optimizes": (
+        f"""
+import torch
+from transferability.training import optim
+p = torch.nn.Parameter(torch.ones(2, 2))
+p.sum().backward()
+for name in ("sgd", "adamw"):
+    optim.Optimizer({{"p": p}}, {{**{laboratory.RECIPE!r}, "optimizer": name}}).step(0.1)
+""",
+        {"torch._dynamo"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "absent"), PROGRAMS.values(), ids=PROGRAMS)
+def test_what_is_not_needed_is_not_imported(code, absent):
+    program = f"{code}\nimport sys\nprint(*{absent} & {{*sys.modules}})"
+    command = [sys.executable, "-c", program]
+    folder = ROOT / "workflow"
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
