@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -176,6 +177,19 @@ def saves(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, torch.Te
 
     monkeypatch.setattr(NetworkFolder, "save_resume", recording)
     return found
+
+
+def own_modules(folder: Path, patch: pytest.MonkeyPatch, **modules: str) -> None:
+    """Go to the folder of a run in which modules of these texts lie; they are imported anew, and
+    forgotten after the test."""
+    patch.chdir(folder)
+    patch.setattr(sys, "path", [*sys.path])
+    patch.setattr(sys, "dont_write_bytecode", True)
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+        # So that it is undone, whatever imports the module.
+        patch.setitem(sys.modules, name, None)
+        del sys.modules[name]
 
 
 def written(folder: Path) -> list[str]:

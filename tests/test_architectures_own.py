@@ -1,11 +1,10 @@
 """A user's own architecture, from a study's line to a trained network."""
 
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from laboratory import own_modules
 
 from transferability.models import custom
 from transferability.records import fingerprint
@@ -40,24 +39,10 @@ def settings(build: str = "my_network:build", **arguments: object) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Iterator[Path]:
+def folder(tmp_path, monkeypatch) -> Path:
     """The folder of the run, with a network in it."""
-    (tmp_path / "my_network.py").write_text(NETWORK)
-    (tmp_path / "my_parts.py").write_text(PARTS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if name.startswith("my_"):
-            del sys.modules[name]
-
-
-def forget() -> None:
-    """As a new process sees it."""
-    for name in [name for name in sys.modules if name.startswith("my_")]:
-        del sys.modules[name]
+    own_modules(tmp_path, monkeypatch, my_network=NETWORK, my_parts=PARTS)
+    return tmp_path
 
 
 def test_the_short_form_is_the_long_one():
@@ -154,9 +139,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_named_before_anything_runs(folder, name):
+def test_a_mistake_is_named_before_anything_runs(folder, monkeypatch, name):
     text, words = MISTAKES[name]
-    (folder / "my_bad.py").write_text(text)
+    own_modules(folder, monkeypatch, my_bad=text)
     build = NAMED.get(name, "my_bad:build")
     with pytest.raises(StudyError, match=r"^architecture\.build: [^\n]*$") as caught:
         config.complete({**STUDY, "architecture": {"name": "custom", "build": build}})
@@ -168,19 +153,18 @@ def test_what_the_dataset_decides_is_no_argument():
         config.complete({**STUDY, "architecture": settings(classes=3)})
 
 
-def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder):
-    def code() -> str:
-        forget()
+def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder, monkeypatch):
+    def code(**edited: str) -> str:
+        modules = {"my_network": NETWORK, "my_parts": PARTS, **edited}
+        own_modules(folder, monkeypatch, **modules)
         return fingerprint.training_fingerprint("custom", "my_network:build")
 
     first = code()
-    (folder / "my_network.py").write_text(f"# A remark.\n{NETWORK}".replace("Two", "2"))
     (folder / "unrelated.py").write_text("x = 1")
-    assert code() == first
-    (folder / "my_parts.py").write_text(PARTS.replace("nn.ReLU()", "nn.GELU()"))
-    second = code()
-    (folder / "my_network.py").write_text(NETWORK.replace("depth=2", "depth=3"))
-    assert len({first, second, code()}) == 3
+    assert code(my_network=f"# A remark.\n{NETWORK}".replace("Two", "2")) == first
+    second = code(my_parts=PARTS.replace("nn.ReLU()", "nn.GELU()"))
+    third = code(my_network=NETWORK.replace("depth=2", "depth=3"))
+    assert len({first, second, third}) == 3
     assert first != fingerprint.training_fingerprint("small")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from laboratory import RECIPE, Laboratory
+from laboratory import RECIPE, Laboratory, own_modules
 from torch import nn
 from torch.nn import functional as F
 
@@ -174,16 +174,7 @@ def build(image_size, classes):
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A function that writes my_network.py in the folder of the run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    sys.modules.pop("my_network", None)
-    yield lambda text: (tmp_path / "my_network.py").write_text(
-        START.replace("\ndef build", f"\n{text}\n\ndef build")
-        if "def build" not in text
-        else START + text
-    )
-    sys.modules.pop("my_network", None)
+    return lambda text: own_modules(tmp_path, monkeypatch, my_network=START + text)
 
 
 @pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
@@ -214,7 +205,7 @@ def build(image_size, classes, width):
     import my_width
     return [("first", First()), ("head", Head(classes))]
 """
-    (tmp_path / "my_width.py").write_text("WIDTH = 8\n")
+    own_modules(tmp_path, monkeypatch, my_width="WIDTH = 8\n")
     module(text)
     assert [trials(), trials(), trials(size=9), trials(width=9), trials()] == [1, 0, 1, 1, 0]
     (tmp_path / "my_width.py").write_text("WIDTH = 16\n")

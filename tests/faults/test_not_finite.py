@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from laboratory import written
+from laboratory import own_modules, written
 
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
@@ -47,7 +47,7 @@ def build(image_size, classes, last):
 
 
 @pytest.mark.parametrize(
-    ("ruined", "kept", "what"),
+    ("ruined", "kept", "culprit"),
     [
         # The loss of the last step of an epoch was finite, and its gradient not.
         pytest.param(40, 20, "a weight", id="at the end of an epoch"),
@@ -56,15 +56,14 @@ def build(image_size, classes, last):
     ],
 )
 def test_a_training_that_diverges_keeps_its_last_finite_state(
-    laboratory, tmp_path, monkeypatch, failure, ruined, kept, what
+    laboratory, tmp_path, monkeypatch, failure, ruined, kept, culprit
 ):
-    (tmp_path / f"exploding{ruined}.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    own = {"name": "custom", "build": f"exploding{ruined}:build", "arguments": {"last": ruined}}
+    own_modules(tmp_path, monkeypatch, exploding=MODULE)
+    custom = {"name": "custom", "build": "exploding:build", "arguments": {"last": ruined}}
     folder = NetworkFolder(tmp_path / "baseB")
-    found = failure(*laboratory.command("baseB", folder.path, architecture=own, epochs=4))
+    found = failure(*laboratory.command("baseB", folder.path, architecture=custom, epochs=4))
     epoch, rate, iteration = re.search(
-        rf"baseB \(random0, seed 0\): {what} is no longer finite in epoch (\d) at learning rate "
+        rf"baseB \(random0, seed 0\): {culprit} is no longer finite in epoch (\d) at learning rate "
         r"([\d.]+) \(gradient norm nan in iteration (\d+)",
         found,
     ).groups()
