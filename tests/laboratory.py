@@ -12,10 +12,11 @@ import torch
 import yaml
 
 from transferability import images
+from transferability.__main__ import main
 from transferability.images import build, class_splits, digits, store
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder, read_history
-from transferability.study import config
+from transferability.study import config, targets
 from transferability.study.networks import TrainingSpec
 from transferability.training import loop
 
@@ -143,6 +144,46 @@ class Laboratory:
         path = self.split.parent.parent / name
         path.write_text(text, encoding="utf-8")
         return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run, in which studies are trained by their commands."""
+
+    folder: Path
+
+    def begin(self, study: dict) -> Path:
+        """Write a study, its images and its splits; its file."""
+        settings = config.complete(study)
+        file = self.folder / "results" / settings["study"] / targets.STUDY
+        config.write(settings, file)
+        for dataset in targets.datasets(settings):
+            folder = self.folder / targets.images.STORES / targets.images.store_name(dataset)
+            if not folder.exists():
+                given = json.dumps(targets.images.stored(dataset))
+                self.do("prepare-images", "--settings", given, "--folder", folder)
+        store = self.folder / targets.store(settings)
+        for name in settings.split_names:
+            split = file.parent / "splits" / f"{name}.csv"
+            self.do("split-classes", "--study", file, "--images", store, "--split", split)
+        return file
+
+    def train(self, file: Path, name: str, split: str = "whole", seed: int = 0) -> dict:
+        """The metrics of a network, trained unless it is there."""
+        folder = file.parent / "networks" / split / f"seed{seed}" / name
+        if not (folder / "metrics.json").exists():
+            arguments = ("--split", split, "--seed", seed, "--network", name)
+            self.do("train", "--study", file, *arguments)
+        return json.loads((folder / "metrics.json").read_text())
+
+    @staticmethod
+    def do(*command: object) -> None:
+        assert main([str(part) for part in command]) == 0
+
+    @staticmethod
+    def weights(file: Path, name: str) -> dict[str, torch.Tensor]:
+        folder = file.parent / "networks" / "whole" / "seed0" / name
+        return checkpoint.load(folder / "weights.safetensors")[0]
 
 
 def _without_clock(numbers: dict) -> dict:

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from laboratory import Run
 
 from transferability.__main__ import main
-from transferability.images import build, class_splits, digits, store
 from transferability.storage import checkpoint
 from transferability.study import config, targets
 from transferability.training import mechanism, probes
@@ -37,20 +37,13 @@ STUDY = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     """The folder of a study whose networks are trained and probed."""
-    run, study = tmp_path_factory.mktemp("run"), config.complete(STUDY)
-    images = run / targets.store(study)
-    build.write_store(digits.read(study["dataset"]), images, study["dataset"])
-    folder = run / "results" / "probed"
-    halves = class_splits.draw_random(store.open_store(images).classes, 0)
-    class_splits.write(halves, folder / "splits" / "random0.csv")
-    file = folder / targets.STUDY
-    file.write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
-    of_study = ["--study", str(file), "--split", "random0", "--seed"]
+    run = Run(tmp_path_factory.mktemp("run"))
+    file = run.begin(STUDY)
     for seed, names in TRAINED.items():
         for name in names:
-            assert main(["train", *of_study, str(seed), "--network", name]) == 0
-    assert main(["probe-layers", *of_study, "0"]) == 0
-    return folder
+            run.train(file, name, "random0", seed)
+    run.do("probe-layers", "--study", file, "--split", "random0", "--seed", 0)
+    return file.parent
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from laboratory import Run
 from project import TINY, Project
 from torch import nn
 
-from transferability.__main__ import main
 from transferability.models import small
 from transferability.records import verify
-from transferability.storage import checkpoint
 from transferability.study import config, targets
 
 STUDY = {
@@ -39,48 +38,9 @@ STUDY = {
 }
 
 
-class Laboratory:
-    """The folder of a run, in which studies are trained by their commands."""
-
-    def __init__(self, run: Path):
-        self.run = run
-
-    def begin(self, study: dict) -> Path:
-        """Write a study, its images and its split; its file."""
-        settings = config.complete(study)
-        file = self.run / "results" / settings["study"] / targets.STUDY
-        config.write(settings, file)
-        for dataset in targets.datasets(settings):
-            folder = self.run / targets.images.STORES / targets.images.store_name(dataset)
-            if not folder.exists():
-                given = json.dumps(targets.images.stored(dataset))
-                self.do("prepare-images", "--settings", given, "--folder", folder)
-        split = file.parent / "splits" / "whole.csv"
-        store = self.run / targets.store(settings)
-        self.do("split-classes", "--study", file, "--images", store, "--split", split)
-        return file
-
-    def train(self, file: Path, name: str) -> dict:
-        """The metrics of a network, trained unless it is there."""
-        folder = file.parent / "networks" / "whole" / "seed0" / name
-        if not (folder / "metrics.json").exists():
-            arguments = ("--split", "whole", "--seed", "0", "--network", name)
-            self.do("train", "--study", file, *arguments)
-        return json.loads((folder / "metrics.json").read_text())
-
-    @staticmethod
-    def do(*command: object) -> None:
-        assert main([str(part) for part in command]) == 0
-
-    @staticmethod
-    def weights(file: Path, name: str) -> dict[str, torch.Tensor]:
-        folder = file.parent / "networks" / "whole" / "seed0" / name
-        return checkpoint.load(folder / "weights.safetensors")[0]
-
-
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory) -> Laboratory:
-    return Laboratory(tmp_path_factory.mktemp("run"))
+def laboratory(tmp_path_factory) -> Run:
+    return Run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
