@@ -180,8 +180,9 @@ class Run:
     def do(*command: object) -> None:
         assert main([str(part) for part in command]) == 0
 
-    @staticmethod
-    def weights(file: Path, name: str) -> dict[str, torch.Tensor]:
+    def weights(self, file: Path, name: str) -> dict[str, torch.Tensor]:
+        """The weights of a network, trained unless it is there."""
+        self.train(file, name)
         folder = file.parent / "networks" / "whole" / "seed0" / name
         return checkpoint.load(folder / "weights.safetensors")[0]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from laboratory import Run
+from laboratory import Run, same
 from project import TINY, Project
 from torch import nn
 
@@ -64,23 +64,15 @@ def test_an_exported_source_given_back_as_weights_gives_the_same_bits(laboratory
     sources = {"P": {"weights": str(tmp_path / "glyphs.safetensors")}}
     again = laboratory.begin({**STUDY, "study": "again", "sources": sources})
     laboratory.do("import-source", "--study", again, "--source", "P")
-    for name in ("{}3B", "{}3B+"):
-        trained = [
-            laboratory.train(file, name.format(letter))
-            for file, letter in ((here, "T"), (again, "P"))
-        ]
-        assert trained[0]["predictions_sha256"] == trained[1]["predictions_sha256"]
-        of_here, of_again = (
-            laboratory.weights(file, name.format(letter))
-            for file, letter in ((here, "T"), (again, "P"))
-        )
-        assert all(torch.equal(of_here[key], of_again[key]) for key in of_here)
+    for kind in ("3B", "3B+"):
+        metrics = laboratory.train(here, f"T{kind}"), laboratory.train(again, f"P{kind}")
+        assert metrics[0]["predictions_sha256"] == metrics[1]["predictions_sha256"]
+        assert same(laboratory.weights(here, f"T{kind}"), laboratory.weights(again, f"P{kind}"))
 
 
 def test_what_is_frozen_is_the_source_s_and_the_rest_learned(laboratory, here):
-    laboratory.train(here, "T3B")
     base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "T3B")
-    assert all(torch.equal(base[key], value) for key, value in layers(network, *COPIED).items())
+    assert same(layers(network, *COPIED), layers(base, *COPIED))
     learned = layers(network, *NEW)
     assert not any(
         torch.equal(base[key], value) for key, value in learned.items() if key.endswith("weight")
@@ -88,7 +80,6 @@ def test_what_is_frozen_is_the_source_s_and_the_rest_learned(laboratory, here):
 
 
 def test_shuffled_layers_have_the_source_s_values_at_other_places(laboratory, here):
-    laboratory.train(here, "sT3B")
     base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "sT3B")
     for key, value in layers(network, *COPIED).items():
         assert torch.equal(value.flatten().sort().values, base[key].flatten().sort().values)
@@ -98,12 +89,10 @@ def test_shuffled_layers_have_the_source_s_values_at_other_places(laboratory, he
 
 def test_fine_tuned_shuffled_layers_start_from_the_same_permutation(laboratory, here):
     """A learning rate of almost zero leaves them where they start."""
-    laboratory.train(here, "sT3B")
     study = {**STUDY, "study": "still", "recipe": {**STUDY["recipe"], "learning_rate": 1e-12}}
     study["sources"] = {"T": {**STUDY["sources"]["T"], "recipe": {"learning_rate": 0.03}}}
     still = laboratory.begin(study)
     laboratory.train(still, "baseT")
-    laboratory.train(still, "sT3B+")
     frozen, learned = laboratory.weights(here, "sT3B"), laboratory.weights(still, "sT3B+")
     for key, value in layers(learned, *COPIED).items():
         if key.endswith("weight"):
@@ -113,8 +102,6 @@ def test_fine_tuned_shuffled_layers_start_from_the_same_permutation(laboratory, 
 def test_reestimated_statistics_are_of_the_target_s_images_and_nothing_else_changes(
     laboratory, here
 ):
-    laboratory.train(here, "T3B")
-    laboratory.train(here, "T3B~")
     frozen, network = (laboratory.weights(here, name) for name in ("T3B", "T3B~"))
     for key, value in layers(network, *COPIED).items():
         changed = "running_" in key or "num_batches" in key
@@ -122,9 +109,8 @@ def test_reestimated_statistics_are_of_the_target_s_images_and_nothing_else_chan
 
 
 def test_a_partly_frozen_network_copies_all_but_the_head_and_keeps_the_first(laboratory, here):
-    laboratory.train(here, "T7f3B")
     base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "T7f3B")
-    assert all(torch.equal(base[key], value) for key, value in layers(network, *COPIED).items())
+    assert same(layers(network, *COPIED), layers(base, *COPIED))
     moved = (network["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
     fresh = (laboratory.weights(here, "T3B")["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
     # It starts from the source's values, where T3B starts from new ones.
