@@ -6,7 +6,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-import yaml
+from laboratory import same
 from torch import nn
 from torchvision import models
 
@@ -32,8 +32,7 @@ def study(run: Path, source: dict, architecture: dict | None = None, size: int =
         }
     )
     file = run / "results" / "mine" / "study.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(dict(complete)), encoding="utf-8")
+    config.write(complete, file)
     return file
 
 
@@ -57,8 +56,7 @@ def test_weights_become_a_base_that_says_where_it_is_from(tmp_path):
     assert imported(study(tmp_path, {"weights": "given.pth"})) == 0
     tensors, header, digest = checkpoint.load(folder(tmp_path).weights)
     wanted = {k: v for k, v in weights().items() if not k.startswith("fc8")}
-    assert tensors.keys() == wanted.keys()
-    assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
+    assert same(tensors, wanted)
     metrics = json.loads(folder(tmp_path).metrics.read_text())
     assert header == {key: metrics[key] for key in ("network", "architecture", "source_id")}
     assert metrics["network"] == "baseP"
@@ -88,9 +86,8 @@ def test_the_same_file_leaves_the_metrics_as_they_are_and_another_one_does_not(t
     assert stamp() == first
     safetensors.torch.save_file(weights(seed=1), given)
     assert stamp() != first
-    assert torch.equal(
-        checkpoint.load(written.weights)[0]["conv1.0.weight"], weights(1)["conv1.0.weight"]
-    )
+    tensors = checkpoint.load(written.weights)[0]
+    assert torch.equal(tensors["conv1.0.weight"], weights(1)["conv1.0.weight"])
 
 
 def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch, caplog):
