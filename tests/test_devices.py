@@ -23,7 +23,7 @@ with gpus.taken(sys.argv[3:], Path(sys.argv[1]), int(sys.argv[2])) as index:
 """
 
 
-@pytest.mark.parametrize(("amx", "avx512_bf16"), itertools.product((True, False), repeat=2))
+@pytest.mark.parametrize(("amx", "avx512_bf16"), [*itertools.product((True, False), repeat=2)])
 def test_a_processor_computes_in_bf16_if_it_multiplies_it(amx, avx512_bf16, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)

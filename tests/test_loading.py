@@ -21,8 +21,9 @@ SMALL = {
     **{"name": "small", "channels": [4, 4, 4, 4, 4], "units": [8, 8]},
     **{"batch_norm": True, "dropout": 0.0},
 }
-# Small ones, of which one has files with older names; the others take minutes.
-SAMPLE = ("squeezenet1_0", "shufflenet_v2_x0_5", "densenet121")
+# Small ones of several ways to be cut, of which one has files with older names; the others take
+# minutes.
+SAMPLE = ("resnet18", "squeezenet1_0", "shufflenet_v2_x0_5", "densenet121", "swin_t")
 FAMILY = families(SAMPLE)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
