@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferability.storage.network_folder import read_history
 from transferability.study import config
+from transferability.study.design import Study
 from transferability.study.networks import parse_name
 
 SEEDS, LAYERS = 8, 8
@@ -48,11 +49,14 @@ def made_up(name: str, evaluations: int, draw: random.Random) -> tuple[dict, lis
         }
         for k in range(1, evaluations + 1)
     ]
-    measured = {"top1": top1, "top5": min(1.0, top1 + 0.05), "loss": 0.4, "train_loss": 0.3}
+    of_halves = dict.fromkeys(("top1", "top1_selection", "top1_reporting"), top1)
+    measured = {**of_halves, "top5": min(1.0, top1 + 0.05), "loss": 0.4, "train_loss": 0.3}
     speed = {"images_seen": 120_000, "seconds": 12.0 - network.n}
     speed["images_per_second"] = speed["images_seen"] / speed["seconds"]
     made_by = {"device": "cpu", "precision": "fp32", "validation_images": 2500, "classes": 50}
-    return {**measured, **speed, **made_by, "identity": {"torch": "2", "code": "0"}}, history
+    made_by |= {"chance": 0.02, "learned": True, "trainable_parameters": 1000}
+    made_by |= {"layer_names": ["layer"] * LAYERS, "identity": {"torch": "2", "code": "0"}}
+    return {**measured, **speed, **made_by}, history
 
 
 def run(*arguments: object) -> tuple[float, int]:
@@ -72,16 +76,16 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=5000, help="about so many")
     parser.add_argument("--evaluations", type=int, default=20, help="of each network")
     flags = parser.parse_args()
-    names = config.read(ROOT / "config.yaml").network_names
-    splits = [f"random{k}" for k in range(max(1, flags.networks // len(names) // SEEDS))]
-    seeds, draw = list(range(SEEDS)), random.Random(0)
+    study, draw = config.read(ROOT / "config.yaml"), random.Random(0)
+    splits = max(1, flags.networks // len(study.network_names) // SEEDS)
+    many = {"splits": {**study["splits"], "random": splits}, "seeds": [*range(SEEDS)]}
+    study = Study({**study, **many})
     with tempfile.TemporaryDirectory() as temporary:
         results = Path(temporary)
+        config.write(study, results / "study.yaml")
         folders = [
             results / "networks" / split / f"seed{seed}" / name
-            for split in splits
-            for seed in seeds
-            for name in names
+            for split, seed, name in study.trained
         ]
         for folder in folders:
             folder.mkdir(parents=True)
@@ -103,15 +107,11 @@ def main() -> None:
         evaluations = results / "evaluations.csv"
         commands = {
             "collect-networks": [
-                *("--study", "made", "--results", results, "--splits", *splits),
-                *("--seeds", *seeds, "--networks", *names),
+                *("--study", results / "study.yaml"),
                 *("--table", tables["table"], "--evaluations", evaluations),
             ],
             "estimate-effects": [
-                *("--table", tables["table"], "--results", results),
-            ],
-            "write-findings": [
-                *("--effects", tables["effects"], "--boost", tables["boost"]),
+                *("--table", tables["table"], "--results", results, "--margin", study["margin"]),
                 *("--page", results / "findings.html"),
             ],
         }

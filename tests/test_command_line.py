@@ -23,7 +23,10 @@ def run(line: str) -> None:
 def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_path):
     published = ROOT / "workflow" / "resources" / "yosinski2014" / "networks.csv"
     run(f"read-published {published} --table {tmp_path}/networks.csv")
-    run(f"estimate-effects --table {tmp_path}/networks.csv --results {tmp_path} --labels")
+    run(
+        f"estimate-effects --table {tmp_path}/networks.csv --results {tmp_path} --labels "
+        f"--margin 0.01 --page {tmp_path}/findings.html"
+    )
     run(
         f"plot effects {finished.results}/tables/effects.csv {tmp_path}/effects.csv "
         f"--figure {tmp_path}/effects"

@@ -18,7 +18,6 @@ RESULTS = {
     "torchvision": lambda: fingerprint.training_fingerprint("torchvision"),
     "collection": fingerprint.collection_fingerprint,
     "effects": fingerprint.effects_fingerprint,
-    "findings": fingerprint.findings_fingerprint,
     "methods": fingerprint.methods_fingerprint,
     "tables": fingerprint.table_pages_fingerprint,
     "figures": fingerprint.figures_fingerprint,
@@ -93,9 +92,9 @@ def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
         ({"splits", *TRAININGS}, ["images/class_splits"]),
         ({"digits", "glyphs", "effects", *TRAININGS}, ["images/store"]),
         ({"figures"}, ["figures/style", "figures/transfer"]),
-        ({"findings"}, ["reports/templates/findings.html.j2"]),
+        ({"effects"}, ["reports/templates/findings.html.j2"]),
         ({"methods"}, ["reports/templates/METHODS.md.j2"]),
-        ({"tables"}, ["reports/templates/page.html.j2"]),
+        ({"collection", "effects", "tables"}, ["reports/templates/page.html.j2"]),
         # Modules that change no result, whoever imports them.
         (set(), ["training/gpus", "storage/signals", "storage/job", "storage/lease"]),
         (set(), ["records/fingerprint", "records/provenance", "cli/training", "__main__"]),
@@ -114,7 +113,7 @@ def test_what_is_imported_from_afar_counts_too(package, untouched):
     """Names of networks are read by trainings and tables; effects are named in what shows them."""
     for module, counts, does_not in (
         ("study/networks", {*TRAININGS, "collection", "effects", "figures"}, {"digits", "splits"}),
-        ("analysis/effects", {"effects", "findings", "figures"}, {*TRAININGS, "collection"}),
+        ("analysis/effects", {"effects", "figures"}, {*TRAININGS, "collection"}),
         ("analysis/collect", {"collection", "effects"}, {*TRAININGS, "splits"}),
         ("analysis/intervals", {"effects"}, {*TRAININGS, "collection"}),
         ("analysis/equivalence", {"effects"}, {*TRAININGS, "collection"}),

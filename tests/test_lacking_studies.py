@@ -19,7 +19,7 @@ def test_three_networks_are_left_out(project):
     project.write_study(omit=OMITTED)
     jobs = project.jobs()
     assert not any("train" in job for job in jobs)
-    assert {"collect_networks", "estimate_effects", "write_findings", "plot_transfer"} <= jobs
+    assert {"collect_networks", "estimate_effects", "plot_transfer"} <= jobs
     project.succeed()
     networks = table(project, "networks").set_index("network")
     left_out = networks["top1"].isna()

@@ -10,12 +10,11 @@ import yaml
 from project import TINY, Project
 
 from transferability.__main__ import main
-from transferability.study import targets
 
 TABLES = {"collect_networks", "estimate_effects"}
-PAGES = {f"show_{table}" for table in targets.TABLES}
-TEXTS = {"write_findings", "write_methods", *PAGES}
+TEXTS = {"write_methods"}
 FIGURES_OF_EFFECTS = {"plot_effects", "plot_boost"}
+OF_EFFECTS = {"estimate_effects", *FIGURES_OF_EFFECTS}
 FIGURES_OF_NETWORKS = {"plot_transfer", "plot_random_features", "plot_learning_curves", "plot_cost"}
 FIGURES_OF_TABLES = FIGURES_OF_NETWORKS | FIGURES_OF_EFFECTS
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
@@ -84,6 +83,7 @@ of_full = pytest.mark.full
         ),
         pytest.param({"figures": {"formats": ["png"]}}, FIGURES, marks=of_full),
         pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, marks=of_full),
+        pytest.param({"margin": 0.02}, OF_EFFECTS, marks=of_full),
         pytest.param({"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, marks=of_full),
         pytest.param({"hours": 5}, set(), marks=of_full),
         pytest.param({"recipe": {**RECIPE, "gpus": 2}}, set(), marks=of_full),
@@ -109,7 +109,15 @@ ADDED = "\nSCALE = 2 * 3\n"
             "analysis/effects.py",
             "def estimate(",
             f"{ADDED}def estimate(",
-            {"estimate_effects"} | TEXTS - {"show_networks", "show_evaluations"} | FIGURES,
+            {"estimate_effects"} | TEXTS | FIGURES,
+            marks=of_full,
+        ),
+        pytest.param(
+            *("reports/templates/page.html.j2", "<h1>", "<h1>Table "), DOWNSTREAM, marks=of_full
+        ),
+        pytest.param(
+            *("reports/templates/findings.html.j2", "</main>", "<hr></main>"),
+            OF_EFFECTS | TEXTS,
             marks=of_full,
         ),
         pytest.param(
@@ -194,7 +202,7 @@ def test_n_taken_out_and_put_back_trains_nothing(project):
 @pytest.mark.full
 def test_probes_train_nothing_and_follow_their_bases(project, tmp_path):
     probe, tables = "probe_layers random0/0", ("probes", "mechanism", "predictors")
-    of_probes = {probe, "plot_predictors", "plot_mechanism", *(f"show_{name}" for name in tables)}
+    of_probes = {probe, "plot_predictors", "plot_mechanism"}
     project.write_study(probes={"images": 200})
     assert project.jobs() == of_probes | DOWNSTREAM
     project.succeed()

@@ -1,9 +1,10 @@
-# From networks to tables, and to what they say; the published networks of 2014 go the same way.
+# From networks to tables, each with a page beside it to be sorted in a browser, and to what they
+# say; the published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
-#   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.csv
-#        tables/{differences,effects,boost,decision}.csv  findings.html
+#   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.{csv,html}
+#        tables/{differences,effects,boost,decision}.{csv,html}  findings.html
 #   1. collect_networks gathers metrics and histories; read_published copies those of 2014
-#   2. estimate_effects pairs networks, with intervals; write_findings tells of them in sentences
+#   2. estimate_effects pairs networks, with intervals, and tells of them in sentences
 
 
 rule collect_networks:
@@ -13,15 +14,16 @@ rule collect_networks:
         [f"<results>/{file}" for file in targets.probe_files(STUDY)],
     output:
         **{
-            table: report(
-                f"<results>/tables/{table}.csv",
+            f"{table}_{suffix}": report(
+                f"<results>/tables/{table}.{suffix}",
                 caption=f"../report/{table}_table.rst",
                 category="3 Tables",
-                labels={"table": table, "sortable": "no"},
+                labels={"table": table, "sortable": sortable},
             )
             for table in ["networks", "evaluations"]
             + ["search"] * bool(STUDY["search"])
             + targets.probe_tables(STUDY)
+            for suffix, sortable in (("csv", "no"), ("html", "yes"))
         },
     log:
         "<results>/logs/collect_networks.log",
@@ -39,26 +41,31 @@ rule collect_networks:
         ),
     shell:
         "python -m transferability collect-networks --study {params.study:q}"
-        " --table {output.networks:q} --evaluations {output.evaluations:q} > {log:q} 2>&1"
+        " --table {output.networks_csv:q} --evaluations {output.evaluations_csv:q} > {log:q} 2>&1"
 
 
 rule read_published:
     input:
         f"{PUBLISHED_DATA}/networks.csv",
     output:
-        report(
-            f"results/{schema.PUBLISHED}/tables/networks.csv",
-            caption="../report/networks_table.rst",
-            category="4 Published in 2014: Tables",
-            labels={"table": "networks", "sortable": "no"},
-        ),
+        **{
+            suffix: report(
+                f"results/{schema.PUBLISHED}/tables/networks.{suffix}",
+                caption="../report/networks_table.rst",
+                category="4 Published in 2014: Tables",
+                labels={"table": "networks", "sortable": sortable},
+            )
+            for suffix, sortable in (("csv", "no"), ("html", "yes"))
+        },
     log:
         f"results/{schema.PUBLISHED}/logs/read_published.log",
     localrule: True
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=fingerprint.table_pages_fingerprint(),
     shell:
-        "python -m transferability read-published {input:q} --table {output:q} > {log:q} 2>&1"
+        "python -m transferability read-published {input:q} --table {output.csv:q} > {log:q} 2>&1"
 
 
 # None where each effect has replicates enough.
@@ -72,15 +79,22 @@ rule estimate_effects:
         predictions=partial(study_only, LABELS and of_every_network("predictions.npy")),
     output:
         **{
-            table: report(
-                f"<tables>/{table}.csv",
+            f"{table}_{suffix}": report(
+                f"<tables>/{table}.{suffix}",
                 caption=f"../report/{table}_table.rst",
                 category=partial(report_category, "3 Tables"),
-                labels={"table": table, "sortable": "no"},
+                labels={"table": table, "sortable": sortable},
             )
             for table in targets.tables(STUDY)[2:]
             if table not in targets.probe_tables(STUDY)
+            for suffix, sortable in (("csv", "no"), ("html", "yes"))
         },
+        findings=report(
+            "results/{study}/findings.html",
+            caption="../report/findings.rst",
+            category=partial(report_category, "1 What the numbers say"),
+            labels={"page": "what the numbers say"},
+        ),
     log:
         "results/{study}/logs/estimate_effects.log",
     localrule: True
@@ -88,36 +102,10 @@ rule estimate_effects:
         "../../envs/analysis.yaml"
     params:
         results=subpath(input.table, ancestor=2),
-        margin=STUDY["margin"] if targets.decision(STUDY) else [],
+        margin=STUDY["margin"],
+        partial="--partial" if targets.decision(STUDY) else [],
         code=fingerprint.effects_fingerprint(),
     shell:
         "python -m transferability estimate-effects --table {input.table:q}"
         " --results {params.results:q} --labels {input.labels:q} --margin {params.margin:q}"
-        " > {log:q} 2>&1"
-
-
-rule write_findings:
-    input:
-        table="<tables>/networks.csv",
-        effects="<tables>/effects.csv",
-        boost="<tables>/boost.csv",
-        decision=partial(study_only, targets.decision(STUDY)),
-    output:
-        report(
-            "results/{study}/findings.html",
-            caption="../report/findings.rst",
-            category=partial(report_category, "1 What the numbers say"),
-            labels={"page": "what the numbers say"},
-        ),
-    log:
-        "results/{study}/logs/write_findings.log",
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        margin=STUDY["margin"],
-        code=fingerprint.findings_fingerprint(),
-    shell:
-        "python -m transferability write-findings --table {input.table:q}"
-        " --effects {input.effects:q} --boost {input.boost:q} --decision {input.decision:q}"
-        " --margin {params.margin:q} --page {output:q} > {log:q} 2>&1"
+        " {params.partial:q} --page {output.findings:q} > {log:q} 2>&1"

@@ -1,8 +1,7 @@
 # From tables to figures, one rule each: SVG for the report and the web, other formats beside it, and
-# two as pages to explore. And the tables themselves as pages.
+# two as pages to explore.
 #   in:  results/<study>/tables/…  the bases' weights (filters only)
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
-#        results/<study>/tables/{networks,evaluations,differences,effects,boost,decision}.html
 
 # What is no table of the study.
 OTHERS = {
@@ -46,28 +45,3 @@ for figure, inputs in targets.FIGURES.items():
         shell:
             "python -m transferability {params.command} {input:q}"
             " --figure {params.figure:q} --options {params.options:q} > {log:q} 2>&1"
-
-
-for table in targets.tables(STUDY):
-
-    rule:
-        name:
-            f"show_{table}"
-        input:
-            f"<tables>/{table}.csv",
-        output:
-            report(
-                f"<tables>/{table}.html",
-                caption=f"../report/{table}_table.rst",
-                category=partial(report_category, "3 Tables"),
-                labels={"table": table, "sortable": "yes"},
-            ),
-        log:
-            f"results/{{study}}/logs/tables/{table}.log",
-        localrule: True
-        conda:
-            "../../envs/analysis.yaml"
-        params:
-            code=fingerprint.table_pages_fingerprint(),
-        shell:
-            "python -m transferability show-tables {input:q} > {log:q} 2>&1"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from transferability.cli import flags
-from transferability.cli.tables import read_table, write_table
+from transferability.cli.tables import read_table, write_page, write_table
 from transferability.storage import files
 from transferability.study import config
 
@@ -42,6 +42,7 @@ def read_published(
 ) -> None:
     """Copy the table of the networks published in 2014 among the results, as a study's."""
     files.write_text(table, published.read_text(encoding="utf-8"))
+    write_page(table)
 
 
 def estimate_effects(
@@ -55,17 +56,20 @@ def estimate_effects(
         {"nargs": "?"},
     ] = None,
     margin: Annotated[
-        float | None,
-        "the loss, as a fraction of top-1, that counts as none: decision.csv is written, too; left "
-        "empty without partial networks",
-        {"nargs": "?", "type": flags.above_zero},
-    ] = None,
+        float, "the loss, as a fraction of top-1, that counts as none", {"type": flags.above_zero}
+    ],
+    partial: Annotated[
+        bool, "there are partial networks: write decision.csv, how many layers to freeze, too"
+    ] = False,
+    page: Annotated[Path, "the HTML file to write: what the numbers say, effect by effect"],
 ) -> None:
-    """Estimate paired effects and the boost, with intervals, in tables beside the networks'."""
+    """Estimate paired effects and the boost, with intervals, in tables beside the networks'; and
+    write what they say as a page."""
     import numpy as np
 
     from transferability.analysis import boost, collect, decision, effects
     from transferability.images import store
+    from transferability.reports import findings
 
     networks, correct = read_table(table), None
     if labels:
@@ -74,11 +78,20 @@ def estimate_effects(
             # What a search selected is judged by the other images.
             reported = ~store.selection(right, store.read_classes(labels.parent)[0])
         correct = collect.correctness(results / "networks", right, reported)
-    write_table(effects.paired_differences(networks), table.with_name("differences.csv"))
-    write_table(effects.estimate(networks, correct), table.with_name("effects.csv"))
-    write_table(boost.boost(networks, correct), table.with_name("boost.csv"))
-    if margin:
-        write_table(decision.decision(networks, margin), table.with_name("decision.csv"))
+    made = {
+        "differences": effects.paired_differences(networks),
+        "effects": effects.estimate(networks, correct),
+        "boost": boost.boost(networks, correct),
+    }
+    if partial:
+        made["decision"] = decision.decision(networks, margin)
+    for name in made:
+        file = table.with_name(f"{name}.csv")
+        write_table(made[name], file)
+        # Read again, since the page says what the files hold.
+        made[name] = read_table(file)
+    text = findings.page(networks, made["effects"], made["boost"], margin, made.get("decision"))
+    files.write_text(page, text)
 
 
 COMMANDS = [collect_networks, read_published, estimate_effects]

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
-from transferability.cli import analysis, reports
+from transferability.cli import analysis
 from transferability.cli.tables import read_table, write_table
 from transferability.images import store_name
 from transferability.records import archive
@@ -142,17 +142,10 @@ def _redraw(results: Path, to: Path) -> None:
         table=tables["networks"],
         results=results,
         labels=run / labels if labels else None,
-        margin=study["margin"] if targets.decision(study) else None,
-    )
-    reports.write_findings(
-        table=tables["networks"],
-        effects=tables["effects"],
-        boost=tables["boost"],
-        decision=tables.get("decision"),
         margin=study["margin"],
+        partial=targets.decision(study) is not None,
         page=to / targets.FINDINGS,
     )
-    reports.show_tables(list(tables.values()))
     for name in targets.figures(study):
         lacking = [path for path in inputs["weights"] if not path.exists()]
         if name == "filters" and lacking:

@@ -14,9 +14,6 @@ TABLE = Annotated[Path, "tables/networks.csv"]
 EVALUATIONS = Annotated[Path, "tables/evaluations.csv"]
 EFFECTS = Annotated[Path, "tables/effects.csv"]
 BOOST = Annotated[Path, "tables/boost.csv"]
-DECISION = Annotated[
-    Path | None, "tables/decision.csv; left empty without partial networks", {"nargs": "?"}
-]
 
 
 def add(subparsers, function: Callable) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from transferability.storage import files
+
 TEXTS = (
     *("study", "split", "split_kind", "network", "kind", "source", "target", "target_size"),
     *("effect", "layer", "layers", "estimator", "comparison", "interval", "not_learned"),
@@ -20,8 +22,14 @@ def read_table(path: Path):
 
 
 def write_table(table, path: Path) -> None:
-    """Write a table whole or not at all."""
-    from transferability.storage import files
-
+    """Write a table, whole or not at all, and its page beside it."""
     with files.atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
+    write_page(path)
+
+
+def write_page(path: Path) -> None:
+    """Write the page of a table beside it, to be sorted in a browser."""
+    from transferability.reports import tables
+
+    files.write_text(path.with_suffix(".html"), tables.page(read_table(path), path.name))

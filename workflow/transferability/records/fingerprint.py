@@ -37,13 +37,15 @@ def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
 
 
 splits_fingerprint = partial(fingerprint, "images.class_splits")
-collection_fingerprint = partial(fingerprint, "analysis.collect")
+collection_fingerprint = partial(
+    fingerprint, "analysis.collect", "reports.tables", templates=("page",)
+)
 effects_fingerprint = partial(
     fingerprint,
     *("analysis.collect", "analysis.effects", "analysis.boost", "analysis.decision"),
-    "images.store",
+    *("images.store", "reports.findings", "reports.tables"),
+    templates=("findings", "page", "words"),
 )
-findings_fingerprint = partial(fingerprint, "reports.findings", templates=("findings", "words"))
 methods_fingerprint = partial(fingerprint, "reports.methods", templates=("METHODS", "words"))
 figures_fingerprint = partial(fingerprint, "figures", "figures.interactive")
 table_pages_fingerprint = partial(fingerprint, "reports.tables", templates=("page",))
