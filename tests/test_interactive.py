@@ -1,48 +1,61 @@
-"""The figures to explore: the numbers that their pages hold, and what a pointer does there."""
+"""The figures to explore: what their pages tell, and what a pointer does there."""
 
-import json
+import html
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from browser import Browser, opened
-from drawn_figures import FAILED, published_tables, tables
-from made_networks import networks, of
+from drawn_figures import FAILED, draw, published_tables, tables
+from made_networks import networks
 from selenium.webdriver import ActionChains
+from selenium.webdriver.common.action_chains import PointerInput
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.keys import Keys
 
+from transferability import figures
 from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
-from transferability.figures.effects import LINES
+from transferability.figures.effects import DRAWN
 from transferability.figures.notes import names_of
-from transferability.figures.panels import without_not_learned
 
 
-def spec(page: str) -> dict:
-    (found,) = re.findall(r"^ *const spec = (.*);$|^ *var spec = (.*);$", page, re.MULTILINE)
-    return json.loads(max(found, key=len))
+def letters(page: str, width: str = "page") -> str:
+    """The text of the figure of a width, as a browser shows it."""
+    svg = page[page.index(f'<svg class="{width}"') :]
+    svg = re.sub(r"<!--.*?-->", "", svg[: svg.index("</svg>")], flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", svg)).split())
 
 
-def datasets(page: str, column: str) -> list[pd.DataFrame]:
-    """The tables that a page draws and that have a column."""
-    found = [rows for rows in spec(page)["datasets"].values() if rows and column in rows[0]]
-    return [pd.DataFrame(rows) for rows in found]
+def marks(page: str, width: str = "page") -> pd.DataFrame:
+    """What a pointer shows of each mark in the figure of a width."""
+    svg = page[page.index(f'<svg class="{width}"') :]
+    shown = re.findall(r"""aria-label=(["'])(.*?)\1""", svg[: svg.index("</svg>")], re.DOTALL)
+    return pd.DataFrame(
+        dict(line.split(": ") for line in html.unescape(words).splitlines()) for _, words in shown
+    )
 
 
-def note(page: str) -> str:
-    """The sentences below the chart."""
-    return page[page.rindex("<p>") :]
-
-
-def marks(page: str) -> pd.DataFrame:
-    """The rows that a pointer names."""
-    return pd.concat(datasets(page, "name"), ignore_index=True)
+@pytest.mark.parametrize("name", ["transfer", "effects"])
+@pytest.mark.parametrize("study", ["did not learn", "two sizes"])
+def test_a_page_has_the_printed_figure(study, name):
+    printed = draw(name, *tables(study))
+    with used(Options(explored=True)):
+        explored = draw(name, *tables(study))
+    for figure in (printed, explored):
+        figure.draw_without_rendering()
+    for ours, theirs in zip(printed.axes, explored.axes, strict=True):
+        assert ours.get_position().bounds == theirs.get_position().bounds
+        assert ours.axis() == theirs.axis()
 
 
 @pytest.mark.parametrize("study", ["one replicate", "dissimilar", "two sizes"])
-def test_a_page_of_networks_has_each_network(study):
+@pytest.mark.parametrize("width", ["page", "column"])
+def test_a_page_of_networks_has_each_network(study, width):
     table, _ = tables(study)
-    found = marks(interactive.transfer(table)).set_index("name")["value"]
+    found = marks(interactive.page(figures.transfer, table), width).dropna(subset="network")
+    found = found.set_index("network")["top-1 (%)"].astype(float)
     shown = table[table["kind"] != "random"]
     expected = 100 * shown["top1"].set_axis(names_of(shown))
     # Bases of halves on which nothing else was trained are sources only.
@@ -54,112 +67,131 @@ def test_a_page_of_networks_has_each_network(study):
 @pytest.mark.parametrize("study", ["one replicate", "dissimilar", "no selffer"])
 def test_a_page_of_effects_has_the_rows_of_the_table(study):
     _, effects = tables(study)
-    columns = ["name", "n", "value", "interval", "replicates"]
-    expected = effects[effects["effect"].isin([*LINES, "long_base"])]
-    expected = expected.assign(value=(100 * expected["mean"]).round(2), name=expected["effect"])
-    found, expected = (
-        rows[columns].sort_values(columns, ignore_index=True)
-        for rows in (marks(interactive.effects(effects)), expected)
+    found = marks(interactive.page(figures.effects, effects))
+    found["mean (points)"] = found["mean (points)"].str.replace("−", "-").astype(float)
+    expected = effects[effects["effect"].isin(list(DRAWN))]
+    if study == "one replicate":
+        expected = expected[expected["effect"] != "retraining"]
+    expected = expected.assign(mean=(100 * expected["mean"]).round(2)).astype(
+        {"n": str, "replicates": str}
     )
-    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    columns = ["effect", "n", "mean", "interval", "replicates", "layer"]
+    found = found[["effect", "n", "mean (points)", "kind", "replicates", "layer"]]
+    found, expected = (
+        rows.set_axis(columns, axis=1).fillna("").sort_values(columns, ignore_index=True)
+        for rows in (found, expected[columns])
+    )
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, atol=0.01)
 
 
-def test_what_did_not_learn_is_named_and_stands_at_the_edge():
+def test_what_did_not_learn_is_named_with_its_true_value():
     table, effects = tables("did not learn")
-    page = interactive.transfer(table)
-    found = marks(page).set_index("name")
-    assert all(name in found.index for name in FAILED)
-    # The chance that the tooltip tells lies far below the axis.
-    assert set(found.loc[list(FAILED), "value"]) == {2.0}
-    assert found["height"].min() > 50
-    assert all(name in note(page) for name in FAILED)
-    page = interactive.effects(effects)
-    assert all(name in note(page) for name in FAILED[:2])
-    drawn = without_not_learned(effects[effects["effect"].isin([*LINES, "long_base"])])
-    lost = marks(page).dropna(subset="height")
-    means = 100 * effects.loc[effects["not_learned"].fillna("").ne(""), "mean"]
-    assert all(np.isclose(means, value, atol=0.01).any() for value in lost["value"])
-    # The axis has the bars too.
-    assert lost["value"].max() > lost["height"].max() == pytest.approx(100 * drawn["high"].max())
-
-
-def test_a_page_of_a_study_in_which_nothing_learned_shows_crosses_alone():
-    table, effects = tables("nothing learned")
-    assert set(marks(interactive.transfer(table))["value"]) == {2.0}
-    assert set(marks(interactive.effects(effects))["value"]) == {0.0}
+    page = interactive.page(figures.transfer, table)
+    found = marks(page).set_index("network").loc[list(FAILED)]
+    # The chance, which lies far below the axis.
+    assert {*found["top-1 (%)"]} == {"2.00"}
+    assert all(name in letters(page) for name in FAILED)
+    page = interactive.page(figures.effects, effects)
+    assert all(name in letters(page) for name in FAILED[:2])
+    lost = 100 * effects.loc[effects["not_learned"].fillna("").ne(""), "mean"]
+    told = marks(page)["mean (points)"].str.replace("−", "-").astype(float)
+    assert np.isclose(lost.min(), told.min(), atol=0.01)
 
 
 def test_the_published_lines_stand_behind():
-    _, own = tables("one replicate")
-    _, reference = published_tables()
-    page = interactive.effects(own, reference)
-    values = 100 * of(reference, effect="transfer", split_kind="random")["mean"]
-    drawn = [rows["value"] for rows in datasets(page, "value") if len(rows) == 7]
-    assert any(np.allclose(heights, values, atol=0.01) for heights in drawn)
-    assert "2014: CaffeNet" in note(page)
-    assert "2014: CaffeNet" not in note(interactive.effects(own))
+    _, of_study = tables("one replicate")
+    alone = interactive.page(figures.effects, of_study)
+    page = interactive.page(figures.effects, of_study, published_tables()[1])
+    for width in ("page", "column"):
+        assert "2014: CaffeNet" in letters(page, width)
+        assert "2014: CaffeNet" not in letters(alone, width)
+        pd.testing.assert_frame_equal(marks(page, width), marks(alone, width))
 
 
 def test_a_study_without_treatments_says_so():
     table = networks()
     table = table[table["kind"] == "base"]
-    assert "has no selffer or transfer networks" in interactive.transfer(table)
-    assert "has no selffer or transfer networks" in interactive.effects(estimate(table))
+    for drawn, rows in ((figures.transfer, table), (figures.effects, estimate(table))):
+        page = interactive.page(drawn, rows)
+        assert "has no selffer or transfer networks" in letters(page)
+        assert "has no selffer or transfer networks" in letters(page, "column")
 
 
-def test_a_page_takes_the_theme_and_the_words_of_the_study():
-    with used(Options(theme="dark", labels={"AnB": "transplant"})):
-        page = interactive.transfer(networks())
-    assert spec(page)["config"]["background"] == "#16181d"
-    assert {"transplant", "AnB+"} <= set(marks(page)["treatment"])
-    assert "AnB" not in set(marks(page)["treatment"])
-    fill = spec(page)["layer"][-1]["encoding"]["fill"]["scale"]
-    faces = dict(zip(fill["domain"], fill["range"], strict=True))
-    # Open markers, through which the paper shows.
-    assert [name for name, face in faces.items() if face == "#16181d"] == ["base2B", "BnB+", "AnB+"]
+@pytest.mark.parametrize("word", ["transplant", 'the "A" net', "Anna's & \"B\" <net>", "$5 $n$ |"])
+def test_a_page_takes_the_theme_and_the_words_of_the_study(word):
+    with used(Options(theme="dark", labels={"AnB": word})):
+        page = interactive.page(figures.transfer, networks())
+    assert "background: #16181d" in page
+    assert f"{word} transfer, frozen" in letters(page)
+    assert "AnB " not in letters(page)
+    assert word in set(marks(page)["treatment"])
 
 
 @pytest.fixture(scope="module", params=[1280, 390])
 def page(request, tmp_path_factory) -> Browser:
     """The page of a study with dissimilar halves, in a window of so many pixels."""
     file = tmp_path_factory.mktemp("page") / "effects.html"
-    file.write_text(interactive.effects(tables("dissimilar")[1]), encoding="utf-8")
+    text = interactive.page(figures.effects, tables("dissimilar")[1])
+    file.write_text(text, encoding="utf-8")
     with opened(request.param) as browser:
         browser.open(file)
-        browser.all("svg .mark-symbol path")
         yield browser
         assert browser.errors() == []
         assert {address.partition(":")[0] for address in browser.requests()} == {"file"}
 
 
+def seen(page: Browser, selector: str) -> list:
+    """The elements in the figure that the window shows."""
+    return [element for element in page.all(selector) if element.is_displayed()]
+
+
 @pytest.mark.full
-def test_a_pointer_on_a_mark_tells_its_effect_interval_and_replicates(page):
-    last = page.all(".mark-symbol.role-mark path")[-1]
-    ActionChains(page.driver).move_to_element(last).perform()
-    page.until("return document.querySelector('#vg-tooltip-element.visible')")
-    (shown,) = page.all("#vg-tooltip-element")
+def test_the_figure_fits_the_window_and_its_letters_can_be_read(page):
+    (figure,) = seen(page, "svg")
+    assert page.overflow() <= 0
+    assert figure.rect["width"] > min(800, 0.9 * page.run("return innerWidth"))
+    heights = [text.rect["height"] for text in seen(page, "svg .text text")]
+    assert min(heights) > 9
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["mouse", "touch"])
+def test_a_pointer_on_a_mark_tells_its_effect_interval_and_replicates(page, kind):
+    page.run("scrollTo(0, 0)")
+    mark = seen(page, "svg [role=img]")[0]
+    actions = ActionBuilder(page.driver, mouse=PointerInput(kind, kind))
+    actions.pointer_action.move_to(mark)
+    if kind == "touch":
+        actions.pointer_action.pointer_down().pointer_up()
+    actions.perform()
+    page.until("return !document.querySelector('#words').hidden")
+    (shown,) = page.all("#words")
+    assert shown.text == mark.get_attribute("aria-label")
     assert all(word in shown.text for word in ("effect", "mean (points)", "kind", "replicates"))
+    box, width = shown.rect, page.run("return innerWidth")
+    assert 0 <= box["x"] and box["x"] + box["width"] <= width
 
 
 @pytest.mark.full
-def test_a_click_in_the_legend_brings_out_a_treatment(page):
-    faint = (
-        "return document.querySelectorAll('.mark-symbol.role-mark path[opacity=\"0.1\"]').length"
-    )
-    (label,) = [label for label in page.all(".role-legend-label text") if label.text == "AnB"]
+@pytest.mark.parametrize("how", ["click", "key"])
+def test_a_click_in_the_legend_brings_out_a_treatment(page, how):
+    faint = "return document.querySelectorAll('.axes .faint').length"
+    (entry,) = [label for label in seen(page, ".legend [role=button]") if "AnB " in label.text]
+
+    def choose():
+        if how == "click":
+            ActionChains(page.driver).click(entry).perform()
+        else:
+            entry.send_keys(Keys.ENTER)
+
     assert page.run(faint) == 0
-    ActionChains(page.driver).click(label).perform()
+    choose()
     page.until(f"{faint} > 0")
-    ActionChains(page.driver).click(label).perform()
+    assert entry.get_attribute("aria-pressed") == "true"
+    kept = page.run(
+        "return [...document.querySelectorAll('.axes [data-of]:not(.faint)')]"
+        ".map(part => part.dataset.of)"
+    )
+    assert {*kept} == {"A$n$B", "B0B"}
+    choose()
     page.until(f"{faint} == 0")
-
-
-@pytest.mark.full
-def test_another_panel_is_chosen_from_a_list(page):
-    (choice,) = page.all("select")
-    places = ["random split", *(f"dissimilar split, target {half}" for half in "AB")]
-    assert [option.text for option in page.all("select option")] == places
-    axis = "return document.querySelector('.mark-symbol.role-mark path').ariaLabel"
-    before = page.run(axis)
-    choice.send_keys(places[-1])
-    page.until(f"{axis} != {before!r}")

@@ -36,9 +36,10 @@ def plot(
 
     contents = [_first_filters(inputs)] if name == "filters" else [*map(read_table, inputs)]
     with figures.used(figures.Options(**options or {})):
-        figures.save(getattr(figures, name)(*contents), figure)
+        draw = getattr(figures, name)
+        figures.save(draw(*contents), figure)
         if name in targets.EXPLORED_FIGURES:
-            page = getattr(interactive, name)(*contents)
+            page = interactive.page(draw, *contents)
             files.write_text(figure.with_name(f"{figure.name}.html"), page)
 
 

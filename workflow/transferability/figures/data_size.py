@@ -40,7 +40,7 @@ def _draw_place(grid: dict[str, Axes], rows: pd.DataFrame, looks: dict[int, styl
         panels.draw_line(grid[effect], line.assign(n=line["at"]), looks[n])
     for (effect, n), lost in panels.with_not_learned(rows).groupby(["effect", "n"]):
         x = lost["at"] + looks[n].offset
-        panels.draw_crosses(grid[effect], x, 100 * lost["mean"], looks[n].colour)
+        panels.draw_crosses(grid[effect], x, 100 * lost["mean"], looks[n])
 
 
 @style.styled(at_least=style.WIDTH)

@@ -43,7 +43,8 @@ def _draw(
         looked = look.style | bars | {"linestyle": "none"}
         axes.errorbar(of_n["x"], 100 * of_n["mean"], label=look.label, **looked)
     lost = panel.rows[~panel.rows["learned"]]
-    panels.draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], style.GREY)
+    look = style.Look("", "", style.GREY, "x")
+    panels.draw_crosses(axes, lost["seconds"] / seconds, 100 * lost["score"], look)
 
 
 def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.ndarray:

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from transferability.analysis.effects import EXCHANGEABLE
 from transferability.analysis.treatments import EFFECTS
-from transferability.analysis.vocabulary import points
+from transferability.analysis.vocabulary import bracket, points
 from transferability.figures import notes, panels, style
 
 TREATED = {effect.name: style.LOOKS[effect.treated] for effect in EFFECTS}
@@ -18,6 +18,8 @@ RETRAINING = LINES["coadaptation"]._replace(label="B0B")
 DRAWN = {**LINES, "long_base": TREATED["long_base"], "retraining": RETRAINING}
 NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
 RELATIVE = "top-1 relative to baseB\n(percentage points)"
+WORDS = {"effect": "effect", "value": "mean (points)", "points": "interval", "interval": "kind"}
+WORDS |= {"replicates": "replicates", "n": "n", "layer": "layer"}
 PUBLISHED = {"marker": "", "alpha": 0.5, "lw": 0.8, "zorder": 1, "label": "2014"}
 
 
@@ -29,7 +31,8 @@ def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> N
         panels.draw_line(axes, panels.without_not_learned(rows), look)
     for rows, look in lines:
         lost = panels.with_not_learned(rows)
-        panels.draw_crosses(axes, lost["n"] + look.offset, 100 * lost["mean"], look.colour)
+        words = lost.get("words", ())
+        panels.draw_crosses(axes, lost["n"] + look.offset, 100 * lost["mean"], look, words)
 
 
 def published_behind(
@@ -45,6 +48,13 @@ def published_behind(
     return [(effect, line) for (effect, _), line in rows.groupby(["effect", "target"])]
 
 
+def _words(table: pd.DataFrame) -> list[str]:
+    """What a page shows of each effect."""
+    value = [f"{100 * mean:z.2f}".replace("-", "−") for mean in table["mean"]]
+    interval = [bracket(*ends) for ends in table[["low", "high"]].to_numpy(float)]
+    return panels.in_lines(table.assign(value=value, points=interval), WORDS)
+
+
 @style.styled()
 def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
     """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
@@ -58,6 +68,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
         return style.empty(NO_EFFECTS)
+    table = table.assign(words=_words(table))
     places = panels.panels_of(table)
     drawn = {effect: panels.named(look, table) for effect, look in DRAWN.items()}
     figure, grid = panels.panel_grid(places, RELATIVE)
@@ -80,7 +91,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         panels.keep_limits(axes)
         for effect, rows in published_behind(panel, reference):
             look = {"color": LINES[effect].colour, "ls": LINES[effect].dashes, **PUBLISHED}
-            axes.plot(rows["n"], 100 * rows["mean"], **look)
+            axes.plot(rows["n"], 100 * rows["mean"], **look, **style.tag(drawn[effect].label))
         panels.label_ends(axes)
     if reference is not None:
         handles.append(Line2D([], [], color=style.GREY, **PUBLISHED))

@@ -1,7 +1,7 @@
 """Which rows of a table go into which panel, where the panels stand, and what they draw against n:
 lines, crosses for networks that did not learn, and labels at the ends of lines."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -220,11 +220,31 @@ def reach(rows: pd.DataFrame) -> np.ndarray:
 
 def draw_line(axes: Axes, rows: pd.DataFrame, look: style.Look, scale: float = 100.0) -> None:
     """A line through the means against n, with interval bars where the rows have `low` and `high`;
-    fractions in percent unless `scale` says otherwise."""
+    fractions in percent unless `scale` says otherwise. A page shows the `words` of the rows."""
     rows = rows.sort_values("n")
     bars = {"yerr": scale * reach(rows), "elinewidth": style.scaled(0.9)} if "low" in rows else {}
     x, y = rows["n"] + look.offset, scale * rows["mean"]
     axes.errorbar(x, y, label=look.label, **look.style | bars)
+    show_words(axes, x, y, look.label, rows.get("words", ()))
+
+
+def in_lines(rows: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
+    """The words of each row: a line for each of these columns that is not empty, after its title."""
+    texts = rows[list(columns)].astype(object).where(rows[list(columns)].notna(), "")
+    return [
+        "\n".join(f"{columns[key]}: {value}" for key, value in row.items() if value != "")
+        for row in texts.to_dict("records")
+    ]
+
+
+def show_words(axes: Axes, x: pd.Series, y: pd.Series, label: str, words: Iterable[str]) -> None:
+    """Where a page shows words when a pointer comes near: points that nobody sees."""
+    if style.in_use().explored:
+        unseen = {"marker": "o", "ms": style.scaled(9), "mfc": "none", "color": style.INK}
+        unseen |= {"alpha": 0, "clip_on": False, "in_layout": False}
+        for at_x, at_y, text in zip(x, y, words, strict=False):
+            if np.isfinite(at_y):
+                axes.plot(at_x, at_y, **unseen, **style.tag(label, text))
 
 
 def base_line(axes: Axes, level: float = 0.0) -> None:
@@ -238,13 +258,18 @@ def keep_limits(axes: Axes) -> None:
         axes.set_ylim(axes.get_ylim())
 
 
-def draw_crosses(axes: Axes, x: pd.Series, y: pd.Series, colour: str) -> None:
-    """Crosses for what did not learn. They set no axis: those beyond it stand at its edge."""
+def draw_crosses(
+    axes: Axes, x: pd.Series, y: pd.Series, look: style.Look, words: Iterable[str] = ()
+) -> None:
+    """Crosses for what did not learn. They set no axis: those beyond it stand at its edge. A page
+    shows the words of each."""
     # An empty line that is not clipped would confuse the layout.
     if len(x):
         keep_limits(axes)
         y = y if axes.get_autoscaley_on() else y.clip(*axes.get_ylim())
-        axes.plot(x, y, color=colour, clip_on=False, zorder=5, **style.NOT_LEARNED)
+        crosses = style.NOT_LEARNED | style.tag(look.label)
+        axes.plot(x, y, color=look.colour, clip_on=False, zorder=5, **crosses)
+        show_words(axes, x, y, look.label, words)
 
 
 def label_ends(axes: Axes) -> None:
@@ -266,4 +291,5 @@ def label_ends(axes: Axes) -> None:
     heights = isotonic_regression(np.array([end for end, *_ in ends]) - places).x + places
     for height, (_, label, colour) in zip(heights, ends, strict=True):
         settings = {"color": colour, "va": "center", "fontsize": "small", "annotation_clip": False}
-        axes.annotate(label, (1.01, height), xycoords=("axes fraction", "data"), **settings)
+        at = {"xy": (1.01, height), "xycoords": ("axes fraction", "data")}
+        axes.annotate(label, **at, **settings, **style.tag(label))

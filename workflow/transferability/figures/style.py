@@ -71,13 +71,15 @@ SIZES = sns.plotting_context("paper", font_scale=LETTERS / 9.6) | {
 @dataclass(frozen=True)
 class Options:
     """The study's section `figures`. `width` is one of WIDTHS or millimetres, `font_size` in points
-    or None for that of the width; `labels` replaces words of the figures."""
+    or None for that of the width; `labels` replaces words of the figures; `explored` is a figure on
+    a page, whose parts name their treatment."""
 
     formats: tuple[str, ...] = ("svg", "pdf", "png")
     width: str | float = "page"
     font_size: float | None = None
     theme: str = "light"
     labels: Mapping[str, str] = field(default_factory=dict)
+    explored: bool = False
 
     @property
     def inches(self) -> float:
@@ -152,6 +154,11 @@ def room() -> float:
     return in_use().inches / scaled(1)
 
 
+def tag(label: str, words: str = "") -> dict[str, str]:
+    """The property of an artist by which a page knows its treatment, and what a pointer shows."""
+    return {"gid": f"of:{label}|{in_use().in_words(words)}"} if in_use().explored else {}
+
+
 class Look(NamedTuple):
     """How a treatment is drawn: its marker and dashes tell it apart without colour too."""
 
@@ -169,7 +176,7 @@ class Look(NamedTuple):
         """Matplotlib's properties of its line and markers."""
         face = self.colour if self.filled else PAPER
         marker = {"marker": self.marker, "markerfacecolor": face}
-        return {"color": self.colour, "linestyle": self.dashes, **marker}
+        return {"color": self.colour, "linestyle": self.dashes, **marker, **tag(self.label)}
 
     def sample(self, label: str | None = None) -> Line2D:
         """A legend's sample."""
@@ -213,7 +220,11 @@ def legend(figure: Figure, handles: list[Line2D], column: float = 2.3, lost: boo
     with the cross of networks that did not learn, if any are `lost`."""
     handles = [*handles, *[Line2D([], [], color=GREY, **NOT_LEARNED)] * lost]
     columns = min(len(handles), max(1, int(room() / column)))
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    drawn = figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    # A legend draws samples anew.
+    for handle, *entry in zip(handles, drawn.legend_handles, drawn.get_texts(), strict=True):
+        for artist in entry:
+            artist.set_gid(handle.get_gid())
 
 
 def note(figure: Figure, *sentences: str) -> None:
@@ -233,14 +244,22 @@ def empty(message: str) -> Figure:
     return figure
 
 
+def set_words(figure: Figure) -> None:
+    """Put its texts in the study's words."""
+    options = in_use()
+    for text in figure.findobj(mpl.text.Text):
+        # In the study's words a dollar begins no mathematics.
+        words = options.in_words(text.get_text(), r"\$")
+        # A browser sets the letters of a page, but no mathematics.
+        text.set_text(words.replace("$n$", "n") if options.explored else words)
+
+
 @styled()
 def save(figure: Figure, stem: Path | str) -> None:
     """Write `stem`.svg and the other formats in use, each atomically and the same bytes each time.
     Other formats are removed, since they would show what was drawn before."""
     stem, options = Path(stem), in_use()
-    for text in figure.findobj(mpl.text.Text):
-        # In the study's words a dollar begins no mathematics.
-        text.set_text(options.in_words(text.get_text(), r"\$"))
+    set_words(figure)
     for suffix, metadata in METADATA.items():
         path = stem.with_name(f"{stem.name}.{suffix}")
         # SVG is what the report shows.

@@ -12,6 +12,10 @@ from transferability.figures import notes, panels, style
 SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
 NO_NETWORKS = "This study has no selffer or transfer networks with a score."
 NO_RANDOM = "This study has no networks with random features."
+# What a page shows of a network, and of a mean.
+WORDS = {"name": "network", "value": "top-1 (%)", "n": "n", "layer": "layer"}
+MEAN_WORDS = {"treatment": "treatment", "value": "mean top-1 (%)", "networks": "networks"}
+MEAN_WORDS |= {"n": "n", "layer": "layer"}
 # Layers over which the networks of one n stand beside their mean.
 SPREAD = 0.06
 
@@ -20,10 +24,25 @@ def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
     """The line through the means of one treatment, in %, and small markers of its networks; it is
     broken where none learned."""
     rows = rows.assign(top1=rows["top1"].where(rows["learned"]))
-    panels.draw_line(axes, panels.means(rows, "top1", ["n"]), look)
+    panels.draw_line(axes, _means(rows, look), look)
     place = rows.groupby("n").cumcount() / rows.groupby("n")["n"].transform("size") - 0.5
     small = {"linestyle": "none", "ms": style.scaled(2.2), "mew": 0.5, "alpha": 0.6}
-    axes.plot(rows["n"] + look.offset + SPREAD * place, 100 * rows["top1"], **look.style | small)
+    x, y = rows["n"] + look.offset + SPREAD * place, 100 * rows["top1"]
+    axes.plot(x, y, **look.style | small)
+    panels.show_words(axes, x, y, look.label, rows["words"])
+
+
+def _means(rows: pd.DataFrame, look: style.Look) -> pd.DataFrame:
+    """The means of a treatment over its networks, and the words that a page shows of them."""
+    means, of_n = panels.means(rows, "top1", ["n"]), rows.groupby("n")
+    counts, layers = of_n["top1"].count().tolist(), of_n["layer"].first().tolist()
+    label, top1 = look.label.replace("$n$", "n"), _percent(means["mean"])
+    shown = means.assign(treatment=label, networks=counts, value=top1, layer=layers)
+    return means.assign(words=panels.in_lines(shown, MEAN_WORDS))
+
+
+def _percent(fractions: pd.Series) -> list[str]:
+    return [f"{100 * fraction:.2f}" for fraction in fractions]
 
 
 def shown_of(networks: pd.DataFrame, shown: list[tuple[str, bool]]) -> pd.DataFrame:
@@ -38,6 +57,8 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
     table = shown_of(networks, shown)
     if table.empty:
         return style.empty(lack)
+    named = table.assign(name=notes.names_of(table), value=_percent(table["top1"]))
+    table = table.assign(words=panels.in_lines(named, WORDS))
     places = panels.panels_of(table)
     looks = panels.looks_of(table, shown)
     figure, grid = panels.panel_grid(places, "top-1 accuracy (%)")
@@ -50,7 +71,8 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
         lost = panel.rows[~panel.rows["learned"]]
         for treatment, look in looks.items():
             rows = of_treatment(lost, treatment)
-            panels.draw_crosses(axes, rows["n"] + look.offset, 100 * rows["top1"], look.colour)
+            x, y = rows["n"] + look.offset, 100 * rows["top1"]
+            panels.draw_crosses(axes, x, y, look, rows["words"])
         panels.keep_limits(axes)
         axes.axhline(100 * panel.rows["chance"].mean(), color=style.GREY, lw=style.scaled(0.6))
         panels.label_ends(axes)
