@@ -19,6 +19,7 @@ from transferability.analysis.effects import estimate
 from transferability.figures import Options, interactive, used
 from transferability.figures.effects import DRAWN
 from transferability.figures.notes import names_of
+from transferability.figures.panels import with_not_learned
 
 
 def letters(page: str, width: str = "page") -> str:
@@ -70,8 +71,8 @@ def test_a_page_of_effects_has_the_rows_of_the_table(study):
     found = marks(interactive.page(figures.effects, effects))
     found["mean (points)"] = found["mean (points)"].str.replace("−", "-").astype(float)
     expected = effects[effects["effect"].isin(list(DRAWN))]
-    if study == "one replicate":
-        expected = expected[expected["effect"] != "retraining"]
+    # One draw of the noise is a number in a title.
+    found, expected = (rows[rows["effect"] != "retraining"] for rows in (found, expected))
     expected = expected.assign(mean=(100 * expected["mean"]).round(2)).astype(
         {"n": str, "replicates": str}
     )
@@ -93,9 +94,10 @@ def test_what_did_not_learn_is_named_with_its_true_value():
     assert all(name in letters(page) for name in FAILED)
     page = interactive.page(figures.effects, effects)
     assert all(name in letters(page) for name in FAILED[:2])
-    lost = 100 * effects.loc[effects["not_learned"].fillna("").ne(""), "mean"]
+    lost = with_not_learned(effects[effects["effect"].isin(list(DRAWN))])
     told = marks(page)["mean (points)"].str.replace("−", "-").astype(float)
-    assert np.isclose(lost.min(), told.min(), atol=0.01)
+    assert len(lost)
+    assert all(np.isclose(told, mean, atol=0.01).any() for mean in 100 * lost["mean"])
 
 
 def test_the_published_lines_stand_behind():
@@ -117,7 +119,7 @@ def test_a_study_without_treatments_says_so():
         assert "has no selffer or transfer networks" in letters(page, "column")
 
 
-@pytest.mark.parametrize("word", ["transplant", 'the "A" net', "Anna's & \"B\" <net>", "$5 $n$ |"])
+@pytest.mark.parametrize("word", ["transplant", 'the "A" net', 'Anna\'s & "B" <net>', "$5 $n$ |"])
 def test_a_page_takes_the_theme_and_the_words_of_the_study(word):
     with used(Options(theme="dark", labels={"AnB": word})):
         page = interactive.page(figures.transfer, networks())
@@ -169,7 +171,8 @@ def test_a_pointer_on_a_mark_tells_its_effect_interval_and_replicates(page, kind
     assert shown.text == mark.get_attribute("aria-label")
     assert all(word in shown.text for word in ("effect", "mean (points)", "kind", "replicates"))
     box, width = shown.rect, page.run("return innerWidth")
-    assert 0 <= box["x"] and box["x"] + box["width"] <= width
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
 
 
 @pytest.mark.full

@@ -2,7 +2,6 @@
 legend brings out a treatment. A page is the printed figure with a script, and asks no other address
 for anything."""
 
-import html
 import io
 import re
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from transferability.figures import style
 
 # Of letters: a screen is read from further away.
-PIXELS_PER_POINT = 1.6
+PIXELS_PER_POINT = 2
 # The figure on a desk, and on a phone, whose window is narrower than so many pixels.
 WIDTHS, PHONE = ("page", "column"), 600
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -29,14 +28,16 @@ PAGE = Template(
 <title>$title</title>
 <style>
 body { background: $paper; color: $ink; font: ${size}px sans-serif; margin: 8px }
+p, #words { font-size: 0.8em }
 p { color: $grey; margin: 0 0 8px }
 svg { display: block; width: 100%; height: auto }
+text { white-space: pre }
 .column { display: none }
 @media (max-width: ${phone}px) { .page { display: none } .column { display: block } }
 .legend [data-of] { cursor: pointer }
 .faint { opacity: 0.15 }
 .legend .faint { opacity: 0.4 }
-.near use { opacity: 1 !important }
+.near { outline: 1px solid $grey }
 #words { position: fixed; padding: 4px 8px; white-space: pre-line; pointer-events: none;
   background: $paper; border: 1px solid $grey; border-radius: 4px }
 </style>
@@ -45,7 +46,8 @@ $figures
 <div id="words" hidden></div>
 <script>
 const words = document.querySelector("#words"), chosen = new Set();
-const parts = document.querySelectorAll("[data-of]"), marks = document.querySelectorAll("[aria-label]");
+const parts = document.querySelectorAll("[data-of]");
+const marks = document.querySelectorAll("[aria-label]");
 const entries = document.querySelectorAll(".legend [data-of]");
 const treatments = new Set([...entries].map(entry => entry.dataset.of));
 
@@ -53,13 +55,14 @@ function choose(treatment) {
   if (!chosen.delete(treatment)) chosen.add(treatment);
   for (const { classList, dataset } of parts)
     classList.toggle("faint", chosen.size && treatments.has(dataset.of) && !chosen.has(dataset.of));
-  for (const entry of entries) entry.ariaPressed = chosen.has(entry.dataset.of);
+  for (const entry of entries) entry.setAttribute("aria-pressed", chosen.has(entry.dataset.of));
 }
 
 for (const entry of entries) {
   entry.addEventListener("click", () => choose(entry.dataset.of));
   if (!entry.querySelector("text")) continue;
   entry.setAttribute("role", "button");
+  entry.setAttribute("aria-pressed", false);
   entry.setAttribute("tabindex", 0);
   entry.addEventListener("keydown", event => {
     if (event.key != "Enter" && event.key != " ") return;
@@ -86,11 +89,12 @@ function show({ clientX, clientY }) {
   words.style.top = (clientY > height + 16 ? clientY - height - 12 : clientY + 16) + "px";
 }
 
-function hide() { show({ clientX: -100, clientY: -100 }); }
+const hide = () => show({ clientX: -100, clientY: -100 });
 
 addEventListener("pointermove", show);
 addEventListener("pointerdown", show);
-document.addEventListener("pointerleave", hide);
+// A finger leaves after each touch.
+document.addEventListener("pointerleave", event => event.pointerType == "mouse" && hide());
 addEventListener("scroll", hide);
 </script>
 """
@@ -110,9 +114,7 @@ def page(draw: Callable[..., Figure], *tables: pd.DataFrame) -> str:
         with style.used(replace(style.in_use(), width=width, explored=True)):
             drawn.append(_svg(draw(*tables), width))
             size = round(PIXELS_PER_POINT * style.in_use().points)
-    colours = zip(
-        ("ink", "paper", "grey"), (style.INK, style.PAPER, style.GREY), strict=True
-    )
+    colours = zip(("ink", "paper", "grey"), (style.INK, style.PAPER, style.GREY), strict=True)
     return PAGE.substitute(
         {name: to_hex(colour) for name, colour in colours},
         title=f"{draw.__name__}",
@@ -131,7 +133,7 @@ def _svg(figure: Figure, width: str) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": width}), io.StringIO() as file:
         figure.savefig(file, format="svg", metadata=NO_METADATA)
         svg = file.getvalue()
-    svg = re.sub(r'<g id="([a-z0-9]+)_\d+"', r'<g class="\1"', svg[svg.index("<svg") :])
+    svg = re.sub(r'<g id="([a-z0-9.]+)_\d+"', r'<g class="\1"', svg[svg.index("<svg") :])
     svg = re.sub(r"""<g id=(["'])of:([^|]*)\|\1""", r"<g data-of=\1\2\1", svg)
     words = r"""<g id=(["'])of:([^|]*)\|(.*?)\1"""
     svg = re.sub(words, r"<g data-of=\1\2\1 role='img' aria-label=\1\3\1", svg, flags=re.DOTALL)

@@ -229,7 +229,7 @@ def draw_line(axes: Axes, rows: pd.DataFrame, look: style.Look, scale: float = 1
 
 
 def in_lines(rows: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
-    """The words of each row: a line for each of these columns that is not empty, after its title."""
+    """The words of each row: a line for each column that is not empty, after its title."""
     texts = rows[list(columns)].astype(object).where(rows[list(columns)].notna(), "")
     return [
         "\n".join(f"{columns[key]}: {value}" for key, value in row.items() if value != "")
@@ -241,7 +241,7 @@ def show_words(axes: Axes, x: pd.Series, y: pd.Series, label: str, words: Iterab
     """Where a page shows words when a pointer comes near: points that nobody sees."""
     if style.in_use().explored:
         unseen = {"marker": "o", "ms": style.scaled(9), "mfc": "none", "color": style.INK}
-        unseen |= {"alpha": 0, "clip_on": False, "in_layout": False}
+        unseen |= {"ls": "none", "alpha": 0, "clip_on": False, "in_layout": False}
         for at_x, at_y, text in zip(x, y, words, strict=False):
             if np.isfinite(at_y):
                 axes.plot(at_x, at_y, **unseen, **style.tag(label, text))
