@@ -95,9 +95,9 @@ def test_what_did_not_learn_is_named_with_its_true_value():
     page = interactive.page(figures.effects, effects)
     assert all(name in letters(page) for name in FAILED[:2])
     lost = with_not_learned(effects[effects["effect"].isin(list(DRAWN))])
-    told = marks(page)["mean (points)"].str.replace("−", "-").astype(float)
+    shown = marks(page)["mean (points)"].str.replace("−", "-").astype(float)
     assert len(lost)
-    assert all(np.isclose(told, mean, atol=0.01).any() for mean in 100 * lost["mean"])
+    assert all(np.isclose(shown, mean, atol=0.01).any() for mean in 100 * lost["mean"])
 
 
 def test_the_published_lines_stand_behind():

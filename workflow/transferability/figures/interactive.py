@@ -86,7 +86,7 @@ function show({ clientX, clientY }) {
   words.textContent = nearest.getAttribute("aria-label");
   const { width, height } = words.getBoundingClientRect();
   words.style.left = Math.max(0, Math.min(clientX + 12, innerWidth - width - 4)) + "px";
-  words.style.top = (clientY > height + 16 ? clientY - height - 12 : clientY + 16) + "px";
+  words.style.top = (clientY > height + 20 ? clientY - height - 20 : clientY + 20) + "px";
 }
 
 const hide = () => show({ clientX: -100, clientY: -100 });
