@@ -109,7 +109,7 @@ def truncated_jpeg(file: Path) -> None:
     file.write_bytes(whole.getvalue()[: whole.tell() // 2])
 
 
-def huge_png(file: Path, side: int = 60_000) -> None:
+def huge_png(file: Path) -> None:
     """A file of some hundred bytes that claims to be far too large to be decoded."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -117,7 +117,7 @@ def huge_png(file: Path, side: int = 60_000) -> None:
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
 
@@ -238,4 +238,6 @@ NO_IMAGES = {
     b"": "empty",
     bytes(600): "its content was lost",
     b"Rate limit exceeded\n": "a text",
+    # PostScript, a program that writes files.
+    b"%!PS-Adobe-3.0 EPSF-3.0\n(was run) (w) file\n": "a text",
 }

@@ -118,3 +118,8 @@ def test_groups_of_a_file_part_the_classes_of_a_folder(tmp_path):
 def test_what_only_reading_tells_is_not_checked_beforehand():
     found = config.complete({"dataset": FOLDER, "target_sizes": [1000000]})
     assert found["dataset"]["image_size"] == 64
+
+
+def test_images_that_are_only_read_may_lie_anywhere():
+    dataset = {"source": "torchvision", "name": "MNIST", "root": "/data", "download": False}
+    assert config.complete({"dataset": dataset})["dataset"]["root"] == "/data"

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from made_photos import prepare, settings, tree
 from project import Project
+from real_formats import truncated_jpeg
 
 from transferability.images import groups, store
 
@@ -21,26 +22,50 @@ def test_images_and_their_groups_lie_anywhere(tmp_path, name):
 
 
 @pytest.mark.full
-def test_a_study_ends_with_its_report_where_each_path_is_odd(tmp_path):
+def test_a_study_of_photos_ends_with_its_report_where_each_path_is_odd(tmp_path):
+    """And where a photo is bad, on resnet18; nothing in a path or a study is run by a shell."""
     project = Project.copied(tmp_path / "OneDrive - Ümlaut" / "my 'own' $1 copy")
-    tree(project.folder / 'the "best" $5 photos é', "abcd")
+    photos = "the \"best\" $5 photos' é; touch was_run; $(touch was_run) `touch was_run`"
+    truncated_jpeg(tree(project.folder / photos, "abcd") / "a" / "cut.jpg")
     (project.folder / "it's groups.csv").write_text("class,group\na,x\nb,x\nc,y\nd,y\n")
-    project.write_study(
-        dataset={
-            **{"source": "folder", "path": 'the "best" $5 photos é', "image_size": 16},
-            "groups": "it's groups.csv",
-        },
-        splits={"random": 0, "dissimilar": {"A": "x", "B": "y"}},
-        layers=[3],
-        treatments=["transfer"],
-        controls=["baseB"],
-        recipe={"epochs": 1, "batch_size": 8},
-        figures={"formats": ["svg"]},
-    )
-    project.succeed()
+    dataset = {
+        **{"source": "folder", "path": photos, "image_size": 16, "groups": "it's groups.csv"},
+        "on_bad_image": "skip",
+    }
+    study = {
+        "dataset": dataset,
+        "splits": {"random": 0, "dissimilar": {"A": "x", "B": "y"}},
+        "architecture": {"name": "torchvision", "model": "resnet18"},
+        "layers": [3],
+        "treatments": ["transfer"],
+        "controls": ["baseB"],
+        "recipe": {"epochs": 1, "batch_size": 8},
+        "figures": {"formats": ["svg"]},
+    }
+    project.write_study(**{**study, "dataset": {**dataset, "on_bad_image": "error"}})
+    status, output = project.run()
+    assert status != 0
+    assert "Traceback" not in output
+    (listed,) = project.folder.glob("images/*/bad_images.csv")
+    assert listed.name in output
+    (bad,) = listed.read_text(encoding="utf-8").splitlines()[1:]
+    assert bad.startswith("a/cut.jpg,")
+    assert "truncated" in bad
+    assert not any(project.results.rglob("metrics.json"))
+
+    project.write_study(**study)
+    output = project.succeed()
     networks = pd.read_csv(project.results / "tables" / "networks.csv")
     assert sorted(networks["network"]) == ["A3B", "baseA", "baseB"]
-    for file in ("findings.html", "METHODS.md", "figures/effects.svg"):
-        assert (project.results / file).stat().st_size > 1000, file
+    for figure in ("transfer", "effects", "filters", "learning_curves", "cost"):
+        assert (project.results / "figures" / f"{figure}.svg").stat().st_size > 1000, figure
+    assert (project.results / "findings.html").stat().st_size > 1000
+    note = "Bad images left out: 1, the first a/cut.jpg"
+    assert note in output
+    assert note in (project.results / "METHODS.md").read_text(encoding="utf-8")
     project.succeed("--report", "re port é.zip")
     assert (project.folder / "re port é.zip").stat().st_size > 10_000
+    # Another study has the same images.
+    project.write_study(**{**study, "study": "other"})
+    assert "prepare_images" not in {job.split()[0] for job in project.jobs()}
+    assert not list(tmp_path.rglob("was_run"))

@@ -1,6 +1,7 @@
 """The study file: what is left out takes its default, and the schema describes each key."""
 
 import copy
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,26 @@ def test_only_what_nobody_else_can_know_has_no_default():
     }
 
 
+BILLIONS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
+    for old, new in pairwise("abcdefghijklm")
+)
 WRITTEN = {
     "an open bracket": ("recipe: {epochs: 3", "cannot be read as YAML"),
     "an open list": ("study: [a, b\nseeds: 3", "cannot be read as YAML"),
     "no section": ("- a\n- b\n", "the study: this list is not possible"),
     "no more than words": ("just words", "the study: .just words. is not possible"),
+    **{
+        f"code, {text}": (text, r"mine\.yaml: cannot be read as YAML")
+        for text in (
+            "study: !!python/object/apply:pathlib.Path.touch [was run]",
+            "study: !!python/object/new:pathlib.Path [was run]",
+            "seeds: !!python/name:os.system",
+        )
+    },
+    "billions": (BILLIONS, r"mine\.yaml: "),
+    "a list in itself": ("seeds: &a [*a]", r"mine\.yaml: "),
+    "a section in itself": ("recipe: &a {augment: *a}", r"mine\.yaml: "),
     "another encoding": (b"study: \xff\xfe", "cannot be read as YAML"),
     "no file": (None, r"mine\.yaml: cannot be read"),
     "a section twice": (
@@ -110,12 +126,16 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRITTEN.values(), ids=WRITTEN)
-def test_a_file_that_holds_no_study_or_another_one_than_was_meant_is_named(tmp_path, text, words):
+def test_a_file_that_holds_no_study_or_another_one_than_was_meant_is_named(
+    tmp_path, monkeypatch, text, words
+):
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "mine.yaml"
     if text is not None:
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(StudyError, match=words):
         config.read(file)
+    assert {path.name for path in tmp_path.iterdir()} <= {file.name}
 
 
 def test_what_an_alias_stands_for_is_no_key_twice(tmp_path):

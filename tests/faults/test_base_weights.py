@@ -11,15 +11,21 @@ def truncated(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
 
+def with_code(content: bytes) -> bytes:
+    """A pickle that makes a folder, `was run`, where it is loaded."""
+    return b"cos\nmkdir\n(S'was run'\ntR."
+
+
 def with_a_bit_flipped(content: bytes) -> bytes:
     # In the last of the numbers, which all have the same form.
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
-@pytest.mark.parametrize("damage", [truncated, with_a_bit_flipped])
+@pytest.mark.parametrize("damage", [truncated, with_a_bit_flipped, with_code])
 def test_a_damaged_base_is_refused_with_what_to_delete(
-    laboratory, bases, tmp_path, failure, damage
+    laboratory, bases, tmp_path, monkeypatch, failure, damage
 ):
+    monkeypatch.chdir(tmp_path)
     weights = tmp_path / "baseA" / "weights.safetensors"
     weights.parent.mkdir()
     weights.write_bytes(damage(bases["baseA"].folder.weights.read_bytes()))
@@ -27,6 +33,7 @@ def test_a_damaged_base_is_refused_with_what_to_delete(
     assert f"{weights}: " in found
     assert f"delete {weights.parent} and run again" in found
     assert written(tmp_path / "A3B") == []
+    assert not (tmp_path / "was run").exists()
 
 
 @pytest.mark.parametrize("name", ["A3B", "A3B+"])
