@@ -10,7 +10,7 @@ import pytest
 from made_photos import contents, prepare
 from PIL import Image
 from project import ROOT
-from real_formats import cifar10, mnist
+from real_formats import mnist
 from torchvision import datasets
 
 from transferability import images
@@ -34,35 +34,6 @@ def stored(folder: Path, asked: dict) -> store.Store:
     return store.open_store(folder / "store1")
 
 
-@pytest.fixture
-def cifar(tmp_path, monkeypatch) -> Path:
-    """A little CIFAR-10 in its own format, whose checksums take the place of the true ones in
-    torchvision."""
-    train, test, meta = cifar10(tmp_path / "data", images_per_batch=20)
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", train)
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", test)
-    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
-    return tmp_path / "data"
-
-
-def test_cifar10_comes_with_its_own_parts_names_and_pixels(tmp_path, cifar):
-    opened = stored(tmp_path, settings("CIFAR10", cifar))
-    assert opened.classes[:3] == ["airplane", "automobile", "bird"]
-    assert np.bincount(opened.train_labels).tolist() == [10] * 10
-    assert np.bincount(opened.validation_labels).tolist() == [2] * 10
-    original = datasets.CIFAR10(cifar, train=True)
-    birds = original.data[np.array(original.targets) == 2]
-    assert np.array_equal(opened.train_images[opened.train_labels == 2], birds)
-
-
-def test_a_damaged_file_of_a_dataset_is_not_read(tmp_path, cifar, caplog):
-    batch = cifar / "cifar-10-batches-py" / "test_batch"
-    batch.write_bytes(batch.read_bytes()[:-1])
-    assert prepare(tmp_path / "store", settings("CIFAR10", cifar)) == 1
-    assert "dataset.root" in caplog.text
-    assert "download" in caplog.text
-
-
 def some_mnist(root: Path) -> Path:
     """A little MNIST, unpacked; its folder."""
     shades = np.arange(20, dtype=np.uint8)[:, None, None] * 10
@@ -77,6 +48,8 @@ def test_mnist_is_grey_and_enlarged(tmp_path):
     assert opened.train_images.shape == (20, 32, 32, 3)
     fours = opened.train_images[opened.train_labels == 4]
     assert [np.unique(image).tolist() for image in fours] == [[40], [140]]
+    assert opened.validation_labels.tolist() == list(range(10))
+    assert np.unique(opened.validation_images[4]).tolist() == [40]
 
 
 @pytest.mark.parametrize("folder", ["MNIST/raw", "MNIST", "mnist/raw", "m-nist"])
@@ -91,7 +64,7 @@ def test_mnist_is_found_packed_or_not(tmp_path, folder, packed, root):
     there = sorted((tmp_path / "data").rglob("*"))
     root = tmp_path / "data" / (Path(folder).parts[0] if root else "")
     content = torchvision.read(settings("MNIST", root))
-    assert len(content.train) == len(content.validation) == 20
+    assert (len(content.train), len(content.validation)) == (20, 10)
     assert np.unique(content.load(content.train[8][1])).tolist() == [40]
     # A study writes in the folder of the run alone.
     assert sorted((tmp_path / "data").rglob("*")) == there
@@ -171,7 +144,10 @@ def test_a_dataset_without_names_and_list_of_labels_has_numbers(tmp_path, monkey
     # Images that are drawn anew with each look at them are the same for any number of workers.
     opened = stored(tmp_path, settings("FakeData", tmp_path, image_size=8))
     assert opened.classes == ["0", "1", "2", "3"]
-    labels = [label for _, label in datasets.FakeData()]
+    both = np.concatenate([opened.train_images, opened.validation_images])
+    made = [(np.asarray(image).tobytes(), label) for image, label in datasets.FakeData()]
+    pixels, labels = zip(*made, strict=True)
+    assert {image.tobytes() for image in both} == {*pixels}
     total = np.bincount(opened.train_labels) + np.bincount(opened.validation_labels)
     assert total.tolist() == np.bincount(labels).tolist()
 
