@@ -86,26 +86,6 @@ def test_published_splits_come_after_the_drawn_ones():
     assert found.split_names == ["random0", "random1", "natman"]
 
 
-@pytest.mark.parametrize(
-    ("dataset", "splits", "words"),
-    [
-        (IMAGENET, {"published": ["random0"]}, r"random0 would be drawn.*splits\.random to 0"),
-        (IMAGENET, {"random": 0}, "splits: there is none"),
-        (IMAGENET, {"published": ["natmen"]}, r"splits\.published\[0\].*natman"),
-        (FOLDER, {"published": ["natman"]}, r"splits\.published.*source is folder"),
-        (IMAGENET, {"dissimilar": HALVES}, r"no groups.*published: \[natman\]"),
-        (FOLDER, {"dissimilar": HALVES}, r"no groups.*dataset\.groups"),
-        ({"source": "folder"}, {}, "'path' is missing"),
-        ({"source": "torchvision"}, {}, "'name' is missing"),
-        ({**FOLDER, "groups": "none.csv"}, {}, r"dataset\.groups: none\.csv cannot be read"),
-        ({"source": "torchvision", "name": "CIFAR"}, {}, r"dataset\.name.*did you mean CIFAR"),
-    ],
-)
-def test_splits_that_a_dataset_does_not_allow_are_refused_beforehand(dataset, splits, words):
-    with pytest.raises(design.StudyError, match=words):
-        complete(dataset, splits)
-
-
 def test_groups_of_a_file_part_the_classes_of_a_folder(tmp_path):
     file = tmp_path / "groups.csv"
     file.write_text("class,group\na,x\nb,y\nc,x\nd,y\n")

@@ -105,19 +105,6 @@ def test_so_many_symbols_as_are_asked_for(classes: int, wanted: int | None, symb
     assert images.info(settings).groups == {"letters": classes - symbols, "symbols": symbols}
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({**DIGITS, "validation": 0.001}, r"dataset\.validation"),
-        ({**SMALL, "symbols": 7}, r"dataset\.symbols: 7 of 6 .* choose 0 to 6"),
-        ({**SMALL, "classes": 1000, "symbols": 607}, r"dataset\.symbols: .* 153 to 606"),
-    ],
-)
-def test_impossible_settings_are_named(settings: dict, message: str):
-    with pytest.raises(ValueError, match=message):
-        images.info(settings)
-
-
 @pytest.mark.parametrize("settings", [SMALL, DIGITS], ids=["glyphs", "digits"])
 def test_what_is_known_beforehand_agrees_with_what_is_read(settings):
     told, content = images.info(settings), images.source_module(settings["source"]).read(settings)

@@ -26,14 +26,30 @@ dataset: {source: digits, classes: 4}
 dataset: {source: mnist} | dataset.source | glyphs, digits
 dataset: {classes: 1401} | dataset.classes | 1401 & 1400
 dataset: {source: digits, validation: 0.999} | dataset.validation | 0.999 & training & validation
+dataset: {source: digits, validation: 0.001} | dataset.validation | 0.001
+dataset: {classes: 6, symbols: 7} | dataset.symbols | 7 of 6 & choose 0 to 6
+dataset: {classes: 1000, symbols: 607} | dataset.symbols | 153 to 606
+dataset: {source: folder} | dataset | 'path' is missing
+dataset: {source: folder, path: x, groups: none.csv} | dataset.groups | none.csv cannot be read
 dataset: digits | dataset | source
 dataset: {source: torchvision, name: MNIST, root: /tmp/x} | dataset.root | /tmp/x
-architecture: {chanels: [1]} | architecture.chanels | unknown key & did you mean channels? & units
+dataset: {source: torchvision, name: cifar100} | dataset.name | 'cifar100' & did you mean CIFAR100
+dataset: {source: torchvision, name: Animals} | dataset.name | 'Animals'
+dataset: {source: torchvision, name: ImageFolder} | dataset.name | source: folder
+dataset: {source: torchvision, name: ImageNet} | dataset.name | source: imagenet
 architecture: {name: resnet} | architecture.name | small
 architecture: {channels: [1, 2, 3]} | architecture.channels | at least 5 & five convolutions
 architecture: {channels: [1, 2, 3, 4, 0]} | architecture.channels[4] | at least 1
 architecture: {name: own, build: 'my_module:build'} | architecture.name | "own" & now called custom
 architecture: ../module:build | architecture.build | ../module
+architecture: {name: torchvision, model: resnet19}
+    | architecture.model | 'resnet19' & did you mean resnet18 & alexnet
+architecture: {name: torchvision, model: fasterrcnn_resnet50_fpn}
+    | architecture.model | no classification model
+{architecture: {name: torchvision, model: vit_b_16}, dataset: {image_size: 100}}
+    | dataset.image_size | 100 pixels & of 16 & 96 or 112
+{architecture: {name: torchvision, model: maxvit_t}, dataset: {image_size: 64}}
+    | dataset.image_size | of 224 & choose 224, & recipe.crop
 layers: [1, 8] | layers | n = 8 & 8 layers & fc8 & 0…7 & all
 layers: [-1] | layers[0] | -1 & at least 0
 layers: [] | layers | at least 1
@@ -41,12 +57,9 @@ layers: [1, 1] | layers | twice & once
 layers: 3 | layers | list
 layers: [1.0] | layers[0] | 1.0 & whole number
 treatments: [selfer] | treatments[0] | selffer, selffer+, transfer, transfer+, random
-targets: [C] | targets[0] | "C" & one of A, B
-targets: B | targets | a list
 {dataset: {images_per_class: 200}, target_sizes: [all, 201]}
     | target_sizes | 201 & at most 200 & 'all'
 target_sizes: [some] | target_sizes[0] | number
-splits: {rnadom: 1} | splits.rnadom | unknown key & did you mean random? & dissimilar
 dataset: {classes: 3} | splits.random | 3 classes & at least 2 & 4 or more
 splits: {random: 0} | splits | splits.random to 1 or more & splits.dissimilar
 splits: {dissimilar: {A: letters}} | splits.dissimilar | 'B' is missing
@@ -57,6 +70,14 @@ splits: {dissimilar: {A: letters, B: animals}} | splits.dissimilar.B | 'animals'
 {dataset: {source: digits}, splits: {dissimilar: {A: letters, B: open}}}
     | splits.dissimilar.A | 'letters' & closed, open
 splits: {dissimilar: letters} | splits.dissimilar | {A: letters, B: symbols}
+{dataset: {source: imagenet, path: x}, splits: {published: [random0]}}
+    | splits | random0 would be drawn & splits.random to 0
+{dataset: {source: imagenet, path: x}, splits: {published: [natmen]}}
+    | splits.published[0] | natman
+{dataset: {source: folder, path: x}, splits: {published: [natman]}}
+    | splits.published | source is folder
+{dataset: {source: folder, path: x}, splits: {dissimilar: {A: a, B: b}}}
+    | splits.dissimilar | no groups & dataset.groups & published: [natman]
 seeds: 0 | seeds | a list & write [0]
 seeds: 0-5 | seeds | e.g. [1, 2, 3]
 recipe: {learning_rte: 0.1}
@@ -66,14 +87,12 @@ recipe: {learning_rate: 1e-3} | recipe.learning_rate | "1e-3" & number & 0.001
 recipe: {augment: [crop, mirror]} | recipe.augment[1] | "mirror" & now called horizontal_flip
 recipe: {micro_batch: 1.5} | recipe.micro_batch | 1.5 & a whole number & null for
 recipe: {step_at: [0.5, 1]} | recipe.step_at[1] | 1 & less than 1
-recipe: {bias_learning_rate: 0} | recipe.bias_learning_rate | more than 0 & multiple
 {dataset: {image_size: 24}, recipe: {crop: 25}}
     | recipe.crop | 25 & at most 24 & dataset.image_size
 recipe: {crop: 7} | recipe.crop | 7 & too few & at least 8
 recipe: {augment: [crop, random_resized_crop]}
     | recipe.augment | crop and random_resized_crop & one of them
 recipe: {learning_rate: .nan} | recipe.learning_rate | a finite number
-recipe: {batch_size: 64.0} | recipe.batch_size | 64.0 & whole number
 score: best | score | final, mean_of_10_best
 {score: mean_of_10_best, recipe: {epochs: 12, evaluate_every: 2}}
     | score | at least 10 & makes 6 & recipe.epochs & recipe.evaluate_every & 'final'
@@ -84,7 +103,6 @@ score: best | score | final, mean_of_10_best
 recipe: {iterations: 100, probe_epochs: 5} | recipe.probe_epochs | of the 100 iterations & B1B+
 recipe: {probe_epochs: 10} | recipe.probe_epochs | 10 of the 10 epochs & B1B+ & recipe.epochs
 search: {learning_rate: [0.1, 0.3]} | search.learning_rate | lacks 0.03 & recipe.learning_rate
-search: {copied_learning_rate: [0, -1]} | search.copied_learning_rate[1] | -1 & at least 0
 {search: {learning_rate: [0.03, 0.1]}, score: mean_of_10_best, recipe: {epochs: 20}}
     | score | search & 'final'
 {search: {learning_rate: [0.03, 0.1]}, overrides: [{where: {n: 1}, recipe: {learning_rate: 0.1}}]}

@@ -190,20 +190,6 @@ def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypa
     assert "dataset.name: EuroSAT is of no use" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("cifar100", r"dataset\.name.*'cifar100'; did you mean CIFAR100"),
-        ("Animals", r"dataset\.name.*'Animals'"),
-        ("ImageFolder", "source: folder"),
-        ("ImageNet", "source: imagenet"),
-    ],
-)
-def test_a_name_that_does_not_serve_is_refused_beforehand(tmp_path, name, words):
-    with pytest.raises(ValueError, match=words):
-        images.info(settings(name, tmp_path))
-
-
 def test_names_known_beforehand_are_those_of_torchvision():
     assert torchvision._names() == set(datasets.__all__)
     assert images.info(settings("Flowers102", Path("data"))).classes is None
