@@ -1,5 +1,6 @@
 """The image store and its sources."""
 
+import shutil
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import glyph_shapes
 import numpy as np
 import pytest
+from laboratory import Laboratory, written
 from made_photos import contents
 from sklearn.datasets import load_digits
+from verdicts import flipped
 
 from transferability import images
+from transferability.__main__ import main
 from transferability.images import build, digits, glyph_drawings, glyphs, store
 from transferability.images.glyph_characters import DISTINCT
 from transferability.study.sections import Glyphs
@@ -173,13 +177,64 @@ def test_a_truncated_or_missing_file_is_named(digits_store: Path, name: str):
         store.open_store(digits_store)
 
 
-def test_a_changed_byte_is_found_by_verify(digits_store: Path):
-    file = digits_store / "train.images.npy"
-    data = bytearray(file.read_bytes())
-    data[-100] ^= 1
-    file.write_bytes(data)
+@pytest.fixture(scope="module")
+def large_store(tmp_path_factory) -> Path:
+    """A store whose images are not all read when it is opened. For reading only."""
+    settings = {**DIGITS, "image_size": 32}
+    folder = tmp_path_factory.mktemp("images") / images.store_name(settings)
+    build.write_store(digits.read(settings), folder, settings)
+    return folder
+
+
+@pytest.fixture
+def large(large_store, tmp_path) -> Path:
+    return shutil.copytree(large_store, tmp_path / large_store.name)
+
+
+def test_a_changed_byte_is_found_by_verify(large):
+    flipped(large / "train.images.npy")
+    opened = store.open_store(large)
     with pytest.raises(store.StoreError, match=r"train\.images\.npy .*checksum"):
-        store.open_store(digits_store).verify()
+        opened.verify()
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "share"),
+    [
+        *(("train.images.npy", start, 0.05) for start in np.linspace(0, 0.95, 7).tolist()),
+        *((name, start, 0) for name in store.FILES for start in (0, 1)),
+    ],
+)
+def test_a_changed_twentieth_and_each_file_s_first_and_last_byte_are_seen_at_once(
+    large, name, start, share
+):
+    content = np.fromfile(large / name, np.uint8)
+    first = min(int(start * len(content)), len(content) - 1)
+    content[first : first + max(1, int(share * len(content)))] ^= 0xFF
+    content.tofile(large / name)
+    with pytest.raises(store.StoreError, match=f"{name} changed .*delete the folder"):
+        store.open_store(large)
+
+
+def test_nothing_is_trained_on_changed_images(laboratory, tmp_path, caplog):
+    """Such as a disk leaves whose files kept their length and lost their content."""
+    folder = shutil.copytree(laboratory.images, tmp_path / "images")
+    content = np.fromfile(folder / "validation.images.npy", np.uint8)
+    content[len(content) // 2 :] = 0
+    content.tofile(folder / "validation.images.npy")
+    words = Laboratory(folder, laboratory.split).command("baseB", tmp_path / "baseB")
+    assert main(words) == 1
+    assert f"image store: {folder}/validation.images.npy " in caplog.text
+    assert f"delete the folder {folder} and run again" in caplog.text
+    assert written(tmp_path / "baseB") == []
+
+
+def test_a_manifest_of_an_older_form_says_what_to_do(digits_store: Path):
+    manifest = digits_store / "manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace('"format": 2', '"format": 1'), encoding="utf-8")
+    with pytest.raises(store.StoreError, match=r"not of store format 2; delete the folder"):
+        store.open_store(digits_store)
 
 
 def test_an_interrupted_write_leaves_no_manifest(digits_store: Path):

@@ -127,31 +127,22 @@ def test_a_class_left_without_images_is_named(tmp_path, caplog):
     assert not (tmp_path / "store" / "manifest.json").exists()
 
 
-def test_too_small_a_disk_is_named_before_anything_is_read(
-    tmp_path, caplog, monkeypatch, read_files
-):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
-    assert f"at least {24 * 16 * 16 * 3:,} bytes are needed" in caplog.text
-    assert not read_files
-
-
-@pytest.mark.parametrize("free", [1000, 20_000])
+@pytest.mark.parametrize(
+    ("is_fresh", "free", "count"),
+    # In the second training images alone would have room, in the third not even they.
+    [(False, 1000, len(BAD)), (True, 20_000, 32), (True, 1000, 24)],
+)
 def test_the_room_for_what_is_still_to_be_read_is_asked_for_at_once(
-    tmp_path, caplog, monkeypatch, damaged, read_files, free
+    tmp_path, caplog, monkeypatch, damaged, read_files, is_fresh, free, count
 ):
-    usage = shutil.disk_usage(tmp_path)._replace(free=free)
-    root, count = damaged, len(BAD)
-    if free == 1000:
-        assert prepare(tmp_path / "store", settings(damaged)) == 1
-    else:
-        # Training images alone would have room.
-        root, count = tree(tmp_path / "good"), 32
+    root = tree(tmp_path / "good") if is_fresh else damaged
+    if not is_fresh:
+        assert prepare(tmp_path / "store", settings(root)) == 1
     read_files.clear()
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert prepare(tmp_path / "store", settings(root)) == 1
-    assert "train.images.npy: the disk is full" in caplog.text
+    assert "npy: the disk is full" in caplog.text
     assert f"at least {count * 16 * 16 * 3:,} bytes are needed and {free:,} are" in caplog.text
     assert not read_files
 

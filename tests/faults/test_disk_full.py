@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from laboratory import DATASET, same
+from laboratory import same
 from project import ROOT
 
-from transferability.images import build, digits
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 
@@ -84,11 +83,3 @@ def test_what_is_of_unknown_size_leaves_the_old_file_too(small_disk):
         file.write(bytes(2**22))
     assert table.read_text() == "as it was"
     assert list(small_disk.iterdir()) == [table]
-
-
-def test_a_store_of_images_is_not_begun_where_it_cannot_end(small_disk):
-    # 1,347 training images of 24 × 24 pixels in three colours.
-    settings = {**DATASET, "image_size": 24}
-    with pytest.raises(OSError, match=r"at least 2,327,616 bytes are needed.*make room"):
-        build.write_store(digits.read(settings), small_disk / "digits", settings)
-    assert not (small_disk / "digits").exists()
