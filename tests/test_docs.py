@@ -33,33 +33,17 @@ LITTLE = {
     "recipe": {"epochs": 1, "batch_size": 128},
     "figures": {"formats": ["svg"]},
 }
-# What is added to commands that would take longer: -n for the plan alone, a short trial, or of the
-# study that a page makes up one network, trained for an epoch.
+# What is added to commands that would take longer: -n for the plan alone, as to each other one of a
+# study in a file, a short trial, or of the study that a page makes up one network, trained for an
+# epoch.
 SHORTENED = {
-    "uv run snakemake --cores all --config 'seeds=[0, 1, 2, 3, 4, 5]'": "-n",
-    "uv run snakemake --cores all --configfile studies/digits.yaml": "-n",
-    "uv run snakemake --cores all --directory elsewhere --configfile studies/digits.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/how_many_layers.yaml": "-n",
-    "uv run snakemake --cores all --configfile photos_pretrained.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/transfer_gain.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/coadaptation.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/coadaptation.yaml --config"
-    " study=coadaptation_batch_norm 'architecture={batch_norm: true}'": "-n",
-    "uv run snakemake --cores all --configfile studies/coadaptation.yaml --config"
-    " study=coadaptation_residual"
-    " 'architecture={name: custom, build: studies.narrow_resnet:build}'": "-n",
-    "uv run snakemake --cores all --configfile studies/dissimilar_halves.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/digits_from_fashion.yaml --config"
-    " 'probes={images: 5000}'": "-n",
-    "uv run snakemake --cores all --configfile predictors.yaml": "-n",
-    "uv run snakemake --cores all --configfile studies/fashion_from_digits.yaml --config"
-    " 'probes={images: 5000}' keep_weights=all": "-n",
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
     "uv run snakemake --cores 4 --omit-from train_base train_treatment train_source": "-n",
     "uv run transferability plan config.yaml": "--seconds 0.1",
     "uv run transferability check first.yaml": (
         "--seconds 0.1 && snakemake -nq all --configfile first.yaml"
     ),
+    "uv run snakemake --cores all --configfile photos.yaml --until prepare_images": "",
     "uv run snakemake --cores all --configfile photos.yaml": (
         "--config 'recipe={epochs: 1}' -- results/photos/networks/dissimilar/seed0/A3B/metrics.json"
     ),
@@ -69,33 +53,11 @@ SHORTENED = {
     ),
 }
 # Commands that are not run here: other tests do what they do.
-ELSEWHERE = {
-    "uv run transferability verify docs/results/transfer_gain.zip",
-    "uv run transferability figures docs/results/transfer_gain.zip --to redrawn",
-    "uv run transferability compare docs/results/coadaptation.zip"
-    " docs/results/dissimilar_halves.zip --to redrawn",
-    "uv run transferability compare docs/results/coadaptation.zip"
-    " docs/results/coadaptation_batch_norm.zip docs/results/coadaptation_residual.zip --to redrawn",
-    "uv run transferability compare docs/results/coadaptation.zip"
-    " docs/results/coadaptation_batch_norm.zip docs/results/coadaptation_residual.zip"
-    " docs/results/digits_from_fashion.zip --to redrawn",
-    "uv run transferability compare results/photos_pretrained results/pretrained"
-    " --to results/compare",
-    "uv run transferability compare results/coadaptation results/coadaptation_batch_norm"
-    " --to results/compare",
-    "uv run --project ../transferability snakemake --cores all",
-    "pip install uv && uv run pytest",
-    "uv run pytest",
-    "uv run pytest --full",
-    "uv run pytest tests/test_transplant.py",
-    "uv run ruff check && uv run ruff format --check",
-    "uv run python -m transferability.study.schema",
-    "pip install -r requirements.lock",
-    "uv run snakemake --cores all --sdm conda",
-    "uv run snakemake --cores all published",
-    "uv run snakemake -n --configfile studies/paper.yaml",
-    "sbatch profiles/slurm/allocation.sh",
-}
+ELSEWHERE = re.compile(
+    r"docs/results/\w+\.zip|transferability compare |--cores all published$|--sdm conda$"
+    r"|uv run (pytest|ruff|--project |python -m transferability\.study\.schema$)|pip install -r "
+    r"|-n --configfile studies/paper\.yaml$|sbatch "
+)
 # What trees name and the commands that are run here do not make.
 NOT_MADE = {"results/yosinski2014/"}
 # Commands that write nothing, so that two can run at once.
@@ -110,7 +72,11 @@ SCRIPTS = [block for block in BLOCKS if block.language == "python" and not block
 INLINE = [piece for page in PAGES for piece in documents.inline(page)]
 COMMANDS = documents.commands(PAGES)
 OF_SLURM = [command for command in COMMANDS if command.text.startswith(("squeue ", "scontrol "))]
-RUN_HERE = [c for c in COMMANDS if c.text not in (FIRST, *ELSEWHERE) and c not in OF_SLURM]
+RUN_HERE = [
+    c
+    for c in COMMANDS
+    if c.text != FIRST and not ELSEWHERE.search(c.text) and c not in OF_SLURM
+]
 
 
 def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ) -> tuple[str, int]:
@@ -181,7 +147,9 @@ def test_each_block_is_of_a_kind_that_is_tested(block):
 def ended(desk) -> dict[Piece, tuple[str, int]]:
     """What each command says and how it ends: those that only look two at a time, then the others
     in the order of the pages, then the scripts."""
-    typed = {c: f"{c.text} {SHORTENED.get(c.text, '')}" for c in RUN_HERE}
+    typed = {
+        c: f"{c.text} {SHORTENED.get(c.text, '-n' * ('--configfile' in c.text))}" for c in RUN_HERE
+    }
     for number, block in enumerate(SCRIPTS):
         (desk / f"example{number}.py").write_text(block.text, encoding="utf-8")
         typed[block] = f"uv run python example{number}.py"
