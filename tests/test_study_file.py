@@ -148,6 +148,11 @@ def test_what_an_alias_stands_for_is_no_key_twice(tmp_path):
     config.check_file(file, yaml.safe_load(merged))
 
 
+def test_an_empty_file_is_a_study_of_its_name(tmp_path):
+    (tmp_path / "mine.yaml").touch()
+    assert config.read(tmp_path / "mine.yaml")["study"] == "mine"
+
+
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
