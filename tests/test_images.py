@@ -1,5 +1,6 @@
 """The image store and its sources."""
 
+import re
 import shutil
 import unicodedata
 from dataclasses import replace
@@ -9,7 +10,7 @@ import glyph_shapes
 import numpy as np
 import pytest
 from laboratory import Laboratory, written
-from made_photos import contents
+import made_photos
 from sklearn.datasets import load_digits
 from verdicts import flipped
 
@@ -42,7 +43,7 @@ def digits_store(tmp_path: Path) -> Path:
 def test_same_settings_give_the_same_bytes_with_any_number_of_workers(tmp_path: Path):
     for workers in (1, 2):
         build.write_store(glyphs.read(SMALL), tmp_path / str(workers), SMALL, workers)
-    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert made_photos.contents(tmp_path / "1") == made_photos.contents(tmp_path / "2")
     opened = store.open_store(tmp_path / "1")
     opened.verify()
     assert opened.train_images.shape == (30, 16, 16, 3)
@@ -117,12 +118,26 @@ def test_what_is_known_beforehand_agrees_with_what_is_read(settings):
     assert set(told.groups) == {group for _, group in content.classes}
 
 
-def test_store_name_depends_on_settings_and_not_on_their_order():
-    name = images.store_name(SMALL)
-    assert name.startswith("glyphs-")
-    assert len(name) == len("glyphs-") + 8
-    assert images.store_name(dict(reversed(SMALL.items()))) == name
-    assert images.store_name({**SMALL, "seed": 2}) != name
+PHOTOS = made_photos.settings(Path("photos"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "is_same"),
+    [
+        (SMALL, {}, True),
+        (SMALL, {"seed": 2}, False),
+        (PHOTOS, {"groups": "groups.csv"}, True),
+        (PHOTOS, {"on_bad_image": "skip"}, False),
+        (PHOTOS, {"on_duplicate": "keep"}, True),
+        (PHOTOS, {"on_duplicate": "skip"}, False),
+        ({"source": "torchvision", "name": "CIFAR10", "download": False}, {"download": True}, True),
+    ],
+)
+def test_a_store_s_name_depends_on_what_changes_it_and_not_on_the_order(settings, change, is_same):
+    name = images.store_name(settings)
+    assert re.fullmatch(f"{settings['source']}-[0-9a-f]{{8}}", name)
+    changed = dict(reversed({**settings, **change}.items()))
+    assert (images.store_name(changed) == name) == is_same
 
 
 def test_digits_are_those_of_scikit_learn(digits_store: Path):

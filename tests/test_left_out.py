@@ -1,4 +1,4 @@
-"""What a preparation leaves out and finds twice is counted and named where it is seen."""
+"""A user's own images: which are listed and as what; what is left out is counted and named."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ import pytest
 from made_photos import prepare, settings, shade, tree
 
 from transferability import images
-from transferability.images import groups, store
+from transferability.images import folder, groups, store
 from transferability.storage import files
 
 Change = Callable[[Path], object]
@@ -65,7 +65,10 @@ LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
         lambda root: [written(root / "a" / n) for n in ("Thumbs.db", "desktop.ini", "Icon\r")],
         [],
     ),
-    "hidden folders": (lambda root: written(root / ".ipynb_checkpoints" / "a.png"), []),
+    "hidden files and folders": (
+        lambda root: [written(root / n) for n in ("a/._000.png", ".ipynb_checkpoints/a.png")],
+        [],
+    ),
     "train and valid": (in_parts("train", "valid"), []),
     "capitals": (in_parts("Train", "VAL"), []),
     "training and validation": (in_parts("training", "validation"), []),
@@ -170,10 +173,6 @@ def test_images_that_are_there_twice_are_counted_named_and_left_out_where_asked(
     assert "Validation images with the same pixels as a training image: 1, kept" in caplog.text
     assert (manifest["train"], manifest["validation"]) == (10, 10)
     skipping = settings(root, on_duplicate="skip")
-    assert images.store_name(settings(root, on_duplicate="keep")) == images.store_name(
-        settings(root)
-    )
-    assert images.store_name(skipping) != images.store_name(settings(root))
     assert prepare(tmp_path / "skipped", skipping) == 0
     opened = store.open_store(tmp_path / "skipped")
     opened.verify()
@@ -270,3 +269,62 @@ def test_a_name_that_the_workflow_cannot_take_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             groups.read(tmp_path / name)
+
+
+def names(items: list[tuple[int, str]]) -> set[str]:
+    return {name for _, name in items}
+
+
+def test_one_tree_gives_each_class_its_share_for_validation(tmp_path):
+    assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 0
+    opened = store.open_store(tmp_path / "store")
+    assert opened.classes == ["a", "b", "c", "d"]
+    assert np.bincount(opened.train_labels).tolist() == [6] * 4
+    assert np.bincount(opened.validation_labels).tolist() == [2] * 4
+
+
+def test_the_share_depends_on_the_seed_and_not_on_other_classes(tmp_path):
+    def held_back(root: Path, **changes: object) -> set[str]:
+        return names(folder.read(settings(root, **changes)).validation)
+
+    few, more = tree(tmp_path / "few", "bc"), tree(tmp_path / "more", "abcd")
+    assert held_back(few) < held_back(more)
+    assert held_back(few) != held_back(few, seed=1)
+
+
+def test_an_image_that_goes_moves_one_other_to_validation_at_most(tmp_path):
+    root = tree(tmp_path / "photos", "a", count=40)
+    before = names(folder.read(settings(root)).validation)
+    (root / "a" / "007.png").unlink()
+    after = names(folder.read(settings(root)).validation)
+    assert len(before - after) <= 1
+    assert len(after - before) <= 1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_no_class_is_left_without_images_by_its_share(tmp_path, share):
+    album = folder.read(settings(tree(tmp_path / "photos", count=2), validation=share))
+    assert len(album.train) == len(album.validation) == 4
+
+
+def test_links_to_images_are_images(tmp_path):
+    root = tree(tmp_path / "photos")
+    shade(50).save(tmp_path / "elsewhere.png")
+    (root / "a" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    (root / "e").symlink_to(root / "b")
+    assert prepare(tmp_path / "store", settings(root)) == 0
+    opened = store.open_store(tmp_path / "store")
+    assert opened.classes == ["a", "b", "c", "d", "e"]
+    both = np.concatenate([opened.train_images, opened.validation_images])
+    assert 250 in both[:, 0, 0, 0]
+
+
+def test_groups_are_counted_beforehand_and_have_to_fit_the_classes(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("class,group\na,x\nb,y\nc,x\nz,x\n", encoding="utf-8")
+    told = images.info(settings(tmp_path, groups=str(path)))
+    assert (told.classes, told.images_per_class, told.groups) == (None, None, {"x": 3, "y": 1})
+    assert images.info(settings(tmp_path)).groups == {}
+    assert groups.of_classes(path, ["z", "c", "b", "a"]) == ["x", "x", "y", "x"]
+    with pytest.raises(ValueError, match=r"lacks 'd'; the dataset has no class 'z'"):
+        groups.of_classes(path, ["a", "b", "c", "d"])

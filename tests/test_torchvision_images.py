@@ -195,11 +195,6 @@ def test_names_known_beforehand_are_those_of_torchvision():
     assert images.info(settings("Flowers102", Path("data"))).classes is None
 
 
-def test_whether_it_may_download_changes_no_store(tmp_path):
-    asked = settings("CIFAR10", tmp_path)
-    assert images.store_name(asked) == images.store_name({**asked, "download": True})
-
-
 @pytest.mark.parametrize("name", torchvision_datasets.PARTS)
 def test_parts_are_asked_for_as_torchvision_allows(tmp_path, name):
     for arguments in torchvision_datasets.PARTS[name]:
