@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import glyph_shapes
+import made_photos
 import numpy as np
 import pytest
 from laboratory import Laboratory, written
-import made_photos
 from sklearn.datasets import load_digits
 from verdicts import flipped
 

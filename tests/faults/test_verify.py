@@ -48,6 +48,21 @@ def edited(change: Callable[[dict], object]) -> Callable[[Path], None]:
     return edit
 
 
+def identity(**changes: object) -> Callable[[Path], None]:
+    """An identity with other values; a dict names those of a section that differ."""
+
+    def change(metrics: dict) -> None:
+        for key, value in changes.items():
+            is_section = isinstance(value, dict)
+            metrics["identity"][key] = {**metrics["identity"][key], **value} if is_section else value
+
+    return edited(change)
+
+
+def without_a_line(path: Path) -> None:
+    path.write_text(path.read_text().split("\n", 1)[1])
+
+
 def other_weights(path: Path) -> None:
     """Whole, and of the same network, but not those that were trained."""
     tensors, header, _ = checkpoint.load(path)
@@ -58,79 +73,39 @@ def other_predictions(path: Path) -> None:
     np.save(path, np.roll(np.load(path), 1))
 
 
-@pytest.mark.parametrize(
-    ("network", "file", "change", "named"),
-    [
-        ("A3B", "predictions.npy", flipped, "predictions.npy: its checksum does not fit"),
-        ("A3B", "predictions.npy", other_predictions, "predictions.npy: other predictions"),
-        ("A3B", "predictions.npy", Path.unlink, "predictions.npy"),
-        ("A3B", "history.jsonl", flipped, "history.jsonl: "),
-        (
-            "A3B",
-            "history.jsonl",
-            lambda path: path.write_text(path.read_text().split("\n", 1)[1]),
-            "history.jsonl: 9 evaluations, and the recipe makes 10",
-        ),
-        ("baseA", "weights.safetensors", flipped, "weights.safetensors: its checksum"),
-        ("baseA", "weights.safetensors", Path.unlink, "weights.safetensors: cannot be read"),
-        ("baseA", "weights.safetensors", other_weights, "weights.safetensors: not the weights"),
-        ("A3B", "metrics.json", lambda path: path.write_text("{"), "metrics.json: cannot be read"),
-        ("A3B", "metrics.json", edited(lambda m: m.pop("identity")), "'identity'"),
-        ("A3B", "metrics.json", edited(lambda m: m["identity"].pop("recipe")), "'recipe'"),
-        ("A3B", "metrics.json", edited(lambda m: m.update(top1=0.99)), "metrics.json: its top1"),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m["identity"].update(copied=2)),
-            "metrics.json: it is of another copied than its folder",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m["identity"].update(base_sha256="0")),
-            "baseA/weights.safetensors: not the weights that the network was copied from",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m["identity"].update(network="A7B", copied=7)),
-            "metrics.json: it is of another network, copied than its folder",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m["identity"]["recipe"].update(learning_rate=9.0)),
-            "metrics.json: it is of another recipe than ",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m["identity"]["architecture"].update(units=[7])),
-            "metrics.json: it is of another architecture than ",
-        ),
-        (
-            "A3B",
-            "metrics.json",
-            edited(lambda m: m.update(identity=[])),
-            "metrics.json: what it says is damaged",
-        ),
-        (
-            "A3B",
-            "../../../../splits/random0.csv",
-            flipped,
-            "random0.csv: not the split that the network was trained on",
-        ),
-    ],
-)
-def test_what_was_changed_is_named(project, capsys, caplog, network, file, change, named):
-    change(project.network(network) / file)
-    status, verdicts, said = verified(project.results, capsys, caplog)
+CHANGES = [
+    ("A3B/predictions.npy", flipped, "predictions.npy: its checksum does not fit"),
+    ("A3B/predictions.npy", other_predictions, "predictions.npy: other predictions"),
+    ("A3B/predictions.npy", Path.unlink, "predictions.npy"),
+    ("A3B/history.jsonl", flipped, "history.jsonl: "),
+    ("A3B/history.jsonl", without_a_line, "history.jsonl: 9 evaluations, and the recipe makes 10"),
+    ("baseA/weights.safetensors", flipped, "weights.safetensors: its checksum"),
+    ("baseA/weights.safetensors", Path.unlink, "weights.safetensors: cannot be read"),
+    ("baseA/weights.safetensors", other_weights, "weights.safetensors: not the weights"),
+    ("A3B/metrics.json", lambda path: path.write_text("{"), "metrics.json: cannot be read"),
+    ("A3B/metrics.json", edited(lambda m: m.pop("identity")), "'identity'"),
+    ("A3B/metrics.json", edited(lambda m: m["identity"].pop("recipe")), "'recipe'"),
+    ("A3B/metrics.json", edited(lambda m: m.update(top1=0.99)), "metrics.json: its top1"),
+    ("A3B/metrics.json", edited(lambda m: m.update(identity=[])), "metrics.json: what it says is"),
+    ("A3B/metrics.json", identity(copied=2), "metrics.json: it is of another copied than its"),
+    ("A3B/metrics.json", identity(network="A7B", copied=7), "of another network, copied than its"),
+    ("A3B/metrics.json", identity(base_sha256="0"), "baseA/weights.safetensors: not the weights"),
+    ("A3B/metrics.json", identity(recipe={"learning_rate": 9.0}), "of another recipe than "),
+    ("A3B/metrics.json", identity(architecture={"units": [7]}), "of another architecture than "),
+    ("A3B/../../../../splits/random0.csv", flipped, "random0.csv: not the split that the network"),
+]
+
+
+@pytest.mark.parametrize(("file", "change", "named"), CHANGES)
+def test_what_was_changed_is_named(project, capsys, caplog, file, change, named):
+    network = f"random0/seed0/{file.split('/')[0]}"
+    change(project.results / "networks/random0/seed0" / file)
+    status, verdicts, log = verified(project.results, capsys, caplog)
     assert status == 1
-    assert named in verdicts[f"random0/seed0/{network}"]
-    assert "delete the folder of the network" in said
+    assert named in verdicts[network]
+    assert "delete the folder of the network" in log
     if "splits" not in file:
-        others = verdicts.keys() - {f"random0/seed0/{network}"}
-        assert {verdicts[other] for other in others} == {"good"}
+        assert {verdicts[other] for other in verdicts.keys() - {network}} == {"good"}
 
 
 def test_a_changed_store_is_named(project, capsys, caplog):
