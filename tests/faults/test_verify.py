@@ -53,8 +53,8 @@ def identity(**changes: object) -> Callable[[Path], None]:
 
     def change(metrics: dict) -> None:
         for key, value in changes.items():
-            is_section = isinstance(value, dict)
-            metrics["identity"][key] = {**metrics["identity"][key], **value} if is_section else value
+            old = metrics["identity"][key]
+            metrics["identity"][key] = {**old, **value} if isinstance(value, dict) else value
 
     return edited(change)
 
