@@ -35,6 +35,13 @@ JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 WILDCARD = re.compile(r"(?:split|seed|network)=([^,\n]+)")
 
 
+def program(*words: object, **options: object) -> subprocess.CompletedProcess:
+    """`python -m transferability` with these words, run to its end; options of subprocess.run."""
+    command = [sys.executable, "-m", "transferability", *map(str, words)]
+    settings = {"cwd": ROOT / "workflow", "capture_output": True, "text": True, **options}
+    return subprocess.run(command, **settings)
+
+
 @dataclass(frozen=True)
 class Project:
     """The project's own files in `folder`, with a study beside them, ready for Snakemake.

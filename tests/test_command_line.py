@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from laboratory import ARCHITECTURE, RECIPE
+from project import ROOT, program
 
 from transferability.__main__ import main
 from transferability.study import config
 
-ROOT = Path(__file__).parents[1]
 
 
 def run(line: str) -> None:
@@ -95,15 +95,8 @@ def test_a_command_that_is_none_ends_with_its_usage(arguments, capsys):
 
 
 def test_the_program_fails_with_one_line_and_code_1(tmp_path):
-    command = ["split-classes", "--study", "study.yaml"]
-    command += ["--images", tmp_path / "none", "--split", tmp_path / "s.csv"]
-    found = subprocess.run(
-        [sys.executable, "-m", "transferability", *command],
-        cwd=ROOT / "workflow",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("--images", tmp_path / "none", "--split", tmp_path / "s.csv")
+    found = program("split-classes", "--study", "study.yaml", *words)
     assert found.returncode == 1
     assert found.stdout == ""
     assert len(found.stderr.splitlines()) == 1

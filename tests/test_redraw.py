@@ -1,14 +1,12 @@
 """The command `figures`: what the workflow drew comes again elsewhere, from the networks alone."""
 
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
-from project import ROOT, TINY, Project
+from project import ROOT, TINY, Project, program
 from verdicts import packed
 
 from transferability.__main__ import main
@@ -27,14 +25,8 @@ def test_an_archive_is_drawn_again_byte_for_byte(finished, tmp_path):
         for name in archive.namelist():
             if not name.startswith(("tiny/tables", "tiny/figures", "tiny/findings")):
                 archive.extract(name, tmp_path)
-    run = subprocess.run(
-        [sys.executable, "-m", "transferability", "figures", "tiny", "--to", "again/drawn"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    elsewhere = {"cwd": tmp_path, "env": {"PYTHONPATH": str(ROOT / "workflow")}}
+    run = program("figures", "tiny", "--to", "again/drawn", **elsewhere)
     assert run.returncode == 0, run.stderr
     again, before = drawn(tmp_path / "again" / "drawn"), drawn(finished.results)
     assert again.keys() == before.keys()

@@ -2,13 +2,12 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from laboratory import same
-from project import ROOT
+from project import program
 
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
@@ -34,14 +33,7 @@ def small_disk(tmp_path) -> Path:
 
 
 def train(laboratory, folder: Path) -> subprocess.CompletedProcess:
-    words = laboratory.command("baseB", folder, architecture=WIDE, epochs=3)
-    return subprocess.run(
-        [sys.executable, "-m", "transferability", *words],
-        cwd=ROOT / "workflow",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program(*laboratory.command("baseB", folder, architecture=WIDE, epochs=3))
 
 
 @pytest.mark.full

@@ -2,7 +2,6 @@
 
 import importlib
 import resource
-import subprocess
 import sys
 from types import ModuleType
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from laboratory import identical, written
-from project import ROOT
+from project import program
 
 from transferability.training import trainer
 from transferability.training.trainer import TrainingError
@@ -102,13 +101,7 @@ def test_on_a_processor_the_key_is_named(laboratory, tmp_path):
         resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))
 
     words = laboratory.command("baseB", tmp_path / "baseB", architecture={"units": [50_000] * 2})
-    run = subprocess.run(
-        [sys.executable, "-m", "transferability", *words],
-        cwd=ROOT / "workflow",
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
+    run = program(*words, preexec_fn=limit)
     assert run.returncode == 1, run.stderr
     assert "Traceback" not in run.stderr
     for word in ("TrainingError: baseB (random0, seed 0)", "recipe.micro_batch below 32"):

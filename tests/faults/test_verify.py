@@ -1,14 +1,12 @@
 """`python -m transferability verify`: what is whole passes, and whatever was changed is named."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from project import ROOT
+from project import ROOT, program
 from verdicts import flipped, verified
 
 from transferability.__main__ import main
@@ -21,14 +19,8 @@ NETWORKS |= {"R3B", "R7B"}
 
 
 def test_a_finished_study_is_good_without_snakemake(finished):
-    run = subprocess.run(
-        [sys.executable, "-m", "transferability", "verify", "results/tiny"],
-        cwd=finished.folder,
-        env={"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    elsewhere = {"cwd": finished.folder, "env": {"PYTHONPATH": str(ROOT / "workflow")}}
+    run = program("verify", "results/tiny", **elsewhere)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stderr == ""
     rows = {line.split()[0]: line for line in run.stdout.splitlines()[1:]}
