@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from laboratory import RECIPE
-from made_photos import settings, tree
+from made_photos import contents, settings, tree
 from project import ROOT
 from test_interruption import metrics, results
 from waiting import ends, wait_until, writers
@@ -18,6 +17,7 @@ from waiting import ends, wait_until, writers
 from transferability import images
 from transferability.images import store
 from transferability.storage import checkpoint
+from transferability.storage.network_folder import NetworkFolder
 
 # Some seconds, with evaluations at other steps than the ends of epochs.
 LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}
@@ -104,33 +104,26 @@ def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.full
-def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path):
-    folder = tmp_path / "baseA"
-    training = begun(command(laboratory, folder), folder / "resume.safetensors")
-    # As another machine would take it, which had seen no sign of life.
-    (taken, _), *_ = writers(folder)
-    marker = folder / "writers" / "lease"
-    seized = folder / "writers" / "seized"
-    seized.write_text(marker.read_text().replace(taken["token"], "0" * 32))
-    with (folder / "writers" / "log.jsonl").open("a") as file:
+def test_who_has_lost_the_folder_saves_nothing_any_more(
+    laboratory, tmp_path, monkeypatch, failure
+):
+    folder, left, save = tmp_path / "baseA", {}, NetworkFolder.save_resume
+
+    def save_and_lose(self, *arguments: object) -> None:
+        """As another machine would take it, which had seen no sign of life."""
+        save(self, *arguments)
+        ((taken, _),) = writers(folder)
         successor = {**taken, "host": "node7", "process": 12, "token": "0" * 32}
-        file.write(json.dumps(successor) + "\n")
-    seized.replace(marker)
-    # What was just being given its name.
-    time.sleep(0.1)
+        marker, log = (folder / "writers" / name for name in ("lease", "log.jsonl"))
+        marker.write_text(marker.read_text().replace(taken["token"], successor["token"]))
+        with log.open("a") as file:
+            file.write(json.dumps(successor) + "\n")
+        left.update(contents(folder))
 
-    def named() -> dict[str, int]:
-        """When each file was written; one that has only a temporary name is not saved."""
-        files = [file for file in folder.iterdir() if file.is_file()]
-        return {f.name: f.stat().st_mtime_ns for f in files if not f.name.startswith(".")}
-
-    left = named()
-    _, log = training.communicate(timeout=60)
-    assert training.returncode == 1
-    assert f"FolderLost: {folder}: process 12 on node7" in log
-    assert named() == left
-    assert not list(folder.glob(".*"))
+    monkeypatch.setattr(NetworkFolder, "save_resume", save_and_lose)
+    found = failure(*laboratory.command("baseA", folder))
+    assert f"FolderLost: {folder}: process 12 on node7" in found
+    assert contents(folder) == left
     assert "resume.safetensors" in left
     assert "metrics.json" not in left
 

@@ -140,21 +140,6 @@ def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):
     assert ends(folder) == ["gone", "finished"]
 
 
-@pytest.mark.parametrize("machine", ["", "other"])
-def test_one_that_stands_still_for_less_than_its_lease_is_waited_for(folder, contender, machine):
-    first = contender(machine=machine, lease=4)
-    first.line()
-    first.signal(signal.SIGSTOP)
-    second = contender(lease=4)
-    assert "waiting" in second.said()
-    time.sleep(1.5)
-    assert len(writers(folder)) == 1
-    first.signal(signal.SIGCONT)
-    assert first.told("check") == "writes"
-    first.told("end")
-    assert second.line().startswith("has it")
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, contender, hours):
