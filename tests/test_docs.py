@@ -73,9 +73,7 @@ INLINE = [piece for page in PAGES for piece in documents.inline(page)]
 COMMANDS = documents.commands(PAGES)
 OF_SLURM = [command for command in COMMANDS if command.text.startswith(("squeue ", "scontrol "))]
 RUN_HERE = [
-    c
-    for c in COMMANDS
-    if c.text != FIRST and not ELSEWHERE.search(c.text) and c not in OF_SLURM
+    c for c in COMMANDS if c.text != FIRST and not ELSEWHERE.search(c.text) and c not in OF_SLURM
 ]
 
 

@@ -25,7 +25,7 @@ def test_images_and_their_groups_lie_anywhere(tmp_path, name):
 def test_a_study_of_photos_ends_with_its_report_where_each_path_is_odd(tmp_path):
     """And where a photo is bad, on resnet18; nothing in a path or a study is run by a shell."""
     project = Project.copied(tmp_path / "OneDrive - Ümlaut" / "my 'own' $1 copy")
-    photos = "the \"best\" $5 photos' é; touch was_run; $(touch was_run) `touch was_run`"
+    photos = 'the "best" $5 photos\' é; touch was_run; $(touch was_run) `touch was_run`'
     truncated_jpeg(tree(project.folder / photos, "abcd") / "a" / "cut.jpg")
     (project.folder / "it's groups.csv").write_text("class,group\na,x\nb,x\nc,y\nd,y\n")
     dataset = {

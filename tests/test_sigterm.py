@@ -104,9 +104,7 @@ def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
     }
 
 
-def test_who_has_lost_the_folder_saves_nothing_any_more(
-    laboratory, tmp_path, monkeypatch, failure
-):
+def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path, monkeypatch, failure):
     folder, left, save = tmp_path / "baseA", {}, NetworkFolder.save_resume
 
     def save_and_lose(self, *arguments: object) -> None:

@@ -78,8 +78,7 @@ def test_only_what_nobody_else_can_know_has_no_default():
 
 
 BILLIONS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
-    for old, new in pairwise("abcdefghijklm")
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghijklm")
 )
 WRITTEN = {
     "an open bracket": ("recipe: {epochs: 3", "cannot be read as YAML"),
