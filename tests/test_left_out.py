@@ -25,9 +25,9 @@ def written(file: Path, content: bytes = b"x") -> None:
 
 
 def phones(root: Path) -> None:
-    for folder in root.iterdir():
+    for place in root.iterdir():
         for number in range(20):
-            written(folder / f"IMG_{number:04}.HEIC")
+            written(place / f"IMG_{number:04}.HEIC")
 
 
 def in_parts(train: str, validation: str, *others: str) -> Change:
@@ -103,8 +103,8 @@ def remade(**classes: str) -> Change:
     def change(root: Path) -> None:
         shutil.rmtree(root)
         root.mkdir()
-        for folder, names in classes.items():
-            tree(root / folder, names)
+        for part, names in classes.items():
+            tree(root / part, names)
 
     return change
 
