@@ -15,7 +15,6 @@ from transferability.__main__ import main
 from transferability.study import config
 
 
-
 def run(line: str) -> None:
     assert main(shlex.split(line)) == 0, line
 
