@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from transferability.analysis.effects import paired_differences
+
 BASE = 0.908
 LONG_BASE = 0.917
 RETRAINED = 0.905
@@ -168,6 +170,27 @@ def of_sources(
         same |= (table["kind"] == twin[0]) & (table["fine_tuned"] == twin[1]) & (table["n"] == 7)
         table.loc[same, measured] = table[same].groupby(place)[measured].transform("last")
     return table
+
+
+FROZEN = (("selffer", False), ("transfer", False))
+SCORES = {
+    "knn": lambda difference, n: 10 + difference**3,
+    "logme": lambda difference, n: -difference,
+    "cka": lambda difference, n: -n,
+}
+
+
+def probed(table: pd.DataFrame, **scores) -> pd.DataFrame:
+    """A table of probes: each score is a function of the measured transfer and of n."""
+    found = of(paired_differences(table), effect="transfer")
+    if (found["source"] == "").all():
+        found["source"] = np.where(found["target"] == "B", "A", "B")
+    key = ["study", "split", "seed", "source", "target", "target_size", "n"]
+    rows = [
+        found[key].assign(predictor=name, value=score(found["difference"], found["n"]))
+        for name, score in scores.items()
+    ]
+    return pd.concat(rows, ignore_index=True)
 
 
 def correctness(row: pd.Series) -> np.ndarray:

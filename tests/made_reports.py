@@ -1,5 +1,5 @@
-"""Findings and METHODS of made studies, as tests/golden holds them. To write these again, after a
-change that is meant, and then to read what changed:
+"""Findings, METHODS and figures of made studies, as tests/golden holds them. To write these again,
+after a change that is meant, and then to read what changed:
 
 uv run python tests/made_reports.py && git diff tests/golden
 """
@@ -15,6 +15,7 @@ from unittest import mock
 
 import made_networks
 import pandas as pd
+from drawn_figures import CASES, drawn
 
 from transferability import images
 from transferability.analysis import boost, decision, effects
@@ -32,7 +33,8 @@ CITATION = {
 }
 LAYERS = ["", "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"]
 METRICS = {
-    **dict.fromkeys([*MEASURED, "layer_names"], 0),
+    **{key: k for k, key in enumerate(MEASURED, 1)},
+    "layer_names": [],
     **{"classes": 5, "train_images": 667, "validation_images": 222, "seconds": 36.0},
     **{"chance": 0.2, "learned": True, "threads": 1},
     **{"device": "cpu", "precision": "bf16", "identity": {"torch": "2.11.0"}},
@@ -236,7 +238,8 @@ def methods_changes() -> str:
 
 
 if __name__ == "__main__":
-    texts = {"methods_changes.md": methods_changes()}
+    texts = {f"figures/{name}.txt": drawn(name) for name in CASES}
+    texts["methods_changes.md"] = methods_changes()
     for study in STUDIES:
         texts |= written(study)
     for name, text in texts.items():

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawn_figures import bars, line, titles
-from made_networks import networks, of
-from test_predictors import SCORES, TRANSFERS, probed
+from made_networks import FROZEN, SCORES, networks, of, probed
 
 from transferability import figures
 from transferability.__main__ import main
@@ -49,24 +48,7 @@ def test_depth_is_a_share_where_networks_have_other_numbers_of_layers():
         assert np.allclose(places(axes, "small"), expected, atol=0.2 * expected[0])
 
 
-def test_the_command_gathers_finished_studies(tmp_path):
-    folders = []
-    for name, layers in (("one", [0, 3]), ("two", [0, 5])):
-        folder = tmp_path / "results" / name
-        config.write(config.complete({"study": name, "layers": layers}), folder / "study.yaml")
-        (folder / "tables").mkdir()
-        made = effects(name, 8, layers=tuple(layers)).drop(columns="layers")
-        made.to_csv(folder / "tables" / "effects.csv", index=False)
-        folders.append(str(folder))
-    to = tmp_path / "results" / "compare"
-    assert main(["compare", *folders, "--to", str(to)]) == 0
-    table = pd.read_csv(to / "effects.csv")
-    assert set(table["study"]) == {"one", "two"}
-    assert set(table["layers"]) == {8}
-    assert (to / "effects.svg").is_file()
-
-
-def test_studies_with_probes_are_compared_by_their_predictors_too(tmp_path):
+def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path):
     """Three studies of the same images, one of other images."""
     folders, made = [], {}
     for k, name in enumerate(("one", "two", "three", "elsewhere")):
@@ -74,7 +56,7 @@ def test_studies_with_probes_are_compared_by_their_predictors_too(tmp_path):
         dataset = {"source": "glyphs", "classes": 40 if name == "elsewhere" else 60}
         settings = {"study": name, "dataset": dataset, "probes": {"images": 500}}
         config.write(config.complete(settings), folder / "study.yaml")
-        table = networks(splits=SPLITS, noise=0.004, treatments=TRANSFERS)
+        table = networks(splits=SPLITS, noise=0.004, treatments=FROZEN)
         table["top1"] -= 0.02 * k * (table["kind"] == "transfer")
         scores = probed(table, **{score: SCORES[score] for score in ("knn", "logme")})
         made[name] = scores.assign(study=name), table.assign(study=name)
@@ -90,6 +72,10 @@ def test_studies_with_probes_are_compared_by_their_predictors_too(tmp_path):
         folders.append(str(folder))
     to = tmp_path / "compare"
     assert main(["compare", *folders, "--to", str(to)]) == 0
+    table = read_table(to / "effects.csv")
+    assert set(table["study"]) == {*made}
+    assert set(table["layers"]) == {"8"}
+    assert (to / "effects.svg").is_file()
     found = read_table(to / "predictors.csv")
     assert set(found["study"]) == {*made, "one and two and three"}
     over = of(found, study="one and two and three", effect="transfer").set_index("predictor")

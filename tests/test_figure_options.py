@@ -1,11 +1,13 @@
-"""Figures as a study wants them: formats, width, letters, theme, words."""
+"""Figures as a study wants them: formats, width, letters, theme, words; and how they are saved."""
 
 import re
 from pathlib import Path
 
+import matplotlib as mpl
+import numpy as np
 import pypdf
 import pytest
-from drawn_figures import DRAWN, draw, published_tables, tables
+from drawn_figures import DRAWN, draw
 from made_networks import networks
 from PIL import Image
 
@@ -19,7 +21,7 @@ POINTS_PER_MM = 72 / 25.4
 def saved(folder: Path, name: str = "transfer", study: str = "one replicate", **options) -> Path:
     """The stem of a figure's files, drawn with these options."""
     with used(Options(**options)):
-        figures.save(draw(name, *tables(study)), folder / name)
+        figures.save(draw(name, study), folder / name)
     return folder / name
 
 
@@ -110,7 +112,7 @@ def test_words_are_taken_whole_and_the_longest_first():
 
 def test_the_published_figures_fit_a_column(tmp_path):
     with used(Options(width="column")):
-        drawn = figures.effects(published_tables()[1])
+        drawn = draw("effects", "published")
         drawn.draw_without_rendering()
         assert drawn.get_figwidth() == pytest.approx(88 / 25.4)
         (first, *_) = drawn.axes
@@ -121,3 +123,35 @@ def test_options_end_with_the_figure():
     with used(Options(theme="dark")):
         pass
     assert figures.transfer(networks()).get_facecolor()[:3] == (1, 1, 1)
+
+
+def test_saved_files_are_reproducible_and_complete(tmp_path):
+    bases = {"baseA": np.random.default_rng(0).standard_normal((4, 3, 3, 3))}
+    for attempt in ("first", "second"):
+        # A user's own settings must not show.
+        with mpl.rc_context({"font.size": 20, "svg.hashsalt": attempt, "pdf.fonttype": 3}):
+            for name in ("boost", "effects"):
+                figures.save(draw(name, "lines alike"), tmp_path / attempt / name)
+            figures.save(figures.filters(bases), tmp_path / attempt / "filters")
+    drawn = ("boost", "effects", "filters")
+    names = [f"{name}.{kind}" for name in drawn for kind in ("pdf", "png", "svg")]
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == names
+    for name in names:
+        first = (tmp_path / "first" / name).read_bytes()
+        assert first == (tmp_path / "second" / name).read_bytes()
+        assert not re.search(rb"CreationDate|<dc:date>", first)
+
+
+def test_a_failed_save_leaves_the_former_file(tmp_path, monkeypatch):
+    figure = figures.filters({"baseA": np.zeros((4, 3, 3, 3))})
+    (tmp_path / "filters.svg").write_text("former")
+
+    def fail(path, **settings):
+        path.write_text("half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(figure, "savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        figures.save(figure, tmp_path / "filters")
+    assert [path.name for path in tmp_path.iterdir()] == ["filters.svg"]
+    assert (tmp_path / "filters.svg").read_text() == "former"

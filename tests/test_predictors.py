@@ -2,44 +2,21 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
-from drawn_figures import titles, words
-from made_networks import FOUR_SPLITS, networks, of, of_sources
+from drawn_figures import words
+from made_networks import FOUR_SPLITS, FROZEN, SCORES, networks, of, of_sources, probed
 from scipy import stats
 
 from transferability import figures
 from transferability.analysis import predictors
 from transferability.analysis.effects import paired_differences
 
-TRANSFERS = (("selffer", False), ("transfer", False))
-
-
-def probed(table: pd.DataFrame, **scores) -> pd.DataFrame:
-    """A table of probes: each score is a function of the measured transfer and of n."""
-    found = of(paired_differences(table), effect="transfer")
-    if (found["source"] == "").all():
-        found["source"] = np.where(found["target"] == "B", "A", "B")
-    key = ["study", "split", "seed", "source", "target", "target_size", "n"]
-    rows = [
-        found[key].assign(predictor=name, value=score(found["difference"], found["n"]))
-        for name, score in scores.items()
-    ]
-    return pd.concat(rows, ignore_index=True)
-
-
-SCORES = {
-    "knn": lambda difference, n: 10 + difference**3,
-    "logme": lambda difference, n: -difference,
-    "cka": lambda difference, n: -n,
-}
-
 
 @pytest.fixture(scope="module")
 def made() -> tuple[pd.DataFrame, pd.DataFrame]:
     """The networks and predictors of a study of four splits whose curves are not monotone."""
-    table = networks(splits=FOUR_SPLITS, targets="AB", noise=0.03, treatments=TRANSFERS)
+    table = networks(splits=FOUR_SPLITS, targets="AB", noise=0.03, treatments=FROZEN)
     return table, predictors.predictors(probed(table, **SCORES), table)
 
 
@@ -84,7 +61,7 @@ def test_over_splits_a_score_is_ranked_at_each_n_without_an_interval(made):
 
 
 def test_sources_are_ranked_at_the_same_n():
-    treatments = (*TRANSFERS, ("transfer", True), ("partial", False))
+    treatments = (*FROZEN, ("transfer", True), ("partial", False))
     table = of_sources("PQT", treatments=treatments, noise=0.01)
     found = predictors.predictors(probed(table, **SCORES), table)
     over = of(found, over="sources", effect="transfer").set_index("predictor")
@@ -107,26 +84,16 @@ def test_a_control_that_did_not_learn_is_no_yardstick(made):
     assert set(of(rows, effect="transfer")["replicates"]) == {3}
 
 
-def test_few_layers_give_no_rows_and_the_figure_says_so():
-    table = networks(layers=(0, 3, 7), treatments=TRANSFERS)
+def test_few_layers_give_no_rows():
+    table = networks(layers=(0, 3, 7), treatments=FROZEN)
     found = predictors.predictors(probed(table, **SCORES), table)
     assert found.empty
     assert list(found) == predictors.COLUMNS
-    assert "three n or more" in words(figures.predictors(found))
 
 
-def test_the_figure_says_what_leads_over_depth(made):
-    figure = figures.predictors(made[1])
-    assert titles(figure) == ["A$n$B − baseB", "A$n$B − B$n$B"]
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
-        *("linear probe", "kNN", "LogME", "CKA", "depth alone"),
-    ]
-    assert "Lead over depth, with an interval above zero: kNN by" in words(figure)
+def test_the_figure_says_where_no_score_leads_over_depth(made):
     worse = made[1].assign(lead_low=-1.0)
     assert "No score leads over depth" in words(figures.predictors(worse))
-    one = networks(treatments=TRANSFERS, noise=0.01)
-    alone = predictors.predictors(probed(one, **SCORES), one)
-    assert "One replicate: no intervals" in words(figures.predictors(alone))
 
 
 def mechanism_table(tmp_path, seeds=(0, 1), networks=("baseB", "A3B", "A3B+")) -> pd.DataFrame:
