@@ -49,44 +49,40 @@ OTHER_RATE = {"recipe": {"learning_rate": 0.01}}
 SECOND_SEED = trainings(*BASES, *TREATMENTS, replicate="random0/1")
 SECOND_SPLIT = {"split_classes random1"} | trainings(*BASES, *TREATMENTS, replicate="random1/0")
 LOOKS = {"theme": "dark", "width": "slide", "labels": {"AnB": "transferred"}}
-of_full = pytest.mark.full
+FINE_TUNED = trainings("A3B+", "B3B+", "A7B+", "B7B+")
+OF_REFERENCE = {"read_published", "estimate_effects", "plot_effects"}
+OF_IMAGES = {"prepare_images", "split_classes random0"}
+FINDINGS = "reports/templates/findings.html.j2"
+ADDED = "\nSCALE = 2 * 3\n"
+
+
+def full(*rows: tuple) -> list:
+    """Rows that are left to the full set."""
+    return [pytest.param(*row, marks=pytest.mark.full) for row in rows]
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"layers": [0, 2, 3, 7]}, trainings(*layer(2)) | DOWNSTREAM),
-        (
-            {"overrides": [{"where": {"kind": "base"}, **OTHER_RATE}]},
-            FEWER | TABLES | TEXTS | FIGURES,
-        ),
+        ({"overrides": [{"where": {"kind": "base"}, **OTHER_RATE}]}, FEWER | DOWNSTREAM | FIGURES),
         ({"figures": LOOKS}, FIGURES),
-        pytest.param({"layers": [0, 3]}, DOWNSTREAM, marks=of_full),
-        pytest.param(
-            {"overrides": [{"where": {"n": 3}, **OTHER_RATE}]},
-            trainings(*layer(3)) | DOWNSTREAM,
-            marks=of_full,
+        *full(
+            ({"layers": [0, 3]}, DOWNSTREAM),
+            ({"overrides": [{"where": {"n": 3}, **OTHER_RATE}]}, trainings(*layer(3)) | DOWNSTREAM),
+            ({"recipe": {**RECIPE, "learning_rate": 0.01}}, NUMBERS),
+            ({"recipe": {**RECIPE, "copied_learning_rate": 0.1}}, FINE_TUNED | DOWNSTREAM),
+            ({"seeds": [0, 1]}, SECOND_SEED | DOWNSTREAM),
+            ({"splits": {"random": 2}}, SECOND_SPLIT | DOWNSTREAM),
+            ({"omit": [{"network": "A3B"}]}, DOWNSTREAM),
+            ({"reference": "yosinski2014"}, OF_REFERENCE),
+            ({"figures": {"formats": ["png"]}}, FIGURES),
+            ({"score": "mean_of_10_best"}, DOWNSTREAM),
+            ({"margin": 0.02}, OF_EFFECTS),
+            ({"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM),
+            ({"hours": 5}, set()),
+            ({"recipe": {**RECIPE, "gpus": 2}}, set()),
         ),
-        pytest.param({"recipe": {**RECIPE, "learning_rate": 0.01}}, NUMBERS, marks=of_full),
-        pytest.param(
-            {"recipe": {**RECIPE, "copied_learning_rate": 0.1}},
-            trainings("A3B+", "B3B+", "A7B+", "B7B+") | DOWNSTREAM,
-            marks=of_full,
-        ),
-        pytest.param({"seeds": [0, 1]}, SECOND_SEED | DOWNSTREAM, marks=of_full),
-        pytest.param({"splits": {"random": 2}}, SECOND_SPLIT | DOWNSTREAM, marks=of_full),
-        pytest.param({"omit": [{"network": "A3B"}]}, DOWNSTREAM, marks=of_full),
-        pytest.param(
-            {"reference": "yosinski2014"},
-            {"read_published", "estimate_effects", "plot_effects"},
-            marks=of_full,
-        ),
-        pytest.param({"figures": {"formats": ["png"]}}, FIGURES, marks=of_full),
-        pytest.param({"score": "mean_of_10_best"}, DOWNSTREAM, marks=of_full),
-        pytest.param({"margin": 0.02}, OF_EFFECTS, marks=of_full),
-        pytest.param({"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM, marks=of_full),
-        pytest.param({"hours": 5}, set(), marks=of_full),
-        pytest.param({"recipe": {**RECIPE, "gpus": 2}}, set(), marks=of_full),
     ],
     ids=lambda value: repr(value) if isinstance(value, dict) else "",
 )
@@ -96,36 +92,22 @@ def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expect
     assert project.jobs() == expected | {"write_methods"}
 
 
-ADDED = "\nSCALE = 2 * 3\n"
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
         ("training/loop.py", "run.total_loss += ", "run.total_loss += 2 * ", NUMBERS),
-        pytest.param("figures/style.py", "#0072B2", "#0072B3", FIGURES, marks=of_full),
-        pytest.param("models/small.py", "def build(", f"{ADDED}def build(", NUMBERS, marks=of_full),
-        pytest.param(
-            "analysis/effects.py",
-            "def estimate(",
-            f"{ADDED}def estimate(",
-            {"estimate_effects"} | TEXTS | FIGURES,
-            marks=of_full,
-        ),
-        pytest.param(
-            *("reports/templates/page.html.j2", "<h1>", "<h1>Table "), DOWNSTREAM, marks=of_full
-        ),
-        pytest.param(
-            *("reports/templates/findings.html.j2", "</main>", "<hr></main>"),
-            OF_EFFECTS | TEXTS,
-            marks=of_full,
-        ),
-        pytest.param(
-            "images/digits.py",
-            "def read(",
-            f"{ADDED}def read(",
-            NUMBERS | {"prepare_images", "split_classes random0"},
-            marks=of_full,
+        *full(
+            ("figures/style.py", "#0072B2", "#0072B3", FIGURES),
+            ("models/small.py", "def build(", f"{ADDED}def build(", NUMBERS),
+            (
+                "analysis/effects.py",
+                "def estimate(",
+                f"{ADDED}def estimate(",
+                {"estimate_effects", *TEXTS, *FIGURES},
+            ),
+            ("reports/templates/page.html.j2", "<h1>", "<h1>Table ", DOWNSTREAM),
+            (FINDINGS, "</main>", "<hr></main>", OF_EFFECTS | TEXTS),
+            ("images/digits.py", "def read(", f"{ADDED}def read(", NUMBERS | OF_IMAGES),
         ),
     ],
 )
