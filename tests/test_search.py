@@ -46,10 +46,10 @@ def test_a_candidate_is_the_network_with_other_rates(study):
     rates = {"learning_rate": 0.01, "copied_learning_rate": 0.1}
     assert other == {**recipes["A7f3B"], **rates}
     assert recipes["A7f3B_copied0"]["copied_learning_rate"] == 0
-    candidate, plain = parse_name("A7f3B@20_lr1e-05_copied0"), parse_name("A7f3B@20")
+    candidate, plain = parse_name("A7f3B@20_lr1e-05_copied1e+16"), parse_name("A7f3B@20")
     assert candidate.plain_name == plain.name
     assert (candidate.base, candidate.frozen_layers) == (plain.base, plain.frozen_layers)
-    assert (candidate.learning_rate, candidate.copied_learning_rate) == (1e-5, 0)
+    assert (candidate.learning_rate, candidate.copied_learning_rate) == (1e-5, 1e16)
 
 
 @pytest.fixture

@@ -20,9 +20,7 @@ rule collect_networks:
                 category="3 Tables",
                 labels={"table": table, "sortable": sortable},
             )
-            for table in ["networks", "evaluations"]
-            + ["search"] * bool(STUDY["search"])
-            + targets.probe_tables(STUDY)
+            for table in targets.collected_tables(STUDY)
             for suffix, sortable in (("csv", "no"), ("html", "yes"))
         },
     log:
@@ -85,8 +83,7 @@ rule estimate_effects:
                 category=partial(report_category, "3 Tables"),
                 labels={"table": table, "sortable": sortable},
             )
-            for table in targets.tables(STUDY)[2:]
-            if table not in targets.probe_tables(STUDY)
+            for table in targets.estimated_tables(STUDY)
             for suffix, sortable in (("csv", "no"), ("html", "yes"))
         },
         findings=report(

@@ -36,8 +36,9 @@ def missing(rows: pd.DataFrame) -> str:
     count = int(rows["missing"].sum() if "missing" in rows else rows["top1"].isna().sum())
     if not count:
         return ""
-    noun = "differences are" if "missing" in rows else "networks are"
-    return f"{count:,} {noun} missing, so lines may average different replicates."
+    noun = "difference" if "missing" in rows else "network"
+    nouns = f"{noun} is" if count == 1 else f"{noun}s are"
+    return f"{count:,} {nouns} missing, so lines may average different replicates."
 
 
 def not_learned(names: Iterable[str], said: str = NETWORKS_LOST) -> str:

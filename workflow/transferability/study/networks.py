@@ -16,14 +16,14 @@ SEARCHED = ("learning_rate", "copied_learning_rate")
 
 NAME = re.compile(
     # No two treatments in one, and none of random layers.
-    r"(?!s.0|sR|s.*[f~]|R.*[f+~]|.*f.*[+~])"
+    r"(?!s.0|sR|s[^_]*[f~]|R[^_]*[f+~]|[^_]*f[^_]*[+~])"
     r"(?:base(?P<long>2(?=[AB]))?(?P<half>[A-QT-Z])"
     # With n = 0 nothing is copied, so B0B is the only one.
     r"|(?P<shuffled>s?)(?P<source>[A-RT-Z])(?P<copied>0(?=(?P=source)(?![+~]))|[1-9][0-9]*)"
     r"(?:f(?P<frozen>0|[1-9][0-9]*))?(?P<target>[AB])(?P<suffix>[+~]?))"
     r"(?:@(?P<size>[1-9][0-9]*))?"
-    r"(?:_lr(?P<learning_rate>[0-9.]+(?:e-?[0-9]+)?))?"
-    r"(?:_copied(?P<copied_learning_rate>[0-9.]+(?:e-?[0-9]+)?))?"
+    r"(?:_lr(?P<learning_rate>[0-9.]+(?:e[+-]?[0-9]+)?))?"
+    r"(?:_copied(?P<copied_learning_rate>[0-9.]+(?:e[+-]?[0-9]+)?))?"
 )
 
 

@@ -25,7 +25,6 @@ STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS, PROBES = "validation.labels.npy", "probes.json"
 OF_PROBES = ("probes", "seeds", "targets", "target_sizes")
 """The keys of the study, beside those of networks, that decide what its probes measure."""
-TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 FIGURES = {
     "decision": ["networks", "decision"],
     "effects": ["effects", "reference"],
@@ -55,14 +54,20 @@ MARGIN = 1.5
 """How much longer than at the base's speed: other GPUs, neighbours on the node, evaluations."""
 
 
+def collected_tables(study: Study) -> list[str]:
+    """The tables that are collected from the networks of a study and, if it has any, its probes."""
+    probes = ["probes", "mechanism", "predictors"] * bool(study["probes"])
+    return ["networks", "evaluations", *["search"] * bool(study["search"]), *probes]
+
+
+def estimated_tables(study: Study) -> list[str]:
+    """The tables that are estimated from that of the networks."""
+    return ["differences", "effects", "boost", *["decision"] * (decision(study) is not None)]
+
+
 def tables(study: Study) -> list[str]:
     """The tables of a study."""
-    return [*TABLES, *["decision"] * (decision(study) is not None), *probe_tables(study)]
-
-
-def probe_tables(study: Study) -> list[str]:
-    """The tables of the study's probes, if it has any."""
-    return ["probes", "mechanism", "predictors"] * bool(study["probes"])
+    return collected_tables(study) + estimated_tables(study)
 
 
 def probe_files(study: Study) -> list[str]:
