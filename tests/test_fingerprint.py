@@ -91,7 +91,7 @@ def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
         ({"digits", "glyphs"}, ["images/build"]),
         ({"splits", *TRAININGS}, ["images/class_splits"]),
         ({"digits", "glyphs", "effects", *TRAININGS}, ["images/store"]),
-        ({"figures"}, ["figures/style", "figures/transfer"]),
+        ({"figures"}, ["figures/style", "figures/transfer", "figures/templates/interactive.html"]),
         ({"effects"}, ["reports/templates/findings.html.j2"]),
         ({"methods"}, ["reports/templates/METHODS.md.j2"]),
         ({"collection", "effects", "tables"}, ["reports/templates/page.html.j2"]),

@@ -24,15 +24,14 @@ WITHOUT_EFFECT = frozenset({f"{PACKAGE}.storage.signals", f"{PACKAGE}.training.g
 @cache
 def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
     """16 hexadecimal digits over the syntax trees of these modules of the package and of all those
-    of the package that they import, directly or not; and over the templates of reports whose names
-    begin with one of `templates`.
+    of the package that they import, directly or not; and over the templates whose names begin with
+    one of `templates`.
 
     What is chosen by name at run time (a dataset's source, an architecture) is not imported in
     this sense and has to be named.
     """
     parts = _closure(modules, ROOT, f"{PACKAGE}.")
-    folder = ROOT / "reports" / "templates"
-    files = [file for name in templates for file in folder.glob(f"{name}*")]
+    files = [file for name in templates for file in ROOT.glob(f"*/templates/{name}*")]
     return _digest(parts | {file.name: file.read_text(encoding="utf-8") for file in files})
 
 
@@ -47,7 +46,9 @@ effects_fingerprint = partial(
     templates=("findings", "page", "words"),
 )
 methods_fingerprint = partial(fingerprint, "reports.methods", templates=("METHODS", "words"))
-figures_fingerprint = partial(fingerprint, "figures", "figures.interactive")
+figures_fingerprint = partial(
+    fingerprint, "figures", "figures.interactive", templates=("interactive",)
+)
 table_pages_fingerprint = partial(fingerprint, "reports.tables", templates=("page",))
 
 
