@@ -103,7 +103,7 @@ def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
 )
 def test_a_file_counts_for_what_it_decides(package, untouched, results, files):
     for name in files:
-        is_template = name.endswith(".j2")
+        is_template = "templates" in name
         file, added = (name, "More.\n") if is_template else (f"{name}.py", "\nADDED = 1\n")
         found = changed(untouched, package / file, lambda text, added=added: text + added)
         assert found == results, name

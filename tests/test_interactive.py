@@ -41,9 +41,9 @@ def marks(page: str, width: str = "page") -> pd.DataFrame:
 @pytest.mark.parametrize("name", ["transfer", "effects"])
 @pytest.mark.parametrize("study", ["did not learn", "two sizes"])
 def test_a_page_has_the_printed_figure(study, name):
-    printed = draw(name, *tables(study))
+    printed = draw(name, study)
     with used(Options(explored=True)):
-        explored = draw(name, *tables(study))
+        explored = draw(name, study)
     for figure in (printed, explored):
         figure.draw_without_rendering()
     for ours, theirs in zip(printed.axes, explored.axes, strict=True):
