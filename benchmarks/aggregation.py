@@ -3,8 +3,8 @@
     python benchmarks/aggregation.py --networks 5000
 
 Metrics and histories of so many networks are made up, with the default study's networks in each
-(split, seed). Then the commands of the analysis run one after the other, each in its process.
-The goal is 30 s in all and 1 GB in each. Reading the files alone stands beside them.
+(split, seed). Then the commands of the analysis run one after the other, each in a new process. The
+goal is 30 s in all and 1 GB in each. Reading the files alone stands beside them.
 """
 
 import argparse

@@ -146,7 +146,7 @@ def main() -> None:
     for megabytes in flags.megabytes:
         with tempfile.TemporaryDirectory() as temporary:
             most = peak_of_mapped(Path(temporary), megabytes)
-        print(f"{megabytes:6} MB of images: at most {most:6.0f} MB of memory for it")
+        print(f"{megabytes:6} MB of images: at most {most:6.0f} MB of private memory")
     with tempfile.TemporaryDirectory() as temporary:
         report_job(Path(temporary))
 

@@ -4,7 +4,7 @@
     uv run python benchmarks/one_rate.py results/how_many_layers
 
 For each rate of the grid and each number of images a class: top-1 on the reporting images for each
-n, the n that is best by the selection images, n*, and the cost of freezing at the best n. The last
+n, the n that is best by the selection images, n*, and what that n gains over n = 0. The last
 lines are those of the search.
 """
 
@@ -48,7 +48,9 @@ def main() -> None:
         for rate in study["search"]["copied_learning_rate"]
     }
     layers = sorted(networks["n"].unique())
-    print(f"| images a class | rate | {' | '.join(map(str, layers))} | best n | n* | cost |")
+    print(
+        f"| images a class | rate | {' | '.join(map(str, layers))} | best n | n* | best n − n = 0 |"
+    )
     print(f"|{'---|' * (5 + len(layers))}")
     for rate, table in {**by_rate, "searched": networks}.items():
         judged = decision(table, study["margin"]).set_index(["target_size", "n"])

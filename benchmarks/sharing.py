@@ -3,7 +3,7 @@
     python benchmarks/sharing.py                                      studies/glyphs100.yaml's baseB
     python benchmarks/sharing.py studies/glyphs1000.yaml --together 1 2 4 8
 
-So many trainings of baseB, each in its process and with its seed, start at the same
+So many trainings of baseB, each in a separate process with another seed, start at the same
 time; images a second are those of all of them, from the start of the first to the end of the last.
 On a small network most of a large GPU is idle, and trainings that share it should add up; on a
 processor each needs a core.

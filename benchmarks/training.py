@@ -142,8 +142,7 @@ def main() -> None:
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     environment = {"OMP_NUM_THREADS": "1"}
     if flags.no_amx:
-        # This limits oneDNN; our code chooses fp32 where AMX is not among
-        # them.
+        # Hides AMX from oneDNN, and our code then chooses fp32.
         environment["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
         recipe["precision"] = "fp32"
     on_gpu = devices.choose_device(recipe["device"]).type == "cuda"

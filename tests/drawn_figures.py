@@ -87,7 +87,7 @@ LOST = {
     "four sizes": ("random0/seed1/A7B@5",),
     "lost source": ("whole/seed1/P7f3B", *(f"whole/seed{seed}/Q7f0B" for seed in range(4))),
 }
-# What else makes a study what its name says.
+# Changes to tables that give a study the property that it is named by.
 CHANGED = {
     "bases alone": lambda table: of(table, kind="base"),
     # Listed, with nothing measured.
@@ -106,7 +106,7 @@ CHANGED = {
         top1=table["top1"] - 0.05 * (table["kind"].eq("partial") & table["n"].gt(0))
     ),
 }
-# What of them is as tests/golden/figures says.
+# The studies of each file in tests/golden/figures.
 CASES = {
     "transfer": ("did not learn", "left out", "two sizes", "sources", "only partial"),
     "random_features": ("one replicate", "published"),

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from project import ROOT
+from scipy import stats
 
 from transferability.analysis.boost import boost
+from transferability.analysis.effects import estimate
 
 # The expected top-1 of each network; what is known is their differences.
 EXPECTED = {
@@ -45,6 +47,13 @@ def covered(table: pd.DataFrame, truth: float) -> float:
     return ((table["low"] <= truth) & (truth <= table["high"])).mean()
 
 
+def test_intervals_of_effects_cover():
+    effects = estimate(studies(draws=2000))
+    truths = {"coadaptation": -0.02, "specificity": -0.03, "boost": 0.02}
+    for effect, truth in truths.items():
+        assert 0.93 <= covered(effects[effects["effect"] == effect], truth) <= 0.97
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("gaps", [False, True])
 def test_intervals_of_the_boost_cover(gaps):
@@ -71,6 +80,31 @@ def test_intervals_of_the_boost_cover(gaps):
         assert covered(own, 0.005) >= 0.92, estimator
         if estimator != "linear_model":
             assert covered(own, 0.005) <= 0.98, estimator
+
+
+@pytest.mark.full
+def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
+    """Of one training each: what more images of the kind would tell, not what more trainings."""
+    draws, images = 300, 500
+    random = np.random.default_rng(0)
+    table = studies(draws).query("split == 'random0'").assign(validation_images=images)
+    # Images differ in how hard they are, so both networks err on the same ones.
+    hardness = random.normal(0, 1, (draws, images))
+    skill = {"A1B": 0.2, "B1B": 0.4}
+    drawn = {
+        name: hardness + random.normal(0, 0.5, (draws, images)) < level
+        for name, level in skill.items()
+    }
+    table = table[table["network"].isin(skill)].assign(
+        top1=lambda rows: [
+            drawn[name][study].mean()
+            for name, study in zip(rows["network"], rows["study"], strict=True)
+        ]
+    )
+    effects = estimate(table, lambda row: drawn[row["network"]][row["study"]])
+    expected = {name: stats.norm.cdf(level / np.hypot(1, 0.5)) for name, level in skill.items()}
+    assert set(effects["interval"]) == {"image interval"}
+    assert 0.92 <= covered(effects, expected["A1B"] - expected["B1B"]) <= 0.98
 
 
 STORED = ROOT / "benchmarks" / "calibration.csv"

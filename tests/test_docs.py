@@ -6,6 +6,7 @@ some seconds; `uv run X` is run as X, by the Python and the programs of these te
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from documents import PAGES, Piece
 from jsonschema import Draft202012Validator
 from project import FOREIGN, ROOT, TIMEOUT, TINY, Project
 
+from transferability.__main__ import parser
 from transferability.study import config as study_file
 
 FIRST = "pip install uv && uv run snakemake --cores all"
@@ -33,8 +35,8 @@ LITTLE = {
     "recipe": {"epochs": 1, "batch_size": 128},
     "figures": {"formats": ["svg"]},
 }
-# What is added to commands that would take longer: -n for the plan alone, as to each other one of a
-# study in a file, a short trial, or of the study that a page makes up one network, trained for an
+# What is added to commands that would take longer: -n (plan only), also by default for each command
+# with --configfile; a short trial; or, of a study that a page makes up, one network, trained for an
 # epoch.
 SHORTENED = {
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
@@ -56,7 +58,7 @@ SHORTENED = {
 ELSEWHERE = re.compile(
     r"docs/results/\w+\.zip|transferability compare |--cores all published$|--sdm conda$"
     r"|uv run (pytest|ruff|--project |python -m transferability\.study\.schema$)|pip install -r "
-    r"|-n --configfile studies/paper\.yaml$|sbatch "
+    r"|-n --configfile studies/paper\.yaml$|sbatch |benchmarks/"
 )
 # What trees name and the commands that are run here do not make.
 NOT_MADE = {"results/yosinski2014/"}
@@ -75,6 +77,17 @@ OF_SLURM = [command for command in COMMANDS if command.text.startswith(("squeue 
 RUN_HERE = [
     c for c in COMMANDS if c.text != FIRST and not ELSEWHERE.search(c.text) and c not in OF_SLURM
 ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c.text for c in COMMANDS if re.search(r" transferability \w.*\.zip| compare ", c.text)],
+)
+def test_a_command_that_is_not_run_here_is_understood(command):
+    program, *arguments = shlex.split(command.partition(" transferability ")[2])
+    parser().parse_args([program, *arguments])
+    for word in arguments:
+        assert not word.startswith("docs/") or (ROOT / word).is_file(), word
 
 
 def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ) -> tuple[str, int]:

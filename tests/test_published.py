@@ -172,7 +172,7 @@ def test_the_published_results_stand_behind_a_study_s_own(project):
     assert "effects.csv results/yosinski2014/tables/effects.csv" in output
 
 
-def test_the_data_are_as_they_were_published():
+def test_the_data_are_unchanged():
     """No line lost or edited by hand: sha256 of both files."""
     digests = {
         name: hashlib.sha256((DATA / name).read_bytes()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training import loop
-from transferability.training.trainer import TrainingError, micro_batches, torch_explained
+from transferability.training.trainer import Trainer, TrainingError, micro_batches, torch_explained
 
 # Neither draws anything nor looks at the other images of a batch.
 PLAIN = {"batch_norm": False, "dropout": 0.0}
@@ -59,6 +59,22 @@ def test_micro_batches_add_up_to_the_batch(laboratory, tmp_path, micro_batch):
     torch.testing.assert_close(parts.weights, whole.weights, rtol=1e-3, atol=1e-5)
     assert parts.metrics["train_loss"] == pytest.approx(whole.metrics["train_loss"], rel=1e-4)
     assert same(parts.weights, whole.weights) == (micro_batch == 1000)
+
+
+def test_no_more_images_than_a_micro_batch_go_through_the_network_at_once(
+    laboratory, tmp_path, monkeypatch
+):
+    sizes, begin = set(), Trainer.__init__
+
+    def watched(self, network, *arguments):
+        network[0].register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
+        begin(self, network, *arguments)
+
+    monkeypatch.setattr(Trainer, "__init__", watched)
+    laboratory.train("baseB", tmp_path, recipe={"epochs": 1, "micro_batch": 12})
+    # 32 in three parts; validation images come in twelves.
+    assert sizes >= {10, 11, 12}
+    assert max(sizes) == 12
 
 
 @pytest.mark.parametrize(("images", "at_once"), [(32, 32), (65, 64), (7, 1), (100, 33), (5, 8)])

@@ -114,7 +114,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
 
 def test_killed_at_each_file_that_it_writes(laboratory, tmp_path, monkeypatch):
-    """The same command again and again, which each time lives for a file more."""
+    """The same command again and again, each time killed one file later."""
 
     def train(folder: str) -> int:
         return main(laboratory.command("baseB", tmp_path / folder, augment=["crop"]))

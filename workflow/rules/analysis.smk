@@ -1,10 +1,10 @@
-# From networks to tables, each with a page beside it to be sorted in a browser, and to what they
-# say; the published networks of 2014 go the same way.
+# From networks to tables, each with a page beside it to be sorted in a browser, and to findings;
+# the published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
 #   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.{csv,html}
 #        tables/{differences,effects,boost,decision}.{csv,html}  findings.html
 #   1. collect_networks gathers metrics and histories; read_published copies those of 2014
-#   2. estimate_effects pairs networks, with intervals, and tells of them in sentences
+#   2. estimate_effects pairs networks, with intervals, and writes findings.html
 
 
 rule collect_networks:

@@ -58,13 +58,11 @@ def estimate_effects(
     margin: Annotated[
         float, "the loss, as a fraction of top-1, that counts as none", {"type": flags.above_zero}
     ],
-    partial: Annotated[
-        bool, "there are partial networks: write decision.csv, how many layers to freeze, too"
-    ] = False,
+    partial: Annotated[bool, "also write decision.csv, for studies with partial networks"] = False,
     page: Annotated[Path, "the HTML file to write: what the numbers say, effect by effect"],
 ) -> None:
-    """Estimate paired effects and the boost, with intervals, in tables beside the networks'; and
-    write what they say as a page."""
+    """Estimate paired effects and the boost, with intervals, in tables beside the networks', and
+    write findings.html."""
     import numpy as np
 
     from transferability.analysis import boost, collect, decision, effects

@@ -13,6 +13,7 @@ from transferability.figures.panels import (
     with_sources,
     without_not_learned,
 )
+from transferability.study.networks import ALL_IMAGES
 
 COMPARED = (
     *("freeze_cost", "coadaptation", "specificity", "source_gap", "transfer", "boost"),
@@ -29,8 +30,10 @@ def panels_by_study(table: pd.DataFrame) -> dict[str, Panel]:
     named, several = {}, table["study"].nunique() > 1
     for study, rows in table.groupby("study", sort=False):
         panels = panels_of(rows)
+        sizes = {panel.target_size for panel in panels}
         for panel in panels:
             parts = [study] * several + [panel.place] * (not several or len(panels) > 1)
+            parts += ["all images"] * (panel.target_size == ALL_IMAGES and len(sizes) > 1)
             named[", ".join(parts)] = panel
     return named
 

@@ -204,7 +204,7 @@ def size_rows(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Ax
 
 
 def place_rows(panels: list[Panel], height: float) -> tuple[Figure, list[SubFigure]]:
-    """A figure with a part, so many inches high, for each panel's place."""
+    """A figure with one subfigure, `height` inches high, for each panel's place."""
     figure = style.new_figure(0.4 + (height + 0.25) * len(panels))
     parts = figure.subfigures(len(panels), 1, squeeze=False).ravel()
     for part, panel in zip(parts, panels, strict=True):
@@ -238,7 +238,7 @@ def in_lines(rows: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
 
 
 def show_words(axes: Axes, x: pd.Series, y: pd.Series, label: str, words: Iterable[str]) -> None:
-    """Where a page shows words when a pointer comes near: points that nobody sees."""
+    """Invisible points; a page shows their words when the pointer is near."""
     if style.in_use().explored:
         unseen = {"marker": "o", "ms": style.scaled(9), "mfc": "none", "color": style.INK}
         unseen |= {"ls": "none", "alpha": 0, "clip_on": False, "in_layout": False}

@@ -221,7 +221,7 @@ def legend(figure: Figure, handles: list[Line2D], column: float = 2.3, lost: boo
     handles = [*handles, *[Line2D([], [], color=GREY, **NOT_LEARNED)] * lost]
     columns = min(len(handles), max(1, int(room() / column)))
     drawn = figure.legend(handles=handles, loc="outside upper left", ncols=columns)
-    # A legend draws samples anew.
+    # A legend makes new artists from the handles.
     for handle, *entry in zip(handles, drawn.legend_handles, drawn.get_texts(), strict=True):
         for artist in entry:
             artist.set_gid(handle.get_gid())

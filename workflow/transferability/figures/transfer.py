@@ -8,7 +8,7 @@ from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import BASE, RANDOM
 from transferability.figures import notes, panels, style
 
-# Random features fall so far that they would flatten all others: they have another figure.
+# Random features fall so far that they would flatten all others: they have a separate figure.
 SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
 NO_NETWORKS = "This study has no selffer or transfer networks with a score."
 NO_RANDOM = "This study has no networks with random features."

@@ -144,7 +144,7 @@ class _Network:
     @property
     def checks(self) -> list[Callable[[], Iterator[str]]]:
         checks = [self.recipe, self.inputs, self.history, self.predictions]
-        # An archive may lack weights; those that it lists and lacks are another fault.
+        # An archive may lack weights; those that it lists and lacks are reported as faults.
         is_there = self.folder.weights.exists() or not is_archive(self.results)
         is_base = parse_name(self.folder.path.name).is_base
         if is_there and (is_base or self.metrics.get("weights_sha256") is not None):

@@ -79,7 +79,7 @@ class NetworkSpec:
     def stream(self) -> str:
         """The stream of random numbers that initialises the network and orders its images.
 
-        The bases draw from another stream: if they shared the treatments', the upper layers
+        The bases draw from a separate stream: if they shared the treatments', the upper layers
         of a selffer would start from the very values with which its copied layers once grew up.
         """
         return "base" if self.is_base else "treatment"

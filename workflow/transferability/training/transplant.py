@@ -26,7 +26,7 @@ class TransplantError(ValueError):
 def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -> nn.Sequential:
     """A network of new layers, in fp32 on the CPU.
 
-    Each layer has its generator, so that it starts from the same values in every network
+    Each layer has a separate generator, so that it starts from the same values in every network
     of a stream, whatever happens to the layers below it. Where the architecture cannot initialise a
     layer alone, the network as a whole is built from one seed of the stream.
     """
