@@ -47,16 +47,14 @@ def load_base(
     """The weights that the task copies from, and their sha256; none if it copies none.
 
     `trained_on` is what their header has to say of the images and the split that they were trained
-    on; None where that is not known, as of a source. Raises ValueError if they are missing, not
-    needed, or not those of the task's base; CheckpointError if they are damaged; TransplantError,
+    on; None where that is not known, as of a source. Raises ValueError if they are not needed, or
+    not those of the task's base; CheckpointError if they are damaged; TransplantError,
     with the shapes, if they are of another architecture than `network`.
     """
-    if path is None and task.base is None:
+    if task.base is None:
+        if path is not None:
+            raise ValueError(f"--base: network {task.network} copies no weights, and got {path}")
         return {}, None
-    if path is None or task.base is None:
-        wanted = f"the weights of {task.base}" if task.base else "no weights"
-        given = f"got {path}" if path else "got none; give --base"
-        raise ValueError(f"--base: network {task.network} copies {wanted}, and {given}")
     remedy = f"delete {path.parent} and run again, and {task.base} is trained again"
     try:
         weights, header, digest = checkpoint.load(path)
