@@ -35,7 +35,7 @@ TESTS = {
     "training/preprocessing.py": ("test_normalisation", "test_training"),
     "analysis/effects.py": ("test_effects", "test_boost", "test_published"),
     "analysis/intervals.py": ("test_effects", "test_boost", "test_published", "test_coverage"),
-    "study/networks.py": ("test_study", "test_data"),
+    "study/networks.py": ("test_study", "test_data", "test_search"),
 }
 COPIED = ("Snakefile", "config.yaml", "pyproject.toml", "studies", "tests", "workflow")
 SECONDS = 600

@@ -120,6 +120,16 @@ def test_t_interval_is_over_splits_or_over_the_seeds_of_one(splits, seeds, kind)
     assert row["p"] == row["p_holm"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
 
 
+def test_columns_of_one_variance_share_their_degrees_of_freedom():
+    contrasts = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]).T
+    alone, independent, same = (
+        moderated(pd.DataFrame(contrasts[:, columns])) for columns in ([0], [0, 1, 2], [0, 0, 0])
+    )
+    for found, freedom in ((alone, 3), (independent, 9), (same, 3)):
+        assert found["variance"].to_list() == pytest.approx([4 / 3] * len(found))
+        assert found["freedom"].to_list() == pytest.approx([freedom] * len(found))
+
+
 def test_several_n_moderate_their_variances_and_are_corrected_for_their_number():
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     effects = of(estimate(table), effect="specificity")
