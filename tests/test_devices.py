@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch import nn
 
 from transferability.training import device, gpus
 
@@ -91,3 +92,23 @@ def test_processes_that_start_at_once_spread_evenly(start):
     with ThreadPoolExecutor(8) as starting:
         taken = Counter(index for _, index in starting.map(start, [FOUR] * 8))
     assert taken == {0: 2, 1: 2, 2: 2, 3: 2}
+
+
+@pytest.mark.parametrize("padding", [1, "same"])
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_gradients_in_bf16_are_those_in_fp32_also_of_the_smallest_maps(size, padding):
+    stride, kernel = (2, 3) if padding == 1 else (1, 7)
+    network = nn.Sequential(nn.Conv2d(16, 32, kernel, stride=stride, padding=padding))
+    images = torch.randn(4, 16, size, size)
+    network(images).sum().backward()
+    expected = network[0].weight.grad.clone()
+    with torch.no_grad():
+        device.keep_small_maps_in_fp32(network, images)
+    for _ in range(3):
+        # What a gradient holds where nothing is written.
+        for kind in (torch.float32, torch.bfloat16):
+            torch.full_like(expected, torch.nan, dtype=kind)
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            network(images).sum().backward()
+        torch.testing.assert_close(network[0].weight.grad, expected, rtol=0.02, atol=0.1)

@@ -4,8 +4,9 @@ import ctypes
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -77,6 +78,42 @@ def choose_precision(wanted: str, device: torch.device) -> str:
             torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
         )
     return "bf16" if fast else "fp32"
+
+
+def keep_small_maps_in_fp32(network: nn.Module, inputs: torch.Tensor) -> None:
+    """Let those convolutions compute in fp32, on a CPU, of whose kernel a part meets padding alone
+    when the network takes these inputs, as with maps of 1×1 and a stride of 2.
+
+    In bf16 torch 2.11 leaves the gradient of that part as the memory was, which may be NaN.
+    """
+
+    def look(layer: nn.Module, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+        if _meets_padding_alone(layer, given[0].shape[2:], made.shape[2:]):
+            layer.forward = partial(_in_fp32, layer.forward)
+
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
+    network(inputs)
+    for hook in hooks:
+        hook.remove()
+
+
+def _meets_padding_alone(layer: nn.Module, sizes: torch.Size, maps: torch.Size) -> bool:
+    """Whether a part of the kernel does, for inputs of these sizes and outputs of those of maps."""
+    reaches = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+    of_text = {"valid": [0] * len(sizes), "same": [reach // 2 for reach in reaches]}
+    padding = of_text.get(layer.padding, layer.padding)
+    for i, (size, count) in enumerate(zip(sizes, maps, strict=True)):
+        starts = [layer.stride[i] * place - padding[i] for place in range(count)]
+        for at in range(0, reaches[i] + 1, layer.dilation[i]):
+            if not any(0 <= start + at < size for start in starts):
+                return True
+    return False
+
+
+def _in_fp32(forward: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return forward(inputs.float())
 
 
 def memory_format(device: torch.device) -> torch.memory_format:

@@ -74,12 +74,13 @@ class Trainer:
     def take(self, learned: data.ImageSet, validation: data.ImageSet) -> None:
         """Take the images, as features of the frozen layers where these are always the same, and
         count the steps."""
-        start = time.perf_counter()
+        start, network = time.perf_counter(), self.network.eval()
         with torch.no_grad():
-            network = self.network.eval()
             # Twice as many go through the layers at once.
             few = max(1, min(16, self.micro_batch // 2))
             sample = self.inputs(next(data.ordered(learned, few)))
+            if self.precision == "bf16" and self.device.type == "cpu":
+                devices.keep_small_maps_in_fp32(network, sample.clone())
             # In fp32, since the rounding of bf16 adds up over layers.
             self.shuffles_validation = frozen_features.depends_on_batch(network, sample)
             with self.autocast():
