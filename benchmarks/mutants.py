@@ -31,9 +31,12 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = Path("workflow", "transferability")
 TESTS = {
     "training/transplant.py": ("test_transplant", "test_training", "faults/test_base_weights"),
-    "training/loop.py": ("test_training", "test_learned", "test_recipe", "test_resuming"),
+    "training/loop.py": (
+        *("test_training", "test_learned", "test_recipe", "test_resuming"),
+        *("test_frozen_features", "test_sources"),
+    ),
     "training/preprocessing.py": ("test_normalisation", "test_training"),
-    "analysis/effects.py": ("test_effects", "test_boost", "test_published"),
+    "analysis/effects.py": ("test_effects", "test_source_effects", "test_boost", "test_published"),
     "analysis/intervals.py": ("test_effects", "test_boost", "test_published", "test_coverage"),
     "study/networks.py": ("test_study", "test_data", "test_search"),
 }

@@ -19,7 +19,13 @@ from made_networks import (
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from transferability.analysis.effects import EFFECTS, estimate, paired_differences
+from transferability.analysis.effects import (
+    EFFECTS,
+    checked,
+    estimate,
+    not_learned,
+    paired_differences,
+)
 from transferability.analysis.intervals import moderated
 
 CELL = ["split", "seed", "target", "target_size"]
@@ -118,6 +124,25 @@ def test_t_interval_is_over_splits_or_over_the_seeds_of_one(splits, seeds, kind)
     assert row["median"] == pytest.approx(values.median())
     assert row["std"] == pytest.approx(values.std())
     assert row["p"] == row["p_holm"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_the_base_of_a_selffer_has_its_size_and_other_bases_saw_all_images():
+    columns = ["network", "kind", "source", "target_size", "n", "learned"]
+    rows = [
+        ("baseA", "base", "", "all", 0, False),
+        ("baseB", "base", "", "all", 0, True),
+        ("baseB@20", "base", "", "20", 0, False),
+        ("B3B@20", "selffer", "B", "20", 3, True),
+        ("A3B@20", "transfer", "A", "20", 3, True),
+    ]
+    table = pd.DataFrame(rows, columns=columns).assign(
+        **{"study": "s", "split": "random0", "seed": 0, "fine_tuned": False, "top1": 0.5},
+        target=lambda rows: rows["network"].str[4].where(rows["kind"] == "base", "B"),
+    )
+    found = not_learned(checked(table)).to_list()
+    assert [name.strip().rpartition("/")[2] for name in found] == [
+        *("baseA", "", "baseB@20", "baseB@20", "baseA")
+    ]
 
 
 def test_columns_of_one_variance_share_their_degrees_of_freedom():

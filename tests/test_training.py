@@ -1,5 +1,6 @@
 """Training: what is frozen, what is shared."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -147,6 +148,12 @@ def test_weights_are_kept_only_if_asked_for_and_earlier_ones_do_not_stay(laborat
     again = laboratory.train("B0B", tmp_path, keep_weights=False)
     assert again.metrics["weights_sha256"] is None
     assert not again.folder.weights.exists()
+
+
+def test_its_seconds_are_within_those_that_pass(laboratory, tmp_path):
+    start = time.perf_counter()
+    trained = laboratory.train("B0B", tmp_path)
+    assert 0 < trained.metrics["seconds"] < time.perf_counter() - start
 
 
 def test_target_sizes_take_nested_images_that_bases_and_treatments_share(
