@@ -86,10 +86,12 @@ class Terminal:
             while said := os.read(master, 65536):
                 self.said += said
 
-    def screen(self, command: str) -> Text:
-        """What stands there below that command: all lines that stay, and the panel that was drawn
-        last."""
+    def screen(self, command: str, folder: str) -> Text:
+        """What stands there below that command, as if run in the project's folder: all lines that
+        stay, and the panel that was drawn last."""
         text = self.said.decode("utf-8", errors="ignore").replace("\r\n", "\n")
+        for place in (folder, str(ROOT), os.path.relpath(ROOT, folder)):
+            text = text.replace(f"{place}/", "")
         text = re.sub(HIDDEN, "", text)
         drawn = [part.partition("╭") for part in ERASED.split(text)]
         panels = [panel for _, _, panel in drawn if "╯" in panel]
@@ -142,7 +144,7 @@ def main() -> None:
             while not shows_all(found := status.look(results)) and found.share < 1:
                 time.sleep(0.2)
             draw(board.board(found, COLUMNS), flags.pictures / "board.svg")
-            draw(snakemake.screen(f"uv run {command}"), flags.pictures / "console.svg")
+            draw(snakemake.screen(f"uv run {command}", temporary), flags.pictures / "console.svg")
         of_study = processor_seconds(snakemake.process)
         seconds = time.perf_counter() - start
         of_watcher = processor_seconds(watcher.process)
