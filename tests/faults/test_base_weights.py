@@ -49,7 +49,14 @@ def test_a_damaged_base_is_refused_with_what_to_delete(
             ["conv1.0.weight", "conv4.0.weight", "fc8.weight"],
         ),
         # The layers that are copied fit, and yet it is not this study's base.
-        ({"units": [24, 16]}, ["fc6.1.weight: expected (16, 8), found (24, 8)"], ["conv1", "fc8"]),
+        (
+            {"units": [24, 16]},
+            [
+                "fc6.1.weight: expected (16, 8), found (24, 8)",
+                "fc7.0.weight: expected (16, 16), found (16, 24)",
+            ],
+            ["conv1", "fc8"],
+        ),
         ({"batch_norm": False}, ["conv1.1.weight: expected (8,), found none"], ["fc8"]),
         ({"dropout": 0.5}, ["of the same shapes, but with other settings"], ["conv1", "fc8"]),
     ],
