@@ -3,8 +3,10 @@
 import pytest
 import torch
 from laboratory import written
+from torch import nn
 
 from transferability.storage import checkpoint
+from transferability.training import transplant
 
 
 def truncated(content: bytes) -> bytes:
@@ -94,3 +96,11 @@ def test_weights_of_another_network_or_other_images_are_refused(
     found = failure(*laboratory.command("A3B", tmp_path / "A3B", other))
     assert f"{other} differs in {key}" in found
     assert written(tmp_path / "A3B") == []
+
+
+def test_a_source_trained_in_another_replicate_is_refused(laboratory, bases, tmp_path):
+    tensors, header, _ = checkpoint.load(bases["baseA"].folder.weights)
+    forged = tmp_path / "weights.safetensors"
+    checkpoint.save(forged, tensors, {**header, "network": "baseP", "seed": 1})
+    with pytest.raises(ValueError, match="differs in seed"):
+        transplant.load_base(laboratory.task("P3B"), forged, None, nn.Sequential())
