@@ -4,7 +4,7 @@
 
 Metrics and histories of so many networks are made up, with the default study's networks in each
 (split, seed). Then the commands of the analysis run one after the other, each in a new process. The
-goal is 30 s in all and 1 GB in each. Reading the files alone stands beside them.
+goal is 30 s in all and 1 GB in each. Reading the files alone is timed, too.
 """
 
 import argparse

@@ -87,8 +87,8 @@ class Terminal:
                 self.said += said
 
     def screen(self, command: str, folder: str) -> Text:
-        """What stands there below that command, as if run in the project's folder: all lines that
-        stay, and the panel that was drawn last."""
+        """The screen with that command in its first line: all lines that stay, and the panel that
+        was drawn last. Paths are relative to the project or to `folder`."""
         text = self.said.decode("utf-8", errors="ignore").replace("\r\n", "\n")
         for place in (folder, str(ROOT), os.path.relpath(ROOT, folder)):
             text = text.replace(f"{place}/", "")

@@ -35,7 +35,7 @@ RECIPE = {
 }
 # The history holds seconds, and so its checksum is of these too.
 MEASURED_BY_CLOCK = ("seconds", "images_per_second", "history_sha256")
-# How a training was asked for and went on; the checksum of weights is of the task, too.
+# What may differ between equal trainings; the checksum of weights is of the task, too.
 OF_THE_TASK = ("identity", "weights_sha256", "resumed_at_iterations")
 
 
@@ -222,8 +222,8 @@ def saves(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, torch.Te
 
 
 def own_modules(folder: Path, patch: pytest.MonkeyPatch, **modules: str) -> None:
-    """Go to the folder of a run in which modules of these texts lie; they are imported anew, and
-    forgotten after the test."""
+    """Write modules with these texts into `folder` and change to it. They are removed from
+    sys.modules before and after the test."""
     patch.chdir(folder)
     patch.setattr(sys, "path", [*sys.path])
     patch.setattr(sys, "dont_write_bytecode", True)

@@ -1,4 +1,4 @@
-"""The images of a half: which, in which order, and that memory does not grow with them."""
+"""The images of a half: selection, order, and that memory does not grow with their number."""
 
 import subprocess
 import sys

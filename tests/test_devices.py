@@ -1,4 +1,4 @@
-"""What a processor can do, and how trainings that share a machine spread over its GPUs, by name."""
+"""Precision on a processor, and how trainings that share a machine are spread over its GPUs."""
 
 import contextlib
 import itertools
@@ -37,7 +37,7 @@ def test_a_processor_computes_in_bf16_if_it_multiplies_it(amx, avx512_bf16, monk
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a process that holds a GPU, and tells which."""
+    """Starts a process that holds a GPU; its index."""
     started = []
 
     def holder(names: list[str] = FOUR, wanted: int = 1) -> tuple[subprocess.Popen, int]:

@@ -130,7 +130,7 @@ def test_each_effect_is_a_line_of_its_means_with_interval_bars(study):
 def test_a_table_is_drawn_as_it_is_read_from_its_file(tmp_path):
     _, table = tables("one replicate")
     write_table(table, tmp_path / "effects.csv")
-    # What is empty throughout comes back as numbers.
+    # An empty column is read as numbers.
     (axes,) = figures.effects(read_table(tmp_path / "effects.csv")).axes
     assert not lines(axes, "did not learn")
     assert len(line(axes, "A$n$B")) == 7

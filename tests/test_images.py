@@ -232,7 +232,7 @@ def test_a_changed_twentieth_and_each_file_s_first_and_last_byte_are_seen_at_onc
 
 
 def test_nothing_is_trained_on_changed_images(laboratory, tmp_path, caplog):
-    """As after a disk error: files of the right length with other content."""
+    """As after a disk error: files of the right length with wrong content."""
     folder = shutil.copytree(laboratory.images, tmp_path / "images")
     content = np.fromfile(folder / "validation.images.npy", np.uint8)
     content[len(content) // 2 :] = 0

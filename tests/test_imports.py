@@ -1,4 +1,4 @@
-"""What takes long to import is imported only where it is needed."""
+"""Libraries that take long to import are imported only where they are needed."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The figures to explore: what their pages tell, and what a pointer does there."""
+"""Interactive figures: the numbers that their pages show, and hovering and clicking."""
 
 import html
 import re

@@ -1,4 +1,5 @@
-"""A user's own images: which are listed and as what; what is left out is counted and named."""
+"""Folders of images: which files are read, with which class, and that those left out are counted
+and named."""
 
 import csv
 import json

@@ -151,6 +151,17 @@ def test_weights_are_kept_only_if_asked_for_and_earlier_ones_do_not_stay(laborat
     assert not again.folder.weights.exists()
 
 
+def test_small_maps_are_looked_for_where_a_cpu_trains_in_bf16(laboratory, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        device, "keep_small_maps_in_fp32", lambda network, inputs: seen.append(len(network))
+    )
+    for precision in ("bf16", "fp32"):
+        recipe = {"epochs": 1, "precision": precision}
+        laboratory.train("baseB", tmp_path / precision, recipe=recipe)
+    assert seen == [len(LAYERS)]
+
+
 def test_its_seconds_are_within_those_that_pass(laboratory, tmp_path):
     start = time.perf_counter()
     history = laboratory.train("B0B", tmp_path).folder.history

@@ -1,4 +1,4 @@
-"""One writer in a folder, one run of a study: processes that live, end, die and stand still."""
+"""One writer in a folder, one run of a study: processes that end, are killed or are stopped."""
 
 import os
 import shutil

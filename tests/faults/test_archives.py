@@ -1,4 +1,4 @@
-"""An archive from a stranger: nothing is written outside of a new folder, and what is wrong
+"""Archives from others: nothing is written outside of a new folder, and what is wrong
 is named."""
 
 import json

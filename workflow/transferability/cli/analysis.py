@@ -59,7 +59,7 @@ def estimate_effects(
         float, "the loss, as a fraction of top-1, that counts as none", {"type": flags.above_zero}
     ],
     partial: Annotated[bool, "also write decision.csv, for studies with partial networks"] = False,
-    page: Annotated[Path, "the HTML file to write: what the numbers say, effect by effect"],
+    page: Annotated[Path, "the HTML file to write: the findings"],
 ) -> None:
     """Estimate paired effects and the boost, with intervals, in tables beside the networks', and
     write findings.html."""

@@ -22,7 +22,7 @@ def read_table(path: Path):
 
 
 def write_table(table, path: Path) -> None:
-    """Write a table, whole or not at all, and its page beside it."""
+    """Write a table atomically, and its page beside it."""
     with files.atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     write_page(path)

@@ -1,6 +1,6 @@
-"""The main figures as pages to explore: a pointer names a network or an effect, a click in the
-legend brings out a treatment. A page is the printed figure with a script, and asks no other address
-for anything."""
+"""The main figures as interactive pages: the printed figure as SVG, with a script that shows the
+numbers of the mark under the pointer and, after a click in the legend, fades the other treatments.
+A page loads nothing from other addresses."""
 
 import io
 import re
@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from transferability.figures import style
 
-# Of letters: a screen is read from further away.
+# Letters on a screen are larger than in print.
 PIXELS_PER_POINT = 2
-# The figure on a desk, and on a phone, whose window is narrower than so many pixels.
+# The widths of the figure in wide and in narrow windows; narrow is below so many pixels.
 WIDTHS, PHONE = ("page", "column"), 600
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 PAGE = Path(__file__).parent / "templates" / "interactive.html"
@@ -47,7 +47,7 @@ def _svg(figure: Figure, width: str) -> str:
     """The figure as an element of a page. Its groups have classes in place of ids, which the other
     figure has too; treatments and words are attributes."""
     style.set_words(figure)
-    # Letters are letters there: to be searched, read aloud, and clicked on.
+    # Text stays text, so that it can be searched and read aloud.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": width}), io.StringIO() as file:
         figure.savefig(file, format="svg", metadata=NO_METADATA)
         svg = file.getvalue()

@@ -261,8 +261,8 @@ def keep_limits(axes: Axes) -> None:
 def draw_crosses(
     axes: Axes, x: pd.Series, y: pd.Series, look: style.Look, words: Iterable[str] = ()
 ) -> None:
-    """Crosses for what did not learn. They set no axis: those beyond it stand at its edge. A page
-    shows the words of each."""
+    """Crosses for what did not learn. They do not change the limits of the axis: those beyond
+    are drawn at its edge. A page shows the words of each."""
     # An empty line that is not clipped would confuse the layout.
     if len(x):
         keep_limits(axes)

@@ -155,7 +155,7 @@ def room() -> float:
 
 
 def tag(label: str, words: str = "") -> dict[str, str]:
-    """The property of an artist by which a page knows its treatment, and what a pointer shows."""
+    """The gid of an artist on a page: its treatment, and the words that hovering shows."""
     return {"gid": f"of:{label}|{in_use().in_words(words)}"} if in_use().explored else {}
 
 
@@ -245,12 +245,12 @@ def empty(message: str) -> Figure:
 
 
 def set_words(figure: Figure) -> None:
-    """Put its texts in the study's words."""
+    """Replace words of the figure's texts by those of `figures.labels`."""
     options = in_use()
     for text in figure.findobj(mpl.text.Text):
-        # In the study's words a dollar begins no mathematics.
+        # A dollar in `figures.labels` is a dollar.
         words = options.in_words(text.get_text(), r"\$")
-        # A browser sets the letters of a page, but no mathematics.
+        # Text in a page is set by the browser, which knows no mathematics.
         text.set_text(words.replace("$n$", "n") if options.explored else words)
 
 

@@ -25,7 +25,7 @@ from transferability.images.folder import held_back
 Arguments = Sequence[dict[str, Any]]
 # How to ask for the images for training and for those for testing, where that is not train=True and
 # train=False, or split="train" and split="test". A validation part beside the test
-# images is for training here.
+# images is used for training.
 PARTS: dict[str, tuple[Arguments, Arguments]] = {
     "CLEVRClassification": ([{"split": "train"}], [{"split": "val"}]),  # no labels for its test
     "Country211": ([{"split": "train"}, {"split": "valid"}], [{"split": "test"}]),

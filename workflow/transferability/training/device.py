@@ -81,25 +81,27 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def keep_small_maps_in_fp32(network: nn.Module, inputs: torch.Tensor) -> None:
-    """Let those convolutions compute in fp32, on a CPU, of whose kernel a part meets padding alone
-    when the network takes these inputs, as with maps of 1×1 and a stride of 2.
+    """Let convolutions compute in fp32, on a CPU, where part of the kernel covers only padding, as
+    with 1×1 maps and a stride of 2; `inputs` are a batch of what the network takes.
 
-    In bf16 torch 2.11 leaves the gradient of that part as the memory was, which may be NaN.
+    In bf16, torch 2.11 does not write the gradient of that part: it is what the memory held.
     """
 
-    def look(layer: nn.Module, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
-        if _meets_padding_alone(layer, given[0].shape[2:], made.shape[2:]):
+    def look(layer: nn.Module, given: tuple, named: dict, made: torch.Tensor) -> None:
+        dimensions = len(layer.kernel_size)
+        shape = (given[0] if given else named["input"]).shape[-dimensions:]
+        if _covers_only_padding(layer, shape, made.shape[-dimensions:]):
             layer.forward = partial(_in_fp32, layer.forward)
 
     layers = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
-    hooks = [layer.register_forward_hook(look) for layer in layers]
+    hooks = [layer.register_forward_hook(look, with_kwargs=True) for layer in layers]
     network(inputs)
     for hook in hooks:
         hook.remove()
 
 
-def _meets_padding_alone(layer: nn.Module, sizes: torch.Size, maps: torch.Size) -> bool:
-    """Whether a part of the kernel does, for inputs of these sizes and outputs of those of maps."""
+def _covers_only_padding(layer: nn.Module, sizes: torch.Size, maps: torch.Size) -> bool:
+    """Whether part of the kernel does, for inputs and outputs of these sizes."""
     reaches = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
     of_text = {"valid": [0] * len(sizes), "same": [reach // 2 for reach in reaches]}
     padding = of_text.get(layer.padding, layer.padding)
@@ -111,9 +113,9 @@ def _meets_padding_alone(layer: nn.Module, sizes: torch.Size, maps: torch.Size) 
     return False
 
 
-def _in_fp32(forward: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+def _in_fp32(forward: Callable[[torch.Tensor], torch.Tensor], input: torch.Tensor) -> torch.Tensor:
     with torch.autocast("cpu", enabled=False):
-        return forward(inputs.float())
+        return forward(input.float())
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
