@@ -57,8 +57,8 @@ SHORTENED = {
 # Commands that are not run here: other tests do what they do.
 ELSEWHERE = re.compile(
     r"docs/results/\w+\.zip|transferability compare |--cores all published$|--sdm conda$"
-    r"|uv run (pytest|ruff|--project |python -m transferability\.study\.schema$)|pip install -r "
-    r"|-n --configfile studies/paper\.yaml$|sbatch |benchmarks/"
+    r"|uv run (pytest|ruff|--project |python (tests/|-m transferability\.study\.schema$))"
+    r"|pip install -r |-n --configfile studies/paper\.yaml$|sbatch |benchmarks/"
 )
 # What trees name and the commands that are run here do not make.
 NOT_MADE = {"results/yosinski2014/"}
