@@ -12,7 +12,6 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/records.smk"
 
 
 report: "workflow/report/workflow.rst"

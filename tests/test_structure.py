@@ -29,7 +29,7 @@ FLOORS = (
     ("__main__",),
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS, 1) for package in packages}
-LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 570
+LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 525
 
 
 def modules() -> dict[str, Path]:

@@ -1,10 +1,11 @@
-# From networks to tables, each with a page beside it to be sorted in a browser, and to findings;
-# the published networks of 2014 go the same way.
+# From networks to tables, each with a page beside it to be sorted in a browser, to findings, and to
+# the Methods section of a paper. The published networks of 2014 go the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
 #   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.{csv,html}
-#        tables/{differences,effects,boost,decision}.{csv,html}  findings.html
+#        tables/{differences,effects,boost,decision}.{csv,html}  findings.html  METHODS.md
 #   1. collect_networks gathers metrics and histories; read_published copies those of 2014
 #   2. estimate_effects pairs networks, with intervals, and writes findings.html
+#   3. write_methods says how the study was made
 
 
 rule collect_networks:
@@ -106,3 +107,27 @@ rule estimate_effects:
         "python -m transferability estimate-effects --table {input.table:q}"
         " --results {params.results:q} --labels {input.labels:q} --margin {params.margin:q}"
         " {params.partial:q} --page {output.findings:q} > {log:q} 2>&1"
+
+
+rule write_methods:
+    input:
+        metrics=of_every_network("metrics.json"),
+        sources=SOURCES,
+        effects="<results>/tables/effects.csv",
+        boost="<results>/tables/boost.csv",
+        citation=os.path.relpath(ROOT / "CITATION.cff"),
+    output:
+        "<results>/METHODS.md",
+    log:
+        "<results>/logs/write_methods.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        study=STUDY_FILE,
+        settings=as_json(STUDY),
+        code=fingerprint.methods_fingerprint(),
+    shell:
+        "python -m transferability write-methods --study {params.study:q}"
+        " --effects {input.effects:q} --boost {input.boost:q} --citation {input.citation:q}"
+        " --text {output:q} > {log:q} 2>&1"

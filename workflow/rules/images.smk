@@ -41,7 +41,7 @@ rule split_classes:
     input:
         manifest="<store>/manifest.json",
         classes="<store>/classes.csv",
-        drawn_from=split_file,
+        drawn_from=lambda wc: targets.split_file(STUDY, wc.split, PUBLISHED_DATA) or [],
     output:
         "<results>/splits/{split}.csv",
     log:
@@ -52,7 +52,7 @@ rule split_classes:
         "../../envs/training.yaml"
     params:
         study=STUDY_FILE,
-        groups=groups_of_halves,
+        groups=lambda wc: as_json((STUDY["splits"] or {}).get(wc.split)),
         folder=subpath(input.manifest, parent=True),
         code=fingerprint.splits_fingerprint(),
     shell:

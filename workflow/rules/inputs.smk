@@ -16,21 +16,13 @@ def of_every_network(file, trained=STUDY.trained):
     ]
 
 
-def training(wildcards):
-    """What of the study decides one network."""
-    seed = int(wildcards.seed)
-    return as_json(vars(STUDY.training(wildcards.split, seed, wildcards.network)))
+def network(wildcards):
+    """A network of the study: (split, seed, name)."""
+    return wildcards.split, int(wildcards.seed), wildcards.network
 
 
 def gpus_of(wildcards):
-    seed = int(wildcards.seed)
-    return STUDY.recipe_of(wildcards.split, seed, wildcards.network)["gpus"]
-
-
-def minutes_to_train(wildcards, attempt):
-    """What a cluster is asked for. A training that is cut short goes on in its next job."""
-    network = wildcards.split, int(wildcards.seed), wildcards.network
-    return attempt * targets.minutes_to_train(STUDY, Path(RESULTS), *network)
+    return STUDY.recipe_of(*network(wildcards))["gpus"]
 
 
 def base_file(wildcards, file):
@@ -40,15 +32,6 @@ def base_file(wildcards, file):
         return []
     folder = targets.base_folder(STUDY, wildcards.split, wildcards.seed, base)
     return f"{RESULTS}/{folder}/{file}"
-
-
-# Two plain functions: Snakemake takes far longer to inspect a functools.partial.
-def base_metrics(wildcards):
-    return base_file(wildcards, "metrics.json")
-
-
-def base_weights(wildcards):
-    return base_file(wildcards, "weights.safetensors")
 
 
 def read_by_probes(wildcards, file):
@@ -70,31 +53,6 @@ def weights_file(wildcards):
     """The file that a source is read from, if it is a file and there."""
     weights = images.path_of(STUDY["sources"][wildcards.source]["weights"])
     return str(weights) if weights.is_file() else []
-
-
-def import_settings(wildcards):
-    source, architecture = STUDY["sources"][wildcards.source], STUDY["architecture"]
-    # What else it says of itself changes no weights.
-    keys = ("weights", "image_size", "interpolation", "mean", "std")
-    source = {key: source[key] for key in keys}
-    return as_json(
-        [
-            source,
-            architecture,
-            STUDY.input_size,
-            fingerprint.import_fingerprint(
-                architecture["name"], architecture.get("build")
-            ),
-        ]
-    )
-
-
-def split_file(wildcards):
-    return targets.split_file(STUDY, wildcards.split, PUBLISHED_DATA) or []
-
-
-def groups_of_halves(wildcards):
-    return as_json((STUDY["splits"] or {}).get(wildcards.split))
 
 
 def study_only(files, wildcards):

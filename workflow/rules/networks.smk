@@ -7,10 +7,8 @@
 #   3. probe_layers, where the study has probes, evaluates layers and networks of a split and seed
 
 
-# All networks of a study are normalised by the images of the source that is trained here.
-SOURCE_MANIFEST = [
-    f"{store}/manifest.json" for store in [targets.source_store(STUDY)] if store
-]
+# Whose code counts, beside that of training.
+ARCHITECTURE = STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 
 
 rule import_source:
@@ -25,7 +23,8 @@ rule import_source:
         "../../envs/training.yaml"
     params:
         study=STUDY_FILE,
-        settings=import_settings,
+        settings=lambda wc: as_json(STUDY.import_settings(wc.source)),
+        code=fingerprint.import_fingerprint(*ARCHITECTURE),
     shell:
         "exec python -m transferability import-source --study {params.study:q}"
         " --source {wildcards.source:q} > {log:q} 2>&1"
@@ -37,7 +36,10 @@ rule train_base:
         # files by content and large ones by time.
         manifest="<store>/manifest.json",
         arrays=ancient(expand(ARRAYS, dataset=Path(STORE).name)),
-        normalised_by=SOURCE_MANIFEST,
+        # A source that is trained here, since all networks are then normalised by its images.
+        normalised_by=expand(
+            "{store}/manifest.json", store=targets.source_store(STUDY) or []
+        ),
         split="<results>/splits/{split}.csv",
     output:
         metrics="<base>/metrics.json",
@@ -56,14 +58,15 @@ rule train_base:
     # --resources gpu=4 lets four GPUs be used at once; without it, or a GPU, this says nothing.
     resources:
         gpu=gpus_of,
-        runtime=minutes_to_train,
+        # A training that is cut short goes on in its next job.
+        runtime=lambda wc, attempt: (
+            attempt * targets.minutes_to_train(STUDY, Path(RESULTS), *network(wc))
+        ),
     # What of the study decides the network: after a change, what differs by it is trained again.
     params:
         study=STUDY_FILE,
-        training=training,
-        code=fingerprint.training_fingerprint(
-            STUDY["architecture"]["name"], STUDY["architecture"].get("build")
-        ),
+        training=lambda wc: as_json(vars(STUDY.training(*network(wc)))),
+        code=fingerprint.training_fingerprint(*ARCHITECTURE),
     # exec, since SLURM signals every process of a job, and a shell that waits for the training would
     # end before it has saved; SLURM then kills what is left of the job.
     shell:
@@ -79,8 +82,8 @@ use rule train_base as train_treatment with:
         arrays=rules.train_base.input.arrays,
         normalised_by=rules.train_base.input.normalised_by,
         split=rules.train_base.input.split,
-        base_metrics=base_metrics,
-        base_weights=ancient(base_weights),
+        base_metrics=lambda wc: base_file(wc, "metrics.json"),
+        base_weights=ancient(lambda wc: base_file(wc, "weights.safetensors")),
     output:
         ["<treatment>/weights.safetensors"] if STUDY["keep_weights"] == "all" else [],
         metrics="<treatment>/metrics.json",
@@ -119,9 +122,7 @@ rule probe_layers:
     params:
         study=STUDY_FILE,
         settings=as_json([STUDY[key] for key in targets.OF_PROBES]),
-        code=fingerprint.probes_fingerprint(
-            STUDY["architecture"]["name"], STUDY["architecture"].get("build")
-        ),
+        code=fingerprint.probes_fingerprint(*ARCHITECTURE),
     shell:
         "exec python -m transferability probe-layers --study {params.study:q}"
         " --split {wildcards.split} --seed {wildcards.seed} --threads {threads} > {log:q} 2>&1"

@@ -12,7 +12,6 @@ from transferability.study import config
 def write_methods(
     *,
     study: Annotated[Path, "results/<study>/study.yaml"],
-    results: Annotated[Path, "folder of the study, results/<study>"],
     effects: flags.EFFECTS,
     boost: flags.BOOST,
     citation: Annotated[Path, "CITATION.cff of this software"],
@@ -25,7 +24,7 @@ def write_methods(
 
     cited = yaml.safe_load(citation.read_text(encoding="utf-8"))
     tables = read_table(effects), read_table(boost)
-    files.write_text(text, methods.text(config.resolved(study), results, *tables, cited))
+    files.write_text(text, methods.text(config.resolved(study), study.parent, *tables, cited))
 
 
 COMMANDS = [write_methods]

@@ -216,6 +216,12 @@ class Study(dict):
             normalised_by = {key: list(declared[0][key]) for key in ("mean", "std")}
         return TrainingSpec.of(name, split, seed, self["architecture"], recipe, normalised_by)
 
+    def import_settings(self, letter: str) -> list:
+        """What decides the weights of a source that is imported; what else it says changes none."""
+        source = self["sources"][letter]
+        keys = ("weights", "image_size", "interpolation", "mean", "std")
+        return [{key: source[key] for key in keys}, self["architecture"], self.input_size]
+
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
         """The steps of one training on a target of that size."""
         recipe = self.recipe_of(split, seed, name)
