@@ -29,7 +29,7 @@ FIRST = "pip install uv && uv run snakemake --cores all"
 LITTLE = {
     **{key: TINY[key] for key in ("dataset", "architecture")},
     "splits": {"random": 1},
-    "layers": [3],
+    "layers": [5],
     "treatments": ["transfer+"],
     "controls": ["baseB", "B0B"],
     "recipe": {"epochs": 1, "batch_size": 128},
