@@ -1,4 +1,4 @@
-"""The library is built in packages that import from floors below theirs, and stays small."""
+"""The library is built in packages that import from levels below theirs, and stays small."""
 
 import ast
 import re
@@ -18,8 +18,8 @@ WITHOUT_BLANKS = {
     *("wildcards.split", "wildcards.seed", "wildcards.network", "threads"),
     *("resources.download", "params.command"),
 }
-# docs/contributing.md shows the same floors, the highest first.
-FLOORS = (
+# docs/contributing.md shows the same levels, the highest first.
+LEVELS = (
     ("storage", "models"),
     ("images",),
     ("study",),
@@ -28,7 +28,7 @@ FLOORS = (
     ("cli",),
     ("__main__",),
 )
-FLOOR = {package: number for number, packages in enumerate(FLOORS, 1) for package in packages}
+LEVEL = {package: number for number, packages in enumerate(LEVELS, 1) for package in packages}
 LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 525
 
 
@@ -63,18 +63,18 @@ def imports(file: Path) -> Iterator[str]:
                 yield module
 
 
-def test_the_top_of_the_library_holds_the_floors_and_nothing_else():
+def test_the_top_of_the_library_holds_the_levels_and_nothing_else():
     entries = {path.stem for path in LIBRARY.iterdir() if path.name != "__pycache__"}
-    assert entries == {*FLOOR, "__init__"}
+    assert entries == {*LEVEL, "__init__"}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_package_imports_from_lower_floors_alone(module):
+def test_a_package_imports_from_lower_levels_alone(module):
     package = module.partition(".")[0]
     for name in imports(MODULES[module]):
         imported = name.partition(".")[0]
-        assert imported == package or FLOOR[imported] < FLOOR[package], (
-            f"{module} imports {name}, which is not on a lower floor"
+        assert imported == package or LEVEL[imported] < LEVEL[package], (
+            f"{module} imports {name}, which is not on a lower level"
         )
 
 
