@@ -66,7 +66,7 @@ def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, n
     for told in (f"# 4 classes, {4 * total:,} images", f"with {total} images", "20 to 30 pixels"):
         assert told in text
     assert ("validation:" in text) == (form == "")
-    assert "  # The 2 smallest classes, which may be a half, have" in text
+    assert "  # If a half consists of the 2 smallest classes, it has" in text
     columns = {line.index("# ") for line in text.splitlines() if re.match("  (val|image_)", line)}
     assert columns == {27}
     assert max(map(len, text.splitlines())) <= 100
@@ -106,7 +106,7 @@ def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, caps
         treatments=["transfer", "transfer+", "selffer", "random", "shuffled", "partial"],
     )
     assert "photos: 4 classes, 30 images for training and 8 for validation" in said
-    assert "Stored at 16 × 16 pixels, seen at 12 × 12" in said
+    assert "stored at 16 × 16 pixels; networks see 12 × 12" in said
     assert "as one of another class: 1" in said
     assert "Bad images left out: 1, the first b/bad.png" in said
     assert "digits: 10 classes" in said

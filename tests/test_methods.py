@@ -30,7 +30,7 @@ def test_what_was_not_done_is_not_told():
     text = methods_of({"splits": {"random": 4}}, (effects, boost.assign(n="3")))
     assert "changed its score by −0.01 percentage points" in text
     assert "bootstrap" not in text
-    assert "With one replicate, no effect was judged." in text
+    assert "With one replicate, no effect was tested for significance." in text
     assert "was averaged over layer 3 by" in text
 
 

@@ -138,7 +138,7 @@ def test_the_findings_are_read_in_the_report(page):
     (frame,) = page.all("#app iframe")
     with page.inside(frame):
         assert page.overflow() <= 0
-        assert "One replicate: numbers, and no verdicts." in page.all("main")[0].text
+        assert "One replicate: numbers without verdicts." in page.all("main")[0].text
 
 
 def test_results_that_lie_elsewhere_have_the_same_style(finished, tmp_path):

@@ -39,7 +39,7 @@ def test_an_interval_without_meaning_is_not_told_in_the_headline():
     effects.loc[wide, ["low", "high", "lower"]] = -2.077, 2.052, -1.038
     html = findings.page(networks, effects, boosts, MARGIN)
     short = html[html.index("<h2>In short") : html.index("</section>")]
-    assert "4 splits are too few to tell how exact that is" in short
+    assert "4 splits are too few to tell how exact this is" in short
     assert "207.7" not in short
     assert "103.8" not in short
 

@@ -123,8 +123,8 @@ def test_findings_say_how_rates_were_chosen():
     assert "best of a grid" not in findings.page(networks, effects, boost, 0.01)
     networks["at_edge"] = networks["network"] == "A3B"
     page = findings.page(networks, effects, boost, 0.01)
-    assert "best of a grid, by one half of the validation images" in page
-    assert re.search(r"For 4 of \d+\Wnetworks they lie at an end of the grid", page)
+    assert "best of a grid, chosen on one half of the validation images" in page
+    assert re.search(r"For 4 of \d+\Wnetworks they are at an end of the grid", page)
 
 
 def test_images_that_selected_do_not_report(study, networks):
