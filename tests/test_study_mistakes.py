@@ -71,7 +71,7 @@ splits: {dissimilar: {A: letters, B: animals}} | splits.dissimilar.B | 'animals'
     | splits.dissimilar.A | 'letters' & closed, open
 splits: {dissimilar: letters} | splits.dissimilar | {A: letters, B: symbols}
 {dataset: {source: imagenet, path: x}, splits: {published: [random0]}}
-    | splits | random0 would be drawn & splits.random to 0
+    | splits | splits.random: 1 draws random0 & splits.random to 0
 {dataset: {source: imagenet, path: x}, splits: {published: [natmen]}}
     | splits.published[0] | natman
 {dataset: {source: folder, path: x}, splits: {published: [natman]}}
@@ -134,7 +134,7 @@ omit: [{seed: 0}] | omit | no network & fewer
 long_base: 1 | long_base | unknown key & controls
 sources: {B: {weights: a.pt}} | sources | "B" & a letter from C to Z
 sources: {P: {}} | sources.P | either weights or dataset
-sources: {P: {dataset: {source: digits}, mean: [0, 0, 0]}} | sources.P | mean belongs to weights
+sources: {P: {dataset: {source: digits}, mean: [0, 0, 0]}} | sources.P | mean applies only
 sources: {P: {weights: a.pt}} | sources.P | mean and std & there is no such file
 sources: {P: {dataset: {source: digits}}} | sources.P.dataset.image_size | 8 pixels & 20
 {sources: {P: {weights: a.pt}}, splits: {random: 1}} | the study | exclude each other

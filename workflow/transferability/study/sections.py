@@ -1,7 +1,7 @@
 """The sections of a study file that describe images, network and training, key by key.
 
-Types, bounds, defaults and descriptions of keys stand here and in schema.py alone. A description's
-first sentence is the comment in config.yaml.
+Only this file and schema.py define types, bounds, defaults and descriptions of keys. The first
+sentence of a description is the comment in config.yaml.
 """
 
 import json
@@ -73,7 +73,7 @@ ImageSize = Annotated[int, Field(ge=8, le=1024, description="Height and width in
 
 
 class Section(BaseModel):
-    """A part of a study, strictly read: no other keys, 64.0 is no whole number, true no number."""
+    """A part of a study, strictly read: without other keys, and 64.0 is not a whole number."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -86,17 +86,17 @@ class Glyphs(Section):
     source: Literal["glyphs"] = "glyphs"
     """glyphs | digits | folder | torchvision | imagenet"""
     classes: Annotated[int, Field(ge=2, le=1400)] = 60
-    """How many characters. Half of them are letters and half symbols where there are enough."""
+    """Number of characters. Half of them are letters and half symbols, if there are enough."""
     symbols: Natural | None = None
-    """How many of the characters are symbols, the others being letters; null for half."""
+    """Number of symbols among the characters, the others being letters; null for half."""
     images_per_class: Positive = 100
     """Training images of each class."""
     validation_images_per_class: Positive = 50
-    """Validation images of each class, in typefaces that training never saw."""
+    """Validation images of each class, in typefaces that do not occur in training."""
     image_size: Annotated[int, Field(ge=12, le=1024)] = 20
     """Height and width in pixels."""
     seed: Natural = 0
-    """Which characters are drawn, and how."""
+    """Decides which characters are drawn, and how."""
 
 
 class Digits(Section):
@@ -107,41 +107,41 @@ class Digits(Section):
     validation: Fraction = 0.25
     """Share of the images of each class that is held back for validation."""
     seed: Natural = 0
-    """Which images are held back."""
+    """Decides which images are held back."""
 
 
 class Photos(Section):
     image_size: ImageSize = 64
     resize: Literal["crop", "warp"] = "crop"
-    """How an image becomes a square; crop takes the largest one in its centre, warp changes height
+    """How an image becomes a square; crop cuts out the largest central square, warp changes height
     and width independently, as in 2014."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """How an image is resized. bicubic suits pretrained weights that were trained with it."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What a damaged image means; error stops when all have been read, with a list of the bad ones,
-    skip leaves them out."""
+    """What to do with damaged images; error stops after all images are read and lists the damaged
+    ones, skip leaves them out."""
     on_duplicate: Literal["keep", "skip"] = "keep"
-    """What becomes of images with the same pixels as another one; skip keeps the first of them, a
-    training image before a validation image. Either way they are counted and named."""
+    """What to do with images that have the same pixels; skip keeps the first of them, a training
+    image before a validation image. In both cases they are counted and listed."""
 
 
 class HeldBack(Section):
     validation: Fraction = 0.2
-    """Share of the images of each class that is held back for validation, where the images are not
-    split already."""
+    """Share of the images of each class that is held back for validation, unless the images are
+    already split."""
     groups: str | None = None
-    """CSV file with the columns class, group and a row for each class, for splits.dissimilar; null
-    for none."""
+    """CSV file with the columns class and group and a row for each class, for splits.dissimilar;
+    null for none."""
     seed: Natural = 0
-    """Which images are held back."""
+    """Decides which images are held back."""
 
 
 class Folder(Photos, HeldBack):
-    """A user's own images, in train/<class>/ and validation/<class>/, or in <class>/ alone."""
+    """A user's own images, in train/<class>/ and validation/<class>/, or only in <class>/."""
 
     source: Literal["folder"]
     path: Name
-    """The folder. Images that change in it later are not noticed; give it another name."""
+    """The folder. If its images change later, this is not noticed; rename it then."""
 
 
 class Torchvision(Photos, HeldBack):
@@ -151,10 +151,10 @@ class Torchvision(Photos, HeldBack):
     name: Name
     """Its name in torchvision.datasets, such as CIFAR100."""
     root: Name = "data"
-    """The folder in which torchvision keeps its data; outside of the folder of the run only with
-    download: false."""
+    """The folder in which torchvision keeps its data; with download: true it must be inside the
+    folder of the run."""
     download: bool = True
-    """Whether torchvision may download what is not there."""
+    """Whether torchvision may download missing data."""
     image_size: ImageSize = 32
 
 
@@ -177,7 +177,7 @@ class Small(Section):
     """The paper's five convolutions and three fully connected layers at a small size."""
 
     name: Literal["small"] = "small"
-    """small | caffenet | torchvision | timm, or my_module:build"""
+    """small | caffenet | torchvision | timm | custom"""
     channels: Annotated[list[Positive], Field(min_length=5, max_length=5)] = [16, 32, 48, 48, 32]
     """Channels of the five convolutions."""
     units: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [128, 128]
@@ -185,26 +185,26 @@ class Small(Section):
     batch_norm: bool = False
     """Whether batch normalisation follows each layer but the last."""
     dropout: Share = 0.0
-    """Share of dropped units, in training. It is that of the first two fully connected layers."""
+    """Share of units dropped in training, in the first two fully connected layers."""
 
 
 class CaffeNet(Section):
-    """The network of the 2014 paper, for 227 × 227 pixels; its keys make it another."""
+    """The network of the 2014 paper, for 227 × 227 pixels; its keys change it."""
 
     name: Literal["caffenet"]
     width: PositiveNumber = 1.0
-    """The channels and units, as a multiple of the paper's, rounded to even numbers."""
+    """Channels and units, as a multiple of the paper's, rounded to even numbers."""
     stem: Literal["paper", "small"] = "paper"
     """The first convolution. paper is 11 × 11 with stride 4; small is 5 × 5 with stride 1, for
-    images of about 64 × 64, of which all that follows sees as much as of the paper's."""
+    images of about 64 × 64 pixels, and gives feature maps about as large as in the paper."""
     initialisation: Literal["paper", "he"] = "paper"
-    """How weights are drawn. paper takes std 0.01 (0.005 in fc6 and fc7) and sets some biases to 1,
-    which suits the paper's width and mean_image; he, that of He et al. (2015), suits other widths
-    and images normalised by channels."""
+    """How weights are initialised. paper uses std 0.01 (0.005 in fc6 and fc7) and sets some biases
+    to 1, which suits the paper's width and mean_image; he follows He et al. (2015), which suits
+    other widths and images normalised by channels."""
 
 
 class TorchvisionModel(Section):
-    """A classification model of torchvision, with new weights; blocks count as one layer each."""
+    """A classification model of torchvision, with new weights; each block counts as one layer."""
 
     name: Literal["torchvision"]
     model: str = "resnet18"
@@ -212,8 +212,8 @@ class TorchvisionModel(Section):
 
 
 class TimmModel(Section):
-    """A model of timm, which has to be installed, with new weights; blocks count as one layer each.
-    It is of the families ResNet, EfficientNet, ConvNeXt and VisionTransformer."""
+    """A model of timm, which must be installed, with new weights; each block counts as one layer.
+    Supported are ResNet, EfficientNet, ConvNeXt and VisionTransformer."""
 
     name: Literal["timm"]
     model: str = "resnet18"
@@ -222,16 +222,16 @@ class TimmModel(Section):
 
 
 class Custom(Section):
-    """An architecture of your own. The study names code, which is run when the study is read and in
-    each training: name only what you would run yourself, and look here before you run a study from
-    a stranger."""
+    """Your own architecture. The study names code that runs when the study is read and in each
+    training: name only code that you trust, and check this section before you run the study of
+    someone else."""
 
     name: Literal["custom"]
     build: str
-    """A function, as my_module:build, found from the folder of the run or through PYTHONPATH;
+    """A function, such as my_module:build, found in the folder of the run or through PYTHONPATH;
     build(image_size, classes) returns a list of (name, module), the layers from input to output. An
-    edit of its module, or of one beside it that it imports, trains again; one of a file that they
-    read does not."""
+    edit of its module, or of a module beside it that it imports, trains all networks again; an edit
+    of a file that these modules read does not."""
     arguments: dict[str, Any] = {}
     """Further arguments of build, by name."""
 
@@ -241,105 +241,105 @@ Architecture = chosen_by("name", Small, CaffeNet, TorchvisionModel, TimmModel, C
 
 class Recipe(Section):
     epochs: Positive = 10
-    """Passes over the training images of the target half. Those that do not fill a last batch are
-    left out, others each time; a long base makes twice as many."""
+    """Passes over the training images of the target half. Images that do not fill the last batch of
+    a pass are left out, other ones each time; a long base makes twice as many passes."""
     iterations: Positive | None = None
-    """Steps in all, instead of epochs. Each is of batch_size images, and evaluate_every counts
-    steps too. A long base makes twice as many; null for epochs."""
+    """Total number of steps, instead of epochs. Each step uses batch_size images, and
+    evaluate_every counts steps too. A long base makes twice as many; null to use epochs."""
     evaluate_every: Positive = 2
-    """Epochs (steps, where iterations is given) between two evaluations. The end of training always
-    has one."""
+    """Epochs (steps, if iterations is given) between two evaluations. There is always one at the
+    end of training."""
     batch_size: Positive = 64
-    """Images a step."""
+    """Images per step."""
     micro_batch: Positive | None = None
-    """Images at once, where a whole batch does not fit into memory. Gradients are added up, and a
-    step is still one of batch_size images. Batch normalisation then knows only the images of a
+    """Images processed at once, if a whole batch does not fit into memory. Gradients are added up,
+    so a step still uses batch_size images, but batch normalisation sees only the images of a
     micro-batch; null for the whole batch."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """Stochastic gradient descent with momentum, or AdamW."""
     nesterov: bool = True
-    """Whether the momentum of sgd is Nesterov's; adamw has none."""
+    """Whether sgd uses Nesterov momentum; adamw ignores it."""
     momentum: Share = 0.9
     """Momentum of sgd, or the first beta of adamw (its second is 0.999)."""
     learning_rate: PositiveNumber = 0.03
     """Highest learning rate of the schedule."""
     weight_decay: number(ge=0) = 0.0005
-    """L2 penalty on weights (decoupled, in adamw). Biases and normalisation are free of it unless
-    decay_biases says otherwise."""
+    """L2 penalty on weights (decoupled in adamw). It does not apply to biases and normalisation
+    unless decay_biases is true."""
     decay_biases: bool = False
-    """Whether weight decay acts on biases and normalisation too."""
+    """Whether weight decay also applies to biases and normalisation."""
     bias_learning_rate: PositiveNumber = 1.0
     """The learning rate of biases, as a multiple of that of weights. It is 2 in the 2014 paper."""
     copied_learning_rate: number(ge=0) = 1.0
     """The learning rate of copied layers, as a multiple of that of new ones. With 0 only their
-    batch-norm statistics change. It and the next two keys act where copied layers learn (AnB+,
-    BnB+); a change trains no other network again."""
+    batch-norm statistics change. This key and the next two apply only to networks whose copied
+    layers are trained (AnB+, BnB+); a change trains no other network again."""
     layer_decay: number(gt=0, le=1) = 1.0
-    """Multiplies the learning rate of a copied layer, once per layer up to the head. With L layers,
-    layer i (the input is 0, the head L - 1) learns at layer_decay ** (L - 1 - i) of the rate, as in
-    timm; unlike there, new layers below the head learn at the rate of the head."""
+    """Multiplies the learning rate of a copied layer once for each layer above it. For layer
+    i of L (the first is 0, the head L - 1) this is layer_decay ** (L - 1 - i), as in timm; unlike
+    in timm, new layers below the head have the rate of the head."""
     probe_epochs: Natural = 0
-    """Epochs in which new layers learn alone, before copied ones join them. It is linear probing,
-    then fine-tuning, with one schedule for both; copied layers stay as they are for so long, their
-    batch-norm statistics too."""
+    """First epochs, in which only new layers are trained. This is linear probing, then fine-tuning,
+    with one schedule for both; until then, copied layers and their batch-norm statistics do not
+    change."""
     schedule: Literal["cosine", "step"] = "cosine"
     """After the warm-up the learning rate falls to zero along a cosine, or by step_factor at each
     of step_at."""
     step_at: Set[Fraction] = [0.5, 0.75]
-    """Shares of all steps at which the step schedule acts. There it multiplies the learning rate by
-    step_factor."""
+    """When the step schedule changes the learning rate, as shares of all steps. It multiplies the
+    rate by step_factor."""
     step_factor: PositiveNumber = 0.1
     """What the step schedule multiplies the learning rate by."""
     warmup: Share = 0.1
     """Share of all steps in which the learning rate rises from zero."""
     clip_gradient_norm: PositiveNumber | None = 5.0
-    """Largest norm of the gradient of all weights; a longer gradient is scaled down to it. So one
-    bad step does not ruin a network; null for no limit, as in the 2014 paper."""
+    """Largest norm of the gradient of all weights; a larger gradient is scaled down to it, so that
+    one bad step does not ruin a network. null for no limit, as in the 2014 paper."""
     label_smoothing: Share = 0.0
-    """Share of each label that is spread over all classes. It is so in training; losses of
-    validation images are without it."""
+    """Share of each label that is spread over all classes. It applies in training, not to losses of
+    validation images."""
     normalise: Literal["channels", "target", "mean_image", "none"] = "channels"
-    """What is done with pixel values (0 to 255), by the training images of a half. It is the half
-    on which the first layers were trained, the source for AnB and AnB+, as in 2014; in a study with
-    sources, all networks have the source's. channels gives each channel mean 0 and std 1; target
-    does so by the images that the network itself learns from; mean_image subtracts the mean image,
-    as in 2014; none leaves them as they are."""
+    """How pixel values (0 to 255) are normalised. channels gives each channel mean 0 and std 1, and
+    mean_image subtracts the mean image, as in 2014. Both use the training images of the half on
+    which the first layers were trained, for AnB and AnB+ the source half; in a study with sources,
+    all networks use the source's. target is like channels, but uses the network's own training
+    images; none changes nothing."""
     crop: Positive | None = None
-    """Height and width in pixels of what the network sees of an image. It is a random such crop in
-    training if augment says crop, else the middle; null for all that is stored."""
+    """Height and width in pixels of the part of an image that the network sees. In training it is a
+    random part if augment contains crop, otherwise the central one; null for the whole image."""
     augment: Annotated[
         Set[Literal["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]],
         AfterValidator(_has_one_crop),
     ] = []
-    """Changes drawn again for each training image. crop takes a random part of the size of the key
-    crop, without which it shifts the image by up to an eighth; horizontal_flip flips half of the
-    images left to right; random_resized_crop takes 8 to 100 % of the area, at a ratio of 3/4 to
-    4/3, and resizes it, instead of crop; colour_jitter changes brightness, contrast and saturation
-    by up to 40 %."""
+    """Random changes of the training images, new in each epoch. crop takes a random part of the
+    size that the key crop gives, or without that key shifts the image by up to an eighth;
+    horizontal_flip flips half of the images left to right; random_resized_crop, instead of crop,
+    takes 8 to 100 % of the area at a ratio of 3/4 to 4/3 and resizes it; colour_jitter changes
+    brightness, contrast and saturation by up to 40 %."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of the multiplications; auto is bf16 where the processor or GPU is fast at it, else fp32.
-    Weights are always fp32."""
+    """Precision of multiplications; auto is bf16 if the processor or GPU is fast at it, otherwise
+    fp32. Weights are always fp32."""
     deterministic: bool = False
-    """Whether a training gives the same bits each time on a GPU too. It is slower for it, and
-    operations that cannot are refused. On a CPU it always does."""
+    """Whether repeated trainings on a GPU give the same bits. This is slower, and operations that
+    cannot do it are refused. On a CPU they always give the same bits."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    """Where to train; auto is CUDA, else Apple's MPS, else the CPU."""
+    """Where to train; auto is CUDA if available, otherwise Apple's MPS, otherwise the CPU."""
     gpus: Positive = 1
-    """GPUs of one machine that train a network together, each with its part of every batch. Batch
+    """GPUs of one machine that train a network together, each with a part of every batch. Batch
     normalisation and the optimizer see the whole batch, and micro_batch counts the images of all
-    GPUs: results differ by rounding, and where there is dropout by its masks. A change trains
+    GPUs, so results differ only by rounding and, with dropout, by its masks. A change trains
     nothing again. On a CPU, it is the number of processes."""
 
 
 class Search(Section):
     learning_rate: FullSet[PositiveNumber] | None = None
-    """Values of recipe.learning_rate, its own among them; null for that one alone."""
+    """Values of recipe.learning_rate to try, including the recipe's own; null for only that one."""
     copied_learning_rate: FullSet[number(ge=0)] | None = None
-    """Values of recipe.copied_learning_rate, its own among them; null for that one alone. They are
-    tried where copied layers learn."""
+    """Values of recipe.copied_learning_rate to try, including the recipe's own; null for only that
+    one. They are tried for networks whose copied layers are trained."""
 
 
 class Probes(Section):
     images: Annotated[int, Field(ge=100)] = 5000
-    """Training images that the scores are fitted on, at most, and validation images that they are
-    tested on. They are drawn at random, where there are more."""
+    """Most training images on which scores are fitted, and most validation images on which they are
+    tested. If there are more, they are drawn at random."""
