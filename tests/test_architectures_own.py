@@ -1,5 +1,6 @@
 """A user's own architecture, from a study's line to a trained network."""
 
+import datetime
 import os
 from pathlib import Path
 
@@ -151,6 +152,12 @@ def test_a_mistake_is_named_before_anything_runs(folder, monkeypatch, name):
 def test_what_the_dataset_decides_is_no_argument():
     with pytest.raises(StudyError, match=r"^architecture\.arguments: classes cannot stand here"):
         config.complete({**STUDY, "architecture": settings(classes=3)})
+
+
+@pytest.mark.parametrize("widths", [{1: 8}, datetime.date(2026, 1, 1), float("nan")], ids=str)
+def test_an_argument_that_no_file_of_results_can_hold_is_named(widths):
+    with pytest.raises(StudyError, match=r"^architecture\.arguments: .* cannot be written as JSON"):
+        config.complete({**STUDY, "architecture": settings(widths=widths)})
 
 
 def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder, monkeypatch):

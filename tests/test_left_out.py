@@ -207,6 +207,15 @@ def test_the_form_in_which_a_mac_stores_names_makes_no_difference(tmp_path):
     assert groups.of_classes(file, names) == ["g"] * 4
 
 
+def test_two_folders_of_one_name_are_one_class(tmp_path):
+    """On Linux both forms of a name can be there, one of them copied from a Mac."""
+    forms = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
+    source = folder.read(settings(tree(tmp_path / "photos", [*forms, "lion"], 3)))
+    assert [name for name, _ in source.classes] == [forms[0], "lion"]
+    labels = [label for label, _ in [*source.train, *source.validation]]
+    assert (labels.count(0), labels.count(1)) == (6, 3)
+
+
 def test_class_names_of_any_kind_are_kept(tmp_path):
     names = ["NA", "007", "True", "a\nb", "cat\r", "c\rd", 'say "hi"', "x, y", "end ", "{b} $HOME"]
     assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos", names, 2))) == 0

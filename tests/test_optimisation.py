@@ -89,7 +89,7 @@ def test_a_step_is_torch_s_own(changes, fused):
             optimizer = optim.Optimizer(dict(mine.named_parameters()), recipe, MULTIPLES)
             optimizer.fused = fused
             optimizer.restore(kept)
-        optimizer.zero_grad()
+        mine.zero_grad()
         learn(mine, step)
         optimizer.step(rate)
         reference.zero_grad()

@@ -15,15 +15,18 @@ from transferability.storage import checkpoint
 from transferability.study import config, targets
 from transferability.training import mechanism, probes
 
-TRAINED = {0: ("baseA", "baseB", "A7B", "A3B+", "R3B"), 1: ("baseA", "baseB")}
+TRAINED = {0: ("baseA", "baseB", "A7B", "A3B+", "R3B", "A3B~"), 1: ("baseA", "baseB")}
 STUDY = {
     "study": "probed",
     "dataset": {"source": "digits", "image_size": 8},
     "seeds": [0, 1],
     "layers": [3, 7],
-    "treatments": ["transfer", "transfer+", "random"],
+    "treatments": ["transfer", "transfer+", "random", "reestimated"],
     "controls": ["baseB"],
-    "omit": [{"network": ["A3B", "A7B+", "R7B"]}, {"kind": ["transfer", "random"], "seed": 1}],
+    "omit": [
+        {"network": ["A3B", "A7B+", "R7B", "A7B~"]},
+        {"kind": ["transfer", "random", "reestimated"], "seed": 1},
+    ],
     "keep_weights": "all",
     "probes": {"images": 5000},
     "architecture": {
@@ -130,6 +133,8 @@ def test_layers_that_never_learned_change_nothing_when_set_back(found):
     random = changes(found, "R3B")
     assert random[["conv1", "conv2", "conv3"]].tolist() == [0, 0, 0]
     assert random["fc8"] < -0.1
+    # Nor do frozen layers, whose statistics are of B since before the training.
+    assert changes(found, "A3B~")[["conv1", "conv2", "conv3"]].tolist() == [0, 0, 0]
     assert changes(found, "A7B")[:-2].tolist() == [0] * 8
     assert changes(found, "baseB")["conv2"] < -0.1
     # With all layers set back, chance is left, of five classes.

@@ -54,6 +54,16 @@ def test_positions_are_interpolated_to_the_size_of_the_images(tmp_path):
     assert loaded.changes == ["pos_embed: interpolated from 16 patches to 36"]
 
 
+def test_positions_that_cannot_be_interpolated_are_named(tmp_path):
+    """As of a distilled transformer, which has a token more."""
+    tensors = timm.make("vit_tiny_patch16_224", 10, 64).state_dict()
+    tensors["pos_embed"] = torch.randn(1, 18, 192)
+    file = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(tensors, file)
+    with pytest.raises(loading.LoadingError, match=r"pos_embed: expected 1×37×192, found 1×18×192"):
+        loading.load(file, {"name": "timm", "model": "vit_tiny_patch16_224"}, 96)
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [

@@ -210,7 +210,8 @@ def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):
     assert set(base.predictions[asked]) <= half
     hits = base.predictions[asked] == opened.validation_labels[asked]
     assert base.metrics["top1"] == pytest.approx(hits.mean())
-    halves = {"selection": opened.selection[asked], "reporting": ~opened.selection[asked]}
+    selection = image_store.selection(opened.validation_labels, opened.classes)[asked]
+    halves = {"selection": selection, "reporting": ~selection}
     for name, images in halves.items():
         assert base.metrics[f"top1_{name}"] == pytest.approx(hits[images].mean())
     assert base.metrics["trainable_parameters"] == sum(

@@ -199,7 +199,7 @@ def test_a_folder_that_was_deleted_is_lost(folder, contender):
 def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folder, contender, text):
     (folder / "writers").mkdir(parents=True)
     (folder / "writers" / "lease").write_text(text)
-    (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-\n')
+    (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-')
     first = contender(lease=1)
     assert "has not said which it is" in first.said()
     assert first.line() == "has it 0 False"

@@ -2,7 +2,9 @@
 
 It has `info(settings) -> DatasetInfo`, for which the standard library is enough, and
 `read(settings) -> ImageSource`. `settings` is the `dataset` section of a study, complete and
-checked; a source checks what the schema cannot say.
+checked; a source checks what the schema cannot say. `info` raises ValueError, naming
+`dataset.<key>`, for settings that it cannot meet, and `read` if the data are missing or have
+another form.
 """
 
 import hashlib

@@ -15,10 +15,9 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,15 +137,13 @@ class _Part:
         """Load the items that are not there yet."""
         to_do = np.flatnonzero(self.listed[:, 1] == 0).tolist()
         blocks = [to_do[i : i + self.block] for i in range(0, len(to_do), self.block)]
-        items = ([self.items[index][1] for index in block] for block in blocks)
         per_item, there = self.shape[0], len(self.items) - len(to_do)
         if there:
             of = (there * per_item, len(self.items) * per_item)
             logger.info("%s: %d of %d images are there", self.name, *of)
         count, started = 0, time.monotonic()
         last_line = started
-        load_block = partial(_load_block, self.file, self.load, self.shape)
-        for block, results in zip(blocks, pool.map(load_block, blocks, items), strict=True):
+        for block, results in zip(blocks, pool.map(self._load, blocks), strict=True):
             for index, result in zip(block, results, strict=True):
                 if isinstance(result, str):
                     self.bad[index] = result
@@ -157,6 +154,31 @@ class _Part:
                 done = (count, len(to_do) * per_item, count / max(now - started, 1e-9))
                 logger.info("%s: %d of %d images, %.0f a second", self.name, *done)
                 last_line = now
+
+    def _load(self, rows: Sequence[int]) -> list[int | str]:
+        """Write the images of some items; the checksum of each item's pixels, or why it is bad."""
+        results: list[int | str] = []
+        size = math.prod(self.shape)
+        # Not by a memory map, which ends the process without a word where the disk is full.
+        with files.room(self.file, len(rows) * size), self.file.open("r+b") as file:
+            for row in rows:
+                item = self.items[row][1]
+                try:
+                    images = self.load(item)
+                except BadImage as error:
+                    results.append(str(error))
+                    continue
+                pixels = images.tobytes()
+                if images.shape[-3:] != self.shape[1:] or len(pixels) != size:
+                    raise ValueError(
+                        f"{item} came as {images.dtype} {images.shape}: expected uint8 {self.shape}"
+                    )
+                file.seek(HEADER + row * size)
+                file.write(pixels)
+                results.append(_checksum(pixels))
+            file.flush()
+            os.fsync(file.fileno())
+        return results
 
     def left_out(self) -> list[list[str]]:
         """[item, why] of each bad one."""
@@ -188,36 +210,6 @@ class _Part:
                         read.seek(HEADER + row * size)
                         written.write(read.read(size))
         return copy
-
-
-def _load_block(
-    array: Path,
-    load: Callable[[Item], np.ndarray],
-    shape: tuple[int, ...],
-    rows: Sequence[int],
-    items: Sequence[Item],
-) -> list[int | str]:
-    """Write the images of some items; the checksum of each item's pixels, or why it is bad."""
-    results: list[int | str] = []
-    # Not by a memory map, which ends the process without a word where the disk is full.
-    with files.room(array, len(rows) * math.prod(shape)), array.open("r+b") as file:
-        for row, item in zip(rows, items, strict=True):
-            try:
-                images = load(item)
-            except BadImage as error:
-                results.append(str(error))
-                continue
-            pixels = images.tobytes()
-            if images.shape[-3:] != shape[1:] or len(pixels) != math.prod(shape):
-                raise ValueError(
-                    f"{item} came as {images.dtype} {images.shape}: expected uint8 {shape}"
-                )
-            file.seek(HEADER + row * len(pixels))
-            file.write(pixels)
-            results.append(_checksum(pixels))
-        file.flush()
-        os.fsync(file.fileno())
-    return results
 
 
 def _checksum(content: bytes | str) -> int:

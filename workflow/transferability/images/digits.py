@@ -15,10 +15,7 @@ GREATEST_VALUE = 16
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What is known of the digits beforehand.
-
-    Raises ValueError, naming `dataset.<key>`, for settings that cannot be met.
-    """
+    """How many digits there are, and how many of each class are held back."""
     share = settings["validation"]
     held_out = [round(count * share) for count in COUNTS]
     fewest = min(count - held for count, held in zip(COUNTS, held_out, strict=True))

@@ -31,18 +31,12 @@ OF_SYSTEMS = frozenset(
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What is known of the images beforehand: their groups, if a file names these.
-
-    Raises ValueError, naming `dataset.groups`, for a file of groups that cannot be read.
-    """
+    """The groups of the classes, if a file names these."""
     return DatasetInfo(groups=groups.sizes(settings["groups"]))
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """List the files of the folder, classes and files by name.
-
-    Raises ValueError if the folder is not there or has another form.
-    """
+    """List the files of the folder, classes and files by name."""
     root = path_of(settings["path"])
     tree = Tree(
         root,
@@ -51,16 +45,16 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     )
     parts = tree.parts()
     if "train" in parts and len(parts) > 1:
-        train, validation = tree.train_and_validation(parts)
+        by_part = tree.train_and_validation(parts)
     elif set(tree.folders()) <= set(parts.values()):
         raise tree.wrong_form(f"{root} has {', '.join(tree.folders()) or 'no folders'}")
     else:
-        train, validation = {}, {}
+        by_part = train, validation = {}, {}
         for name, images in tree.by_class().items():
             back = held_back(images, settings["validation"], settings["seed"], name)
             train[name] = [image for image in images if image not in back]
             validation[name] = [image for image in images if image in back]
-    return tree.source(train, validation, settings)
+    return tree.source(by_part, settings)
 
 
 class Tree:
@@ -122,7 +116,7 @@ class Tree:
                 suffix = suffixes[file] or "a file without a suffix"
                 self.left_out[file] = f"{suffix} is not read"
             # Macs store names in another form than most programs write them.
-            by_class[unicodedata.normalize("NFC", name)] = images
+            by_class.setdefault(unicodedata.normalize("NFC", name), []).extend(images)
         if empty := [name for name, images in by_class.items() if not images]:
             raise ValueError(
                 f"{self.root / part}: no images in the folders {groups.first_of(empty)}; expected "
@@ -149,23 +143,18 @@ class Tree:
                 )
         return dict(sorted(train.items())), dict(sorted(validation.items()))
 
-    def source(
-        self,
-        train: Mapping[str, Sequence[str]],
-        validation: Mapping[str, Sequence[str]],
-        settings: Mapping[str, Any],
-    ) -> ImageSource:
-        """Files below the root, by class, the same classes in both parts, as images to be read."""
+    def source(self, by_part: Sequence[Mapping], settings: Mapping[str, Any]) -> ImageSource:
+        """Images to be read, from the files below the root of each class in both parts."""
         from transferability.images import decode
 
         root, size = str(self.root), settings["image_size"]
         labelled = [
             [(label, file) for label, files in enumerate(by_class.values()) for file in files]
-            for by_class in (train, validation)
+            for by_class in by_part
         ]
         return ImageSource(
             # The groups of a user's file are for splitting the classes, and stay out of the store.
-            [(name, "") for name in train],
+            [(name, "") for name in by_part[0]],
             (size, size),
             *labelled,
             load=partial(decode.load_file, root=root, settings=settings),

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What is known of the glyphs beforehand.
-
-    Raises ValueError, naming `dataset.symbols`, where there are not so many of a group.
-    """
+    """How many letters and symbols are drawn, and how often."""
     classes, wanted = settings["classes"], settings["symbols"]
     symbols = symbol_count(classes, wanted)
     if wanted not in (None, symbols):

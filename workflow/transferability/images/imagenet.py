@@ -19,10 +19,7 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """List the files, classes by wnid and files by name.
-
-    Raises ValueError if the folder is not there or has another form.
-    """
+    """List the files, classes by wnid and files by name."""
     root = path_of(settings["path"])
     tree = folder.Tree(
         root,
@@ -43,4 +40,4 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
             f"{root / parts['train']}: {groups.first_of(strange)} are no WordNet ids such as "
             "n01440764; images with other classes are for dataset.source: folder"
         )
-    return tree.source(*tree.train_and_validation(parts), settings)
+    return tree.source(tree.train_and_validation(parts), settings)

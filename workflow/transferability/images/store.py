@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,6 @@ class Store:
     """The study's section `dataset` by which it was made."""
     digest: str
     """sha256 of the manifest, and so of everything in the store."""
-
-    @cached_property
-    def selection(self) -> np.ndarray:
-        """Which validation images serve to select, bool N."""
-        return selection(self.validation_labels, self.classes)
 
     def verify(self) -> None:
         """Read all files and compare checksums; raise StoreError, naming the files that differ."""

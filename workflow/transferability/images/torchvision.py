@@ -19,20 +19,15 @@ OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet":
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What is known of the dataset beforehand: its groups, if a file names these.
-
-    Raises ValueError, naming `dataset.<key>`, for a name that torchvision does not know, for a root
-    elsewhere into which it would be downloaded, and for a file of groups that cannot be read.
-    """
+    """The groups of the classes, if a file names these."""
     name = settings["name"]
     if name in OTHER_SOURCES:
         raise ValueError(
             f"dataset.name: {name} is for folders of images; use source: {OTHER_SOURCES[name]} "
             "with their path"
         )
-    known = _names()
-    if known and name not in known:
-        by_lower = {other.lower(): other for other in known}
+    if name not in _names():
+        by_lower = {other.lower(): other for other in _names()}
         close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         hint = f"; did you mean {' or '.join(by_lower[other] for other in close)}?" if close else ""
         raise ValueError(f"dataset.name: torchvision.datasets has no {name!r}{hint}")
@@ -58,10 +53,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
 
 @cache
 def _names() -> frozenset[str]:
-    """What torchvision.datasets offers, read from its text, since importing it takes seconds;
-    nothing where torchvision is not installed."""
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        return frozenset()
-    text = Path(spec.origin).with_name("datasets").joinpath("__init__.py").read_text("utf-8")
+    """What torchvision.datasets offers, read from its text, since importing it takes seconds."""
+    origin = importlib.util.find_spec("torchvision").origin
+    text = Path(origin).with_name("datasets").joinpath("__init__.py").read_text("utf-8")
     return frozenset(re.findall(r'"(\w+)"', text.partition("__all__ =")[2]))

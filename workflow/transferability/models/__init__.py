@@ -2,9 +2,10 @@
 
 Each is a module here, named as in the study, with three functions: `info(settings, image_size)`,
 which is cheap and free of torch where it can be; `build(settings, image_size, classes)`, the layers
-from input to output; and `initialise(layer)`, which draws the parameters of one layer again from
-torch's global generator. Without `initialise`, layers start as their constructors leave them.
-Nothing else in the project knows what a layer consists of.
+as (name, module) from input (N×3×image_size×image_size) to output (N×classes); and
+`initialise(layer)`, which draws the parameters of one layer again from torch's global generator.
+Without `initialise`, layers start as their constructors leave them. Nothing else in the project
+knows what a layer consists of.
 """
 
 import importlib

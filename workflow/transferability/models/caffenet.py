@@ -40,11 +40,7 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
-    N×classes.
-
-    `settings["width"]` multiplies the number of channels and units.
-    """
+    """The layers; `settings["width"]` multiplies the number of channels and units."""
     import torch
     from torch import nn
     from torch.nn import functional as F

@@ -35,6 +35,13 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
     """
     from transferability.models import trial
 
+    # Results hold them as JSON has them.
+    arguments = settings["arguments"]
+    if json.loads(json.dumps(arguments, default=str)) != arguments:
+        raise ValueError(
+            f"architecture.arguments: {arguments} cannot be written as JSON; put keys that are "
+            "numbers, dates and infinite numbers in quotes"
+        )
     decisive = [settings, image_size, str(source(settings["build"])), sys.version, sys.prefix]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
     file = TRIED / f"{digest}.json"

@@ -23,12 +23,8 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
-    N×classes.
-
-    A layer is all that lies between its parameters and the next layer's: n counts as in the paper.
-    Dropout closes the layer whose units it drops.
-    """
+    """A layer is all that lies between its parameters and the next layer's: n counts as in the
+    paper. Dropout closes the layer whose units it drops."""
     from torch import nn
 
     channels, layers = [3, *settings["channels"]], []

@@ -6,6 +6,7 @@ more than these rules know of. Layers start as timm's constructors leave them; p
 are read from a file, e.g. the model.safetensors that timm's models have on huggingface.co.
 """
 
+import contextlib
 import difflib
 
 import torch
@@ -83,8 +84,7 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list[tuple[str, nn.Module]]:
-    """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
-    N×classes."""
+    """The layers as timm's constructors leave them."""
     return cut(make(settings["model"], classes, image_size))
 
 
@@ -94,16 +94,17 @@ def original_names(settings: dict, image_size: int) -> dict[str, str]:
     return torchvision_cuts.original_names(model, cut(model))
 
 
-def fitted(settings: dict, image_size: int, tensors: dict) -> tuple[dict, list[str]]:
-    """The tensors of a file, by timm's names, for images of this size, and what was changed for
-    it: positional embeddings, which are interpolated."""
+def fitted(settings: dict, image_size: int, tensors: dict) -> dict:
+    """The tensors of a file, by timm's names, positional embeddings interpolated for images of this
+    size."""
     model, found = make(settings["model"], 2, image_size), tensors.get(POSITIONS)
     wanted = getattr(model, POSITIONS, None)
     if wanted is None or found is None or found.ndim != 3 or found.shape == wanted.shape:
-        return tensors, []
-    made = resample_abs_pos_embed(found, list(model.patch_embed.grid_size))
-    change = f"{POSITIONS}: interpolated from {found.shape[1] - 1} patches to {made.shape[1] - 1}"
-    return {**tensors, POSITIONS: made}, [change]
+        return tensors
+    # What cannot be interpolated is of a shape that the caller refuses.
+    with contextlib.suppress(RuntimeError):
+        found = resample_abs_pos_embed(found, list(model.patch_embed.grid_size))
+    return {**tensors, POSITIONS: found}
 
 
 def make(name: str, classes: int, image_size: int) -> nn.Module:

@@ -56,11 +56,7 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """The layers, (name, module) from input to output; input N×3×image_size×image_size, output
-    N×classes. They start as torchvision's constructors leave them.
-
-    Raises ValueError as `info` does.
-    """
+    """The layers as torchvision's constructors leave them. Raises ValueError as `info` does."""
     from transferability.models import torchvision_cuts
 
     info(settings, image_size)
@@ -75,26 +71,19 @@ def original_names(settings: dict, image_size: int) -> dict[str, str]:
     return torchvision_cuts.original_names(model, torchvision_cuts.cut(model))
 
 
-def fitted(settings: dict, image_size: int, tensors: dict) -> tuple[dict, list[str]]:
-    """The tensors of a file, by today's names of torchvision's model, for images of this size, and
-    what was changed for it: the positional embeddings of a vision transformer, which are
-    interpolated."""
+def fitted(settings: dict, image_size: int, tensors: dict) -> dict:
+    """The tensors of a file, by today's names of torchvision's model, the positional embeddings of
+    a vision transformer interpolated for images of this size."""
     for pattern, today in OLDER_NAMES.items():
         tensors = {re.sub(pattern, today, name): tensor for name, tensor in tensors.items()}
-    made = dict(tensors)
     if settings["model"].startswith("vit_") and POSITIONS in tensors:
         from torchvision.models.vision_transformer import interpolate_embeddings
 
         patch = int(_rows()[settings["model"]]["multiple_of"])
         # What cannot be interpolated is of a shape or kind that the caller refuses.
         with contextlib.suppress(ValueError, RuntimeError):
-            made = interpolate_embeddings(image_size, patch, made)
-    changes = [
-        f"{name}: interpolated from {tensor.shape[1] - 1} patches to {made[name].shape[1] - 1}"
-        for name, tensor in tensors.items()
-        if made[name].shape != tensor.shape
-    ]
-    return made, changes
+            tensors = interpolate_embeddings(image_size, patch, tensors)
+    return tensors
 
 
 @cache

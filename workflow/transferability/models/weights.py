@@ -44,10 +44,6 @@ class Declared(NamedTuple):
     url: str
     transforms: Transforms
 
-    @property
-    def file_name(self) -> str:
-        return self.url.rpartition("/")[2]
-
 
 def is_enum(weights: str) -> bool:
     """Whether it is a name such as IMAGENET1K_V2, and not a file."""
@@ -76,7 +72,7 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
     """
     weights, name = source["weights"], architecture.get("model", "")
     path = Path(os.path.expandvars(weights)).expanduser()
-    published = {entry.file_name: entry for entry in _table().get(name, {}).values()}
+    published = {Path(entry.url).name: entry for entry in _table().get(name, {}).values()}
     if is_enum(weights) or path.name in published:
         known = declared(name, weights) if is_enum(weights) else published[path.name]
         found = known.transforms

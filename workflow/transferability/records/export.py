@@ -9,7 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from transferability.images.store import Store
@@ -77,9 +76,7 @@ def export(
     }
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     metadata = {"format": "pt", "description": json.dumps(description, ensure_ascii=False)}
-    with files.atomic_write(to) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata)
-        files.share(temporary)
+    checkpoint.write(to, tensors, metadata)
     return description
 
 

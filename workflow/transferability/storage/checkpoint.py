@@ -37,17 +37,27 @@ def save(
     # Not sorted: a history that is read from it and written again has to be the same text.
     text = json.dumps(header)
     digest = _digest(tensors, text)
-    # The file adds the names and shapes, a few kilobytes.
-    size = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
+    # One entry, since safetensors writes several in any order.
+    write(path, tensors, {"checkpoint": json.dumps({"header": text, "sha256": digest})}, check)
+    return digest
+
+
+def write(
+    path: Path | str,
+    tensors: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, str],
+    check: files.Check = lambda: None,
+) -> None:
+    """Write a safetensors file, completely or not at all. Raises OSError, naming it and its bytes,
+    if the disk is too small."""
+    # The names and shapes add a few kilobytes.
+    size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, metadata.values()))
     with files.atomic_write(path, size, check) as temporary:
-        # One entry, since safetensors writes several in any order.
-        metadata = {"checkpoint": json.dumps({"header": text, "sha256": digest})}
         try:
             safetensors.torch.save_file(tensors, temporary, metadata)
         except safetensors.SafetensorError as error:
             raise OSError(f"{path}: its {size:,} bytes cannot be written ({error})") from error
         files.share(temporary)
-    return digest
 
 
 def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:

@@ -27,50 +27,39 @@ def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _check_room(path, size)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        check()
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in FULL:
-            # Where its size is not known, it is at least as large as what could be written.
-            written = temporary.stat().st_size if temporary.exists() else 0
-            temporary.unlink(missing_ok=True)
-            raise _full(path, max(size, written + 1)) from error
-        raise
+        with room(path, size, temporary):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            check()
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def room(path: Path, size: int) -> Iterator[None]:
-    """For a block that writes so many bytes into a file. Raises OSError, which names the file and
-    the bytes, if the disk is too small for them."""
-    _check_room(path, size)
+def room(path: Path, size: int, temporary: Path | None = None) -> Iterator[None]:
+    """For a block that writes so many bytes into a file, or first into a temporary one. Raises
+    OSError, which names the file and the bytes, if the disk is too small for them."""
     try:
+        # Before a byte is written, since not every library says that a disk is full.
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield
     except OSError as error:
-        if error.errno in FULL:
-            raise _full(path, size) from error
-        raise
-
-
-def _check_room(path: Path, size: int) -> None:
-    # Before a byte is written, since not every library says that a disk is full.
-    if shutil.disk_usage(path.parent).free < size:
-        raise _full(path, size)
-
-
-def _full(path: Path, needed: int) -> OSError:
-    free = shutil.disk_usage(path.parent).free
-    return OSError(
-        f"{path}: the disk is full, or a quota used up: at least {needed:,} bytes are needed and "
-        f"{free:,} are free; make room, and the same command goes on"
-    )
+        if error.errno not in FULL:
+            raise
+        if temporary is not None and temporary.exists():
+            # Where its size is not known, it is at least as large as what could be written.
+            size = max(size, temporary.stat().st_size + 1)
+            temporary.unlink()
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(
+            f"{path}: the disk is full, or a quota used up: at least {size:,} bytes are needed and "
+            f"{free:,} are free; make room, and the same command goes on"
+        ) from error
 
 
 def share(path: Path) -> None:

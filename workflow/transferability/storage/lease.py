@@ -165,7 +165,9 @@ def _described(taken: dict) -> str:
 
 def _note(folder: Path, line: dict) -> None:
     with (folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+        # After a crash of the machine, the line before may have no end.
+        start = "\n" if file.tell() and not (folder / LOG).read_bytes().endswith(b"\n") else ""
+        file.write(f"{start}{json.dumps(line, ensure_ascii=False)}\n")
 
 
 def _read(folder: Path) -> tuple[dict, dict]:

@@ -84,7 +84,8 @@ class NetworkFolder:
 
         if not self.resume.exists():
             return None
-        wanted = _from_json(identity)
+        # As it comes back from JSON: a tuple is a list there.
+        wanted = json.loads(json.dumps(identity))
         try:
             tensors, header, _ = checkpoint.load(self.resume)
         except checkpoint.CheckpointError as error:
@@ -99,7 +100,7 @@ class NetworkFolder:
 
     def keep_finished(self) -> None:
         """Keep all that a training has written, in place of what it needed to go on."""
-        self.forget_finished()
+        shutil.rmtree(self.finished, ignore_errors=True)
         # The metrics last, which mean that all is there.
         for file in (self.history, self.predictions, self.weights, self.metrics):
             if file.exists():
@@ -113,7 +114,7 @@ class NetworkFolder:
         if not kept.metrics.exists() or (with_weights and not kept.weights.exists()):
             return None
         metrics = json.loads(kept.metrics.read_text(encoding="utf-8"))
-        if metrics["identity"] != _from_json(identity):
+        if metrics["identity"] != json.loads(json.dumps(identity)):
             return None
         names = ["history", "predictions"] + ["weights"] * with_weights
         for name in names:
@@ -124,9 +125,6 @@ class NetworkFolder:
             *(self.path, self.finished),
         )
         return metrics
-
-    def forget_finished(self) -> None:
-        shutil.rmtree(self.finished, ignore_errors=True)
 
     def remove_resume(self) -> None:
         """Remove the resume file, and what a training left that was killed while it wrote one."""
@@ -182,9 +180,4 @@ def read_history(path: Path | str) -> list[dict]:
 def forget_finished(networks: Path) -> None:
     """Forget what finished trainings have kept, in the folder results/<study>/networks."""
     for kept in networks.glob("*/*/*/finished"):
-        NetworkFolder(kept.parent).forget_finished()
-
-
-def _from_json(values: dict) -> dict:
-    """Values as they come back from JSON: a tuple there is a list here."""
-    return json.loads(json.dumps(values))
+        shutil.rmtree(kept, ignore_errors=True)

@@ -155,13 +155,8 @@ def room_for_images(device: torch.device) -> int:
 def seed(device: torch.device, number: int) -> None:
     """Seed the generator from which dropout on the device draws, at each step: torch.manual_seed
     takes a hundred times as long where torch knows CUDA and the machine has none."""
-    if device.type == "cuda":
-        index = torch.cuda.current_device() if device.index is None else device.index
-        torch.cuda.default_generators[index].manual_seed(number)
-    elif device.type == "mps":
-        torch.mps.manual_seed(number)
-    else:
-        torch.default_generator.manual_seed(number)
+    generators = {"cuda": torch.cuda, "mps": torch.mps}
+    generators.get(device.type, torch.default_generator).manual_seed(number)
 
 
 def use_precision(precision: str) -> None:

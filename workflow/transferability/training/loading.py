@@ -71,7 +71,12 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
     table, changes = tables[names], []
     found = {name[len(prefix) :]: t for name, t in held.items() if name.startswith(prefix)}
     if names == "original":
-        found, changes = module.fitted(architecture, image_size, found)
+        given, found = found, module.fitted(architecture, image_size, found)
+        changes = [
+            f"{name}: interpolated from {given[name].shape[1] - 1} patches to {t.shape[1] - 1}"
+            for name, t in found.items()
+            if name in given and t.shape != given[name].shape
+        ]
     expected = network[:-1].state_dict()
     for name in expected:
         # Files of old versions of torch lack it; nothing reads it where the momentum is a number.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from transferability.images import class_splits
@@ -19,8 +20,9 @@ from transferability.study.learned import reason
 from transferability.study.networks import HALVES, TrainingSpec, parse_name
 from transferability.training import data, preprocessing, processes, transplant
 from transferability.training import device as devices
+from transferability.training.preprocessing import Preprocessing
 from transferability.training.rng import Stream
-from transferability.training.trainer import Trainer
+from transferability.training.trainer import Trainer, micro_batch
 
 log = logging.getLogger(__name__)
 
@@ -95,13 +97,10 @@ def train(
         transplant.copy_layers(network, copied, task.copied)
 
     statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
-    preprocess = preprocessing.Preprocessing(recipe, stored, statistics, device)
+    preprocess = Preprocessing(recipe, stored, statistics, device)
     run = Trainer(network, task, preprocess, precision, device)
-    if task.reestimated and resumed is None:
-        # In the order of the first epoch, since images lie in the store class by class.
-        batches = data.shuffled(learned, run.micro_batch, stream, epoch=0)
-        inputs = (preprocess(images) for images, _, _ in batches)
-        transplant.reestimate_statistics(network[: task.frozen_layers], inputs)
+    if resumed is None:
+        reestimate(network, task, learned, preprocess)
     if resumed is not None:
         run.restore(*resumed)
         log.info("%s goes on after iteration %d", task.network, run.step)
@@ -118,7 +117,8 @@ def train(
     folder.weights.unlink(missing_ok=True)
     digest = folder.write_weights(network.state_dict(), identity) if keep_weights else None
     metrics = run.metrics()
-    right, selection = predictions == store.validation_labels, store.selection
+    right = predictions == store.validation_labels
+    selection = image_store.selection(store.validation_labels, store.classes)
     for half, images in {"selection": selection, "reporting": ~selection}.items():
         of_target = right[images & (predictions >= 0)]
         metrics[f"top1_{half}"] = of_target.mean().item() if len(of_target) else None
@@ -151,14 +151,15 @@ def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.
                 run.note(numbers)
                 folder.write_history(run.history)
                 log.info("%s %s", run.task.network, run.history[-1])
-            if run.ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
+            ends_epoch = run.step % run.steps_per_epoch == 0
+            if ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
                 folder.save_resume(run.tensors(), identity, run.state())
                 saved = time.monotonic()
     except signals.Interrupted:
         folder.save_resume(run.tensors(), identity, run.state())
         log.info("%s is saved after iteration %d", run.task.network, run.step)
-        # torchrun ends all soon after the first that ends: the one that saves should be done.
-        processes.wait_for_all()
+        # All wait here for the one that saves: torchrun ends all soon after the first that ends.
+        processes.highest(0)
         raise
     folder.write_history(run.history)
     # Without one, the training went on after its last evaluation.
@@ -192,6 +193,17 @@ def load_data(
     return learned, validation
 
 
+def reestimate(
+    network: nn.Sequential, task: TrainingSpec, learned: data.ImageSet, preprocess: Preprocessing
+) -> None:
+    """Take the batch-norm statistics of the frozen layers from the task's images, if it says so."""
+    if task.reestimated:
+        # In the order of the first epoch, since images lie in the store class by class.
+        batches = data.shuffled(learned, micro_batch(task.recipe), Stream.of(task), epoch=0)
+        inputs = (preprocess(images) for images, _, _ in batches)
+        transplant.reestimate_statistics(network[: task.frozen_layers], inputs)
+
+
 def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     """Train to the end of the epoch, the next evaluation, or the first step that ends after the
     deadline (of `time.monotonic`), whichever comes first.
@@ -205,21 +217,24 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     # A user's own network may have parameters that it does not use.
     all_learn = run.task.architecture["name"] != "custom"
     layers, count = processes.together(run.layers, all_learn), processes.count()
+    sizes = [part.stop - part.start for part in run.parts]
     for images, labels, first in run.coming_batches():
         if run.step % run.loss_steps == 0:
             run.total_loss = torch.zeros_like(run.total_loss)
         # Seeded again in each step, dropout needs no state to go on after an interruption.
         devices.seed(run.device, run.dropout_seed + run.step + (processes.rank() << 40))
-        run.optimizer.zero_grad()
-        for part, place in run.parts:
-            inputs = run.inputs(images[part], augment, first + place)
+        run.network.zero_grad()
+        for part, seen, wanted in zip(
+            run.parts, images.split(sizes), labels.split(sizes), strict=True
+        ):
+            inputs = run.inputs(seen, augment, first + part.start)
             with run.autocast():
                 logits = layers(inputs)
             loss = F.cross_entropy(
-                logits.float(), labels[part], label_smoothing=run.recipe["label_smoothing"]
+                logits.float(), wanted, label_smoothing=run.recipe["label_smoothing"]
             )
             # Exactly 1 where the batch is whole, since gradients are the mean over the processes.
-            loss = loss * (count * (part.stop - part.start) / run.batch)
+            loss = loss * (count * len(seen) / run.batch)
             loss.backward()
             run.total_loss += processes.mean(loss.detach())
         run.optimizer.step(run.learning_rate(run.step))

@@ -52,10 +52,6 @@ class Optimizer:
         self.state: dict[str, torch.Tensor] = {}
         self.gradient_norm = torch.zeros(())
 
-    def zero_grad(self) -> None:
-        for parameter in self.parameters.values():
-            parameter.grad = None
-
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One step along the parameters' gradients."""

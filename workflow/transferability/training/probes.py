@@ -61,12 +61,14 @@ class Replicate:
         statistics = preprocessing.statistics_of(
             task, self.store, self.halves, sets[0].indices, self.source
         )
+        preprocess = Preprocessing(task.recipe, stored, statistics, self.device)
+        loop.reestimate(network, task, sets[0], preprocess)
         few = []
         for i, images in enumerate(sets):
             generator = Stream.of(task, "images").generator("probes", i)
             order = torch.randperm(len(images), generator=generator)
             few.append(data.reordered(images, order[: self.images]))
-        return network.eval(), Preprocessing(task.recipe, stored, statistics, self.device), few
+        return network.eval(), preprocess, few
 
     def probes(self) -> list[dict]:
         """A row for each target, target size, network whose layers may be copied (`source` is its

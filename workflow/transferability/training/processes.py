@@ -25,14 +25,9 @@ LONGEST_WAIT = timedelta(days=7)
 of one that died."""
 
 
-def are_several() -> bool:
-    """Whether torchrun has started this process beside others."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 def rank() -> int:
     """Which of the processes this is, from 0."""
-    return int(os.environ["RANK"]) if are_several() else 0
+    return int(os.environ["RANK"]) if distributed.is_torchelastic_launched() else 0
 
 
 def count() -> int:
@@ -41,7 +36,7 @@ def count() -> int:
 
 def start(processes: int) -> None:
     """Become so many processes that run this command, if there are to be several."""
-    if processes > 1 and not are_several():
+    if processes > 1 and not distributed.is_torchelastic_launched():
         torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         command = [sys.executable, "-m", *torchrun, "-m", "transferability", *sys.argv[1:]]
         # torchrun would set it, with a warning; each process takes as many threads as it is given.
@@ -52,7 +47,7 @@ def start(processes: int) -> None:
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
     """Inside, the processes that torchrun started know of one another."""
-    if not are_several():
+    if not distributed.is_torchelastic_launched():
         yield
         return
     if rank():
@@ -78,11 +73,6 @@ def highest(number: int) -> int:
 def anywhere(condition: bool) -> bool:
     """Whether it holds in any of the processes; all have to ask."""
     return bool(highest(condition))
-
-
-def wait_for_all() -> None:
-    """Go on when all of the processes have come here."""
-    highest(0)
 
 
 def check_signals() -> None:

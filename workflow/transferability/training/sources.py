@@ -27,7 +27,7 @@ def locate(given: str, architecture: Mapping, root: Path) -> tuple[Path, dict]:
         return root / images.path_of(given), {"path": given}
     model = architecture.get("model", "")
     declared = weights.declared(model, given)
-    file = Path(torch.hub.get_dir(), "checkpoints", declared.file_name)
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(declared.url).name)
     if not file.exists():
         raise loading.LoadingError(
             f"{given} of {model} is not in torch's cache: fetch {declared.url} where there is a "

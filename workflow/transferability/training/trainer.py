@@ -1,6 +1,5 @@
 """A training under way: all that changes from step to step, and how it is kept and restored."""
 
-import itertools
 import logging
 import math
 import time
@@ -121,7 +120,8 @@ class Trainer:
         processes.synchronise(self.layers)
         recipe = self.recipe
         self.batch = min(recipe["batch_size"], len(learned))
-        self.parts, self.share = parts_of_step(self.batch, self.micro_batch)
+        self.parts = parts_of_step(self.batch, self.micro_batch)
+        self.share = torch.cat([torch.arange(part.start, part.stop) for part in self.parts])
         self.steps_per_epoch = steps_per_epoch(len(learned), recipe["batch_size"])
         # recipe.epochs and recipe.evaluate_every count epochs, unless recipe.iterations is given.
         period = 1 if recipe["iterations"] else self.steps_per_epoch
@@ -186,10 +186,6 @@ class Trainer:
     @property
     def is_done(self) -> bool:
         return self.step == self.steps
-
-    @property
-    def ends_epoch(self) -> bool:
-        return self.step % self.steps_per_epoch == 0
 
     @property
     def evaluation_is_due(self) -> bool:
@@ -300,27 +296,19 @@ def micro_batches(images: int, at_once: int) -> list[slice]:
     return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
 
 
-def parts_of_step(batch: int, at_once: int) -> tuple[list[tuple[slice, int]], torch.Tensor | None]:
-    """The parts in which this process takes its images of a batch: which of them, and the place of
-    the first in the batch; and the places of all, or None if all are its own.
+def parts_of_step(batch: int, at_once: int) -> list[slice]:
+    """The parts of a batch that go through this process, one after the other.
 
     Each micro-batch is divided among the processes, so that it has the same images with any number
     of processes.
     """
-    own = [processes.share(part) for part in micro_batches(batch, at_once)]
-    sizes = [part.stop - part.start for part in own]
-    if min(sizes) < 1:
+    parts = [processes.share(part) for part in micro_batches(batch, at_once)]
+    if any(part.start == part.stop for part in parts):
         raise ValueError(
             f"recipe.gpus: {processes.count()} are more than the images of a micro-batch; lower "
             "it, or raise recipe.batch_size or recipe.micro_batch"
         )
-    ends = list(itertools.accumulate(sizes))
-    parts = [
-        (slice(end - size, end), part.start)
-        for end, size, part in zip(ends, sizes, own, strict=True)
-    ]
-    places = torch.cat([torch.arange(part.start, part.stop) for part in own])
-    return parts, places if processes.count() > 1 else None
+    return parts
 
 
 @contextmanager

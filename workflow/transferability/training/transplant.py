@@ -19,10 +19,6 @@ from transferability.study.networks import TrainingSpec
 from transferability.training.rng import Stream
 
 
-class TransplantError(ValueError):
-    """Weights that do not fit the network; the message names the layers and the shapes."""
-
-
 def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -> nn.Sequential:
     """A network of new layers, in fp32 on the CPU.
 
@@ -47,9 +43,9 @@ def load_base(
     """The weights that the task copies from, and their sha256; none if it copies none.
 
     `trained_on` is what their header has to say of the images and the split that they were trained
-    on; None where that is not known, as of a source. Raises ValueError if they are not needed, or
-    not those of the task's base; CheckpointError if they are damaged; TransplantError,
-    with the shapes, if they are of another architecture than `network`.
+    on; None where that is not known, as of a source. Raises ValueError if they are not needed, not
+    those of the task's base, or, with the shapes, of another architecture than `network`;
+    CheckpointError if they are damaged.
     """
     if task.base is None:
         if path is not None:
@@ -78,7 +74,7 @@ def load_base(
         if name not in weights or weights[name].shape != tensor.shape
     ]
     if misfits or header.get("architecture") != task.architecture:
-        raise TransplantError(
+        raise ValueError(
             f"--base: {path} is of another architecture than network {task.network}: "
             f"{'; '.join(misfits) or 'of the same shapes, but with other settings'}; {remedy}"
         )
