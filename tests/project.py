@@ -16,8 +16,7 @@ from cluster import Cluster
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "CITATION.cff", "studies", "workflow", "profiles", "envs")
-# Digits, narrow layers and few n: a second or two a network, most of it spent on imports. Ten
-# evaluations are what score: mean_of_10_best asks for.
+# Digits, narrow layers and few n: a second or two a network, most of it spent on imports.
 TINY = {
     "study": "tiny",
     "dataset": {"source": "digits", "image_size": 8},

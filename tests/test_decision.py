@@ -88,6 +88,24 @@ def test_a_single_training_may_lose_more_than_the_mean(table, decided):
     assert decided.set_index("n").loc[3, "one_training_low"] == pytest.approx(low, abs=1e-6)
 
 
+def test_a_single_training_of_a_new_split_varies_as_splits_and_seeds_do():
+    """The limit of 3 splits of 4 seeds, by the variance components of one-way random effects."""
+    table = of_sources(seeds=range(4), noise=0.002)
+    splits = pd.concat([table.assign(split=f"random{k}") for k in range(3)], ignore_index=True)
+    shift = {"random0": -0.02, "random1": 0.0, "random2": 0.03}
+    moved = splits["split"].map(shift) * (splits["network"] == "P7f3B")
+    splits["top1"] += moved
+    rows = decision(splits, MARGIN).set_index("n")
+    frozen, full = (
+        of(splits, network=f"P7f{n}B").set_index(["split", "seed"])["top1"] for n in (3, 0)
+    )
+    by_split = (frozen - full).groupby("split")
+    between, within = by_split.mean().var(), by_split.var().mean()
+    variance = (between - within / 4) + within + between / 3
+    low = by_split.mean().mean() - 2.919986 * np.sqrt(variance)
+    assert rows.loc[3, "one_training_low"] == pytest.approx(low, abs=1e-6)
+
+
 def test_seeds_are_needed_where_something_is_not_shown():
     table = of_sources(seeds=(0, 1, 2))
     spread = 0.02 * (table["seed"] - 1) * (table["network"] == "P7f1B")

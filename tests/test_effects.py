@@ -143,6 +143,20 @@ def test_the_base_of_a_selffer_has_its_size_and_other_bases_saw_all_images():
     assert [name.strip().rpartition("/")[2] for name in found] == [
         *("baseA", "", "baseB@20", "baseB@20", "baseA")
     ]
+    # In a search, the base that is copied is not the one of the table.
+    searched = table.assign(base_learned=[np.nan, np.nan, np.nan, True, False])
+    found = not_learned(checked(searched)).to_list()
+    assert [name.strip().rpartition("/")[2] for name in found][3:] == ["", "baseA"]
+
+
+def test_equal_differences_are_certain_to_one_image_only():
+    table = networks(splits=FOUR_SPLITS[:2]).assign(validation_images=20)
+    table = table[(table["n"] == 3) | (table["n"] == 0)]
+    row = of(estimate(table), effect="specificity").iloc[0]
+    assert row["std"] == pytest.approx(0, abs=1e-12)
+    reach = stats.t.ppf(0.975, 1) * 0.05 / np.sqrt(6) / np.sqrt(2)
+    assert row["high"] - row["mean"] == pytest.approx(reach)
+    assert row["p"] > 0.05
 
 
 def test_columns_of_one_variance_share_their_degrees_of_freedom():

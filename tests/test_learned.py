@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy.stats import binomtest
 
-from transferability.study.learned import binomial_tail, learned, reason
+from transferability.study.learned import binomial_tail, reason, why_not
 
 
 @pytest.mark.parametrize(
@@ -19,22 +19,32 @@ def test_the_test_is_the_exact_binomial_one(hits, trials, chance):
 
 def test_top1_must_lie_above_chance_by_more_than_luck():
     # Of 1,000 images 200 are right by chance, and 240 in 1 of 1,000 cases.
-    assert not learned(0.2, 1000, 0.2, 5)
-    assert not learned(0.239, 1000, 0.2, 5)
-    assert learned(0.241, 1000, 0.2, 5)
+    assert why_not(0.2, 1000, 0.2, 5)
+    assert why_not(0.239, 1000, 0.2, 5)
+    assert not why_not(0.241, 1000, 0.2, 5)
 
 
 def test_a_training_loss_near_that_of_guessing_is_not_learning():
-    assert not learned(0.5, 1000, 0.2, 5, 0.96 * math.log(5))
-    assert not learned(0.5, 1000, 0.2, 5, math.nextafter(0.95 * math.log(5), 2))
-    assert learned(0.5, 1000, 0.2, 5, 0.94 * math.log(5))
+    assert why_not(0.5, 1000, 0.2, 5, 0.96 * math.log(5))
+    assert why_not(0.5, 1000, 0.2, 5, math.nextafter(0.95 * math.log(5), 2))
+    assert not why_not(0.5, 1000, 0.2, 5, 0.94 * math.log(5))
+
+
+def test_the_loss_of_smoothed_labels_is_compared_with_the_lowest_that_they_allow():
+    # A network that gives 68 % of two classes' images their own probability.
+    assert not why_not(0.68, 10_000, 0.5, 2, 0.661, smoothing=0.3)
+    assert why_not(0.5, 10_000, 0.5, 2, 0.69, smoothing=0.3)
+    lowest = -0.85 * math.log(0.85) - 0.15 * math.log(0.15)
+    for share, is_above in ((0.94, False), (0.96, True)):
+        loss = lowest + share * (math.log(2) - lowest)
+        assert bool(why_not(0.68, 10_000, 0.5, 2, loss, smoothing=0.3)) == is_above
 
 
 def test_of_very_few_images_the_training_loss_decides():
     # Even all 8 right are 1 in 256 at a chance of one half.
-    assert learned(0.75, 8, 0.5, 2, 0.3)
-    assert not learned(0.5, 8, 0.5, 2, 0.3)
-    assert not learned(1.0, 8, 0.5, 2, 0.96 * math.log(2))
+    assert not why_not(0.75, 8, 0.5, 2, 0.3)
+    assert why_not(0.5, 8, 0.5, 2, 0.3)
+    assert why_not(1.0, 8, 0.5, 2, 0.96 * math.log(2))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +53,7 @@ def test_of_very_few_images_the_training_loss_decides():
         ({}, ""),
         ({"top1": 0.475}, "not above chance by the test on 40 images"),
         ({"top1": 0.25, "validation_images": 20}, "not above chance on 20 images"),
-        ({"train_loss": 1.35}, "training loss 1.350, above 95 % of guessing's 1.386"),
+        ({"train_loss": 1.35}, "training loss 1.350, above 1.317; guessing has 1.386"),
         # Without the number of classes, as in networks.csv.
         ({"top1": 0.475, "classes": None}, "not above chance by the test on 40 images"),
         ({"train_loss": 1.35, "classes": None}, "training loss 1.350"),

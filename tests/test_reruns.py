@@ -77,7 +77,6 @@ def full(*rows: tuple) -> list:
             ({"omit": [{"network": "A3B"}]}, DOWNSTREAM),
             ({"reference": "yosinski2014"}, OF_REFERENCE),
             ({"figures": {"formats": ["png"]}}, FIGURES),
-            ({"score": "mean_of_10_best"}, DOWNSTREAM),
             ({"margin": 0.02}, OF_EFFECTS),
             ({"keep_weights": "all"}, trainings(*TREATMENTS) | DOWNSTREAM),
             ({"hours": 5}, set()),

@@ -1,6 +1,7 @@
 """What an interruption changes: nothing."""
 
 import itertools
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -59,6 +60,12 @@ def interrupt(patch: pytest.MonkeyPatch, place: str, step: int, end: Callable[[]
     patch.setattr(owner, name, interrupted)
     if place == "save":
         patch.setattr(loop, "SECONDS_PER_SAVE", 0)
+
+
+@pytest.fixture(autouse=True)
+def saved_often(monkeypatch):
+    """After each epoch, however short it is."""
+    monkeypatch.setattr(loop, "SHARE_OF_SAVES", math.inf)
 
 
 AUGMENTED = {**EPOCHS, "augment": ["crop", "horizontal_flip"], "normalise": "mean_image"}
@@ -174,6 +181,13 @@ def test_it_is_saved_after_each_epoch_and_at_the_end(
     found = saves(monkeypatch)
     laboratory.train("baseB", tmp_path, recipe=recipe)
     assert [step for step, _ in found] == saved
+
+
+def test_short_epochs_do_not_spend_their_time_on_saves(laboratory, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SHARE_OF_SAVES", 1e-9)
+    found = saves(monkeypatch)
+    laboratory.train("baseB", tmp_path, recipe={"epochs": 4, "evaluate_every": 1})
+    assert [step for step, _ in found] == [20, 80]
 
 
 def test_in_a_long_epoch_it_is_saved_every_ten_minutes(laboratory, tmp_path, monkeypatch):

@@ -1,15 +1,25 @@
 """The run time that a cluster is asked for."""
 
 import re
+from pathlib import Path
 
 import pytest
 from project import Project
 
-from transferability.study.targets import measured_by, minutes
+from transferability.study.targets import measured_by, minutes, run_folder
 
 # Of a base that has been trained: 60 classes of 10 images, 100 images a second.
 BASE = {"train_images": 600, "classes": 60, "images_per_second": 100.0}
 RECIPE = {"epochs": 1000, "iterations": None, "batch_size": 50}
+
+
+def test_results_may_be_a_link_to_another_disk(tmp_path, monkeypatch):
+    (tmp_path / "disk" / "study").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results").symlink_to(tmp_path / "disk")
+    assert run_folder(tmp_path / "run/results/study/study.yaml") == tmp_path / "run"
+    monkeypatch.chdir(tmp_path / "run" / "results" / "study")
+    assert run_folder(Path("../study/study.yaml")).samefile(tmp_path)
 
 
 @pytest.mark.parametrize(

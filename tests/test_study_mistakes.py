@@ -95,15 +95,15 @@ recipe: {augment: [crop, random_resized_crop]}
 recipe: {learning_rate: .nan} | recipe.learning_rate | a finite number
 score: best | score | final, mean_of_10_best
 {score: mean_of_10_best, recipe: {epochs: 12, evaluate_every: 2}}
-    | score | at least 10 & makes 6 & recipe.epochs & recipe.evaluate_every & 'final'
-{score: mean_of_10_best, recipe: {iterations: 900, evaluate_every: 100}}
-    | score | at least 10 & makes 9 & recipe.iterations & recipe.evaluate_every
-{score: mean_of_10_best, recipe: {epochs: 20}, overrides: [{where: {n: 1}, recipe: {epochs: 2}}]}
+    | score | at least 40 & makes 6 & recipe.epochs & recipe.evaluate_every & 'final'
+{score: mean_of_10_best, recipe: {iterations: 900, evaluate_every: 25}}
+    | score | at least 40 & makes 36 & recipe.iterations & recipe.evaluate_every
+{score: mean_of_10_best, recipe: {epochs: 80}, overrides: [{where: {n: 1}, recipe: {epochs: 2}}]}
     | score | B1B makes 1
 recipe: {iterations: 100, probe_epochs: 5} | recipe.probe_epochs | of the 100 iterations & B1B+
 recipe: {probe_epochs: 10} | recipe.probe_epochs | 10 of the 10 epochs & B1B+ & recipe.epochs
 search: {learning_rate: [0.1, 0.3]} | search.learning_rate | lacks 0.03 & recipe.learning_rate
-{search: {learning_rate: [0.03, 0.1]}, score: mean_of_10_best, recipe: {epochs: 20}}
+{search: {learning_rate: [0.03, 0.1]}, score: mean_of_10_best, recipe: {epochs: 80}}
     | score | search & 'final'
 {search: {learning_rate: [0.03, 0.1]}, overrides: [{where: {n: 1}, recipe: {learning_rate: 0.1}}]}
     | overrides[0].recipe.learning_rate | search

@@ -49,6 +49,17 @@ def test_exactly_n_layers_are_copied_with_their_statistics(settings, n):
     assert same(base.state_dict(), trained)
 
 
+def test_what_is_never_trained_is_not_shuffled():
+    network = transplant.initialised({"name": "torchvision", "model": "swin_t"}, 32, 5, BASE)
+    weights = network.state_dict()
+    found = transplant.shuffled(weights, network, TREATMENT)
+    parameters = dict(network.named_parameters())
+    for name, tensor in weights.items():
+        assert torch.equal(tensor.flatten().sort()[0], found[name].flatten().sort()[0])
+        if tensor.unique().numel() > 1:
+            assert torch.equal(tensor, found[name]) == (name not in parameters), name
+
+
 def test_a_layer_starts_from_values_of_its_own():
     """Whatever the layers below it are, and however many classes there are above it."""
     first, other = network(), network(channels=[8, 6, 8, 8, 8], classes=7)

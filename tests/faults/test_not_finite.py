@@ -7,6 +7,7 @@ from laboratory import own_modules, written
 
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
+from transferability.training import loop
 from transferability.training.loop import STEPS_PER_CHECK
 
 # Digits give 20 steps an epoch.
@@ -59,6 +60,7 @@ def test_a_training_that_diverges_keeps_its_last_finite_state(
     laboratory, tmp_path, monkeypatch, failure, ruined, kept, culprit
 ):
     own_modules(tmp_path, monkeypatch, exploding=MODULE)
+    monkeypatch.setattr(loop, "SHARE_OF_SAVES", float("inf"))
     custom = {"name": "custom", "build": "exploding:build", "arguments": {"last": ruined}}
     folder = NetworkFolder(tmp_path / "baseB")
     found = failure(*laboratory.command("baseB", folder.path, architecture=custom, epochs=4))

@@ -23,7 +23,7 @@ shell.prefix(
 
 from transferability import images
 from transferability.records import fingerprint, status
-from transferability.storage import network_folder, runs
+from transferability.storage import files, network_folder, runs
 from transferability.study import config as study_config
 from transferability.study import design, networks, schema, targets
 

@@ -41,7 +41,7 @@ rule split_classes:
     input:
         manifest="<store>/manifest.json",
         classes="<store>/classes.csv",
-        drawn_from=lambda wc: targets.split_file(STUDY, wc.split, PUBLISHED_DATA) or [],
+        drawn_from=drawn_from,
     output:
         "<results>/splits/{split}.csv",
     log:
@@ -53,6 +53,7 @@ rule split_classes:
     params:
         study=STUDY_FILE,
         groups=lambda wc: as_json((STUDY["splits"] or {}).get(wc.split)),
+        content=lambda wc: contents(drawn_from(wc)),
         folder=subpath(input.manifest, parent=True),
         code=fingerprint.splits_fingerprint(),
     shell:

@@ -52,7 +52,16 @@ def source_store(wildcards):
 def weights_file(wildcards):
     """The file that a source is read from, if it is a file and there."""
     weights = images.path_of(STUDY["sources"][wildcards.source]["weights"])
-    return str(weights) if weights.is_file() else []
+    return [str(weights)] if weights.is_file() else []
+
+
+def drawn_from(wildcards):
+    return targets.drawn_from(STUDY, wildcards.split, PUBLISHED_DATA)
+
+
+def contents(paths):
+    """Checksums: a file that takes the place of another may have an older time stamp."""
+    return [files.samples_sha256(Path(path)) for path in paths]
 
 
 def study_only(files, wildcards):

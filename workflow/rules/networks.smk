@@ -24,6 +24,7 @@ rule import_source:
     params:
         study=STUDY_FILE,
         settings=lambda wc: as_json(STUDY.import_settings(wc.source)),
+        content=lambda wc: contents(weights_file(wc)),
         code=fingerprint.import_fingerprint(*ARCHITECTURE),
     shell:
         "exec python -m transferability import-source --study {params.study:q}"

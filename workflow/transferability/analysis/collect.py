@@ -25,6 +25,8 @@ COUNTS = ["images_seen", "validation_images"]
 EVALUATIONS_OF_BEST_SCORE = 10
 # Where the study searches.
 OF_SEARCH = [*SEARCHED, "training", "at_edge"]
+BASE_LEARNED = "base_learned"
+"""Beside these: whether the base learned that was copied, which has the recipe's rates."""
 OF_CANDIDATE = ["top1_selection", "top1_reporting", "seconds"]
 
 NETWORK = ["split", "seed", "network"]
@@ -47,7 +49,7 @@ def collect(
     and its top1 is top1_reporting, since it was selected by the other images; `training` then names
     its folder. Raises ValueError naming the file that is missing or not JSON.
     """
-    networks, omitted = results / "networks", set(study.omitted)
+    networks, omitted, trained = results / "networks", set(study.omitted), set(study.trained)
     rows, evaluations, layers = [], [], []
     known = {**dict.fromkeys(HALVES, ("half", "", "")), "random": ("random", "", "")}
     for letter in study["sources"]:
@@ -76,15 +78,20 @@ def collect(
             layers = metrics["layer_names"]
             if chosen:
                 row["top1"] = metrics["top1_reporting"]
+                # About half of them report.
+                row["validation_images"] //= 2
             if study["score"] == "mean_of_10_best":
                 top1 = sorted((line["top1"] for line in history), reverse=True)
                 row["top1"] = statistics.fmean(top1[:EVALUATIONS_OF_BEST_SCORE])
             evaluations += [key | line for line in history]
+        if selected and spec.base and (split, seed, spec.base) in trained:
+            base = NetworkFolder(network_path(networks, split, seed, spec.base))
+            row[BASE_LEARNED] = base.read_metrics()["learned"]
         rows.append(row)
     for row in rows:
         # Also of what is omitted.
         row["layer"] = _layer(layers, row["n"])
-    columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH]
+    columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH, BASE_LEARNED]
     return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
 
 

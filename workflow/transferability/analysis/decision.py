@@ -41,8 +41,6 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
     groups = pairs.groupby(BY)
     rows = _means(pairs)
     first = groups["row"].first()
-    count = groups.size()
-    reach = stats.t.ppf(intervals.CONFIDENCE, (count - 1).where(count > 1)) * np.sqrt(1 + 1 / count)
     speed, speed_of_all = (
         pairs.assign(speed=pairs[row].map(table["images_per_second"])).groupby(BY)["speed"].mean()
         for row in ("row", "row_control")
@@ -56,7 +54,7 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
             rows.index.to_frame()["letter"],
         ),
         passes=(rows["lower"] > -margin).where(rows["lower"].notna()),
-        one_training_low=rows["mean"] - reach * groups["difference"].std(),
+        one_training_low=groups[["split", "seed", "difference"]].apply(_one_training_low),
         seeds_needed=[
             replicates_needed(row["mean"], row["std"], margin) if row["lower"] <= -margin else None
             for row in rows.to_dict("records")
@@ -84,6 +82,19 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
     order = ["study", "split_kind", "size", "target", "source", "n"]
     table = table.assign(size=effects.size_order(table["target_size"])).sort_values(order)
     return table[COLUMNS].reset_index(drop=True)
+
+
+def _one_training_low(pairs: pd.DataFrame) -> float:
+    """The difference below which a further training falls in 5 % of cases: one of a new split, or,
+    with a single split, of a new seed. NaN with one of them."""
+    units = pairs.groupby("split" if pairs["split"].nunique() > 1 else "seed")["difference"]
+    means, count = units.mean(), units.size()
+    if len(means) < 2:
+        return np.nan
+    within = (units.var().fillna(0) * (count - 1)).sum() / max(1, (count - 1).sum())
+    # A unit's mean has a part of the variance of its trainings alone.
+    variance = means.var() * (1 + 1 / len(means)) + within * (1 - (1 / count).mean())
+    return means.mean() - stats.t.ppf(intervals.CONFIDENCE, len(means) - 1) * np.sqrt(variance)
 
 
 def _pairs(table: pd.DataFrame, score: str) -> pd.DataFrame:

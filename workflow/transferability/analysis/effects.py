@@ -84,12 +84,16 @@ def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
     """The pairs of networks of these effects in a checked table, also incomplete ones.
 
     Columns: those of the table's cells, letter, effect, n; network, top1 and row (in the table) of
-    the treated network, the same of its control with the suffix _control; difference. There are
-    none of an effect whose treated networks, or whose controls, the table does not list at all.
+    the treated network, the same of its control with the suffix _control; difference, and its
+    resolution where the number of validation images is known. There are none of an effect whose
+    treated networks, or whose controls, the table does not list at all.
     """
     table = table.assign(row=table.index)
-    pairs = [_pairs_of(effect, table) for effect in effects]
-    return pd.concat(pairs, ignore_index=True).astype({"n": int})
+    pairs = pd.concat([_pairs_of(effect, table) for effect in effects], ignore_index=True)
+    if "validation_images" in table:
+        images = table["validation_images"].astype(float)
+        pairs[intervals.RESOLUTION] = 1 / pairs["row"].map(images)
+    return pairs.astype({"n": int})
 
 
 def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
@@ -267,8 +271,11 @@ def not_learned(table: pd.DataFrame) -> pd.Series:
         target=table["source"].where(table["copied"] > 0),
     )
     on = ["study", "split", "seed", "target", "target_size"]
-    bases = of_treatment(table, BASE).assign(base=failed)
-    return failed + copied.merge(bases[[*on, "base"]], on=on, how="left")["base"].fillna("")
+    bases = of_treatment(table, BASE).assign(base=names, lost=table["failed"])
+    of_copied = copied.merge(bases[[*on, "base", "lost"]], on=on, how="left")
+    # In a search, a base has another row than the one that is copied.
+    lost = of_copied.get("base_learned", ~of_copied["lost"].eq(True)).eq(False)
+    return failed + of_copied["base"].where(lost, "").fillna("")
 
 
 def _means(

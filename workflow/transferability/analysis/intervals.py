@@ -11,6 +11,7 @@ Correct = Callable[[pd.Series], np.ndarray]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+RESOLUTION = "resolution"
 
 MODERATED_OVER_SEEDS = "moderated t over seeds"
 OVER_SPLITS = "t over splits"
@@ -38,6 +39,9 @@ def mean_over_replicates(
     alone. Where several groups share the columns `family` (the n of one effect), their variances
     are moderated, and p_holm is corrected for their number.
 
+    Where `values` has the column `resolution`, the least difference that the images of one row can
+    show, no variance is below that of rounding to it: equal values are not taken for certain.
+
     Columns: `by`; mean, median and std of the units; low and high (95 %, two-sided), lower (the
     one-sided 95 % lower limit), p (two-sided, that the mean is zero) and p_holm, all NaN with one
     unit; interval (its kind) and replicates.
@@ -64,6 +68,10 @@ def mean_over_replicates(
         matrix = of_family.get_group(key).pivot_table(value, "unit", by)[rows.index]
         table.loc[matrix.columns, ["variance", "freedom"]] = moderated(matrix)
         table.loc[matrix.columns, "interval"] = "moderated " + rows["interval"]
+    if RESOLUTION in values:
+        # Two top-1, each rounded to a whole number of images.
+        floor = values.groupby(by)[RESOLUTION].mean() ** 2 / 6
+        table["variance"] = table["variance"].clip(lower=floor.fillna(0))
     _add_limits(table)
     table["p_holm"] = table["p"]
     for _, rows in families:

@@ -137,9 +137,10 @@ def export(
     from transferability.images import store
     from transferability.records import export
 
-    of_split = network.resolve().parent.parent
+    network = Path(os.path.abspath(network))
+    of_split = network.parent.parent
     study = of_split.parent.parent / targets.STUDY
-    target, source = parse_name(network.resolve().name).target, None
+    target, source = parse_name(network.name).target, None
     # A network that was trained by hand, with its images named, has no study.
     if images is None or study.exists():
         settings, run = config.resolved(study), targets.run_folder(study)

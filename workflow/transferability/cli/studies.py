@@ -71,10 +71,11 @@ def check(
         sampled = {k: _sampled(section, settings, run) for k, section in sections.items()}
         _check_counts(settings, sampled["B"][1])
         for split in short.split_names:
+            drawn_from = targets.drawn_from(short, split, schema.PUBLISHED_DATA)
             image_commands.split_classes(
                 study=file,
                 images=run / targets.store(short),
-                drawn_from=targets.split_file(short, split, schema.PUBLISHED_DATA),
+                drawn_from=drawn_from[0] if drawn_from else None,
                 split=file.parent / "splits" / f"{split}.csv",
             )
         _draw(short, file, sampled, to)

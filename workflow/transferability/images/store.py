@@ -25,7 +25,6 @@ MANIFEST = "manifest.json"
 CLASSES = "classes.csv"
 FILES = (*(f"{part}.{kind}.npy" for part in PARTS for kind in ("images", "labels")), CLASSES)
 FORMAT = 2
-SAMPLES, SAMPLE_BYTES = 64, 4096
 """So many pieces of each file, of so many bytes, evenly spread from its first byte to its last, are
 compared when the store is opened: this takes milliseconds for any size. A file of up to 256 KiB is
 read completely."""
@@ -102,7 +101,7 @@ def write(
             name: {
                 "bytes": (folder / name).stat().st_size,
                 "sha256": checksums.get(name) or files.sha256(folder / name),
-                "samples_sha256": _samples_sha256(folder / name),
+                "samples_sha256": files.samples_sha256(folder / name),
             }
             for name in FILES
         },
@@ -149,7 +148,7 @@ def open_store(folder: Path | str) -> Store:
             raise _damaged(folder, name, "is missing")
         if (size := file.stat().st_size) != expected["bytes"]:
             raise _damaged(folder, name, f"has {size} bytes instead of {expected['bytes']}")
-        if _samples_sha256(file) != expected["samples_sha256"]:
+        if files.samples_sha256(file) != expected["samples_sha256"]:
             raise _damaged(folder, name, "changed after it was written (its checksum does not fit)")
     arrays = [np.load(folder / name, mmap_mode="r") for name in FILES if name != CLASSES]
     digest = files.sha256(folder / MANIFEST)
@@ -174,16 +173,3 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _damaged(folder, MANIFEST, f"is not of store format {FORMAT}")
     return manifest
-
-
-def _samples_sha256(file: Path) -> str:
-    """The sha256 of a file's samples, one after the other."""
-    last = max(0, file.stat().st_size - SAMPLE_BYTES)
-    # Where the file is small they overlap, and each byte is in one.
-    starts = sorted({round(last * k / (SAMPLES - 1)) for k in range(SAMPLES)})
-    digest = hashlib.sha256()
-    with file.open("rb") as f:
-        for start in starts:
-            f.seek(start)
-            digest.update(f.read(SAMPLE_BYTES))
-    return digest.hexdigest()

@@ -20,7 +20,7 @@ from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import config, design
 from transferability.study.networks import TrainingSpec, parse_name
-from transferability.study.targets import LABELS, STUDY
+from transferability.study.targets import LABELS, STUDY, run_folder
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     folders = [NetworkFolder(path) for path in sorted(results.glob("networks/*/seed*/*/"))]
     if not folders:
         raise ValueError(f"{results}: no networks lie there; expected a folder results/<study>")
-    run, verdicts = results.resolve().parent.parent, []
+    run, verdicts = run_folder(results / STUDY), []
     if is_archive(results):
         run, whole_images = results, False
         verdicts.append(Verdict("archive", ["every byte"], archive.faults(results)))

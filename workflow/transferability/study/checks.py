@@ -190,29 +190,32 @@ def _check_omitted(study: Study, layer_count: int) -> None:
 def _check_score(study: Study) -> None:
     for network in study.networks if study["score"] == "mean_of_10_best" else ():
         recipe = study.recipe_of(*network)
-        if (count := evaluations(recipe)) < 10:
+        # The ten best of fewer would be of networks that are still being trained.
+        if (count := evaluations(recipe)) < 40:
             length = "iterations" if recipe["iterations"] else "epochs"
             raise StudyError(
-                f"score: mean_of_10_best needs at least 10 evaluations, and the recipe of "
+                f"score: mean_of_10_best needs at least 40 evaluations, and the recipe of "
                 f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
                 "or choose 'final'"
             )
 
 
 def _check_probing(study: Study, dataset: DatasetInfo) -> None:
+    # Other halves have other sizes, and a folder of ImageNet may hold some classes only.
+    is_half = all(name.startswith(("random", "whole")) for name in study.split_names)
+    is_known = dataset.size and is_half and study["dataset"]["source"] != "imagenet"
     for network in study.networks:
         recipe = study.recipe_of(*network)
         probed, length = recipe.get("probe_epochs", 0), "epochs"
-        if recipe["iterations"] and probed and dataset.size:
-            probed *= study.epoch_of(*network, study.target_size(dataset.size))
+        if recipe["iterations"]:
+            # How long an epoch is, only reading the images may show.
             length = "iterations"
-        if length == "epochs" and recipe["iterations"]:
-            # How long an epoch is, only reading the images shows.
-            continue
+            size = study.target_size(dataset.size) if is_known else None
+            probed *= study.epoch_of(*network, size) if size and probed else 0
         if probed >= recipe[length]:
             raise StudyError(
                 f"recipe.probe_epochs: {probed} of the {recipe[length]} {length} of {network[-1]} "
-                f"leave its copied layers none to learn in; lower it, or raise recipe.{length}"
+                f"leave no {length} to train its copied layers; lower it, or raise recipe.{length}"
             )
 
 

@@ -256,14 +256,13 @@ def few_steps(study: Study, size: Size) -> str | None:
 def matches(where: Mapping, split: str, seed: int, name: str) -> bool:
     """Whether the facts that `where` names are those of a network."""
     network = networks.parse_name(name)
-    facts = {**vars(network), "network": network.plain_name, "split": split, "seed": seed}
-    for key, wanted in where.items():
-        fact = facts[key]
-        # Names hold the size as a text; a study may give a number.
-        values = [str(v) for v in as_list(wanted)] if key == "target_size" else as_list(wanted)
-        if fact not in values:
-            return False
-    return True
+    facts = {key: [value] for key, value in vars(network).items()}
+    # A candidate of a search goes by its own name, too.
+    facts |= {"network": [network.plain_name, name], "split": [split], "seed": [seed]}
+    # As texts: names hold the size as one, and a study may give a number.
+    return all(
+        {*map(str, facts[key])} & {*map(str, as_list(wanted))} for key, wanted in where.items()
+    )
 
 
 def evaluations(recipe: Mapping) -> int:

@@ -9,25 +9,28 @@ from math import exp, lgamma, log, log1p
 SIGNIFICANCE = 0.001
 FEW_IMAGES = 30
 LOSS_SHARE = 0.95
-"""Of ln(classes), the loss of a network that guesses: above it, nothing was learned."""
+"""Of the way from the lowest possible loss to that of guessing: above it, nothing was learned."""
 
 
-def learned(
-    top1: float, images: int, chance: float, classes: int, train_loss: float | None = None
-) -> bool:
-    """Whether top-1 on so many validation images lies above chance, by a one-sided exact binomial
-    test, and the mean training loss (nats; None if unknown) well below that of guessing. Of fewer
-    than FEW_IMAGES, which tell little, top-1 need only be above chance."""
-    return not _why_not(top1, images, chance, classes, train_loss)
-
-
-def _why_not(
-    top1: float, images: int, chance: float, classes: int, train_loss: float | None
+def why_not(
+    top1: float,
+    images: int,
+    chance: float,
+    classes: int,
+    train_loss: float | None = None,
+    smoothing: float = 0.0,
 ) -> str:
-    guessing = log(classes)
-    if train_loss is not None and train_loss > LOSS_SHARE * guessing:
-        share = f"{100 * LOSS_SHARE:.0f} %"
-        return f"training loss {train_loss:.3f}, above {share} of guessing's {guessing:.3f}"
+    """Why a network is not said to have learned; empty for one that did: top-1 on so many
+    validation images is above chance, by a one-sided exact binomial test, and the mean training
+    loss (nats; None if unknown) well below that of guessing. Of fewer than FEW_IMAGES, which tell
+    little, top-1 need only be above chance. `smoothing` is recipe.label_smoothing, with which no
+    loss can be below the entropy of the labels."""
+    guessing, other = log(classes), smoothing / classes
+    labels = [1 - smoothing + other, *[other] * (classes - 1)]
+    lowest = -sum(share * log(share) for share in labels if share)
+    limit = lowest + LOSS_SHARE * (guessing - lowest)
+    if train_loss is not None and train_loss > limit:
+        return f"training loss {train_loss:.3f}, above {limit:.3f}; guessing has {guessing:.3f}"
     if images < FEW_IMAGES:
         return "" if top1 > chance else f"not above chance on {images:,} images"
     if binomial_tail(round(top1 * images), images, chance) < SIGNIFICANCE:
@@ -43,9 +46,10 @@ def reason(metrics: Mapping) -> str:
     if images is None:
         return ""
     if classes is None:
-        by_test = _why_not(top1, int(images), chance, 2, None)
+        by_test = why_not(top1, int(images), chance, 2)
         return by_test or (f"training loss {loss:.3f}" if loss is not None else "")
-    return _why_not(top1, int(images), chance, classes, loss)
+    smoothing = metrics["identity"]["recipe"]["label_smoothing"] if "identity" in metrics else 0.0
+    return why_not(top1, int(images), chance, classes, loss, smoothing)
 
 
 def binomial_tail(hits: int, trials: int, chance: float) -> float:

@@ -8,6 +8,7 @@ Free of heavy libraries, since the workflow imports it each time it builds its g
 import itertools
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -180,8 +181,9 @@ def read_by_probes(study: Study, split: str, seed: int) -> list[str]:
 
 
 def run_folder(study_file: Path) -> Path:
-    """The folder of the run that wrote results/<study>/study.yaml, in which images/ lies too."""
-    return study_file.resolve().parents[2]
+    """The folder of the run that wrote results/<study>/study.yaml, where images/ is, too. Links are
+    not followed: results may be one."""
+    return Path(os.path.abspath(study_file)).parents[2]
 
 
 def labels(study: Study) -> str | None:
@@ -243,10 +245,10 @@ def minutes_to_train(study: Study, results: Path, split: str, seed: int, name: s
     return minutes(name, study.recipe_of(split, seed, name), study["hours"], metrics)
 
 
-def split_file(study: Study, split: str, published: str) -> str | None:
+def drawn_from(study: Study, split: str, published: str) -> list[str]:
     """The file that a split is drawn from, beside the store: that of the published splits, in the
     folder `published`, or of the groups of classes. None for most."""
     if study["splits"] and split in study["splits"]["published"]:
-        return f"{published}/class_splits.csv"
+        return [f"{published}/class_splits.csv"]
     groups = study["dataset"].get("groups") if split == "dissimilar" else None
-    return groups and str(images.path_of(groups))
+    return [str(images.path_of(groups))] if groups else []

@@ -32,7 +32,9 @@ def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str], inputs: tor
         # A layer may change in place what it is given.
         features = layer(inputs.clone())
         is_fixed = torch.equal(features, layer(inputs.clone()))
-        if not is_fixed or depends_on_batch(layer, inputs):
+        # Few units may all be kept twice.
+        drops = any(isinstance(part, transplant.Dropout) and part.p for part in layer.modules())
+        if drops or not is_fixed or depends_on_batch(layer, inputs):
             return i
         inputs = features
     return len(frozen)

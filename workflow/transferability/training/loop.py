@@ -32,6 +32,9 @@ STEPS_PER_CHECK = 32
 SECONDS_PER_SAVE = 600
 """A training is saved after each epoch, and in long epochs after so many seconds."""
 
+SHARE_OF_SAVES = 0.1
+"""Of the time. An epoch of few steps is saved only if saves have not taken more."""
+
 
 def train(
     task: TrainingSpec,
@@ -93,7 +96,7 @@ def train(
     # Where the parameters come from: resume, else transplant, else new.
     resumed = folder.load_resume(identity)
     if resumed is None and task.base is not None:
-        copied = transplant.shuffled(weights, stream) if task.shuffled else weights
+        copied = transplant.shuffled(weights, network, stream) if task.shuffled else weights
         transplant.copy_layers(network, copied, task.copied)
 
     statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
@@ -116,7 +119,7 @@ def train(
     # Weights of an earlier training, by another recipe, must not lie beside these results.
     folder.weights.unlink(missing_ok=True)
     digest = folder.write_weights(network.state_dict(), identity) if keep_weights else None
-    metrics = run.metrics()
+    metrics = {**run.metrics(), "identity": identity}
     right = predictions == store.validation_labels
     selection = image_store.selection(store.validation_labels, store.classes)
     for half, images in {"selection": selection, "reporting": ~selection}.items():
@@ -135,13 +138,12 @@ def train(
         "history_sha256": files.sha256(folder.history),
         "predictions_sha256": files.sha256(folder.predictions),
         "weights_sha256": digest,
-        "identity": identity,
     }
 
 
 def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.ndarray:
     """Train, evaluate and save in turn; the best guesses of the last evaluation."""
-    best, saved = None, time.monotonic()
+    best, saved, next_save = None, time.monotonic(), 0.0
     try:
         while run.evaluation_is_due or not run.is_done:
             if not run.evaluation_is_due:
@@ -151,10 +153,12 @@ def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.
                 run.note(numbers)
                 folder.write_history(run.history)
                 log.info("%s %s", run.task.network, run.history[-1])
-            ends_epoch = run.step % run.steps_per_epoch == 0
-            if ends_epoch or run.is_done or time.monotonic() >= saved + SECONDS_PER_SAVE:
+            start, ends_epoch = time.monotonic(), run.step % run.steps_per_epoch == 0
+            is_due = start >= saved + SECONDS_PER_SAVE or (ends_epoch and start >= next_save)
+            if is_due or run.is_done:
                 folder.save_resume(run.tensors(), identity, run.state())
                 saved = time.monotonic()
+                next_save = saved + (saved - start) / SHARE_OF_SAVES
     except signals.Interrupted:
         folder.save_resume(run.tensors(), identity, run.state())
         log.info("%s is saved after iteration %d", run.task.network, run.step)

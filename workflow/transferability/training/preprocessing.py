@@ -21,6 +21,9 @@ from transferability.training.augmentation import Augmentation, centre, seen_siz
 
 log = logging.getLogger(__name__)
 
+VERSION = 1
+"""Of what is kept beside a store: to be raised when `_channels` or `_mean_image` change."""
+
 
 class Preprocessing:
     """Stored images b×H×W×3 uint8 → b×3×h×w float32; h and w are recipe.crop, or as stored.
@@ -108,6 +111,7 @@ def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.
         return {}
     images = hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()
     header = {"kind": kind, "images_sha256": store.digest, "indices_sha256": images}
+    header["version"] = VERSION
     name = hashlib.sha256(repr(header).encode()).hexdigest()[:16]
     path = store.folder / "statistics" / f"{kind}-{name}.safetensors"
     if path.exists():

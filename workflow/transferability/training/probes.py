@@ -55,7 +55,7 @@ class Replicate:
         )
         if task.base:
             weights = self.weights(task.base)
-            copied = transplant.shuffled(weights, stream) if task.shuffled else weights
+            copied = transplant.shuffled(weights, network, stream) if task.shuffled else weights
             transplant.copy_layers(network, copied, task.copied)
         devices.place(network, self.device)
         statistics = preprocessing.statistics_of(

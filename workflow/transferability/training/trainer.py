@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
-from transferability.study.learned import learned
+from transferability.study.learned import why_not
 from transferability.study.networks import TrainingSpec, steps_per_epoch
 from transferability.training import data, frozen_features, optim, processes, transplant
 from transferability.training import device as devices
@@ -212,12 +212,15 @@ class Trainer:
             self.seen_finite = f", {norm} in iteration {self.step}"
             return
         task, last = self.task, self.step - 1
+        leave_out = f"; or leave this candidate out, by omit: [{{network: {task.network}}}]"
+        candidate = leave_out if "_" in task.network else ""
         raise TrainingError(
             f"{task.network} ({task.split}, seed {task.seed}): "
             f"{'a weight' if loss_is_finite else 'the loss'} is no longer finite in epoch "
             f"{last // self.steps_per_epoch + 1} at learning rate {self.learning_rate(last):.4g} "
             f"(gradient norm {norm} in iteration {self.step}{self.seen_finite}); lower "
             f"recipe.learning_rate (now {self.recipe['learning_rate']:g}) or raise recipe.warmup"
+            f"{candidate}"
         )
 
     def note(self, evaluation: dict) -> None:
@@ -245,7 +248,10 @@ class Trainer:
         return {
             **{key: last[key] for key in ("top1", "top5", "loss", "train_loss")},
             "chance": chance,
-            "learned": learned(last["top1"], images, chance, classes, last["train_loss"]),
+            "learned": not why_not(
+                *(last["top1"], images, chance, classes, last["train_loss"]),
+                smoothing=self.recipe["label_smoothing"],
+            ),
             "images_seen": self.images_seen,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_seen / self.seconds, 1),

@@ -86,13 +86,18 @@ def copy_layers(network: nn.Sequential, weights: Mapping[str, torch.Tensor], n: 
     network[:n].load_state_dict({name: weights[name] for name in network[:n].state_dict()})
 
 
-def shuffled(weights: Mapping[str, torch.Tensor], stream: Stream) -> dict[str, torch.Tensor]:
+def shuffled(
+    weights: Mapping[str, torch.Tensor], network: nn.Module, stream: Stream
+) -> dict[str, torch.Tensor]:
     """The weights with the values inside each tensor permuted: their scale without their features.
 
-    The permutations are the same for each number of copied layers, frozen or not.
+    The permutations are the same for each number of copied layers, frozen or not. Buffers other
+    than batch-norm statistics, e.g. Swin's indices of positions, were never trained and stay.
     """
-    permuted = {}
+    trained, permuted = dict(network.named_parameters()), dict(weights)
     for name, tensor in weights.items():
+        if name not in trained and not name.endswith(("running_mean", "running_var")):
+            continue
         order = torch.randperm(tensor.numel(), generator=stream.generator("shuffled", name))
         permuted[name] = tensor.flatten()[order].view_as(tensor)
     return permuted
