@@ -73,8 +73,8 @@ def trained(study, folder: Path) -> pd.DataFrame:
     results.mkdir(parents=True, exist_ok=True)
     file = results / "study.yaml"
     file.write_text(yaml.safe_dump({**study}, sort_keys=False), encoding="utf-8")
-    for number, split in enumerate(study.split_names):
-        images.split_classes(images=store, random=number, split=results / f"splits/{split}.csv")
+    for split in study.split_names:
+        images.split_classes(study=file, images=store, split=results / f"splits/{split}.csv")
     start = time.process_time()
     for split, seed, name in study.trained:
         if not NetworkFolder(results / f"networks/{split}/seed{seed}/{name}").metrics.exists():

@@ -101,7 +101,7 @@ rule estimate_effects:
     params:
         results=subpath(input.table, ancestor=2),
         margin=STUDY["margin"],
-        partial="--partial" if targets.decision(STUDY) else [],
+        partial="--partial" if "partial" in STUDY["treatments"] else [],
         code=fingerprint.effects_fingerprint(),
     shell:
         "python -m transferability estimate-effects --table {input.table:q}"

@@ -11,10 +11,7 @@ from transferability.analysis.treatments import BASE, EFFECTS, SELFFER_PLUS, TRA
 
 # The paper averages over the layers 1-7, 3-7 and 5-7.
 FIRST_LAYERS = (1, 3, 5)
-COMPARISONS = {
-    "base": ("boost", BASE),
-    "selffer": ("boost_over_selffer", SELFFER_PLUS),
-}
+COMPARISONS = {"base": ("boost", BASE), "selffer": ("boost_over_selffer", SELFFER_PLUS)}
 MEAN = ["estimator", "mean", "low", "high", "interval", "replicates"]
 BOOST_COLUMNS = [
     *("study", "split_kind", "target", "target_size", "layers", "n", "comparison", *MEAN),

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def collect(
     its folder. Raises ValueError naming the file that is missing or not JSON.
     """
     networks, omitted, trained = results / "networks", set(study.omitted), set(study.trained)
-    rows, evaluations, layers = [], [], []
+    rows, evaluations = [], []
     known = {**dict.fromkeys(HALVES, ("half", "", "")), "random": ("random", "", "")}
     for letter in study["sources"]:
         known[letter] = ("dataset", "", study.groups.get(letter, ""))
@@ -64,7 +64,8 @@ def collect(
     for (split, seed), name in itertools.product(study.replicates, study.table_names):
         key = {"study": study["study"], "split": split, "seed": seed, "network": name}
         spec = parse_name(name)
-        row = key | asdict(spec) | {"frozen": spec.frozen_layers}
+        layer = study["layer_names"][spec.n - 1] if spec.n else ""
+        row = key | asdict(spec) | {"frozen": spec.frozen_layers, "layer": layer}
         of_source = known[spec.source] if spec.copied else ("", "", "")
         row |= zip(OF_SOURCE, of_source, strict=True)
         path = network_path(networks, split, seed, name)
@@ -75,7 +76,6 @@ def collect(
         if (split, seed, path.name) not in omitted:
             metrics, history = _read_network(NetworkFolder(path))
             row |= metrics
-            layers = metrics["layer_names"]
             if chosen:
                 row["top1"] = metrics["top1_reporting"]
                 # About half of them report.
@@ -88,22 +88,10 @@ def collect(
             base = NetworkFolder(network_path(networks, split, seed, spec.base))
             row[BASE_LEARNED] = base.read_metrics()["learned"]
         rows.append(row)
-    for row in rows:
-        # Also of what is omitted.
-        row["layer"] = _layer(layers, row["n"])
     columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH, BASE_LEARNED]
-    return _typed(pd.DataFrame(rows, columns=columns)), pd.DataFrame(evaluations)
-
-
-def _layer(names: Sequence[str], n: int) -> str:
-    """The name of the n-th layer, the last one copied; empty where none is."""
-    return names[n - 1] if 0 < n <= len(names) else ""
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with counts as integers and flags as booleans, also beside missing ones."""
+    # Also beside missing ones.
     types = {**dict.fromkeys(COUNTS, "Int64"), "learned": "boolean"}
-    return table.astype({column: types[column] for column in types if column in table})
+    return pd.DataFrame(rows, columns=columns).astype(types), pd.DataFrame(evaluations)
 
 
 def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:

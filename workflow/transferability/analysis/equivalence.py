@@ -1,5 +1,6 @@
 """Whether layers transfer with a loss below a margin: equivalence in place of "contains zero"."""
 
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -28,14 +29,10 @@ def transferred(effects: list[dict], margin: float) -> Transferred:
     1995, in Biometrie in der chemisch-pharmazeutischen Industrie 6, pages 3-18.
     """
     rows = sorted(effects, key=lambda row: row["n"])
-    holds = [row["lower"] > -margin for row in rows]
-    count = holds.index(False) if False in holds else len(rows)
-    if count == len(rows):
-        return Transferred(rows, None, None)
-    failed = rows[count]
-    return Transferred(
-        rows[:count], failed, replicates_needed(failed["mean"], failed["std"], margin)
-    )
+    shown = list(takewhile(lambda row: row["lower"] > -margin, rows))
+    failed = next(iter(rows[len(shown) :]), None)
+    needed = failed and replicates_needed(failed["mean"], failed["std"], margin)
+    return Transferred(shown, failed, needed)
 
 
 def replicates_needed(mean: float, std: float, margin: float) -> int | None:

@@ -190,10 +190,6 @@ def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, flo
     )
 
 
-def _sum_of_means(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-    return sum(sample.mean(axis=axis) for sample in samples)
-
-
 class Images:
     """Bootstrap over validation images: 0/1 correctness of networks, weighted and summed."""
 
@@ -215,7 +211,7 @@ class Images:
             samples.append(np.tensordot(rows.to_numpy(), images, axes=1))
         result = stats.bootstrap(
             samples,
-            _sum_of_means,
+            lambda *drawn, axis: sum(sample.mean(axis=axis) for sample in drawn),
             n_resamples=RESAMPLES,
             # Bounds the memory of one batch to about 100 MB.
             batch=max(1, min(RESAMPLES, 5_000_000 // max(map(len, samples)))),
@@ -224,4 +220,6 @@ class Images:
             method="percentile",
             rng=np.random.default_rng(0),
         )
-        return np.array(result.confidence_interval) + (location - _sum_of_means(*samples))
+        return np.array(result.confidence_interval) + (
+            location - sum(sample.mean() for sample in samples)
+        )

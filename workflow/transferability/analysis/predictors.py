@@ -14,7 +14,6 @@ from transferability.study.networks import parse_name
 
 MEASURED = ("transfer", "specificity", "source_gap", "freeze_cost")
 DEPTH = "depth"
-PREDICTORS = ("knn", "linear_probe", "cka", "logme")
 OVER_LAYERS, OVER_SOURCES, OVER_SPLITS = "layers", "sources", "splits"
 FEWEST = {OVER_LAYERS: 3, OVER_SOURCES: 2, OVER_SPLITS: 3}
 """Of layers, sources or splits, how many a rank correlation needs."""

@@ -14,11 +14,6 @@ class Effect(NamedTuple):
     only: str = ""
 
     @property
-    def copies_a_source(self) -> bool:
-        """Whether the treated networks copy a source, if the study has any."""
-        return self.treated[0] in COPY_A_SOURCE
-
-    @property
     def control_of_zero(self) -> bool:
         """Whether the control is of n = 0 instead of the same n."""
         return self.control in (BASE, LONG_BASE, self.treated)

@@ -87,13 +87,18 @@ def compare(
                 raise ValueError(
                     f"{file}: is not there; run the study {path.name} to its end first"
                 )
-            layers = len(study["layer_names"])
+            layers, name = len(study["layer_names"]), study["study"]
+            if any(name in set(table["study"]) for table in tables):
+                raise ValueError(
+                    f"results: two studies are called {name}; they would be one line; give one of "
+                    "them another name, and run it again"
+                )
             tables.append(read_table(file).assign(layers=layers))
             if study["probes"]:
                 predicted.append(read_table(file.with_name("predictors.csv")))
                 names = ("probes.csv", "networks.csv")
                 alike = probed[store_name(study["dataset"]), layers]
-                alike[study["study"]] = [read_table(file.with_name(name)) for name in names]
+                alike[name] = [read_table(file.with_name(table)) for table in names]
     predicted += [predictors.across_studies(alike) for alike in probed.values() if len(alike) > 1]
     drawn = {"effects": (tables, figures.compare), "predictors": (predicted, figures.predictors)}
     with figures.used(figures.Options(**options or {})):
@@ -144,7 +149,7 @@ def _redraw(results: Path, to: Path) -> None:
         results=results,
         labels=run / labels if labels else None,
         margin=study["margin"],
-        partial=targets.decision(study) is not None,
+        partial="decision" in tables,
         page=to / targets.FINDINGS,
     )
     for name in targets.figures(study):

@@ -33,6 +33,9 @@ def halves(panels: list[Panel]) -> str:
 
 def missing(rows: pd.DataFrame) -> str:
     """How many networks of networks.csv have no score, or differences of effects.csv."""
+    if "estimator" in rows:
+        # A second row, without what did not learn, is of the same differences.
+        rows = rows[rows["estimator"] == "paired"]
     count = int(rows["missing"].sum() if "missing" in rows else rows["top1"].isna().sum())
     if not count:
         return ""

@@ -45,16 +45,11 @@ def _percent(fractions: pd.Series) -> list[str]:
     return [f"{100 * fraction:.2f}" for fraction in fractions]
 
 
-def shown_of(networks: pd.DataFrame, shown: list[tuple[str, bool]]) -> pd.DataFrame:
-    """The trained networks of these treatments, without those that the study has only as the same
-    networks as partial ones."""
-    table = panels.trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
-    own = table.assign(own=~panels.twins(table)).groupby(["kind", "fine_tuned"])["own"]
-    return table[own.transform("any")]
-
-
 def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> Figure:
-    table = shown_of(networks, shown)
+    table = panels.trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
+    # Without those that the study has only as the same networks as partial ones.
+    own = table.assign(own=~panels.twins(table)).groupby(["kind", "fine_tuned"])["own"]
+    table = table[own.transform("any")]
     if table.empty:
         return style.empty(lack)
     named = table.assign(name=notes.names_of(table), value=_percent(table["top1"]))

@@ -148,7 +148,7 @@ def _cells(network: Status) -> tuple[str, str, str, str]:
     """How far it is trained, its top-1, its images a second, and what it took or will take."""
     trained = "not evaluated yet" if network.state == RUNNING else ""
     if network.reached:
-        trained = f"{network.reached:,.6g} of {network.length:,} {network.unit}"
+        trained = f"{network.reached:,.10g} of {network.length:,} {network.unit}"
     top1 = "" if network.top1 is None else f"{network.top1:.3f}"
     speed = "" if network.images_per_second is None else f"{network.images_per_second:,.0f}"
     took = ""

@@ -81,7 +81,10 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     if images_per_second is None:
         at_once = torch.cuda.device_count() if device.type == "cuda" else 1
         if device.type == "cpu":
-            at_once = len(os.sched_getaffinity(0))
+            at_once = os.cpu_count()
+            # Not on a Mac.
+            if hasattr(os, "sched_getaffinity"):
+                at_once = len(os.sched_getaffinity(0))
         console.print(
             f"this was tried here ({devices.describe(device)}), where {at_once} at once take "
             f"{duration(kinds.loc['all'].seconds / at_once)}"

@@ -12,7 +12,7 @@ import pandas as pd
 from transferability.analysis.effects import EXCHANGEABLE, checked, letters, size_order
 from transferability.analysis.equivalence import Transferred, transferred
 from transferability.analysis.intervals import CONFIDENCE
-from transferability.analysis.treatments import EFFECTS
+from transferability.analysis.treatments import COPY_A_SOURCE, EFFECTS
 from transferability.reports.render import Row, distinct, matching, render
 from transferability.study.learned import reason
 
@@ -94,10 +94,7 @@ class Place:
     @property
     def imported(self) -> bool:
         """Whether its source was not trained here."""
-        return any(
-            row["source"] == self.source and row["source_kind"] == "weights"
-            for row in self.networks
-        )
+        return bool(matching(self.networks, source=self.source, source_kind="weights"))
 
     @property
     def decided(self) -> dict[str, Row | float | None] | None:
@@ -127,8 +124,9 @@ class Place:
             effect.name
             for effect in EFFECTS
             if effect.treated in treated
+            and effect.layers_copied
             and effect.only in ("", kinds)
-            and effect.copies_a_source == bool(self.source)
+            and (effect.treated[0] in COPY_A_SOURCE) == bool(self.source)
             and not self.of(effect.name)
         ]
 

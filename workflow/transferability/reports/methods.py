@@ -6,8 +6,8 @@ The values are gathered here; all sentences are in templates/METHODS.md.j2.
 import platform
 import re
 from collections import Counter
-from collections.abc import Iterable
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -134,11 +134,10 @@ def _architecture(study: Study, metrics: Metrics) -> dict:
 
 def _estimates(effects: pd.DataFrame, boost: pd.DataFrame) -> dict:
     """How effects and their intervals were estimated, as the tables say that they were."""
+    # Of all networks: a second row without those that did not learn is of the same effect.
+    effects = effects[effects["estimator"] == "paired"]
     return {
-        # Of all networks: a second row without those that did not learn is of the same effect.
-        "retraining": sorted(
-            effects.query("effect == 'retraining' and estimator == 'paired'")["mean"]
-        ),
+        "retraining": sorted(effects[effects["effect"] == "retraining"]["mean"]),
         "intervals": {
             kind: list(rows["replicates"]) for kind, rows in effects.groupby("interval", sort=False)
         },
@@ -157,15 +156,16 @@ def _computation(metrics: list[dict]) -> dict:
     made_by = [found["provenance"] for found in metrics]
     return {
         "machines": Counter(map(_machine, metrics)),
-        "days": _sorted_set(job[key][:10] for job in jobs for key in ("started", "ended")),
+        "days": sorted({job[key][:10] for job in jobs for key in ("started", "ended")}),
         "hosts": len({job["host"] for job in jobs}),
         "seconds": sum(found["seconds"] for found in metrics),
         "restarted": sum(job["restarts"] > 0 for job in jobs),
-        "torch": _sorted_set(found["identity"]["torch"] for found in metrics),
-        "python": _sorted_set(origin["versions"]["python"] for origin in made_by),
+        "torch": sorted({found["identity"]["torch"] for found in metrics}),
+        "python": sorted({origin["versions"]["python"] for origin in made_by}),
         "own_python": platform.python_version(),
         "libraries": [f"{name} {metadata.version(name)}" for name in ANALYSIS],
-        "snakemake": _version("snakemake"),
+        # An environment of conda may lack it.
+        "snakemake": metadata.version("snakemake") if find_spec("snakemake") else "",
         "commits": Counter(
             (origin["commit"], tuple(origin["changed_files"] or ())) for origin in made_by
         ),
@@ -178,16 +178,3 @@ def _machine(metrics: dict) -> tuple[str, str, int, str]:
         return "gpu", metrics["device"].removeprefix("cuda "), 0, metrics["precision"]
     name = re.sub(r"\((R|TM)\)", "", metrics["provenance"]["processor"], flags=re.IGNORECASE)
     return "cpu", name, metrics["threads"], metrics["precision"]
-
-
-def _version(package: str) -> str:
-    """The version of an installed package; empty without it, as may be in an environment of
-    conda."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-def _sorted_set(values: Iterable[str]) -> list[str]:
-    return sorted(set(values))

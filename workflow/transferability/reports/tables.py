@@ -12,7 +12,7 @@ UNITS = {
     **dict.fromkeys(("top1", "top1_selection", "top1_reporting", "top5", "chance"), "%"),
     **dict.fromkeys(("mean", "median", "std", "low", "high", "lower", "difference"), "points"),
     **dict.fromkeys(("reporting_mean", "reporting_low", "reporting_high"), "points"),
-    **dict.fromkeys(("margin", "one_training_low"), "points"),
+    **dict.fromkeys(("margin", "one_training_low", "top1_change"), "points"),
 }
 # A browser is too slow to show and sort more rows.
 MOST_ROWS = 2_000
@@ -26,7 +26,8 @@ def page(table: pd.DataFrame, title: str) -> str:
     name of its file, says where all of them are.
     """
     shown = table.head(MOST_ROWS)
-    fractions = [column for column in shown if column in UNITS]
+    # Limits of a correlation are no accuracies.
+    fractions = [column for column in shown if column in UNITS and "correlation" not in shown]
     shown = shown.assign(**{column: (100 * shown[column]).round(2) for column in fractions})
     shown = shown.rename(columns={column: f"{column} ({UNITS[column]})" for column in fractions})
     html = shown.to_html(index=False, border=0, na_rep="", float_format=_number)

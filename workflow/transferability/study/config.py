@@ -140,6 +140,7 @@ def complete(config: dict | None) -> Study:
     study["layer_names"] = list(architecture.layer_names)
     if study["layers"] == "all":
         study["layers"] = list(range(len(architecture.layer_names)))
+    study["layers"].sort()
     checks.check(study, architecture, dataset)
     return study
 

@@ -162,19 +162,12 @@ class Study(dict):
     def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
         """Whether the facts that `where` of an override names are those of a network. One that asks
         for partial networks reaches P7B+ and P7B, too, which are P7f0B and P7f7B."""
-        aliases = self._aliases.get(networks.parse_name(name).plain_name, [])
+        plain = networks.parse_name(name).plain_name
+        aliases = [k for k in self._treatment_names if networks.trained_name(k) == plain]
         asked = as_list(where.get("kind", [])) + as_list(where.get("network", []))
         if not any(kind.endswith("partial") or kind in aliases for kind in asked):
             aliases = []
         return any(matches(where, split, seed, each) for each in (name, *aliases))
-
-    @cached_property
-    def _aliases(self) -> dict[str, list[str]]:
-        """The names of treatments, by those under which they are trained."""
-        aliases: dict[str, list[str]] = {}
-        for name in self._treatment_names:
-            aliases.setdefault(networks.trained_name(name), []).append(name)
-        return aliases
 
     def keeps_weights(self, name: str) -> bool:
         """Whether a network's weights are kept."""

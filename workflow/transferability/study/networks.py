@@ -120,6 +120,7 @@ def candidate_name(name: str, key: str, rate: float) -> str:
     return f"{name}_{'lr' if key == 'learning_rate' else 'copied'}{rate}"
 
 
+@cache
 def trained_name(name: str) -> str:
     """The name under which a network is trained, the same but for P7f0B, which is P7B+, and P7f7B,
     which is P7B."""

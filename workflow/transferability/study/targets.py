@@ -14,13 +14,7 @@ from pathlib import Path
 
 from transferability import images
 from transferability.study.design import Network, Study
-from transferability.study.networks import (
-    ALL_IMAGES,
-    HALVES,
-    base_name,
-    other_half,
-    parse_name,
-)
+from transferability.study.networks import ALL_IMAGES, HALVES, base_name, other_half, parse_name
 
 STUDY, METHODS, FINDINGS = "study.yaml", "METHODS.md", "findings.html"
 LABELS, PROBES = "validation.labels.npy", "probes.json"
@@ -63,7 +57,7 @@ def collected_tables(study: Study) -> list[str]:
 
 def estimated_tables(study: Study) -> list[str]:
     """The tables that are estimated from that of the networks."""
-    return ["differences", "effects", "boost", *["decision"] * (decision(study) is not None)]
+    return ["differences", "effects", "boost", *["decision"] * ("partial" in study["treatments"])]
 
 
 def tables(study: Study) -> list[str]:
@@ -79,7 +73,7 @@ def probe_files(study: Study) -> list[str]:
 
 def figures(study: Study) -> list[str]:
     """The figures of a study, the main one first."""
-    names = ["decision"] * (decision(study) is not None)
+    names = ["decision"] * ("partial" in study["treatments"])
     names += ["effects"] * ("baseB" in study["controls"]) + ["transfer"]
     names += ["boost"] * ("transfer+" in study["treatments"] and not study["sources"])
     names += ["filters"] * bool(drawn_bases(study))
@@ -195,13 +189,6 @@ def labels(study: Study) -> str | None:
     if not (one_replicate or study.omitted):
         return None
     return f"{store(study)}/{LABELS}"
-
-
-def decision(study: Study) -> str | None:
-    """The table that says how many layers to freeze, from the folder of the run."""
-    if "partial" not in study["treatments"]:
-        return None
-    return f"results/{study['study']}/tables/decision.csv"
 
 
 def reference(study: Study) -> str | None:
