@@ -123,14 +123,14 @@ def huge_png(file: Path) -> None:
 # Name → (how to write it, words of the reason for which it is refused).
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (truncated_jpeg, "truncated"),
-    "text.jpg": (lambda file: file.write_text("not an image"), "no image in any of the formats"),
-    "empty.png": (lambda file: file.write_bytes(b""), "no image in any of the formats"),
+    "text.jpg": (lambda file: file.write_text("not an image"), "not an image in any of the"),
+    "empty.png": (lambda file: file.write_bytes(b""), "not an image in any of the formats"),
     "huge.png": (huge_png, "3600000000 pixels"),
     "numbers.tif": (
         lambda file: Image.fromarray(np.ones((8, 8), np.float32)).save(file),
-        "32 bits",
+        "32-bit",
     ),
-    "lost.jpg": (lambda file: file.symlink_to(file.with_name("nowhere")), "leads nowhere"),
+    "lost.jpg": (lambda file: file.symlink_to(file.with_name("nowhere")), "broken link"),
 }
 
 

@@ -54,7 +54,7 @@ def test_the_short_form_is_the_long_one():
 
 
 def test_a_text_that_names_no_function_is_no_architecture():
-    with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not possible") as caught:
+    with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not valid") as caught:
         config.complete({"architecture": "resnet18"})
     assert "my_module:build" in str(caught.value)
     with pytest.raises(StudyError, match=r"^architecture: the key 'build' is missing"):
@@ -101,7 +101,7 @@ MISTAKES = {
     "no module": ("", ["no module my_nothing", "PYTHONPATH", "my_module:build"]),
     "no colon": ("", ["'my_bad'", "my_module:build"]),
     "a path": ("", ["my_module:build"]),
-    "no function": ("x = 1", ["none of that name"]),
+    "no function": ("x = 1", ["no such name"]),
     "not callable": ("build = 3", ["it is a int", "a function"]),
     "broken": ("def build(:", ["cannot be imported", "SyntaxError", "my_bad.py"]),
     "what it imports is missing": (
@@ -114,7 +114,7 @@ MISTAKES = {
         returning("nn.Linear(3, classes)"),
         ["a list of (name, module)", "returned Linear"],
     ),
-    "nothing": (returning("[]"), ["nothing in it"]),
+    "nothing": (returning("[]"), ["returned an empty list"]),
     "modules without names": (
         returning("[nn.Linear(3, classes)]"),
         ["(name, module)", "item 0 is Linear(in_features=3"],
@@ -150,7 +150,7 @@ def test_a_mistake_is_named_before_anything_runs(folder, monkeypatch, name):
 
 
 def test_what_the_dataset_decides_is_no_argument():
-    with pytest.raises(StudyError, match=r"^architecture\.arguments: classes cannot stand here"):
+    with pytest.raises(StudyError, match=r"^architecture\.arguments: classes cannot be set here"):
         config.complete({**STUDY, "architecture": settings(classes=3)})
 
 
@@ -186,5 +186,5 @@ def test_an_installed_module_does_not_bring_its_neighbours(monkeypatch, folder):
 
 
 def test_a_module_without_source_is_refused():
-    with pytest.raises(ValueError, match=r"^architecture\.build: math:build is of no Python file"):
+    with pytest.raises(ValueError, match=r"^architecture\.build: math:build is not in"):
         fingerprint.training_fingerprint("custom", "math:build")

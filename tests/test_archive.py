@@ -144,7 +144,7 @@ def test_labels_that_changed_are_named_by_their_store_too(unpacked, capsys, capl
     flipped(labels)
     _, verdicts, _ = verified(unpacked, capsys, caplog)
     assert str(labels) in verdicts["archive"]
-    assert f"{labels}: its checksum does not fit" in verdicts[f"images/{labels.parent.name}"]
+    assert f"{labels}: its checksum does not match" in verdicts[f"images/{labels.parent.name}"]
 
 
 def test_a_file_that_is_not_in_the_manifest_is_named(unpacked, capsys, caplog):
@@ -161,7 +161,7 @@ def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, net
     lacking = project.network(network) / told
     lacking.unlink()
     packed(project.results, tmp_path, status=1)
-    assert f"1 files of the study are not there, e.g. {lacking}" in caplog.text
+    assert f"1 files of the study are missing, e.g. {lacking}" in caplog.text
     assert "run it to its end with snakemake" in caplog.text
     assert not list(tmp_path.glob("*.zip"))
 
@@ -169,7 +169,7 @@ def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, net
 def test_damaged_results_are_not_archived(project, tmp_path, caplog):
     flipped(project.network("A3B") / "predictions.npy")
     packed(project.results, tmp_path, status=1)
-    assert "predictions.npy: its checksum does not fit" in caplog.text
+    assert "predictions.npy: its checksum does not match" in caplog.text
     assert not list(tmp_path.glob("*.zip"))
 
 
@@ -184,7 +184,7 @@ def test_networks_that_the_study_has_no_more_stay_at_home(project, tmp_path):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("tiny.zip", "tiny.zip is there already; name another file, or delete it"),
+        ("tiny.zip", "tiny.zip already exists; name another file, or delete it"),
         ("tiny.tar", "expected one that ends in .zip"),
     ],
 )

@@ -107,7 +107,7 @@ def with_tensors(change: Callable[[dict], dict]) -> Callable[[Path], None]:
         (Path.unlink, "cannot be read"),
         (truncated, "cannot be read as safetensors"),
         (of_another_program, "no header and checksum"),
-        (with_another_header, "checksum does not fit"),
+        (with_another_header, "checksum does not match"),
         (with_tensors(lambda t: {**t, "transposed": t["transposed"].reshape(3, 4)}), "checksum"),
         (with_tensors(lambda t: {**t, "scalar": t["scalar"].view(torch.int32)}), "checksum"),
         (with_tensors(lambda t: {**t, "scalar": t["odd"], "odd": t["scalar"]}), "checksum"),

@@ -69,7 +69,7 @@ def test_a_study_that_lacks_a_key_is_named_without_traceback(laboratory, tmp_pat
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump({**config.complete({}), "recipe": None}))
     arguments = ["--split", "random0", "--seed", 0, "--network", "baseB", "--to", tmp_path]
-    assert f"{study}: is no complete study" in failure("train", "--study", study, *arguments)
+    assert f"{study}: is not a complete study" in failure("train", "--study", study, *arguments)
 
 
 def test_a_missing_input_is_named(laboratory, tmp_path, failure):
@@ -90,7 +90,7 @@ def test_a_command_that_is_none_ends_with_its_usage(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: python -m transferability" in capsys.readouterr().err
+    assert "usage: transferability" in capsys.readouterr().err
 
 
 def test_the_program_fails_with_one_line_and_code_1(tmp_path):

@@ -90,9 +90,9 @@ def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path):
 def test_a_study_that_is_not_finished_is_named(tmp_path, caplog):
     config.write(config.complete({"study": "begun"}), tmp_path / "begun" / "study.yaml")
     for given, told in {
-        ("none",): f"none is no study that was started; studies in {tmp_path}: begun",
-        ("begun",): "begun/tables/effects.csv: is not there; run the study begun to its end first",
-        (): "no study is named; name folders of finished studies",
+        ("none",): f"none is not a study that was started; studies in {tmp_path}: begun",
+        ("begun",): "begun/tables/effects.csv: does not exist; run the study begun to its end",
+        (): "no study is given; give folders of finished studies",
     }.items():
         folders = [str(tmp_path / name) for name in given]
         assert main(["compare", *folders, "--to", str(tmp_path / "to")]) == 1

@@ -145,10 +145,10 @@ def test_what_cannot_be_exported_is_named(laboratory, large, tmp_path, caplog):
         return caplog.text
 
     assert "expected .safetensors" in told(network, "weights.onnx", *images)
-    assert "study.yaml: is not there" in told(network, "weights.safetensors")
+    assert "study.yaml: does not exist" in told(network, "weights.safetensors")
     assert "other images" in told(network, "weights.safetensors", "--images", str(large.images))
     assert "keep_weights: all" in told(network.parent / "A3B", "weights.safetensors", *images)
     split = tmp_path / "results" / "made" / "splits" / "random0.csv"
     split.write_text(split.read_text().replace(",A", ",C").replace(",B", ",A").replace(",C", ",B"))
-    assert "of another split" in told(network, "weights.safetensors", *images)
+    assert "on another split" in told(network, "weights.safetensors", *images)
     assert not list(tmp_path.glob("weights*"))

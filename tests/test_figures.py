@@ -171,7 +171,7 @@ def test_filters_shows_each_filter_at_its_own_range(count, size):
     filter_0 = first[: size * zoom : zoom, : size * zoom : zoom].transpose(2, 0, 1)
     low, high = weights[0].min(), weights[0].max()
     np.testing.assert_allclose(filter_0, (weights[0] - low) / (high - low))
-    assert "three colours" in words(figures.filters({}))
+    assert "three input channels" in words(figures.filters({}))
 
 
 @pytest.mark.parametrize("name", sorted({*DRAWN} - {"boost", "random_features"}))

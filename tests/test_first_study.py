@@ -81,7 +81,7 @@ def test_a_first_study_replaces_no_file_and_has_four_classes(here, failure):
     assert "has 3 classes" in found
     assert "docs/pretrained.md" in found
     (here / "photos.yaml").write_text("mine")
-    assert "photos.yaml: is there already" in failure("new", "photos")
+    assert "photos.yaml: already exists" in failure("new", "photos")
     assert (here / "photos.yaml").read_text() == "mine"
 
 
@@ -108,7 +108,7 @@ def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, caps
     assert "photos: 4 classes, 30 images for training and 8 for validation" in said
     assert "stored at 16 × 16 pixels; networks see 12 × 12" in said
     assert "as one of another class: 1" in said
-    assert "Bad images left out: 1, the first b/bad.png" in said
+    assert "Bad images left out: 1, the first is b/bad.png" in said
     assert "digits: 10 classes" in said
     kinds = [line.split()[0] for line in said.splitlines() if " loss " in line]
     assert kinds == ["baseB", "baseT", "base2B", "T3B", "T3B+", "B3B", "R3B", "sT3B", "T7f3B"]

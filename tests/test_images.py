@@ -261,7 +261,7 @@ def test_an_interrupted_write_leaves_no_manifest(digits_store: Path):
     (digits_store / "manifest.json").unlink()
     with pytest.raises(KeyboardInterrupt):
         build.write_store(replace(source, load=interrupted), digits_store, {**DIGITS, "seed": 1})
-    with pytest.raises(store.StoreError, match="unfinished"):
+    with pytest.raises(store.StoreError, match="incomplete"):
         store.open_store(digits_store)
     build.write_store(source, digits_store, DIGITS)
     store.open_store(digits_store).verify()
@@ -271,6 +271,6 @@ def test_an_interrupted_write_leaves_no_manifest(digits_store: Path):
 @pytest.mark.parametrize("shape", [(8, 8), (7, 8, 3), (2, 8, 8, 3)])
 def test_an_image_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]):
     other = replace(digits.read(DIGITS), load=lambda _: np.zeros(shape, np.uint8))
-    with pytest.raises(ValueError, match=r"came as uint8 .*: expected uint8 \(1, 8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"is uint8 .*; expected uint8 \(1, 8, 8, 3\)"):
         build.write_store(other, tmp_path / "store", DIGITS)
     assert not (tmp_path / "store").exists()

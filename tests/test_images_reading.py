@@ -142,8 +142,8 @@ def test_the_room_for_what_is_still_to_be_read_is_asked_for_at_once(
     usage = shutil.disk_usage(tmp_path)._replace(free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert prepare(tmp_path / "store", settings(root)) == 1
-    assert "npy: the disk is full" in caplog.text
-    assert f"at least {count * 16 * 16 * 3:,} bytes are needed and {free:,} are" in caplog.text
+    assert "npy: the disk or the quota is full" in caplog.text
+    assert f"at least {count * 16 * 16 * 3:,} bytes are needed, but {free:,} are" in caplog.text
     assert not read_files
 
 
@@ -153,7 +153,7 @@ def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path, caplog, monkeypatch):
 
     monkeypatch.setattr(decode, "load_file", load)
     assert prepare(tmp_path / "store", settings(tree(tmp_path / "photos"))) == 1
-    assert "train.images.npy: the disk is full, or a quota used up: at least" in caplog.text
+    assert "train.images.npy: the disk or the quota is full: at least" in caplog.text
 
 
 def test_a_store_that_could_not_be_completed_and_was_deleted_is_made_again(tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch
     assert imported(file) == 1
     place = tmp_path / "cache" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     address = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
-    told = f"sources.P.weights: IMAGENET1K_V1 of resnet18 is not in torch's cache: fetch {address}"
+    told = f"IMAGENET1K_V1 of resnet18 is not in torch's cache: download {address}"
     assert told in caplog.text
     assert str(place) in caplog.text
     assert "weights: <its path>" in caplog.text

@@ -127,12 +127,12 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
     assert results(network) == results(uninterrupted)
     assert metrics(network)["resumed_at_iterations"] == []
     assert metrics(network)["job"]["process"] == training.pid
-    assert "trained to its end before" in log_of(project, "baseA")
+    assert "already trained with the same code" in log_of(project, "baseA")
     # The run has ended well, and whoever forces another one gets another training.
     assert not (network / "finished").exists()
     project.succeed(TARGET, "--forcerun", TARGET)
     assert results(network) == results(uninterrupted)
-    assert "trained to its end before" not in log_of(project, "baseA")
+    assert "already trained with the same code" not in log_of(project, "baseA")
 
 
 @pytest.mark.full

@@ -48,15 +48,15 @@ def in_parts(train: str, validation: str, *others: str) -> Change:
 
 # How a tree of images is changed, and what is then said; the images themselves stay usable.
 LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
-    "phones": (phones, ["Left out, since .heic is not read: 80, the first a/IMG_0000.HEIC"]),
+    "phones": (phones, ["Left out, since .heic is not read: 80, the first is a/IMG_0000.HEIC"]),
     "raw files": (lambda root: written(root / "b" / "1.NEF"), ["since .nef is not read: 1"]),
     "no suffix": (
         lambda root: written(root / "a" / "picture"),
-        ["since a file without a suffix is not read: 1, the first a/picture"],
+        ["since a file without a suffix is not read: 1, the first is a/picture"],
     ),
     "beside the classes": (
         lambda root: shade(50).save(root / "stray.png"),
-        ["since it lies beside the folders of the classes: 1, the first stray.png"],
+        ["since it is beside the folders of the classes: 1, the first is stray.png"],
     ),
     "what a Mac's archive and a network drive add": (
         lambda root: [written(root / n / "000.png") for n in ("__MACOSX/a", "a/@eaDir")],
@@ -76,11 +76,11 @@ LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
     "train and test": (in_parts("train", "test"), []),
     "beside the parts": (
         lambda root: (in_parts("train", "val")(root), shade(50).save(root / "stray.png")),
-        ["since it lies beside train and val: 1, the first stray.png"],
+        ["since it is beside train and val: 1, the first is stray.png"],
     ),
     "three parts": (
         in_parts("train", "valid", "test"),
-        ["since it lies beside train and valid: 1, the first test/"],
+        ["since it is beside train and valid: 1, the first is test/"],
     ),
 }
 
@@ -131,14 +131,14 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     **{
         f"a link to a disk that is not there, {name}": (
             lambda root, name=name: (root / name).symlink_to("/mnt/usb/photos"),
-            [f"photos/{name} is a link to /mnt/usb/photos, which is not there"],
+            [f"photos/{name} is a link to /mnt/usb/photos, which does not exist"],
         )
         for name in ("e", "a/more")
     },
     "two folders of one part": (in_parts("train", "val", "valid"), ["has both val and valid"]),
     "classes a folder deeper": (
         lambda root: shutil.move(shutil.move(root, root.with_name("x")), root / "mine"),
-        ["holds the folder 'a'", "dataset.path is", "photos/mine"],
+        ["contains the folder 'a'", "dataset.path to", "photos/mine"],
     ),
 }
 

@@ -193,7 +193,7 @@ def test_another_architecture_is_refused_also_where_all_names_are_there(tmp_path
     settings = {"name": "torchvision", "model": "shufflenet_v2_x0_5"}
     model = published("shufflenet_v2_x0_5")
     text = refused(saved(tmp_path / "shufflenet.pth", model.state_dict()))
-    assert "its first names are conv1.0.weight" in text
+    assert "Its first names are conv1.0.weight" in text
     assert "and " in text.splitlines()[-1]
     assert len(text.splitlines()) <= 12
     more = model.state_dict() | {"stage2.4.branch1.0.weight": torch.zeros(24, 1, 3, 3)}
@@ -226,7 +226,7 @@ def test_code_in_a_pickle_does_not_run(tmp_path):
         ("weights.bin", "", "expected .safetensors"),
         ("missing.pth", None, "No such file"),
         ("two.pth", {"student": {"a": torch.zeros(1)}, "teacher": {}}, "student, teacher"),
-        ("list.pth", [1], "holds no tensors by name, but list"),
+        ("list.pth", [1], "holds no named tensors, but list"),
     ],
 )
 def test_what_is_no_file_of_weights_is_named(tmp_path, name, content, words):
@@ -269,9 +269,9 @@ def test_declared_transforms_are_torchvision_s():
 
 
 def test_another_enum_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="known: IMAGENET1K_V1, IMAGENET1K_V2; or give a file"):
+    with pytest.raises(ValueError, match="known: IMAGENET1K_V1, IMAGENET1K_V2; choose one"):
         transforms("IMAGENET_V2")
-    with pytest.raises(ValueError, match="for this architecture; known: none; or give a file"):
+    with pytest.raises(ValueError, match="for this architecture; known: none; choose"):
         transforms("IMAGENET1K_V2", {"name": "small"})
 
 

@@ -136,7 +136,7 @@ def refused(*_: object) -> None:
         ({"network": "B3B", "code": "other"}, None, "another network, code"),
         ({}, lambda content: content[:-4], "cannot be read"),
         ({}, lambda content: b"", "cannot be read"),
-        ({}, lambda content: content[:-1] + b"\x7f", "checksum does not fit"),
+        ({}, lambda content: content[:-1] + b"\x7f", "checksum does not match"),
     ],
 )
 def test_what_is_damaged_or_of_another_training_is_not_used(left, caplog, changes, damage, reason):

@@ -153,7 +153,7 @@ def test_where_the_store_cannot_be_written_to_statistics_are_computed_all_the_sa
     (store.folder / "statistics").write_text("")
     found = preprocessing.statistics("channels", store, HALF)
     assert found["mean"].shape == (3,)
-    assert "cannot be kept" in caplog.text
+    assert "cannot be saved" in caplog.text
 
 
 def test_blocks_change_nothing(store, monkeypatch):

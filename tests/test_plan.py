@@ -92,7 +92,7 @@ def test_few_steps_are_warned_of_with_their_number():
     longer = {**STUDY["recipe"], "epochs": 43}
     assert design.few_steps(study(recipe=longer), SIZE) is None
     warning = design.few_steps(study(recipe=longer, target_sizes=["all", 20]), SIZE)
-    assert "@20 is trained in 43 steps, and with fewer than 300" in warning
+    assert "@20 is trained for 43 steps; with fewer than 300" in warning
     assert "raise recipe.epochs" in warning
     few = study(recipe={**STUDY["recipe"], "iterations": 299, "evaluate_every": 299})
     warning = design.few_steps(few, SIZE)
@@ -115,7 +115,7 @@ def test_the_command_says_it_all(tmp_path, capsys, flags):
     said = capsys.readouterr().out
     assert "study mine: 9 networks" in said
     assert "1,797 images" in said
-    assert "is trained in 30 steps" in said
+    assert "is trained for 30 steps" in said
     assert all(len(line) <= 100 for line in said.splitlines())
     assert [line.split()[0] for line in said.splitlines()[3:11]] == [
         *("base", "long_base", "selffer", "selffer+", "transfer", "transfer+", "random", "all")

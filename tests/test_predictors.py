@@ -93,7 +93,7 @@ def test_few_layers_give_no_rows():
 
 def test_the_figure_says_where_no_score_leads_over_depth(made):
     worse = made[1].assign(lead_low=-1.0)
-    assert "No score leads over depth" in words(figures.predictors(worse))
+    assert "No score has a lead over depth" in words(figures.predictors(worse))
 
 
 def mechanism_table(tmp_path, seeds=(0, 1), networks=("baseB", "A3B", "A3B+")) -> pd.DataFrame:

@@ -164,5 +164,5 @@ def test_a_study_without_probes_is_told_what_to_add(results, tmp_path, caplog):
         file.write_text(yaml.safe_dump(dict(config.complete(without))))
         arguments = ["--study", str(file), "--split", "random0", "--seed", "0"]
         assert main(["probe-layers", *arguments]) == 1
-        assert "give it probes: {images: 5000}" in caplog.text
+        assert "add `probes: {images: 5000}`" in caplog.text
         caplog.clear()

@@ -60,7 +60,7 @@ def test_changed_files_are_named(tree):
 @pytest.mark.parametrize(
     ("folder", "variable", "reason"),
     [
-        ("tree/copy", "", "is a part of another repository"),
+        ("tree/copy", "", "is part of another repository"),
         (".", "", "no commit is recorded: fatal: not a git repository"),
         # By this git itself tests what it does with a repository of somebody else.
         ("tree", "GIT_TEST_ASSUME_DIFFERENT_OWNER", "dubious ownership"),

@@ -97,7 +97,7 @@ def without(name: str):
     ("change", "told"),
     [
         (without("images"), "/images/digits-"),
-        (without("results/tiny/study.yaml"), "study.yaml: is not there"),
+        (without("results/tiny/study.yaml"), "study.yaml: does not exist"),
         (without("results/tiny/networks/*/*/A3B+/history.jsonl"), "A3B+/history.jsonl: cannot be"),
         (without("results/tiny/networks/*/*/A3B+/metrics.json"), "A3B+/metrics.json: is missing"),
     ],
@@ -111,7 +111,7 @@ def test_what_is_missing_is_named_and_nothing_is_written(project, tmp_path, capl
 
 def test_a_folder_that_is_there_is_left_alone(finished, tmp_path, caplog):
     assert main(["figures", str(finished.results), "--to", str(tmp_path)]) == 1
-    assert f"{tmp_path} is there already; name another folder, or delete it" in caplog.text
+    assert f"{tmp_path} already exists; name another folder, or delete it" in caplog.text
     assert not list(tmp_path.iterdir())
 
 

@@ -67,7 +67,7 @@ def test_a_signal_saves_ends_with_75_and_the_same_command_goes_on(
         training.send_signal(number)
     _, log = training.communicate(timeout=60)
     assert training.returncode == 75, log
-    assert f"ended by {number.name}; the same command goes on" in log.splitlines()[-1]
+    assert f"ended by {number.name}; the same command continues the work" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert not (folder / "metrics.json").exists()
     saved = checkpoint.load(folder / "resume.safetensors")[1]["state"]["step"]
@@ -147,7 +147,7 @@ def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
     first.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0), log
     assert "waiting for process" in log
-    assert "the same images were written meanwhile" in log
+    assert "another process has written the same images" in log
     store.open_store(tmp_path / "store").verify()
     assert ends(tmp_path / "store") == ["finished", "finished"]
 
@@ -159,6 +159,6 @@ def test_a_signal_ends_the_preparation_and_the_same_command_goes_on(tmp_path):
     preparation.send_signal(signal.SIGTERM)
     _, log = preparation.communicate(timeout=60)
     assert preparation.returncode == 75, log
-    assert "the same command goes on" in log
+    assert "the same command continues the work" in log
     done(arguments)
     assert ends(tmp_path / "store") == ["interrupted", "finished"]

@@ -115,7 +115,7 @@ def submitted_once(project: Project, output: str) -> None:
     jobs = project.slurm_jobs()
     assert len(jobs) == len(FOUR_BASES), output
     assert len({job["MinMemoryNode"] for job in jobs}) == 1
-    assert output.count("is submitted again until") == 1
+    assert output.count("are submitted again until") == 1
     assert "guess" not in output
 
 

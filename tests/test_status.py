@@ -299,9 +299,9 @@ def test_what_is_printed_where_there_is_no_terminal_and_as_json(made, capsys):
         "2 of 8 networks done, 1 failed, 5 waiting, 1 did not learn, 25 % trained, nothing runs"
     )
     assert " ".join(text.split()).startswith(f"made: {counts}")
-    assert "random0/seed0/baseB failed: its process is gone" in text
+    assert "random0/seed0/baseB failed: its process ended" in text
     assert "logs/networks/random0/seed0/baseB.log" in text.replace("\n", "")
-    assert "random0/seed0/base2B did not learn: top-1 0.200 at a chance of 0.200" in text
+    assert "random0/seed0/base2B did not learn: top-1 0.200, chance 0.200" in text
     assert "not above chance by the test on 40 images" in " ".join(text.split())
     assert "\x1b" not in text
     assert text.endswith("\n")
@@ -329,10 +329,10 @@ def test_watching_waits_for_a_run_and_goes_on_until_all_is_done(tmp_path, capsys
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("results/mine", "results/mine/study.yaml: is not there"),
+        ("results/mine", "results/mine/study.yaml: does not exist"),
         ("results/mine", "results: made"),
-        ("a.zip", "a.zip is no study that was started"),
-        (".", "is no complete study"),
+        ("a.zip", "a.zip is not a study that was started"),
+        (".", "is not a complete study"),
     ],
 )
 def test_what_is_no_study_s_folder_is_named(made, tmp_path, caplog, path, told):

@@ -83,8 +83,8 @@ BILLIONS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 WRITTEN = {
     "an open bracket": ("recipe: {epochs: 3", "cannot be read as YAML"),
     "an open list": ("study: [a, b\nseeds: 3", "cannot be read as YAML"),
-    "no section": ("- a\n- b\n", "the study: this list is not possible"),
-    "no more than words": ("just words", "the study: .just words. is not possible"),
+    "no section": ("- a\n- b\n", "the study: this list is not valid"),
+    "no more than words": ("just words", "the study: .just words. is not valid"),
     **{
         f"code, {text}": (text, r"mine\.yaml: cannot be read as YAML")
         for text in (
@@ -100,19 +100,19 @@ WRITTEN = {
     "no file": (None, r"mine\.yaml: cannot be read"),
     "a section twice": (
         "recipe: {epochs: 3}\nlayers: [1]\nrecipe: {batch_size: 4}\n",
-        "recipe stands in line 1 and again in line 3",
+        "recipe is in line 1 and again in line 3",
     ),
     "a key twice in a section": (
         "recipe:\n  epochs: 3\n  batch_size: 4\n  epochs: 5\n",
-        "epochs stands in line 2 and again in line 4",
+        "epochs is in line 2 and again in line 4",
     ),
     "a key twice in a list": (
         "overrides:\n- where: {n: 1}\n  recipe: {epochs: 1}\n  where: {n: 2}\n",
-        "where stands in line 2 and again in line 4",
+        "where is in line 2 and again in line 4",
     ),
     "a group that YAML takes for true": (
         "splits: {dissimilar: {A: yes, B: b}}\n",
-        r"splits\.dissimilar\.A: true is not possible; .*write it in quotes",
+        r"splits\.dissimilar\.A: true is not valid; .*write it in quotes",
     ),
     "a group that YAML takes for nothing": (
         "splits: {dissimilar: {A: [null], B: b}}\n",

@@ -50,7 +50,7 @@ architecture: {name: torchvision, model: fasterrcnn_resnet50_fpn}
     | dataset.image_size | 100 pixels & of 16 & 96 or 112
 {architecture: {name: torchvision, model: maxvit_t}, dataset: {image_size: 64}}
     | dataset.image_size | of 224 & choose 224, & recipe.crop
-layers: [1, 8] | layers | n = 8 & 8 layers & fc8 & 0…7 & all
+layers: [1, 8] | layers | n = 8 & 8 layers & fc8 & 0 to 7 & all
 layers: [-1] | layers[0] | -1 & at least 0
 layers: [] | layers | at least 1
 layers: [1, 1] | layers | twice & once
@@ -65,7 +65,7 @@ splits: {random: 0} | splits | splits.random to 1 or more & splits.dissimilar
 splits: {dissimilar: {A: letters}} | splits.dissimilar | 'B' is missing
 splits: {dissimilar: {A: letters, B: symbols, C: digits}} | splits.dissimilar.C | allowed here: A, B
 splits: {dissimilar: {A: [letters, symbols], B: symbols}}
-    | splits.dissimilar | 'symbols' & A and in B & not overlap
+    | splits.dissimilar | 'symbols' & both A and B & not overlap
 splits: {dissimilar: {A: letters, B: animals}} | splits.dissimilar.B | 'animals' & letters, symbols
 {dataset: {source: digits}, splits: {dissimilar: {A: letters, B: open}}}
     | splits.dissimilar.A | 'letters' & closed, open
@@ -95,11 +95,11 @@ recipe: {augment: [crop, random_resized_crop]}
 recipe: {learning_rate: .nan} | recipe.learning_rate | a finite number
 score: best | score | final, mean_of_10_best
 {score: mean_of_10_best, recipe: {epochs: 12, evaluate_every: 2}}
-    | score | at least 40 & makes 6 & recipe.epochs & recipe.evaluate_every & 'final'
+    | score | at least 40 & has 6 & recipe.epochs & recipe.evaluate_every & 'final'
 {score: mean_of_10_best, recipe: {iterations: 900, evaluate_every: 25}}
-    | score | at least 40 & makes 36 & recipe.iterations & recipe.evaluate_every
+    | score | at least 40 & has 36 & recipe.iterations & recipe.evaluate_every
 {score: mean_of_10_best, recipe: {epochs: 80}, overrides: [{where: {n: 1}, recipe: {epochs: 2}}]}
-    | score | B1B makes 1
+    | score | B1B has 1
 recipe: {iterations: 100, probe_epochs: 5} | recipe.probe_epochs | of the 100 iterations & B1B+
 recipe: {probe_epochs: 10} | recipe.probe_epochs | 10 of the 10 epochs & B1B+ & recipe.epochs
 search: {learning_rate: [0.1, 0.3]} | search.learning_rate | lacks 0.03 & recipe.learning_rate
@@ -113,7 +113,7 @@ overrides: [{where: {n: 3}, recipe: {epoch: 1}}]
     | overrides[0].recipe.epoch | unknown key & did you mean epochs?
 overrides: [{where: {n: 3}}] | overrides[0] | 'recipe' is missing
 overrides: [{where: {}, recipe: {epochs: 1}}] | overrides[0].where | at least 1
-overrides: [{where: {n: [1, 9]}, recipe: {epochs: 1}}] | overrides[0].where.n | n = 9 & 0…7
+overrides: [{where: {n: [1, 9]}, recipe: {epochs: 1}}] | overrides[0].where.n | n = 9 & 0 to 7
 overrides: [{where: {kind: [selfer]}, recipe: {epochs: 1}}]
     | overrides[0].where.kind[0] | "selfer" & base, long_base, selffer, transfer, random
 overrides: [{where: {n: 3}, recipe: {learning_rate: -1}}]
@@ -127,9 +127,9 @@ overrides: [{where: {network: A3b}, recipe: {epochs: 1}}] | overrides[0].where |
 overrides: [{where: {n: 3, kind: base}, recipe: {epochs: 1}}]
     | overrides[0].where | matches no network
 omit: [{n: 3}, {network: A3C}] | omit[1] | matches no network
-omit: [{n: 8}] | omit[0].n | n = 8 & 0…7
+omit: [{n: 8}] | omit[0].n | n = 8 & 0 to 7
 omit: [{}] | omit[0] | at least 1
-omit: [{network: baseA}] | omit | baseA of random0, seed 0 & A1B & keep baseA, or leave out
+omit: [{network: baseA}] | omit | baseA of random0, seed 0 & A1B & keep baseA, or also omit
 omit: [{seed: 0}] | omit | no network & fewer
 long_base: 1 | long_base | unknown key & controls
 sources: {B: {weights: a.pt}} | sources | "B" & a letter from C to Z
@@ -197,7 +197,7 @@ def test_weights_that_want_images_of_other_sizes_before_the_crop_are_refused():
         "architecture": {"name": "torchvision"},
         "sources": {"P": {"weights": "IMAGENET1K_V1"}, "Q": given},
     }
-    with pytest.raises(StudyError, match=r"P and Q want .* 256 and 224 .* recipe\.crop: 224"):
+    with pytest.raises(StudyError, match=r"P and Q need .* 256 and 224 .* recipe\.crop: 224"):
         config.complete(study)
     chosen = config.complete({**study, "dataset": {"image_size": 256}, "recipe": {"crop": 224}})
     assert chosen.input_size == 224

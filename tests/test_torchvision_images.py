@@ -82,7 +82,7 @@ def test_mnist_is_found_by_the_name_of_a_link(tmp_path):
 
 @pytest.mark.parametrize(
     ("download", "remedy"),
-    [(False, "set dataset.download to true"), (True, "delete the files that are damaged")],
+    [(False, "set dataset.download to true"), (True, "delete the damaged files")],
 )
 def test_a_damaged_packed_file_is_named_with_what_to_do(tmp_path, download, remedy):
     folder = tmp_path / "MNIST" / "raw"
@@ -178,7 +178,7 @@ def test_what_is_not_there_is_downloaded_if_it_may_be(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["CocoDetection", "PhotoTour", "VisionDataset"])
 def test_a_dataset_of_something_else_is_refused(tmp_path, caplog, name):
     assert prepare(tmp_path / "store", settings(name, tmp_path)) == 1
-    assert f"dataset.name: {name} is of no use" in caplog.text
+    assert f"dataset.name: {name} cannot be used" in caplog.text
 
 
 def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypatch):
@@ -187,7 +187,7 @@ def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypa
         datasets.EuroSAT, "__getitem__", lambda *_: (Image.new("RGB", (8, 8)), np.arange(3))
     )
     assert prepare(tmp_path / "store", settings("EuroSAT", tmp_path)) == 1
-    assert "dataset.name: EuroSAT is of no use" in caplog.text
+    assert "dataset.name: EuroSAT cannot be used" in caplog.text
 
 
 def test_names_known_beforehand_are_those_of_torchvision():

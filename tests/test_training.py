@@ -241,7 +241,7 @@ def test_a_network_that_did_not_learn_says_so(laboratory, bases, tmp_path, caplo
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=r"recipe\.device: cuda is not available here, only .*cpu"):
+    with pytest.raises(ValueError, match=r"recipe\.device: cuda is not available, only .*cpu"):
         device.choose_device("cuda")
 
 

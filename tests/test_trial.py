@@ -91,7 +91,7 @@ REFUSED = {
     **{
         f"drawn by {drawn}": (
             WIRED.format(f"self.wiring = {drawn}"),
-            ["layer first: something", "differs each time", "register_buffer"],
+            ["layer first: it contains a value", "differs each time", "register_buffer"],
         )
         for drawn in (
             *("torch.randperm(8)", "np.random.permutation(8)", "random.sample(range(8), 8)"),
@@ -100,16 +100,16 @@ REFUSED = {
     },
     "a buffer that is not saved": (
         WIRED.format("self.register_buffer('wiring', torch.randperm(8), persistent=False)"),
-        ["layer first: something"],
+        ["layer first: it contains a value"],
     ),
     "layers that do not fit": (layers("First()", "nn.Linear(7, classes)"), ["layer head", "8×8×8"]),
     "nothing learns": (
         layers("First().requires_grad_(False)", "Head(classes).requires_grad_(False)"),
-        ["it cannot learn"],
+        ["it cannot be trained"],
     ),
     "what a gradient needs is overwritten": (
         mixing("x.sigmoid().mul_(2).exp_().mul_(x)"),
-        ["it cannot learn", "inplace"],
+        ["it cannot be trained", "inplace"],
     ),
     "a buffer of two layers": (
         "def build(image_size, classes):\n"

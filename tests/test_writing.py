@@ -201,7 +201,7 @@ def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folde
     (folder / "writers" / "lease").write_text(text)
     (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-')
     first = contender(lease=1)
-    assert "has not said which it is" in first.said()
+    assert "an unknown process" in first.said()
     assert first.line() == "has it 0 False"
     first.kill()
     assert contender(lease=1).line().startswith("has it 1")
@@ -287,7 +287,7 @@ def test_a_second_run_of_one_study_says_why_it_does_not_begin(project: Project):
     wait_until(lambda: trained_steps(project.network("baseA")) > 0, what="the training")
     status, output = project.run(TARGET)
     assert status != 0
-    assert f"Another run is at work in {project.folder}: process {first.pid} on" in output
+    assert f"Another run is active in {project.folder}: process {first.pid} on" in output
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     # Nothing has to be unlocked by hand.

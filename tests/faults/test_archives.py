@@ -93,7 +93,7 @@ def test_more_than_there_is_room_for_is_refused(tmp_path, caplog, unpacked_to, m
     file = archive(tmp_path, (f"tiny/{METADATA}", manifest()), ("tiny/a.csv", "1"))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=9))
-    assert "and 9 are free" in refused(file, caplog, unpacked_to)
+    assert "but 9 are free" in refused(file, caplog, unpacked_to)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_more_than_there_is_room_for_is_refused(tmp_path, caplog, unpacked_to, m
 def test_a_manifest_that_is_none_is_named(tmp_path, text):
     with (
         open_archive(archive(tmp_path, (f"tiny/{METADATA}", text))) as folder,
-        pytest.raises(ValueError, match=f"{METADATA}: is no manifest of a study's archive"),
+        pytest.raises(ValueError, match=f"{METADATA}: is not a manifest of a study's archive"),
     ):
         faults(folder)
 

@@ -66,24 +66,24 @@ def other_predictions(path: Path) -> None:
 
 
 CHANGES = [
-    ("A3B/predictions.npy", flipped, "predictions.npy: its checksum does not fit"),
-    ("A3B/predictions.npy", other_predictions, "predictions.npy: other predictions"),
+    ("A3B/predictions.npy", flipped, "predictions.npy: its checksum does not match"),
+    ("A3B/predictions.npy", other_predictions, "predictions.npy: not the predictions"),
     ("A3B/predictions.npy", Path.unlink, "predictions.npy"),
     ("A3B/history.jsonl", flipped, "history.jsonl: "),
-    ("A3B/history.jsonl", without_a_line, "history.jsonl: 9 evaluations, and the recipe makes 10"),
-    ("baseA/weights.safetensors", flipped, "weights.safetensors: its checksum"),
+    ("A3B/history.jsonl", without_a_line, "history.jsonl: 9 evaluations, but the recipe has 10"),
+    ("baseA/weights.safetensors", flipped, "weights.safetensors: checksum"),
     ("baseA/weights.safetensors", Path.unlink, "weights.safetensors: cannot be read"),
     ("baseA/weights.safetensors", other_weights, "weights.safetensors: not the weights"),
     ("A3B/metrics.json", lambda path: path.write_text("{"), "metrics.json: cannot be read"),
     ("A3B/metrics.json", edited(lambda m: m.pop("identity")), "'identity'"),
     ("A3B/metrics.json", edited(lambda m: m["identity"].pop("recipe")), "'recipe'"),
-    ("A3B/metrics.json", edited(lambda m: m.update(top1=0.99)), "metrics.json: its top1"),
-    ("A3B/metrics.json", edited(lambda m: m.update(identity=[])), "metrics.json: what it says is"),
-    ("A3B/metrics.json", identity(copied=2), "metrics.json: it is of another copied than its"),
-    ("A3B/metrics.json", identity(network="A7B", copied=7), "of another network, copied than its"),
+    ("A3B/metrics.json", edited(lambda m: m.update(top1=0.99)), "metrics.json: top1"),
+    ("A3B/metrics.json", edited(lambda m: m.update(identity=[])), "metrics.json: its content is"),
+    ("A3B/metrics.json", identity(copied=2), "metrics.json: has another copied than its"),
+    ("A3B/metrics.json", identity(network="A7B", copied=7), "has another network, copied than its"),
     ("A3B/metrics.json", identity(base_sha256="0"), "baseA/weights.safetensors: not the weights"),
-    ("A3B/metrics.json", identity(recipe={"learning_rate": 9.0}), "of another recipe than "),
-    ("A3B/metrics.json", identity(architecture={"units": [7]}), "of another architecture than "),
+    ("A3B/metrics.json", identity(recipe={"learning_rate": 9.0}), "has another recipe than "),
+    ("A3B/metrics.json", identity(architecture={"units": [7]}), "has another architecture than "),
     ("A3B/../../../../splits/random0.csv", flipped, "random0.csv: not the split that the network"),
 ]
 
@@ -95,7 +95,7 @@ def test_what_was_changed_is_named(project, capsys, caplog, file, change, named)
     status, verdicts, log = verified(project.results, capsys, caplog)
     assert status == 1
     assert named in verdicts[network]
-    assert "delete the folder of the network" in log
+    assert "delete the folders of the networks" in log
     if "splits" not in file:
         assert {verdicts[other] for other in verdicts.keys() - {network}} == {"good"}
 
@@ -112,7 +112,7 @@ def test_results_without_their_images_are_compared_with_what_is_there(project, c
     (project.folder / "images").rename(project.folder / "elsewhere")
     status, verdicts, _ = verified(project.results, capsys, caplog)
     assert status == 0
-    assert set(verdicts.values()) == {"good", "not there, so not compared"}
+    assert set(verdicts.values()) == {"good", "not found, so not compared"}
 
 
 def test_a_network_that_is_not_finished_is_no_fault(project, capsys, caplog):
@@ -124,4 +124,4 @@ def test_a_network_that_is_not_finished_is_no_fault(project, capsys, caplog):
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path, caplog):
     assert main(["verify", str(tmp_path)]) == 1
-    assert f"{tmp_path}: no networks lie there; expected a folder results/<study>" in caplog.text
+    assert f"{tmp_path}: contains no networks; expected a folder results/<study>" in caplog.text

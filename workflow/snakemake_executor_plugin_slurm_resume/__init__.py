@@ -1,6 +1,6 @@
-"""The executor of profiles/slurm: Snakemake's SLURM plugin, where it would lose a study.
+"""The executor of profiles/slurm: Snakemake's SLURM plugin, changed where it would lose a study.
 
-It replaces four methods of snakemake-executor-plugin-slurm, in the version TESTED and in no other.
+It replaces four methods of snakemake-executor-plugin-slurm, only in the version TESTED.
 A version makes one unnecessary when it
 
 - tries a submission again that SLURM refuses for now, without an attempt, and says what to change
@@ -44,12 +44,12 @@ KEYS = {
     # First, since the name of the partition follows.
     r"partition specified": "slurm_partition",
     r"feature": "constraint",
-    r"node configuration": "gres, constraint, mem_mb and set-threads, of which no node has as much",
+    r"node configuration": "gres, constraint, mem_mb and set-threads; no node has as much",
     r"\bgres\b|gres\w*Per": "gres",
     r"time limit is|Wall": "runtime in `resources`",
     r"memory|Mem\w*Per": "mem_mb",
     r"processors|cpu": "set-threads",
-    r"policy": "runtime, mem_mb, gres or set-threads, one of them beyond a limit of the account",
+    r"policy": "runtime, mem_mb, gres or set-threads; one of them exceeds a limit of the account",
     r"qos": "a line `qos: …` beside slurm_partition",
     r"account": "slurm_account, and remove the # before it",
     r"partition": "slurm_partition",
@@ -63,13 +63,13 @@ class Executor(plain.Executor):
     def __init__(self, workflow, logger):
         if version(PACKAGE) != TESTED:
             raise WorkflowError(
-                f"profiles/slurm is made for {PACKAGE} {TESTED}, and {version(PACKAGE)} is "
+                f"profiles/slurm is made for {PACKAGE} {TESTED}, but {version(PACKAGE)} is "
                 "installed: run `uv sync`"
             )
         if workflow.group_settings.overwrite_groups:
             raise WorkflowError(
-                "--groups: the jobs of a group would run one after another, with the cores and "
-                f"memory of all; put many trainings into one allocation instead: {ALLOCATION}"
+                "--groups: the jobs of a group would run one after another, but reserve the cores "
+                f"and memory of all; run many trainings in one allocation instead: {ALLOCATION}"
             )
         workflow.executor_settings.status_command = None
         self._refused: list[JobExecutorInterface] = []
@@ -98,7 +98,7 @@ class Executor(plain.Executor):
     def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
         said, call, _ = msg.partition("\n    sbatch call:")
         if TEMPORARY.search(said):
-            self._tell(f"{said}\nWhat SLURM does not take now is submitted again until it does.")
+            self._tell(f"{said}\nThese jobs are submitted again until SLURM accepts them.")
             with self.lock:
                 self._refused.append(job_info.job)
             return
@@ -120,12 +120,12 @@ class Executor(plain.Executor):
                 command = plain.query_job_status_squeue(self.run_uuid)
                 states, _ = await plain.query_job_status(command, self.logger)
         if states is None:
-            self._tell("SLURM does not answer squeue; it is asked again until it does.")
+            self._tell("SLURM does not answer squeue; squeue is repeated until it does.")
         for job_info in active_jobs:
             state = "UNKNOWN" if states is None else states.get(job_info.external_jobid, GONE)
             if self._goes_on(job_info, state):
                 number = job_info.external_jobid
-                self.logger.info(f"SLURM job {number} is {state}; its training goes on in another.")
+                self.logger.info(f"SLURM job {number} is {state}; training continues in another.")
                 self._submit_again(job_info.job)
             elif state in ("COMPLETED", GONE):
                 # Snakemake looks for the files, and without them the job has failed.

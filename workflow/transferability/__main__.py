@@ -1,4 +1,4 @@
-"""The command line, `python -m transferability <command>`."""
+"""The command line: transferability <command>."""
 
 import argparse
 import contextlib
@@ -22,8 +22,8 @@ from transferability.storage import lease, signals
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
-    top = argparse.ArgumentParser(prog="python -m transferability", description=__doc__)
-    top.add_argument("--debug", action="store_true", help="show where in the code an error arose")
+    top = argparse.ArgumentParser(prog="transferability", description=__doc__)
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     subparsers = top.add_subparsers(required=True, metavar="command")
     for stage in (studies, images, training, analysis, figures, reports, records):
         for command in stage.COMMANDS:
@@ -33,16 +33,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; 0 if it did its work, 75 if a signal ended it before that, 1 if an input
-    or a training made it impossible."""
+    or a training failed."""
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
-    # Other libraries tell of every letter that they draw.
+    # Other libraries log every letter that they draw.
     logging.getLogger("transferability").setLevel(logging.INFO)
     given = vars(parser().parse_args(arguments))
     debug, function = given.pop("debug"), given.pop("function")
     try:
         function(**given)
     except signals.Interrupted as error:
-        logging.error("ended by %s; the same command goes on", error)
+        logging.error("ended by %s; the same command continues the work", error)
         return signals.STATUS
     except (OSError, ValueError, ArithmeticError, MemoryError, lease.FolderLost) as error:
         if debug:
@@ -55,13 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
 def run() -> NoReturn:
     """The program, as it is installed: `transferability <command>`.
 
-    It ends at once, with all that it has to say. To take itself down, a Python that has loaded
-    torch takes a quarter of a second and 127 MB more than it ever had.
+    It exits at once, after all output is written. To shut down in the usual way, a Python that has
+    loaded torch needs a quarter of a second and 127 MB more than before.
     """
     status = main()
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        # Nobody reads on, as after `| head`.
+        # Nobody reads any more, as after `| head`.
         with contextlib.suppress(BrokenPipeError):
             stream.flush()
     os._exit(status)

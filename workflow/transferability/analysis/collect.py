@@ -96,7 +96,7 @@ def collect(
 
 def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
     if not folder.metrics.exists():
-        raise ValueError(f"{folder.metrics}: is missing; the network has to be trained first")
+        raise ValueError(f"{folder.metrics}: is missing; train the network first")
     try:
         return folder.read_metrics(), read_history(folder.history)
     except ValueError as error:
@@ -131,8 +131,8 @@ def search(study: Study, networks: Path) -> pd.DataFrame:
         table["at_edge"] |= table["selected"] & is_end & (lowest < highest)
     if table["at_edge"].any():
         log.warning(
-            "search: for %d of %d networks the best learning rate is at an end of its grid, and a "
-            "better one may lie beyond; widen the grid (search.csv, column at_edge)",
+            "search: for %d of %d networks the best learning rate is at an end of its grid, so a "
+            "better one may be outside it; widen the grid (search.csv, column at_edge)",
             *(table["at_edge"].sum(), table["selected"].sum()),
         )
     return table

@@ -12,9 +12,9 @@ from transferability.study import config
 def collect_networks(
     *, study: flags.STUDY, table: flags.TABLE, evaluations: flags.EVALUATIONS
 ) -> None:
-    """Gather the metrics and histories of a study's networks in two tables; with a search, also its
-    candidates, in search.csv beside them; with probes, also probes.csv, mechanism.csv, and
-    predictors.csv, how well the probes predict what was measured."""
+    """Gather the metrics and histories of a study's networks in two tables. With a search, also
+    write its candidates to search.csv beside them; with probes, also probes.csv, mechanism.csv and
+    predictors.csv (how well the probes predict what was measured)."""
     from transferability.analysis import collect
 
     settings = config.resolved(study)
@@ -36,11 +36,11 @@ def collect_networks(
 
 
 def read_published(
-    published: Annotated[Path, "the table of the networks that were published"],
+    published: Annotated[Path, "the table of the published networks"],
     *,
     table: flags.TABLE,
 ) -> None:
-    """Copy the table of the networks published in 2014 among the results, as a study's."""
+    """Copy the table of the networks published in 2014 to the results, as if of a study."""
     files.write_text(table, published.read_text(encoding="utf-8"))
     write_page(table)
 
@@ -52,17 +52,17 @@ def estimate_effects(
     labels: Annotated[
         Path | None,
         "validation.labels.npy of the image store: with one replicate, intervals are over its "
-        "images; left empty where there are no predictions",
+        "images; omit it if there are no predictions",
         {"nargs": "?"},
     ] = None,
     margin: Annotated[
-        float, "the loss, as a fraction of top-1, that counts as none", {"type": flags.above_zero}
+        float, "a loss of top-1, as a fraction, to treat as negligible", {"type": flags.above_zero}
     ],
     partial: Annotated[bool, "also write decision.csv, for studies with partial networks"] = False,
     page: Annotated[Path, "the HTML file to write: the findings"],
 ) -> None:
-    """Estimate paired effects and the boost, with intervals, in tables beside the networks', and
-    write findings.html."""
+    """Estimate paired effects and the boost with intervals; write them as tables beside that of the
+    networks, and findings.html."""
     import numpy as np
 
     from transferability.analysis import boost, collect, decision, effects

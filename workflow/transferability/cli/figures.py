@@ -21,16 +21,16 @@ def plot(
     name: Annotated[str, "which figure", {"choices": [*targets.FIGURES]}],
     inputs: Annotated[
         list[Path],
-        "the tables that it shows, CSV files; for effects, those of other networks too, to stand "
-        "behind; for decision and learning_curves, networks.csv before the other; for filters, "
-        "weights.safetensors of the bases",
+        "the tables that it shows, CSV files; for effects, also a table to show in the background; "
+        "for decision and learning_curves, networks.csv first; for filters, weights.safetensors of "
+        "the bases",
         {"nargs": "+"},
     ],
     *,
-    figure: Annotated[Path, "the figure's file without suffix; each format adds its own"],
+    figure: Annotated[Path, "the figure's file without suffix; a file for each format is written"],
     options: Annotated[dict | None, "the study's section figures, as JSON"] = None,
 ) -> None:
-    """Draw a figure, with its page if it has one."""
+    """Draw a figure, and its interactive page if it has one."""
     from transferability import figures
     from transferability.figures import interactive
 
@@ -67,8 +67,8 @@ def compare(
     to: Annotated[Path, "the folder to write"],
     options: Annotated[dict | None, "the section figures of a study, as JSON"] = None,
 ) -> None:
-    """Gather the effects of several studies in one table and one figure; with probes, also how well
-    these predict, for each study and over the sources of studies of the same images."""
+    """Show the effects of several studies in one table and one figure; with probes, also how well
+    these predict effects, for each study and over the sources of studies of the same images."""
     import pandas as pd
 
     from transferability import figures
@@ -76,7 +76,7 @@ def compare(
 
     if not results:
         raise ValueError(
-            "results: no study is named; name folders of finished studies, results/<study>, or "
+            "results: no study is given; give folders of finished studies, results/<study>, or "
             "their archives"
         )
     tables, predicted, probed = [], [], defaultdict(dict)
@@ -85,7 +85,7 @@ def compare(
             file, study = folder / "tables" / "effects.csv", config.resolved(folder / targets.STUDY)
             if not file.is_file():
                 raise ValueError(
-                    f"{file}: is not there; run the study {path.name} to its end first"
+                    f"{file}: does not exist; run the study {path.name} to its end first"
                 )
             layers, name = len(study["layer_names"]), study["study"]
             if any(name in set(table["study"]) for table in tables):
@@ -114,10 +114,10 @@ def figures(
     *,
     to: Annotated[Path, "the folder to write"],
 ) -> None:
-    """Make the tables, the findings and the figures of a study, or of its archive, from its
-    networks alone."""
+    """Make the tables, findings and figures of a study or of its archive again, using only its
+    networks."""
     if to.exists():
-        raise ValueError(f"--to: {to} is there already; name another folder, or delete it")
+        raise ValueError(f"--to: {to} already exists; name another folder, or delete it")
     with archive.opened(results) as folder:
         to.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as temporary:
@@ -128,7 +128,7 @@ def figures(
 
 def _redraw(results: Path, to: Path) -> None:
     """Make all that the workflow makes of the networks in `results`, without images. Filters are
-    left out where no weights are. Raises ValueError if results are missing."""
+    left out if weights are missing. Raises ValueError if results are missing."""
     file = results / targets.STUDY
     study = config.resolved(file)
     tables = {name: to / "tables" / f"{name}.csv" for name in targets.tables(study)}
@@ -155,7 +155,7 @@ def _redraw(results: Path, to: Path) -> None:
     for name in targets.figures(study):
         lacking = [path for path in inputs["weights"] if not path.exists()]
         if name == "filters" and lacking:
-            log.warning("%s: is not there, so the figure of filters is left out", lacking[0])
+            log.warning("%s: does not exist, so the figure of filters is left out", lacking[0])
             continue
         given = [path for key in targets.FIGURES[name] for path in inputs[key]]
         plot(name, given, figure=to / "figures" / name, options=study["figures"])

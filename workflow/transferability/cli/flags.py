@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_args
 
-STUDY = Annotated[Path, "results/<study>/study.yaml; splits and networks lie beside it"]
+STUDY = Annotated[Path, "results/<study>/study.yaml; splits and networks are beside it"]
 RESULTS = Annotated[Path, "folder of the study, results/<study>"]
 TABLE = Annotated[Path, "tables/networks.csv"]
 EVALUATIONS = Annotated[Path, "tables/evaluations.csv"]
@@ -19,8 +19,8 @@ BOOST = Annotated[Path, "tables/boost.csv"]
 def add(subparsers, function: Callable) -> None:
     """Add a function as a subcommand: its name is the function's, its help the docstring.
 
-    Each parameter is `Annotated[type, help, options of argparse]`. One after the `*` is a flag, and
-    has to be given unless it has a default; one before it stands by itself. A dict is JSON.
+    Each parameter is `Annotated[type, help, options of argparse]`. One after the `*` is a flag,
+    which is required unless it has a default; one before it is positional. A dict is JSON.
     """
     about = function.__doc__
     parser = subparsers.add_parser(
@@ -50,5 +50,5 @@ def above_zero(text: str) -> float:
     """A finite number above 0."""
     number = float(text)
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number

@@ -17,7 +17,7 @@ def prepare_images(
     folder: Annotated[Path, "folder of the image store to write"],
     workers: Annotated[int, "threads that draw or read"] = 1,
     download: Annotated[
-        str, "whether torchvision may download what is not there", {"choices": ["yes", "no"]}
+        str, "whether torchvision may download missing data", {"choices": ["yes", "no"]}
     ] = "no",
 ) -> None:
     """Draw or read the images of a dataset and write its store."""
@@ -32,13 +32,13 @@ def prepare_images(
     with (
         signals.noticed(),
         lease.sole_writer(folder, fingerprint.of_work(settings, code)) as writer,
-        # What is read lies on the disk, a block at a time.
+        # What was read is on the disk, block by block.
         signals.noticed(at_once=True),
     ):
         if writer.is_second:
             with suppress(store.StoreError):
                 store.open_store(folder)
-                log.info("%s: the same images were written meanwhile", folder)
+                log.info("%s: another process has written the same images", folder)
                 return
         build.write_store(content, folder, settings, workers, code)
         for note in images.notes(folder):
@@ -51,7 +51,7 @@ def split_classes(
     images: Annotated[Path, "folder of the image store"],
     drawn_from: Annotated[
         Path | None,
-        "CSV file of published splits, or of groups that the store lacks; left empty for none",
+        "CSV file of published splits, or of groups that the store lacks; omit it if there is none",
         {"nargs": "?"},
     ] = None,
     split: Annotated[Path, "the CSV file to write; its name is the split's"],

@@ -1,4 +1,4 @@
-"""The commands for records: what a study will take, where it stands, and what is kept of it."""
+"""The commands for records: what a study will need, its progress, and what is kept of it."""
 
 import json
 import os
@@ -15,21 +15,20 @@ WIDTH = 100
 
 
 def layers(study: STUDY_FILE) -> None:
-    """Print the layers of a study's architecture, its n marked."""
+    """Print the layers of a study's architecture and mark the n of the study."""
     from transferability import images, models
     from transferability.models import summary
 
     checked = config.read(study)
     settings, image_size = checked["architecture"], checked.input_size
-    # Only the last layer depends on it; where only reading tells how many classes there are, they
-    # are taken to be as many as ImageNet's.
+    # Only the last layer depends on it. ImageNet's number where it is not known before reading.
     classes = images.info(checked["dataset"]).classes
     half = (classes or 1000) // (1 if checked["sources"] else 2)
-    assumed = "" if classes else ", assumed, since only reading the images tells"
+    assumed = "" if classes else " (assumed: the images have not been read)"
     built = models.module(settings["name"]).build(settings, image_size, half)
     print(summary.table(built, image_size, checked["layers"]))
     print(f"{image_size}×{image_size} pixels, {half} classes{assumed}")
-    print("*: an n of the study; all layers down to there are copied, and the last is always new")
+    print("*: an n of the study; all layers up to there are copied, and the last one is always new")
 
 
 def plan(
@@ -37,24 +36,24 @@ def plan(
     *,
     images_per_second: Annotated[
         float | None,
-        "of a network that learns with all layers, on the device that is thought of; without it, "
-        "this machine is tried",
+        "speed of a network that trains all layers, on the device that you plan to use; without "
+        "it, this machine is measured",
         {"type": flags.above_zero},
     ] = None,
     seconds: Annotated[
         float,
-        "for how long this machine is tried",
+        "for how long this machine is measured",
         {"type": flags.above_zero},
     ] = 2.0,
 ) -> None:
-    """Print what a study will take: networks, images, bytes, operations, hours."""
+    """Print what a study will need: networks, images, bytes, operations, hours."""
     import torch
     from rich.console import Console
 
     from transferability.records import plan
     from transferability.training import device
 
-    # As the workflow trains, so that as many trainings as there are cores go on at once.
+    # As the workflow trains: one training per core at the same time.
     device.keep_freed()
     torch.set_num_threads(1)
     console = Console(width=WIDTH, highlight=False)
@@ -64,15 +63,15 @@ def plan(
 def status(
     results: flags.RESULTS,
     *,
-    watch: Annotated[bool, "again and again, until it has ended"] = False,
-    json: Annotated[bool, "for programs: a line of JSON a look"] = False,
+    watch: Annotated[bool, "refresh until the study has ended"] = False,
+    json: Annotated[bool, "for programs: one line of JSON per look"] = False,
 ) -> None:
-    """Show where a study stands: its networks waiting, running, done and failed."""
+    """Show the progress of a study: its networks waiting, running, done and failed."""
     from rich.console import Console
 
     from transferability.records import board
 
-    # The name of a study stands for its folder.
+    # A study may be given by its name.
     named = Path("results") / results
     results = named if not results.exists() and named.exists() else results
     board.show(results, watch, json, Console())
@@ -87,12 +86,12 @@ def verify(
     with archives.opened(results) as folder:
         verdicts = verify.verify(folder)
     table = verify.table(verdicts)
-    # What was unpacked is gone by now.
+    # What was unpacked is deleted by now.
     print(table if folder == results else table.replace(f"{folder.parent}{os.sep}", ""))
     if faults := sum(len(verdict.faults) for verdict in verdicts):
         raise ValueError(
-            f"{results}: {faults} faults, each named above with its file; delete the folder of the "
-            "network or the image store that has one, and run the study, or get the archive again"
+            f"{results}: {faults} faults, listed above with their files; delete the folders of the "
+            "networks or the image store concerned and run the study, or get the archive again"
         )
 
 
@@ -106,14 +105,14 @@ def archive(
         "web address",
     ] = None,
     author: Annotated[
-        list[str] | None, "who made the study; may be given again", {"action": "append"}
+        list[str] | None, "who made the study; repeat it for several people", {"action": "append"}
     ] = None,
-    without_weights: Annotated[bool, "leave out the weights that were kept"] = False,
+    without_weights: Annotated[bool, "leave out the kept weights"] = False,
     without_figures: Annotated[
-        bool, "leave out the figures, which the command figures draws again"
+        bool, "leave out the figures; the command figures can draw them again"
     ] = False,
 ) -> None:
-    """Write a study's results as one file to give away."""
+    """Write a study's results as one file to share."""
     from transferability.records import crate
 
     names = crate.pack(
@@ -128,12 +127,12 @@ def archive(
 
 
 def export(
-    network: Annotated[Path, "its folder, results/<study>/networks/<split>/seed<seed>/<network>"],
+    network: Annotated[Path, "folder results/<study>/networks/<split>/seed<seed>/<network>"],
     *,
     to: Annotated[Path, "the file to write, .safetensors"],
     images: Annotated[Path | None, "its image store; by default the study's, in images/"] = None,
 ) -> None:
-    """Write a network's weights for use elsewhere, and print what else one has to know of it."""
+    """Write a network's weights for use in other programs, and print what is needed to use them."""
     from transferability.images import store
     from transferability.records import export
 

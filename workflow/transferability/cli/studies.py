@@ -28,16 +28,16 @@ def new(
     *,
     to: Annotated[Path | None, "the file to write; by default <folder>.yaml, here"] = None,
 ) -> None:
-    """Write a first study of a folder of images, with comments, to be changed."""
+    """Write a first study of a folder of images, with comments, as a starting point."""
     from transferability.reports import proposal
     from transferability.storage import files
 
     name = config.name_for(to.stem if to else folder.resolve().name)
     to = to or Path(f"{name}.yaml")
     if to.exists():
-        raise ValueError(f"{to}: is there already, and is not replaced; name another file by --to")
+        raise ValueError(f"{to}: already exists; name another file with --to")
     files.write_text(to, proposal.proposal(folder, name, to))
-    print(f"written: {to}; look through it, then run `uv run transferability check {to}`")
+    print(f"written: {to}; read it, then run `uv run transferability check {to}`")
 
 
 def check(
@@ -47,11 +47,11 @@ def check(
         Path | None, "the sheet of images to write; by default <study>_check.png beside the study"
     ] = None,
     seconds: Annotated[
-        float, "for how long the plan tries this machine", {"type": flags.above_zero}
+        float, "for how long the plan measures this machine", {"type": flags.above_zero}
     ] = 2.0,
 ) -> None:
-    """Try a study before it is run: a sheet of its images as the networks see them, a step of each
-    kind of network on a few of them, and the plan."""
+    """Try a study before it is run: draw a sheet of its images as the networks see them, train each
+    kind of network for one step on a few of them, and print the plan."""
     import torch
     from rich.console import Console
 
@@ -87,15 +87,15 @@ def check(
                 failed.add(network[-1])
     if failed:
         raise ValueError(
-            f"{study}: {', '.join(sorted(failed))} cannot be trained, as said above, or copy from "
-            "one that cannot; correct that, and check again"
+            f"{study}: {', '.join(sorted(failed))} cannot be trained (see above), or copy from one "
+            "that cannot; correct this and check again"
         )
     print()
     plan.show(settings, None, seconds, Console(width=WIDTH, highlight=False))
     if stops:
         raise ValueError(
-            f"{study}: the run will stop at the bad images named above; remove or replace them, or "
-            "set on_bad_image of their dataset to skip, and check again"
+            f"{study}: the run will stop at the bad images listed above; remove or replace them, "
+            "or set on_bad_image of their dataset to skip, and check again"
         )
 
 
@@ -115,7 +115,7 @@ def _sampled(
     settings = images.stored(section)
     if "on_bad_image" in settings:
         settings["on_bad_image"] = "skip"
-    # It would name a folder that is gone afterwards.
+    # It would name a folder that is deleted afterwards.
     logging.disable(logging.INFO)
     try:
         build.write_store(chosen, run / name, settings, min(8, os.cpu_count() or 1))

@@ -21,9 +21,9 @@ def train(
     seed: Annotated[int, "the seed"],
     network: Annotated[str, "name of the network, e.g. baseA, B0B, A3B, B3B+, R5B"],
     images: Annotated[Path | None, "image store; by default the study's, in images/"] = None,
-    base: Annotated[Path | None, "weights to copy; by default the study's base's"] = None,
+    base: Annotated[Path | None, "weights to copy; by default those of the study's base"] = None,
     to: Annotated[
-        Path | None, "folder to write; by default the network's, beside the study"
+        Path | None, "folder to write; by default the network's folder beside the study"
     ] = None,
     threads: Annotated[int, "threads of the processor"] = 1,
 ) -> None:
@@ -56,7 +56,7 @@ def train(
     # Of several processes, the first writes, and the others wait for it to begin.
     writing = nullcontext() if rank else lease.sole_writer(folder.path, work)
     with signals.noticed(), writing as writer:
-        # Later, since who waits for the folder has no need of it.
+        # Later, since a process that waits for the folder does not need it.
         import torch
 
         from transferability.training import device, loop, processes, trainer
@@ -101,7 +101,7 @@ def import_source(
 
     settings = config.resolved(study)
     if not settings["sources"].get(source, {}).get("weights"):
-        raise ValueError(f"--source: {study} has no source {source!r} that is read from weights")
+        raise ValueError(f"--source: {study} has no source {source!r} with weights")
     folder = study.parent / "sources" / source
     work = fingerprint.of_work(settings["sources"][source], "")
     with signals.noticed(), lease.sole_writer(folder, work) as writer:
@@ -119,14 +119,14 @@ def probe_layers(
     seed: Annotated[int, "the seed"],
     threads: Annotated[int, "threads of the processor"] = 1,
 ) -> None:
-    """Score the layers that treatments copy, and test finished networks, without any training."""
+    """Score the layers that treatments copy, and test finished networks, without training."""
     import torch
 
     from transferability.training import device, mechanism, probes
 
     settings = config.resolved(study)
     if not settings["probes"]:
-        raise ValueError(f"--study: {study} has no probes; give it probes: {{images: 5000}}")
+        raise ValueError(f"--study: {study} has no probes; add `probes: {{images: 5000}}`")
     torch.set_num_threads(threads)
     images = settings["probes"]["images"]
     with device.least_used(device.choose_device(settings["recipe"]["device"])):

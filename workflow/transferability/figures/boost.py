@@ -10,11 +10,11 @@ from transferability.figures import notes, style
 from transferability.figures.panels import Panel, panels_of, reach
 
 ESTIMATORS = {
-    "paired": style.Look("paired", "each A$n$B+ less its own control", style.BLUE, "o"),
+    "paired": style.Look("paired", "each A$n$B+ minus its own control", style.BLUE, "o"),
     "pooled": style.Look(
-        "pooled", "mean of A$n$B+ less mean of controls, as in 2014", style.VERMILION, "s", False
+        "pooled", "mean of A$n$B+ minus mean of controls, as in 2014", style.VERMILION, "s", False
     ),
-    "through_base": style.Look("through base", "each less its own base first", style.GREEN, "^"),
+    "through_base": style.Look("through base", "each minus its own base first", style.GREEN, "^"),
     "linear_model": style.Look(
         "linear model", "with an effect of each target half", style.PURPLE, "D", False
     ),
@@ -90,7 +90,7 @@ def boost(boost_table: pd.DataFrame) -> Figure:
     """
     if boost_table.empty:
         return style.empty(
-            "This study has no fine-tuned transfer networks (A$n$B+) with a score beside a control."
+            "This study has no fine-tuned transfer networks (A$n$B+) with a score and a control."
         )
     panels = panels_of(boost_table)
     looks = [look for name, look in ESTIMATORS.items() if (boost_table["estimator"] == name).any()]
@@ -101,12 +101,14 @@ def boost(boost_table: pd.DataFrame) -> Figure:
         _draw_panel(list(line), panel)
     style.legend(figure, [look.sample() for look in looks], column=3.4)
     unlike = any(" vs " in target for target in boost_table["target"])
-    halves = "B vs A: the target halves of A$n$B+ and of the controls, whose difference counts too."
+    halves = (
+        "B vs A: the target halves of A$n$B+ and of the controls; their difference is included."
+    )
     lost = " ".join(boost_table["not_learned"]).split()
     style.note(
         figure,
         notes.intervals_are(boost_table["interval"]),
-        notes.not_learned(lost, "× with what did not learn"),
+        notes.not_learned(lost, "× includes networks that did not learn"),
         halves if unlike else "",
         notes.halves(panels),
     )

@@ -83,7 +83,7 @@ def compare(effects_table: pd.DataFrame) -> Figure:
     style.note(
         figure,
         notes.intervals_are(table["interval"]),
-        notes.lost_in(table, "Did not learn and are in no mean"),
+        notes.lost_in(table, "Did not learn and are left out of means"),
         notes.missing(table),
     )
     return figure

@@ -58,7 +58,7 @@ def cost(networks: pd.DataFrame) -> Figure:
     """
     table = panels.trained(networks).dropna(subset="seconds")
     if table.empty:
-        return style.empty("The table of networks holds no training times.")
+        return style.empty("The table of networks has no training times.")
     figure, places = panels.size_rows(table, panels.SMALL)
     for axes, rows in places:
         _draw(axes, rows)
@@ -68,7 +68,7 @@ def cost(networks: pd.DataFrame) -> Figure:
         figure,
         "Small markers: networks; lines: means; dotted: baseB.",
         f"Device and precision: {'; '.join(sorted(set(machines)))}.",
-        "Other jobs may have run beside.",
+        "Other jobs may have run at the same time.",
         notes.missing(networks),
     )
     return figure

@@ -56,7 +56,7 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
         return style.empty(NO_EFFECTS)
     sizes = list(table.sort_values("target_size", key=size_order)["target_size"].unique())
     if len(sizes) == 1:
-        return style.empty("This study has one size of the target half; see target_sizes.")
+        return style.empty("This study has only one size of the target half (key target_sizes).")
     table = table.assign(at=table["target_size"].map(sizes.index))
     layers = {n: name for n, name in panels.layer_names(table).items() if n}
     places, looks = panels.panels_of(table, by_size=False), _looks(layers)
@@ -77,13 +77,13 @@ def data_size(effects_table: pd.DataFrame) -> Figure:
                 axes.remove()
         _draw_place(drawn, panel.rows, looks)
         for axes in grid[-1][: len(rows[-1])]:
-            axes.set_xlabel("images a class")
+            axes.set_xlabel("images per class")
         part.supylabel("top-1 (percentage points)", fontsize="medium")
     style.legend(figure, [look.sample(look.label) for look in looks.values()], column=1.1)
     style.note(
         figure,
         notes.intervals_are(table["interval"]),
-        "Sizes stand at equal distances.",
+        "Sizes are drawn at equal distances.",
         "all: every image of a class." if ALL_IMAGES in sizes else "",
         notes.lost_in(table),
         notes.missing(table),

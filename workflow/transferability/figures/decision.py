@@ -79,7 +79,7 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     decision_table = decision_table[decision_table["source"].fillna("").str.len() < 2]
     if decision_table.empty:
         return style.empty(
-            "No decision: there are no partial networks beside full fine-tuning (n = 0), or those "
+            "No decision: there are no partial networks except full fine-tuning (n = 0), or those "
             "with n = 0 did not learn."
         )
     table["score"] = table["top1_reporting"].fillna(table["top1"])
@@ -106,9 +106,9 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     style.legend(figure, handles, lost=len(lost) > 0)
     style.note(
         figure,
-        "Points, band and two-sided bars: reporting images; verdict: one-sided, all validation "
+        "Points, band and bars (two-sided): reporting images; verdict (one-sided): all validation "
         "images. Numbers: $n$ of partial networks. "
-        f"The last frozen layer: {named_layers or 'not named'}.",
+        f"Last frozen layer at each $n$: {named_layers or 'not named'}.",
         notes.intervals_are(decision_table["interval"]),
         "n*: all $n$ up to it cost less than the margin." if chosen else "",
         notes.not_learned(notes.names_of(lost)),

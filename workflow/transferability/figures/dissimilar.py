@@ -37,7 +37,7 @@ def dissimilar(effects_table: pd.DataFrame) -> Figure:
     random splits. A panel for each target size. Source: Yosinski et al. 2014, Figure 3."""
     table = effects_table[effects_table["effect"] == "transfer"]
     if table.empty:
-        return style.empty("This study has no transfer networks beside their base.")
+        return style.empty("This study has no transfer networks together with their base.")
     figure, of_sizes = size_rows(table, TALL)
     handles = {}
     for axes, rows in of_sizes:

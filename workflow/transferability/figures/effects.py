@@ -16,7 +16,7 @@ LINES = {name: TREATED[name] for name in SHOWN}
 # Markers at n = 0.
 RETRAINING = LINES["coadaptation"]._replace(label="B0B")
 DRAWN = {**LINES, "long_base": TREATED["long_base"], "retraining": RETRAINING}
-NO_EFFECTS = "This study has no selffer or transfer networks beside their base."
+NO_EFFECTS = "This study has no selffer or transfer networks together with their base."
 RELATIVE = "top-1 relative to baseB\n(percentage points)"
 WORDS = {"effect": "effect", "value": "mean (points)", "points": "interval", "interval": "kind"}
 WORDS |= {"replicates": "replicates", "n": "n", "layer": "layer"}

@@ -39,7 +39,7 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
     `bases` gives for each name the weights, out × 3 × height × width.
     """
     if not bases:
-        none = "No base of this study has a convolution that sees the images' three colours."
+        none = "No base of this study has a convolution with three input channels."
         return style.empty(none)
     columns = min(BLOCKS_PER_ROW, len(bases))
     rows = math.ceil(len(bases) / columns)
@@ -51,5 +51,5 @@ def filters(bases: dict[str, np.ndarray]) -> Figure:
         axes.set_title(name, loc="center")
     for axes in grid:
         axes.set_axis_off()
-    style.note(figure, "Each filter is stretched to its own lowest and highest value.")
+    style.note(figure, "Each filter is scaled to its own lowest and highest value.")
     return figure

@@ -91,7 +91,7 @@ def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure
         figure,
         "Lines: means over networks.",
         "R$n$B has another vertical scale." if RANDOM in columns else "",
-        notes.not_learned(lost, "Thin dotted lines did not learn and are in no mean"),
+        notes.not_learned(lost, "Thin dotted lines did not learn and are left out of means"),
         notes.missing(networks),
     )
     return figure

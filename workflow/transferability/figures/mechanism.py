@@ -1,4 +1,4 @@
-"""Finished networks with a layer set back to its values before the training, and mixed with the
+"""Finished networks with a layer reset to its values before the training, and interpolated with the
 network of another seed."""
 
 import pandas as pd
@@ -13,7 +13,7 @@ HEIGHT = 2.2
 
 @style.styled(at_least=style.WIDTH)
 def mechanism(mechanism_table: pd.DataFrame) -> Figure:
-    """On the left, how top-1 (percentage points) changes when one layer is set back, for each layer
+    """On the left, how top-1 (percentage points) changes when one layer is reset, for each layer
     that learned; on the right, where the study has several seeds, the loss barrier (nats) between
     networks of neighbouring seeds, against the number of copied layers.
 
@@ -40,7 +40,7 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
                 of_n = panels.means(of_treatment(rows, treatment), value, ["n"])
                 panels.draw_line(axes, of_n, look._replace(offset=0), scale=scale)
         panels.layer_axis(grid[0], dict(sorted(layers.items())), style.room() / len(grid) - 1)
-        grid[0].set_xlabel("the layer that is set back")
+        grid[0].set_xlabel("the layer that is reset")
         grid[0].set_ylabel("change of top-1\n(percentage points)")
         for axes in grid[1:]:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -49,8 +49,8 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
     style.legend(figure, [look.sample() for look in looks.values()])
     style.note(
         figure,
-        "Means over replicates and, of layers set back, over the $n$ of a treatment. Frozen "
-        "layers, in which setting back changes nothing, are left out. Before its training a copied "
-        "layer had its base's values.",
+        "Means over replicates and, for reset layers, over the $n$ of a treatment. A reset layer "
+        "has its values from before training, a copied one those of its base. Frozen layers are left "
+        "out, since a reset does not change them.",
     )
     return figure

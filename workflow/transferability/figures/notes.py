@@ -11,8 +11,8 @@ from transferability.figures.panels import Panel, with_not_learned
 
 # How many networks are named before the rest are counted.
 NAMED = 4
-IN_EFFECTS_LOST = "Crosses are means with networks that did not learn, lines are without them"
-NETWORKS_LOST = "Crosses did not learn and are in no mean"
+IN_EFFECTS_LOST = "Crosses are means that include networks that did not learn, lines leave them out"
+NETWORKS_LOST = "Crosses did not learn and are left out of means"
 
 
 def intervals_are(kinds: pd.Series) -> str:
@@ -21,14 +21,16 @@ def intervals_are(kinds: pd.Series) -> str:
     over = [kind for kind in kinds if kind not in intervals.OF_IMAGES]
     words = [f"Bars: 95 % intervals, {' and '.join(over)}."] if over else []
     if len(over) < len(kinds):
-        words.append("Bars of one replicate: image intervals (other images; not other trainings).")
-    return " ".join(words) or "No intervals: one replicate without predictions."
+        words.append(
+            "Bars of one replicate: image intervals; they cover other images, not other trainings."
+        )
+    return " ".join(words) or "No intervals: one replicate, without predictions."
 
 
 def halves(panels: list[Panel]) -> str:
     """What A and B stand for, where targets A occur on random splits."""
     targets = {t for p in panels if p.split_kind == EXCHANGEABLE for t in p.rows["target"]}
-    return "On random splits B is the target half, A the other." if targets - {"B"} else ""
+    return "On random splits, B is the target half and A the other half." if targets - {"B"} else ""
 
 
 def missing(rows: pd.DataFrame) -> str:
@@ -66,4 +68,4 @@ def names_of(networks: pd.DataFrame) -> pd.Series:
 
 def of_2014(reference: pd.DataFrame | None) -> str:
     """What the published lines are, if there are any."""
-    return "2014: CaffeNet on ImageNet, by its own n." if reference is not None else ""
+    return "2014: CaffeNet on ImageNet, at its own n." if reference is not None else ""

@@ -46,7 +46,7 @@ class Panel(NamedTuple):
             kind = "group" if len(self.source) > 1 else "source"
             split = f"{kind} {self.source}" if self.source else "no source"
         target = f", target {self.target}" if self.target in HALVES and not self.source else ""
-        size = f", {self.target_size} images a class" if self.target_size != ALL_IMAGES else ""
+        size = f", {self.target_size} images per class" if self.target_size != ALL_IMAGES else ""
         return f"{split}{target}{size}"
 
     @property
@@ -197,7 +197,7 @@ def size_rows(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Ax
     figure = style.new_figure(0.6 + height * len(sizes))
     grid = figure.subplots(len(sizes), 1, squeeze=False).ravel()
     for axes, size in zip(grid, sizes, strict=True):
-        axes.set_title("" if size == ALL_IMAGES else f"{size} images a class")
+        axes.set_title("" if size == ALL_IMAGES else f"{size} images per class")
         layer_axis(axes, layer_names(table), style.room() - 1)
     rows = [table[table["target_size"] == size] for size in sizes]
     return figure, list(zip(grid, rows, strict=True))

@@ -33,7 +33,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
 def leads(panels: dict[str, Panel]) -> str:
     """Which scores lead over depth, and by how much, in a sentence."""
     if all((panel.rows["interval"] == NO_INTERVAL).all() for panel in panels.values()):
-        return "One replicate: no intervals, so no score is said to lead over depth."
+        return "One replicate: no intervals, so no score is claimed to be better than depth."
     found = [
         f"{NAMES[row['predictor']]} by {row['lead']:.2g} "
         f"[{row['lead_low']:.2g}, {row['lead_high']:.2g}] in {row['effect'].replace('_', ' ')}"
@@ -42,7 +42,7 @@ def leads(panels: dict[str, Panel]) -> str:
         for row in panel.rows[panel.rows["lead_low"] > 0].to_dict("records")
     ]
     if not found:
-        return "No score leads over depth by an interval above zero."
+        return "No score has a lead over depth with an interval above zero."
     return f"Lead over depth, with an interval above zero: {'; '.join(found)}."
 
 

@@ -125,7 +125,7 @@ def size(settings: Mapping[str, Any]) -> Size:
         return expected
     raise ValueError(
         f"dataset: the number of images is not known before they are read, and {manifest.parent} "
-        "is not there yet; make it by snakemake --configfile <study> --until prepare_images"
+        "does not exist yet; run snakemake --cores all --configfile <study> --until prepare_images"
     )
 
 
@@ -150,15 +150,15 @@ def notes(store: Path, advice: bool = True) -> list[str]:
     sentences = []
     for why, files in groupby(sorted(left_out.get("files", []), key=itemgetter(1)), itemgetter(1)):
         names = [name for name, _ in files]
-        sentences.append(f"Left out, since {why}: {len(names)}, the first {names[0]}")
+        sentences.append(f"Left out, since {why}: {len(names)}, the first is {names[0]}")
     twice = {image for pairs in duplicates.values() for image, _ in pairs}
     images = [*left_out.get("train", []), *left_out.get("validation", [])]
     if bad := [(name, why) for name, why in images if name not in twice]:
-        sentences.append(f"Bad images left out: {len(bad)}, the first {bad[0][0]} ({bad[0][1]})")
+        sentences.append(f"Bad images left out: {len(bad)}, the first is {bad[0][0]} ({bad[0][1]})")
     done = "left out" if manifest["settings"].get("on_duplicate") == "skip" else "kept"
     if done == "kept" and advice:
         done += " (dataset.on_duplicate: skip leaves them out)"
     for kind, pairs in duplicates.items():
         first, other = pairs[0]
-        sentences.append(f"{DUPLICATES[kind]}: {len(pairs)}, {done}, the first {first} as {other}")
+        sentences.append(f"{DUPLICATES[kind]}: {len(pairs)}, {done}; first: {first} as {other}")
     return sentences

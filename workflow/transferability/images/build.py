@@ -248,7 +248,7 @@ def _report_bad(bad: list[list[str]], count: int, folder: Path, on_bad_image: st
     if on_bad_image != "skip":
         image, why = bad[0]
         raise ValueError(
-            f"{len(bad)} of {count} images {'is' if len(bad) == 1 else 'are'} bad; {table} names "
-            f"each and says why, the first {image}: {why}. Replace or remove them, or set "
-            "dataset.on_bad_image to skip; the others need not be read again"
+            f"{len(bad)} of {count} images {'is' if len(bad) == 1 else 'are'} bad; {table} lists "
+            f"them with reasons, the first is {image}: {why}. Replace or remove them, or set "
+            "dataset.on_bad_image to skip; the others are not read again"
         )

@@ -15,7 +15,7 @@ def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
     if len(names) < 4:
         raise ValueError(
             f"splits.random: the dataset has {len(names)} classes, and each half needs at least 2; "
-            "take a dataset of 4 or more"
+            "use a dataset of 4 or more"
         )
     order = list(names)
     # A split stays the same whatever else is drawn anywhere, and on every platform.
@@ -38,8 +38,8 @@ def draw_dissimilar(
         if (size := [*split.values()].count(half)) < 2:
             raise ValueError(
                 f"splits.dissimilar.{half}: the groups {', '.join(halves[half])} hold "
-                f"{size} of the dataset's classes, and a half needs at least 2; "
-                "name other groups or take more classes"
+                f"{size} of the dataset's classes, but a half needs at least 2; "
+                "name other groups or use more classes"
             )
     return split
 
@@ -55,7 +55,7 @@ def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[s
     if mistakes := differences(names, half_of, "the paper does not have"):
         raise ValueError(
             f"splits.published: {split} splits the {len(half_of)} classes of ILSVRC-2012, which "
-            f"are not those of the dataset: {mistakes}; take all of ILSVRC-2012, or set "
+            f"are not those of the dataset: {mistakes}; use all of ILSVRC-2012, or set "
             "splits.random instead"
         )
     return {name: half_of[name] for name in names}

@@ -98,10 +98,10 @@ def blamed_on_the_image(path: Path | None = None) -> Iterator[None]:
     except (BadImage, MemoryError):
         raise
     except FileNotFoundError:
-        raise BadImage("there is no such file, or it is a link that leads nowhere") from None
+        raise BadImage("there is no such file, or it is a broken link") from None
     except Image.UnidentifiedImageError:
         kind = f"; it is {_kind(path)}" if path and _kind(path) else ""
-        raise BadImage(f"no image in any of the formats {', '.join(FORMATS)}{kind}") from None
+        raise BadImage(f"not an image in any of the formats {', '.join(FORMATS)}{kind}") from None
     except Exception as error:
         # These are of many kinds; but what has an error number is the system's.
         if isinstance(error, OSError) and error.errno is not None:
@@ -110,7 +110,7 @@ def blamed_on_the_image(path: Path | None = None) -> Iterator[None]:
 
 
 def _kind(path: Path) -> str:
-    """What a file is that is no image; empty if nobody knows."""
+    """What a file is that is not an image; empty if unknown."""
     with path.open("rb") as file:
         start = file.read(512)
     flags = re.DOTALL | re.IGNORECASE
@@ -128,8 +128,8 @@ def _opaque(image: Image.Image) -> Image.Image:
         return Image.fromarray(np.rint(255 * share).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise BadImage(
-            f"its pixels are signed numbers, or of 32 bits (mode {image.mode}), which do not say "
-            "what is white; save it with 8 or 16 bits, unsigned"
+            f"its pixels are signed or 32-bit numbers (mode {image.mode}), which do not define "
+            "white; save it with 8 or 16 bits, unsigned"
         )
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")

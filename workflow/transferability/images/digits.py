@@ -21,8 +21,8 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     fewest = min(count - held for count, held in zip(COUNTS, held_out, strict=True))
     if fewest < 1 or min(held_out) < 1:
         raise ValueError(
-            f"dataset.validation: {share} leaves a class without images for training or without "
-            f"any for validation; each digit has {min(COUNTS)} or more, so choose between 0.01 "
+            f"dataset.validation: {share} leaves a class without training images or without "
+            f"validation images; each digit has {min(COUNTS)} or more, so choose between 0.01 "
             "and 0.99"
         )
     groups = {"closed": len(CLOSED), "open": 10 - len(CLOSED)}

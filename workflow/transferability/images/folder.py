@@ -40,7 +40,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     root = path_of(settings["path"])
     tree = Tree(
         root,
-        f"{root}/train/<class>/ and {root}/validation/<class>/, or {root}/<class>/ alone, with "
+        f"{root}/train/<class>/ and {root}/validation/<class>/, or only {root}/<class>/, with "
         "image files in each",
     )
     parts = tree.parts()
@@ -68,7 +68,7 @@ class Tree:
         self.left_out: dict[str, str] = {}
         """Why a file or folder is left out, by its name below the root."""
         if not root.is_dir():
-            raise self.wrong_form(f"there is no folder {root}, as seen from {Path.cwd()}")
+            raise self.wrong_form(f"there is no folder {root} (current folder: {Path.cwd()})")
 
     def wrong_form(self, problem: str) -> ValueError:
         return ValueError(f"dataset.path: {problem}; expected {self.expected}")
@@ -97,18 +97,18 @@ class Tree:
         Raises ValueError if there is no class, or a class has no image or holds a folder.
         """
         folders, files = self._listed(part)
-        self.left_out |= dict.fromkeys(files, "it lies beside the folders of the classes")
+        self.left_out |= dict.fromkeys(files, "it is beside the folders of the classes")
         if not folders:
-            raise ValueError(f"{self.root / part}: expected a folder for each class, there is none")
+            raise ValueError(f"{self.root / part}: expected a folder for each class, found none")
         by_class = {}
         for name in folders:
             inside, files = self._listed(os.path.join(part, name))
             if inside:
                 place = self.root / part / name
                 raise ValueError(
-                    f"{place} holds the folder {inside[0]!r}; the images of a class lie directly "
-                    "in its own folder, so move them there, or make it a class; if it is a class "
-                    f"already, dataset.path is {place}"
+                    f"{place} contains the folder {inside[0]!r}, but the images of a class must be "
+                    "directly in its folder; move them there, or, if "
+                    f"{inside[0]!r} is a class, set dataset.path to {place}"
                 )
             suffixes = {file: os.path.splitext(file)[1].lower() for file in files}
             images = [file for file in files if suffixes[file] in SUFFIXES]
@@ -132,7 +132,7 @@ class Tree:
         folders = [parts["train"], parts.get("validation", parts.get("test"))]
         others, files = self._listed("")
         files += [f"{name}/" for name in others if name not in folders]
-        self.left_out |= dict.fromkeys(files, f"it lies beside {' and '.join(folders)}")
+        self.left_out |= dict.fromkeys(files, f"it is beside {' and '.join(folders)}")
         train, validation = (self.by_class(folder) for folder in folders)
         lacks = {folders[1]: train.keys() - validation, folders[0]: validation.keys() - train}
         for folder, lacking in lacks.items():
@@ -182,7 +182,7 @@ class Tree:
             is_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES
             if entry.is_symlink() and not is_image and not os.path.exists(entry.path):
                 raise ValueError(
-                    f"{entry.path} is a link to {os.readlink(entry.path)}, which is not there; "
+                    f"{entry.path} is a link to {os.readlink(entry.path)}, which does not exist; "
                     "make it reachable, or remove the link"
                 )
         return folders, files
@@ -197,8 +197,8 @@ def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[
     count = len(images)
     if count < 2:
         raise ValueError(
-            f"the class {name!r} has {count} image, and needs one for training and one for "
-            "validation; add images, or take the class away"
+            f"the class {name!r} has {count} image, but needs one for training and one for "
+            "validation; add images, or remove the class"
         )
     order = sorted(images, key=lambda image: hashlib.sha256(f"{seed} {image}".encode()).digest())
     return set(order[: min(max(round(count * share), 1), count - 1)])

@@ -22,7 +22,7 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     if wanted not in (None, symbols):
         fewest, most = max(0, classes - len(LETTERS)), min(classes, len(SYMBOLS))
         raise ValueError(
-            f"dataset.symbols: {wanted} of {classes} classes are not possible, since there are "
+            f"dataset.symbols: {wanted} of {classes} classes is not valid, since there are "
             f"{len(LETTERS)} letters and {len(SYMBOLS)} symbols; choose {fewest} to {most}, or null"
         )
     groups = {"letters": classes - symbols, "symbols": symbols}

@@ -23,7 +23,7 @@ def read(path: Path | str) -> dict[str, str]:
     group_of: dict[str, str] = {}
     try:
         if {"{", "}"} & set(str(path)):
-            raise ValueError(": Snakemake takes what is in braces for a wildcard, so rename it")
+            raise ValueError(": Snakemake reads braces as wildcards, so rename it")
         content = path_of(str(path)).read_bytes()
         # With the mark that spreadsheets put in front, and without it.
         text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8").lstrip("\ufeff")
@@ -39,7 +39,7 @@ def read(path: Path | str) -> dict[str, str]:
             named = dict(zip(columns, cells, strict=False))
             name, group = named.get("class"), named.get("group")
             if any(cells) and (any(cells[len(columns) :]) or not (name and group)):
-                wrong = f"{delimiter.join(row)!r:.80} is no class and group"
+                wrong = f"{delimiter.join(row)!r:.80} is not a class and a group"
                 raise ValueError(f", line {reader.line_num}: {wrong}")
             if name in group_of:
                 raise ValueError(f", line {reader.line_num}, names the class {name!r} again")
@@ -71,8 +71,8 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
     names = [name.strip() for name in names]
     if mistakes := differences(group_of, names, "the dataset has no class"):
         raise ValueError(
-            f"dataset.groups: {path} does not fit the classes: {mistakes}; give each class of the "
-            "dataset one row"
+            f"dataset.groups: {path} does not match the classes: {mistakes}; give each class of "
+            "the dataset one row"
         )
     return [group_of[name] for name in names]
 

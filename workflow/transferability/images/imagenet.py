@@ -37,7 +37,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
     classes = tree.folders(parts["train"])
     if strange := [name for name in classes if not re.fullmatch(r"n\d{8}", name)]:
         raise ValueError(
-            f"{root / parts['train']}: {groups.first_of(strange)} are no WordNet ids such as "
-            "n01440764; images with other classes are for dataset.source: folder"
+            f"{root / parts['train']}: {groups.first_of(strange)} are not WordNet ids such "
+            "as n01440764; for images with other classes, set dataset.source to folder"
         )
     return tree.source(tree.train_and_validation(parts), settings)

@@ -79,8 +79,8 @@ def write(
         if empty := sorted(set(range(len(classes))).difference(labels.tolist())):
             names = ", ".join(classes[label][0] for label in empty[:5])
             raise ValueError(
-                f"no {part} images of {names} ({len(empty)} classes); each class needs one or "
-                "more, so add images, or take the class away"
+                f"no {part} images of {names} ({len(empty)} classes); each class needs at least "
+                "one, so add images, or remove the class"
             )
     # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
     checksums = {f"{part}.images.npy": files.sha256(images) for part, (_, images) in parts.items()}
@@ -149,7 +149,7 @@ def open_store(folder: Path | str) -> Store:
         if (size := file.stat().st_size) != expected["bytes"]:
             raise _damaged(folder, name, f"has {size} bytes instead of {expected['bytes']}")
         if files.samples_sha256(file) != expected["samples_sha256"]:
-            raise _damaged(folder, name, "changed after it was written (its checksum does not fit)")
+            raise _damaged(folder, name, "changed after it was written: its checksum differs")
     arrays = [np.load(folder / name, mmap_mode="r") for name in FILES if name != CLASSES]
     digest = files.sha256(folder / MANIFEST)
     return Store(folder, *arrays, *read_classes(folder), manifest["settings"], digest)
@@ -163,13 +163,13 @@ def _damaged(folder: Path, name: str, problem: str) -> StoreError:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise StoreError(f"image store: there is no folder {folder}; prepare-images makes it")
+        raise StoreError(f"image store: there is no folder {folder}; prepare-images creates it")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise _damaged(folder, MANIFEST, "is missing, so the store is unfinished") from None
+        raise _damaged(folder, MANIFEST, "is missing, so the store is incomplete") from None
     except ValueError as error:
-        raise _damaged(folder, MANIFEST, f"is no JSON ({error})") from error
+        raise _damaged(folder, MANIFEST, f"is not JSON ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _damaged(folder, MANIFEST, f"is not of store format {FORMAT}")
     return manifest

@@ -24,7 +24,7 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     if name in OTHER_SOURCES:
         raise ValueError(
             f"dataset.name: {name} is for folders of images; use source: {OTHER_SOURCES[name]} "
-            "with their path"
+            "with the path of the folder"
         )
     if name not in _names():
         by_lower = {other.lower(): other for other in _names()}
@@ -34,9 +34,9 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
     # A study may read anywhere, and writes in the folder of the run alone.
     if settings["download"] and not path_of(settings["root"]).resolve().is_relative_to(Path.cwd()):
         raise ValueError(
-            f"dataset.root: {settings['root']} lies outside of this folder, and nothing is "
-            "downloaded to there; name a folder in it, or set dataset.download to false if the "
-            "data are there"
+            f"dataset.root: {settings['root']} is outside this folder, where nothing is "
+            "downloaded; name a folder inside it, or set dataset.download to false if the data "
+            "already exist"
         )
     return DatasetInfo(groups=groups.sizes(settings["groups"]))
 

@@ -131,8 +131,8 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
                 raise TypeError(f"its images are of the type {type(image).__name__}")
     except (TypeError, ValueError, AttributeError, ImportError, NotImplementedError) as error:
         raise ValueError(
-            f"dataset.name: {name} is of no use here, for which a dataset has to give an image and "
-            f"one label ({type(error).__name__}: {error}); choose another one"
+            f"dataset.name: {name} cannot be used, since its items are not an image and one label "
+            f"({type(error).__name__}: {error}); choose another one"
         ) from error
     except (OSError, RuntimeError, EOFError, zlib.error) as error:
         expected = "in the folders that docs/your-images.md names"
@@ -140,12 +140,12 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
             expected = f"as {name}/raw/ with {', '.join(_four_files(name))}, packed (.gz) or not"
         remedy = "set dataset.download to true"
         if settings["download"]:
-            remedy = "delete the files that are damaged, and they are downloaded again"
+            remedy = "delete the damaged files to download them again"
         raise ValueError(
-            f"dataset.root: torchvision does not get {name} in "
-            f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); point "
-            f"dataset.root at the folder that holds it, {expected}; or, where there is a "
-            f"network, {remedy}"
+            f"dataset.root: torchvision cannot read {name} in "
+            f"{path_of(settings['root']).resolve()} ({type(error).__name__}: {error}); set "
+            f"dataset.root to the folder that holds it, {expected}; or, with an internet "
+            f"connection, {remedy}"
         ) from error
     return parts
 

@@ -32,7 +32,7 @@ def module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise ValueError(
             f"architecture.name: {name} needs a package that is not installed ({error.name}); "
-            f"`uv sync --extra {name}` or `pip install {error.name}` brings it"
+            f"install it with `uv sync --extra {name}` or `pip install {error.name}`"
         ) from error
 
 

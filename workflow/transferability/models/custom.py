@@ -77,8 +77,8 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     arguments = {"image_size": image_size, "classes": classes}
     if given := arguments.keys() & settings["arguments"].keys():
         raise ValueError(
-            f"architecture.arguments: {' and '.join(sorted(given))} cannot stand here, since the "
-            "dataset decides; leave it out"
+            f"architecture.arguments: {' and '.join(sorted(given))} cannot be set here, since "
+            "the dataset determines it; remove it"
         )
     arguments |= settings["arguments"]
     called = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
@@ -91,7 +91,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
         ) from error
     if mistake := _mistake(layers):
         raise ValueError(
-            f"architecture.build: {settings['build']} has to return a list of (name, module), the "
+            f"architecture.build: {settings['build']} must return a list of (name, module), the "
             f"layers from input to output{mistake}"
         )
     trial.show_first_input(layers, image_size)
@@ -102,20 +102,22 @@ def source(build: str) -> Path:
     """The file of the module that `build` names. Raises ValueError as `build` does."""
     module = _module(build.partition(":")[0], build)
     if not (module.__file__ or "").endswith(".py"):
-        raise ValueError(f"architecture.build: {build} is of no Python file; expected {EXPECTED}")
+        raise ValueError(f"architecture.build: {build} is not in a .py file; expected {EXPECTED}")
     return Path(module.__file__)
 
 
 def _function(build: str) -> Callable:
     name, colon, function = build.partition(":")
     if not (colon and function.isidentifier() and all(map(str.isidentifier, name.split(".")))):
-        raise ValueError(f"architecture.build: {build!r} is not possible; expected {EXPECTED}")
+        raise ValueError(f"architecture.build: {build!r} is not valid; expected {EXPECTED}")
     attribute = getattr(_module(name, build), function, None)
     if callable(attribute):
         return attribute
     kind = type(attribute).__name__
-    reason = "there is none of that name" if attribute is None else f"it is a {kind}"
-    raise ValueError(f"architecture.build: {build} is no function, {reason}; expected {EXPECTED}")
+    reason = "there is no such name" if attribute is None else f"it is a {kind}"
+    raise ValueError(
+        f"architecture.build: {build} is not a function: {reason}; expected {EXPECTED}"
+    )
 
 
 def _module(name: str, build: str) -> ModuleType:
@@ -150,24 +152,22 @@ def _mistake(layers: object) -> str:
     from torch import nn
 
     if not isinstance(layers, list | tuple):
-        return f", and returned {type(layers).__name__}"
+        return f", but returned {type(layers).__name__}"
     if not layers:
-        return ", and returned a list with nothing in it"
+        return ", but returned an empty list"
     owners, names = {}, set()
     for i, layer in enumerate(layers):
         match layer:
             case (str() as name, nn.Module() as module):
                 parameters = list(module.parameters())
             case _:
-                return f", and item {i} is {layer!r:.100}"
+                return f", but item {i} is {layer!r:.100}"
         if not name or "." in name or hasattr(nn.Sequential(), name):
-            return f"; the name {name!r} cannot be a layer's, choose another, without dots"
+            return f"; {name!r} is not a valid name of a layer, choose another without dots"
         if name in names:
-            return f", and {name} is the name of two layers; give each its own"
+            return f", but {name} is the name of two layers; rename one"
         if not parameters:
-            return (
-                f"; {name} has no parameters, and n counts layers that do: join it to a neighbour"
-            )
+            return f"; {name} has no parameters, which each layer needs: join it to a neighbour"
         names.add(name)
         for tensor in (*parameters, *module.buffers()):
             if (owner := owners.setdefault(id(tensor), name)) != name:

@@ -77,8 +77,8 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
             ) from error
     if not is_same:
         raise ValueError(
-            f"architecture.model: the layers of timm's {name}, one after the other, are another "
-            "function than the model; cut it in a module of your own (my_module:build)"
+            f"architecture.model: the layers of timm's {name}, one after another, do not give the "
+            "same output as the model; cut it in your own module (my_module:build)"
         )
     return ArchitectureInfo(tuple(name for name, _ in layers), smallest_image=1)
 
@@ -113,7 +113,7 @@ def make(name: str, classes: int, image_size: int) -> nn.Module:
         close = difflib.get_close_matches(name, models.list_models(), n=3)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(
-            f"architecture.model: timm has no model {name!r}; {hint}timm.list_models() gives all"
+            f"architecture.model: timm has no model {name!r}; {hint}timm.list_models() lists all"
         )
     # Vision transformers are made for one size of images; the others have no such option.
     is_for_one = models.get_pretrained_cfg_value(name.partition(".")[0], "fixed_input_size")
@@ -127,7 +127,7 @@ def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
     if type(model) not in FAMILIES:
         known = ", ".join(family.__name__ for family in FAMILIES)
         raise ValueError(
-            f"architecture.model: timm's {type(model).__name__} cannot be cut into layers yet; "
-            f"those of {known} can, and others by a module of your own (my_module:build)"
+            f"architecture.model: timm's {type(model).__name__} cannot be cut into layers; {known} "
+            "can, others need your own module (my_module:build)"
         )
     return torchvision_cuts.cut(model, FAMILIES, UNNAMED)

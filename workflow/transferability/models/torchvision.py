@@ -46,8 +46,8 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
         lower = image_size - image_size % multiple
         sizes = [str(size) for size in (lower, lower + multiple) if size]
         raise ValueError(
-            f"dataset.image_size: the network's input has {image_size} pixels, and torchvision's "
-            f"{name} takes only multiples of {multiple}; choose {' or '.join(sizes)}, here or in "
+            f"dataset.image_size: the network's input has {image_size} pixels, but torchvision's "
+            f"{name} needs a multiple of {multiple}; choose {' or '.join(sizes)}, here or in "
             "recipe.crop"
         )
     return ArchitectureInfo(

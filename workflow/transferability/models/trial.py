@@ -40,12 +40,12 @@ def check(build: Callable[[int], Layers], image_size: int) -> tuple[str, ...]:
     if features.shape != (IMAGES, CLASSES):
         raise TrialError(
             f"layer {name}, the last, gives {shape_text(features.shape)} for {IMAGES} images and "
-            f"classes={CLASSES}; expected {IMAGES}×{CLASSES}, an output for each class"
+            f"classes={CLASSES}; expected {IMAGES}×{CLASSES}, one output per class"
         )
     try:
         F.cross_entropy(features, torch.arange(IMAGES)).backward()
     except RuntimeError as error:
-        raise TrialError(f"it cannot learn ({_one_line(error)})") from error
+        raise TrialError(f"it cannot be trained ({_one_line(error)})") from error
     with seeded(1):
         twins = build(CLASSES)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def outputs(name: str, layer: nn.Module, features: torch.Tensor) -> torch.Tensor
         ) from error
     if not isinstance(made, torch.Tensor) or not made.is_floating_point():
         kind = getattr(made, "dtype", None) or f"a {type(made).__name__}"
-        raise TrialError(f"layer {name} gives {kind}; each layer takes one float tensor, gives one")
+        raise TrialError(f"layer {name} gives {kind}; each layer takes and gives one float tensor")
     return made
 
 
@@ -92,8 +92,8 @@ def _check_state(name: str, layer: nn.Module) -> None:
         kind = getattr(value, "dtype", None) or type(value).__name__
         if not isinstance(value, torch.Tensor) or (key in parameters and kind != torch.float32):
             raise TrialError(
-                f"layer {name}: {key} in its state_dict is {kind}; expected tensors, parameters "
-                "being float32 (recipe.precision says in what to multiply)"
+                f"layer {name}: {key} in its state_dict is {kind}; expected tensors, with float32 "
+                "parameters (recipe.precision sets the precision of multiplications)"
             )
 
 
@@ -107,7 +107,7 @@ def _check_copies(layers: Layers, twins: Layers, features: torch.Tensor) -> None
             twin.load_state_dict(layer.state_dict())
         except (RuntimeError, KeyError) as error:
             raise TrialError(
-                f"layer {name}: it cannot take the weights of another one ({_one_line(error)})"
+                f"layer {name}: it cannot load the weights of another copy ({_one_line(error)})"
             ) from error
         made = []
         for copy in (layer, twin):
@@ -116,9 +116,9 @@ def _check_copies(layers: Layers, twins: Layers, features: torch.Tensor) -> None
                 made.append(outputs(name, copy.eval(), features.clone()))
         if not torch.allclose(*made, rtol=1e-4, atol=1e-5, equal_nan=True):
             raise TrialError(
-                f"layer {name}: something in it that is neither a parameter nor a buffer that is "
-                "saved differs each time that the network is built, and is not copied with the "
-                "weights; make it a buffer, by self.register_buffer"
+                f"layer {name}: it contains a value that differs each time the network is built, "
+                "but is neither a parameter nor a saved buffer, so it is not copied with the "
+                "weights; make it a buffer with self.register_buffer"
             )
         features = made[0]
 

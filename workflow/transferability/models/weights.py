@@ -57,7 +57,7 @@ def declared(model: str, enum: str) -> Declared:
     if enum not in known:
         raise ValueError(
             f"weights: torchvision has no {enum!r} for {model or 'this architecture'}; known: "
-            f"{', '.join(known) or 'none'}; or give a file, .safetensors or .pth"
+            f"{', '.join(known) or 'none'}; choose one, or a file (.safetensors, .pth)"
         )
     return known[enum]
 
@@ -83,7 +83,7 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
     if lacking := [key for key in KEYS if key not in values]:
         missing = "" if path.exists() else " (there is no such file)"
         raise ValueError(
-            f"weights: {weights}{missing} does not say which images it wants; beside weights, give "
+            f"weights: {weights}{missing} does not say which images it needs; beside weights, give "
             f"{' and '.join(lacking)} (mean and std of each channel, on the scale from 0 to 1)"
         )
     resize = values["image_size"]

@@ -32,8 +32,8 @@ def opened(path: Path) -> Iterator[Path]:
                 free = shutil.disk_usage(temporary).free
                 if needed > free:
                     raise ValueError(
-                        f"it unpacks to {needed:,} bytes, and {free:,} are free in "
-                        f"{Path(temporary).parent}; make room, or set TMPDIR to another folder"
+                        f"it unpacks to {needed:,} bytes, but {free:,} are free in "
+                        f"{Path(temporary).parent}; free some space, or set TMPDIR"
                     )
                 # zipfile keeps every name inside of the folder, and makes no links.
                 archive.extractall(temporary)
@@ -46,8 +46,8 @@ def opened(path: Path) -> Iterator[Path]:
         manifests = list(Path(temporary).glob(f"*/{METADATA}"))
         if len(manifests) != 1:
             raise ValueError(
-                f"{path}: is no archive of a study; expected one folder with {METADATA}, as the "
-                "command archive writes it"
+                f"{path}: is not an archive of a study; expected one folder with {METADATA}, as "
+                "the command archive writes it"
             )
         yield manifests[0].parent
 
@@ -65,7 +65,7 @@ def faults(folder: Path) -> list[str]:
     # Any JSON, nested to any depth, may stand there instead.
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{file}: is no manifest of a study's archive ({error!r}); get the archive again"
+            f"{file}: is not a manifest of a study's archive ({error!r}); get the archive again"
         ) from error
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return [

@@ -78,7 +78,7 @@ def board(study: StudyStatus, width: int) -> Group:
     for what, why, log in failed:
         parts += [Text(f"{what} failed: {why}", style="bold"), Text(f"  its log: {log}")]
     for network in _unlearned(study)[:most]:
-        scores = f"top-1 {network.top1:.3f} at a chance of {network.chance:.3f}, {network.why}"
+        scores = f"top-1 {network.top1:.3f}, chance {network.chance:.3f}, {network.why}"
         parts.append(Text(f"{network.path} did not learn: {scores}", style="bold"))
     if stopped := [n.path for n in study.of(WAITING) if n.why == status.INTERRUPTED]:
         more = f" and {len(stopped) - most:,} more" if len(stopped) > most else ""

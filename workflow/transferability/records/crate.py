@@ -59,16 +59,16 @@ def pack(
     finished, if its networks are not what their trainings wrote, or if `to` exists.
     """
     if to.suffix != ".zip":
-        raise ValueError(f"--to: {to} is no name of an archive; expected one that ends in .zip")
+        raise ValueError(f"--to: {to} is not an archive's name; expected one that ends in .zip")
     if to.exists():
-        raise ValueError(f"--to: {to} is there already; name another file, or delete it")
+        raise ValueError(f"--to: {to} already exists; name another file, or delete it")
     study = config.resolved(results / targets.STUDY)
     contents = _contents(results, study, with_weights)
     if not with_figures:
         contents = {name: contents[name] for name in contents if "figures" not in name.split("/")}
     for verdict in verify.verify(results, whole_images=False):
         if verdict.faults:
-            raise ValueError(f"{results}: not archived, since it changed: {verdict.faults[0]}")
+            raise ValueError(f"{results}: not archived, since files changed: {verdict.faults[0]}")
     manifest = json.dumps(
         _manifest(study, contents, authors, license), indent=2, ensure_ascii=False
     )
@@ -122,8 +122,8 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
     missing = [file for file in contents.values() if not file.is_file()]
     if missing:
         raise ValueError(
-            f"{results}: {len(missing)} files of the study are not there, e.g. {missing[0]}; run "
-            "it to its end with snakemake, then archive it"
+            f"{results}: {len(missing)} files of the study are missing, e.g. {missing[0]}; run it "
+            "to its end with snakemake, then archive it"
         )
     return dict(sorted(contents.items()))
 

@@ -84,17 +84,17 @@ def _load(file: Path, split: Path | None, store: Store) -> tuple[dict[str, torch
     """The weights and the identity of a network, which has to be of this split and these images."""
     if not file.exists():
         raise ValueError(
-            f"{file}: is missing; those of bases are kept, and with keep_weights: all in the "
-            "study those of all networks"
+            f"{file}: is missing; only weights of bases are kept, unless the study has "
+            "keep_weights: all"
         )
     tensors, identity, _ = checkpoint.load(file)
     if identity["images_sha256"] != store.digest:
         raise ValueError(
-            f"{file}: is of other images than those in {store.folder}; name the folder of its "
-            "images with --images"
+            f"{file}: was trained on other images than those in {store.folder}; name the folder of "
+            "its images with --images"
         )
     if identity["split_sha256"] != (split and files.sha256(split)):
         raise ValueError(
-            f"{file}: is of another split than {split} is now; let snakemake train it again"
+            f"{file}: was trained on another split than {split}; run snakemake to train it again"
         )
     return tensors, identity

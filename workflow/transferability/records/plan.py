@@ -75,8 +75,8 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
     console.print(
         f"\ndisk: {decimal(stored)} for the store{'s' * (len(stores) > 1)} of "
         f"{sum(counts.values()):,} images, {decimal(kept)} for the weights that are kept\n"
-        f"time: of one device, by operations, at {speed:,.0f} images a second with all layers "
-        "learning"
+        f"time: on one device, estimated from operations, at {speed:,.0f} images per second with "
+        "all layers trained"
     )
     if images_per_second is None:
         at_once = torch.cuda.device_count() if device.type == "cuda" else 1
@@ -86,7 +86,7 @@ def show(study: Study, images_per_second: float | None, seconds: float, console:
             if hasattr(os, "sched_getaffinity"):
                 at_once = len(os.sched_getaffinity(0))
         console.print(
-            f"this was tried here ({devices.describe(device)}), where {at_once} at once take "
+            f"measured on this machine ({devices.describe(device)}); {at_once} at once take "
             f"{duration(kinds.loc['all'].seconds / at_once)}"
         )
     if warning := design.few_steps(study, size):

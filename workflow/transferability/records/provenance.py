@@ -69,7 +69,7 @@ def commit(project: Path) -> tuple[str | None, list[str] | None]:
     try:
         root, head = _git(project, "rev-parse", "--show-toplevel", "HEAD").splitlines()
         if not Path(root).samefile(project):
-            raise ValueError(f"{project} is a part of another repository, {root}")
+            raise ValueError(f"{project} is part of another repository, {root}")
         changed = _git(project, "diff", "--name-only", "-z", "HEAD")
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         reason = getattr(error, "stderr", None) or error

@@ -31,9 +31,9 @@ ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
 AFTER_ERROR = re.compile(r"torch\.distributed\.elastic\b|.*/gloo/")
 MEASURED = ("top1", "chance", "learned", "images_per_second")
 CHANGED = "trained before the study was changed"
-INTERRUPTED = "interrupted; it goes on when the study does"
+INTERRUPTED = "interrupted; continues when the study does"
 ENDS = {
-    "gone": "its process is gone without a word, as if it had been killed",
+    "gone": "its process ended without a message, as if it had been killed",
     "failed": "it failed",
 }
 

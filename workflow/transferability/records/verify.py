@@ -44,7 +44,7 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     """
     folders = [NetworkFolder(path) for path in sorted(results.glob("networks/*/seed*/*/"))]
     if not folders:
-        raise ValueError(f"{results}: no networks lie there; expected a folder results/<study>")
+        raise ValueError(f"{results}: contains no networks; expected a folder results/<study>")
     run, verdicts = run_folder(results / STUDY), []
     if is_archive(results):
         run, whole_images = results, False
@@ -108,7 +108,7 @@ def _damage_noted(verdict: Verdict, metrics: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         verdict.faults.append(str(error))
     except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
-        verdict.faults.append(f"{metrics}: what it says is damaged ({error!r})")
+        verdict.faults.append(f"{metrics}: its content is damaged ({error!r})")
 
 
 def _of_store(
@@ -117,7 +117,7 @@ def _of_store(
     """On the store whose manifest has that sha256, and its validation labels (int32 N) if they can
     be read; `folder` is None where there is no such store."""
     if folder is None:
-        return Verdict(f"images {digest:.8}", unchecked="not there, so not compared"), None
+        return Verdict(f"images {digest:.8}", unchecked="not found, so not compared"), None
     verdict, labels = Verdict(f"images/{folder.name}", ["labels"]), None
     with _damage_noted(verdict, folder / MANIFEST):
         if whole_images:
@@ -125,7 +125,7 @@ def _of_store(
             open_store(folder).verify()
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if files.sha256(folder / LABELS) != manifest["files"][LABELS]["sha256"]:
-            raise ValueError(f"{folder / LABELS}: its checksum does not fit the store's")
+            raise ValueError(f"{folder / LABELS}: its checksum does not match the store's")
         labels = np.load(folder / LABELS)
     return verdict, labels
 
@@ -166,10 +166,10 @@ class _Network:
         for by, values in wanted.items():
             differing = [key for key, value in values.items() if identity.get(key) != value]
             if differing:
-                yield f"{self.folder.metrics}: it is of another {', '.join(differing)} than {by}"
+                yield f"{self.folder.metrics}: has another {', '.join(differing)} than {by}"
         expected, lines = design.evaluations(recipe), len(read_history(self.folder.history))
         if lines != expected:
-            yield f"{self.folder.history}: {lines} evaluations, and the recipe makes {expected}"
+            yield f"{self.folder.history}: {lines} evaluations, but the recipe has {expected}"
 
     def inputs(self) -> Iterator[str]:
         identity = self.metrics["identity"]
@@ -191,7 +191,7 @@ class _Network:
         keys = ("top1", "top5", "loss", "train_loss", "images_seen")
         differing = [key for key in keys if self.metrics[key] != last.get(key)]
         if differing:
-            yield f"{self.folder.metrics}: its {', '.join(differing)} is not that of the history"
+            yield f"{self.folder.metrics}: {', '.join(differing)} differ from the history"
 
     def predictions(self) -> Iterator[str]:
         path = self.folder.predictions
@@ -203,7 +203,7 @@ class _Network:
         elif self.labels is not None:
             right = (predictions == self.labels)[asked]
             if right.sum() / len(right) != self.metrics["top1"]:
-                yield f"{path}: other predictions than those that {self.folder.metrics} counts"
+                yield f"{path}: not the predictions that {self.folder.metrics} counts"
 
     def weights(self) -> Iterator[str]:
         _, header, digest = checkpoint.load(self.folder.weights)
@@ -213,4 +213,4 @@ class _Network:
 
 def _checksum(path: Path, expected: str) -> Iterator[str]:
     if files.sha256(path) != expected:
-        yield f"{path}: its checksum does not fit; it changed after it was written"
+        yield f"{path}: its checksum does not match; it changed after it was written"

@@ -29,9 +29,8 @@ def proposal(path: Path, name: str, file: Path) -> str:
     totals = [sum(both) for both in sample.counts(found)]
     if len(totals) < FEWEST_CLASSES:
         raise ValueError(
-            f"{path}: has {len(totals)} classes, and each of two halves needs at least 2; add "
-            "folders of classes, or write a study with a source (docs/pretrained.md), whose target "
-            "may have 2"
+            f"{path}: has {len(totals)} classes, but each of two halves needs at least 2; add "
+            "classes, or write a study with a source (docs/pretrained.md), which needs only 2"
         )
     # The names are <class>/<file>, or have the folder of their part before them.
     is_split = found.train[0][1].count("/") > 1

@@ -86,7 +86,7 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: has no header and checksum of this project") from error
     if not fits:
-        raise CheckpointError(f"{path}: its checksum does not fit; it changed after it was written")
+        raise CheckpointError(f"{path}: checksum does not match; it changed after it was written")
     return tensors, header, digest
 
 

@@ -58,8 +58,8 @@ def room(path: Path, size: int, temporary: Path | None = None) -> Iterator[None]
             temporary.unlink()
         free = shutil.disk_usage(path.parent).free
         raise OSError(
-            f"{path}: the disk is full, or a quota used up: at least {size:,} bytes are needed and "
-            f"{free:,} are free; make room, and the same command goes on"
+            f"{path}: the disk or the quota is full: at least {size:,} bytes are needed, but "
+            f"{free:,} are free; free some space, and the same command continues the work"
         ) from error
 
 

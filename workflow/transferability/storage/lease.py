@@ -56,7 +56,7 @@ class Writer:
         self.is_second = has_waited and is_same and is_finished
         self.restarts = taken["restarts"] + 1 if is_same and not is_finished else 0
         if taken and not end:
-            log.info("%s: %s is gone, and its place taken", folder, _described(taken))
+            log.info("%s: %s is gone; this process continues its work", folder, _described(taken))
             _note(folder, {"ended": job.now(), "how": "gone", "token": taken["token"]})
         this = {"restarts": self.restarts, "work": work, "token": self._lease.token}
         _note(folder, {"taken": job.now(), **job.place(), **this})
@@ -66,10 +66,10 @@ class Writer:
         if self._holds():
             return
         taken, _ = _read(self._folder)
-        reason = f"{_described(taken)} writes there now"
+        reason = f"{_described(taken)} now writes there"
         if taken.get("token", self._lease.token) == self._lease.token:
-            reason = f"it, or {MARKER} in it, was deleted or could not be renewed"
-        raise FolderLost(f"{self._folder}: {reason}; this process has stopped before a save")
+            reason = f"it or its file {MARKER} was deleted or could not be renewed"
+        raise FolderLost(f"{self._folder}: {reason}; this process stopped without saving")
 
     def end(self, how: str) -> None:
         """Give the folder back, and log how the work ended if the folder is not another's."""
@@ -158,7 +158,7 @@ def _acquire(folder: Path, lease: SoftFileLease) -> bool:
 def _described(taken: dict) -> str:
     """A writer, as a person would look for it."""
     if not taken:
-        return "a process that has not said which it is"
+        return "an unknown process"
     of_job = f" of job {taken['slurm_job_id']}" if taken["slurm_job_id"] else ""
     return f"process {taken['process']}{of_job} on {taken['host']} (since {taken['taken']})"
 

@@ -94,7 +94,7 @@ class NetworkFolder:
             if header["identity"] == wanted:
                 return tensors, header["state"]
             differing = [key for key in wanted if header["identity"].get(key) != wanted[key]]
-            reason = f"{self.resume}: it is of another {', '.join(differing)}"
+            reason = f"{self.resume}: has another {', '.join(differing)}"
         log.warning("%s; training starts from the beginning", reason)
         return None
 
@@ -120,8 +120,8 @@ class NetworkFolder:
         for name in names:
             files.link(getattr(kept, name), getattr(self, name), self.check)
         log.info(
-            "%s was trained to its end before, with the same code and inputs, and is taken as it "
-            "is; to train it again, delete %s",
+            "%s was already trained with the same code and inputs, and is used as it is; to train "
+            "it again, delete %s",
             *(self.path, self.finished),
         )
         return metrics

@@ -35,8 +35,8 @@ def begin(folder: Path, study: str, share: str | None = None) -> FileLock:
         # Empty for a moment after the lock was taken.
         run = holder.read_text(encoding="utf-8") if holder.exists() else "a process"
         raise AnotherRun(
-            f"Another run is at work in {Path.cwd()}: {run}. Wait for its end, or end it, and type "
-            "the same again."
+            f"Another run is active in {Path.cwd()}: {run}. Wait until it ends, or end it, then "
+            "repeat the command."
         ) from None
     place = job.place()
     holder.write_text(f"process {os.getpid()} on {place['host']} (since {job.now()})", "utf-8")

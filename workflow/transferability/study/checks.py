@@ -1,4 +1,4 @@
-"""What no single key of a study shows: what its keys, dataset and architecture make of each other.
+"""Checks of a study that need several keys, the dataset or the architecture.
 
 Free of heavy libraries, since the workflow imports it each time it builds its graph.
 """
@@ -12,7 +12,7 @@ from transferability.study.design import Study, StudyError, as_list, evaluations
 
 
 def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
-    """Refuse what no single key shows: what architecture, dataset and other keys make impossible.
+    """Refuse what is impossible with this architecture, this dataset or other keys.
 
     Where the dataset's info has None, only reading the images shows it, and the job that reads them
     checks it. Raises StudyError, which names the key and what it allows.
@@ -34,9 +34,9 @@ def _check_layers(study: Study, layer_names: Sequence[str]) -> None:
     for key, numbers in {"layers": study["layers"], **named}.items():
         if (n := max(numbers, default=0)) > last:
             raise StudyError(
-                f"{key}: n = {n} is not possible; architecture {name} has "
+                f"{key}: n = {n} is not valid; architecture {name} has "
                 f"{len(layer_names)} layers ({', '.join(layer_names)}) and the last one is always "
-                f"new, so n is one of 0…{last}, or layers: all"
+                f"new; choose n from 0 to {last}, or layers: all"
             )
 
 
@@ -54,7 +54,7 @@ def _check_splits(study: Study, dataset: DatasetInfo) -> None:
         return
     if splits["published"] and settings["source"] != "imagenet":
         raise StudyError(
-            f"splits.published: these split the classes of ILSVRC-2012, and dataset.source is "
+            f"splits.published: these split the classes of ILSVRC-2012, but dataset.source is "
             f"{settings['source']}; set dataset.source to imagenet, or splits.published to []"
         )
     if dataset.classes is not None and splits["random"] and dataset.classes < 4:
@@ -73,9 +73,9 @@ def _check_sources(study: Study) -> None:
         stored, size = study["dataset"]["image_size"], (source["dataset"] or {}).get("image_size")
         if source["dataset"] and size != stored:
             raise StudyError(
-                f"sources.{letter}.dataset.image_size: {size} pixels, and those of the study's "
-                f"dataset have {stored}; all networks of a study see images of one size, so set "
-                "both to one"
+                f"sources.{letter}.dataset.image_size: {size} pixels, but the study's dataset has "
+                f"{stored}; all networks of a study see images of the same size, so set both to "
+                "the same value"
             )
         if source["weights"] and source["mean"] is None:
             raise StudyError(
@@ -88,26 +88,26 @@ def _check_sources(study: Study) -> None:
         found = sorted({s[key] for s in study["sources"].values() if s["weights"]})
         if len(found) > 1:
             raise StudyError(
-                f"sources: {', '.join(study['sources'])} want images of {key} "
-                f"{' and '.join(map(str, found))}, and all networks of a study see the same "
-                f"images; make them separate studies, or give them one {key}"
+                f"sources: {', '.join(study['sources'])} need images of {key} "
+                f"{' and '.join(map(str, found))}, but all networks of a study see the same "
+                f"images; make separate studies, or give all sources the same {key}"
             )
     for letter, group in study.groups.items():
         # In tables, layers without a source are of the group random.
         if group == "random" or [*study.groups.values()].count(group) == 1:
             raise StudyError(
-                f"sources.{letter}.group: {group} has one source, and an interval over sources "
-                "needs two; give another one the same group, not called random, or leave it out"
+                f"sources.{letter}.group: {group} has one source, but an interval over sources "
+                "needs two; give another source the same group, not called random, or remove it"
             )
     is_measured = study["recipe"]["normalise"] in ("channels", "mean_image")
     if is_measured and len(set(seen.values())) > 1:
         raise StudyError(
-            f"sources: {', '.join(seen)} want their images normalised in different ways; make them "
-            "separate studies, or set recipe.normalise to target"
+            f"sources: {', '.join(seen)} need images normalised in different ways; make separate "
+            "studies, or set recipe.normalise to target"
         )
     if study["recipe"]["normalise"] == "mean_image" and study.imported:
         raise StudyError(
-            "recipe.normalise: mean_image is not possible, since weights bring no mean image; "
+            "recipe.normalise: mean_image is not valid, since weights have no mean image; "
             "choose channels, or target for the statistics of the study's dataset"
         )
 
@@ -116,7 +116,7 @@ def _check_dissimilar(halves: Mapping, groups: Mapping[str, int]) -> None:
     if not groups:
         raise StudyError(
             "splits.dissimilar: the dataset has no groups; name a CSV file with the columns class, "
-            "group in dataset.groups (folder, torchvision), or of imagenet take splits.published: "
+            "group in dataset.groups (folder, torchvision), or for imagenet use splits.published: "
             "[natman]"
         )
     taken: dict[str, str] = {}
@@ -129,14 +129,14 @@ def _check_dissimilar(halves: Mapping, groups: Mapping[str, int]) -> None:
                 )
             if group in taken:
                 raise StudyError(
-                    f"splits.dissimilar: group {group!r} stands in {taken[group]} and in {half}; "
-                    "the two halves must not overlap, so name it in one of them"
+                    f"splits.dissimilar: group {group!r} is in both {taken[group]} and {half}, but "
+                    "the halves must not overlap; name it in one of them"
                 )
             taken[group] = half
 
 
 def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None) -> None:
-    """What each network sees has to be there, and of one size, so that layers fit each other."""
+    """What each network sees must exist, and have one size, so that layers fit each other."""
     stored, crop = study["dataset"]["image_size"], study["recipe"]["crop"]
     if study.input_size < smallest_image:
         raise StudyError(
@@ -155,35 +155,35 @@ def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None
         for key in ["crop", *["normalise"] * bool(study["sources"])]:
             if recipe.get(key, study["recipe"][key]) != study["recipe"][key]:
                 raise StudyError(
-                    f"{place}.{key}: {recipe[key]} is not possible; all networks of a study see "
-                    f"images of one size, with sources normalised in one way, so set recipe.{key}"
+                    f"{place}.{key}: {recipe[key]} is not valid; all networks of a study see "
+                    f"images of one size and, with sources, one normalisation; set recipe.{key}"
                 )
     for size in study["target_sizes"]:
         if images_per_class is not None and size != networks.ALL_IMAGES and size > images_per_class:
             raise StudyError(
-                f"target_sizes: {size} images a class are more than the dataset's smallest class "
+                f"target_sizes: {size} images per class are more than the dataset's smallest class "
                 f"has ({images_per_class}); choose at most {images_per_class}, or 'all'"
             )
 
 
 def _check_omitted(study: Study, layer_count: int) -> None:
-    # One whose n is not among the layers for now is no mistake.
+    # One whose n is not among the layers for now is not a mistake.
     candidates = Study({**study, "layers": list(range(layer_count))})
     for key, where in _wheres(study):
         matching = matches if key.startswith("omit") else candidates.matches
         if not any(matching(where, *network) for network in candidates.networks):
             raise StudyError(
-                f"{key}: it matches no network of this study; compare it with what the study "
-                "trains, for instance by PLAIN=1 uv run snakemake -n"
+                f"{key}: it matches no network of this study; compare it with the networks that "
+                "PLAIN=1 uv run snakemake -n lists"
             )
     if not study.trained:
-        raise StudyError("omit: it leaves no network of this study; leave out fewer")
+        raise StudyError("omit: it leaves no network of this study; omit fewer")
     omitted = set(study.omitted)
     for split, seed, name in study.trained:
         if (split, seed, base := networks.parse_name(name).base) in omitted:
             raise StudyError(
                 f"omit: it leaves out {base} of {split}, seed {seed}, whose layers {name} copies; "
-                f"keep {base}, or leave out what copies from it too"
+                f"keep {base}, or also omit the networks that copy it"
             )
 
 
@@ -194,8 +194,8 @@ def _check_score(study: Study) -> None:
         if (count := evaluations(recipe)) < 40:
             length = "iterations" if recipe["iterations"] else "epochs"
             raise StudyError(
-                f"score: mean_of_10_best needs at least 40 evaluations, and the recipe of "
-                f"{network[-1]} makes {count}; raise recipe.{length}, lower recipe.evaluate_every, "
+                f"score: mean_of_10_best needs at least 40 evaluations, but the recipe of "
+                f"{network[-1]} has {count}; raise recipe.{length}, lower recipe.evaluate_every, "
                 "or choose 'final'"
             )
 
@@ -226,17 +226,17 @@ def _check_search(study: Study) -> None:
         grid, rate = study["search"][key], study["recipe"][key]
         if grid is not None and rate not in grid:
             raise StudyError(
-                f"search.{key}: {grid} lacks {rate:g}, the recipe's value, by which what is copied "
-                f"is trained; add it, or set recipe.{key} to one of these"
+                f"search.{key}: {grid} lacks {rate:g}, the recipe's value, with which the networks "
+                f"to copy from are trained; add it, or set recipe.{key} to one of these"
             )
         for i, override in enumerate(study["overrides"]):
             if key in override["recipe"]:
                 raise StudyError(
-                    f"overrides[{i}].recipe.{key}: the search chooses it for each network; take it "
-                    "out, or set search to null"
+                    f"overrides[{i}].recipe.{key}: the search chooses it for each network; "
+                    "remove it, or set search to null"
                 )
     if study["score"] != "final":
         raise StudyError(
-            f"score: {study['score']} is not possible with search, which reports the last "
-            "evaluation on images that it did not select by; choose 'final'"
+            f"score: {study['score']} is not valid with search, which reports the last evaluation "
+            "on images that it did not use for the choice; choose 'final'"
         )

@@ -1,7 +1,7 @@
 """From a study file to a checked study: defaults filled in, each mistake named before a job runs.
 
-The models in schema.py check each key; checks.py what keys, dataset and architecture
-make of each other.
+The models in schema.py check each key; checks.py checks what needs several keys, the dataset or
+the architecture.
 """
 
 import copy
@@ -30,8 +30,8 @@ def read(path: Path | str) -> Study:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(
-            f"{path}: cannot be read as YAML ({error}); expected a study, e.g. config.yaml or one "
-            "in studies/"
+            f"{path}: cannot be read as YAML ({error}); expected a study such as config.yaml or a "
+            "file in studies/"
         ) from error
     config = {} if config is None else config
     try:
@@ -42,7 +42,7 @@ def read(path: Path | str) -> Study:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a section, of which YAML keeps the last alone."""
+    """Refuses a key that occurs twice in a section, of which YAML keeps only the last."""
 
     # Not as it is constructed, when what it merges (<<) is among its keys.
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
@@ -52,8 +52,8 @@ class _Loader(yaml.SafeLoader):
             name, line = str(key.value), key.start_mark.line + 1
             if name in lines:
                 raise StudyError(
-                    f"{name} stands in line {lines[name]} and again in line {line}, and only the "
-                    "last would count; join the two"
+                    f"{name} is in line {lines[name]} and again in line {line}, and only the last "
+                    "would be used; merge the two"
                 )
             lines[name] = line
         return node
@@ -62,7 +62,7 @@ class _Loader(yaml.SafeLoader):
 def check_file(path: Path | str, config: object) -> None:
     """Check what a study's file holds beside its `config`, which takes its name where it has none.
 
-    Raises StudyError for a key that stands twice in a section, and for a file whose name cannot be
+    Raises StudyError for a key that occurs twice in a section, and for a file whose name cannot be
     a study's.
     """
     _Loader(Path(path).read_text(encoding="utf-8")).get_single_node()
@@ -70,8 +70,8 @@ def check_file(path: Path | str, config: object) -> None:
         config["study"] = stem = Path(path).stem
         if (name := name_for(stem)) != stem:
             raise StudyError(
-                f"study: without this key the study takes the name of its file, and {stem!r} "
-                f"cannot be one; write e.g. `study: {name}` into it"
+                f"study: without this key the study takes the name of its file, but {stem!r} is "
+                f"not a valid name; add e.g. `study: {name}` to the file"
             )
 
 
@@ -100,17 +100,17 @@ def resolved(path: Path | str) -> Study:
         # An archive of an earlier version may lack keys that have come since.
         study = Study(_with_defaults(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
         if not study["layer_names"] or study["layers"] == "all":
-            raise StudyError("layers and layer_names: they are not written out")
+            raise StudyError("layers and layer_names are not filled in")
     except (FileNotFoundError, NotADirectoryError) as error:
         others = sorted(file.parent.name for file in folder.parent.glob("*/study.yaml"))
         raise StudyError(
-            f"{path}: is not there, so {folder} is no study that was started; studies in "
+            f"{path}: does not exist, so {folder} is not a study that was started; studies in "
             f"{folder.parent}: {', '.join(others) or 'none'}"
         ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, StudyError, RecursionError) as error:
         raise StudyError(
-            f"{path}: is no complete study of this version ({error}); snakemake writes it again "
-            "when it starts (a workflow of your own by transferability.onstart())"
+            f"{path}: is not a complete study of this version ({error}); snakemake writes it again "
+            "when it starts (your own workflow does with transferability.onstart())"
         ) from error
     return study
 
@@ -128,7 +128,7 @@ def complete(config: dict | None) -> Study:
     """A study with every key filled in and checked, its layers written out, from one that names
     only what it changes.
 
-    Raises StudyError with a line for each mistake: the key, what stands there, what is allowed.
+    Raises StudyError with a line for each mistake: the key, its value, what is allowed.
     """
     study = Study(_with_defaults({} if config is None else config))
     _take_transforms(study, config or {})
@@ -146,7 +146,7 @@ def complete(config: dict | None) -> Study:
 
 
 def _take_transforms(study: Study, config: Mapping) -> None:
-    """Fill in which images pretrained weights want, and give all networks such ones, unless the
+    """Fill in which images pretrained weights need, and give all networks such ones, unless the
     study asks for others."""
     dataset, recipe = config.get("dataset", {}), config.get("recipe", {})
     is_given = "image_size" in dataset or "crop" in recipe
@@ -164,9 +164,9 @@ def _take_transforms(study: Study, config: Mapping) -> None:
         others = [resize for size, resize in stored if size == wanted.image_size]
         if len(others) > 1 and not is_given:
             raise StudyError(
-                f"dataset.image_size: {' and '.join(stored.values())} want images that are resized "
-                f"to {' and '.join(map(str, others))} pixels; choose one of them, with "
-                f"recipe.crop: {wanted.image_size}, or make them separate studies"
+                f"dataset.image_size: {' and '.join(stored.values())} need images that are resized "
+                f"to {' and '.join(map(str, others))} pixels; choose one of these, with "
+                f"recipe.crop: {wanted.image_size}, or make separate studies"
             )
         if not is_given:
             study["dataset"]["image_size"] = wanted.resize

@@ -153,8 +153,8 @@ class Study(dict):
         k, n = (int(part) if part.isdecimal() else 0 for part in f"{share}/".split("/")[:2])
         if share != f"{k}/{n}" or not 1 <= k <= n <= len(self.replicates):
             raise StudyError(
-                f"share: {share} is not a share of this study; take 1/n to n/n, with n up to its "
-                f"{len(self.replicates)} replicates (splits × seeds)"
+                f"share: {share} is not a share of this study; choose 1/n to n/n, with n at most "
+                f"its {len(self.replicates)} replicates (splits × seeds)"
             )
         replicates = self.replicates[k - 1 :: n]
         return [network for network in self.trained if network[:2] in replicates]
@@ -241,8 +241,8 @@ def few_steps(study: Study, size: Size) -> str | None:
     counts_steps = study.recipe_of(split, seed, name)["iterations"]
     remedy = "iterations" if counts_steps else "epochs or lower recipe.batch_size"
     return (
-        f"warning: {split}/seed{seed}/{name} is trained in {steps} steps, and with fewer than "
-        f"{FEW_STEPS}\na network may not learn; raise recipe.{remedy}"
+        f"warning: {split}/seed{seed}/{name} is trained for {steps} steps; with fewer than "
+        f"{FEW_STEPS},\na network may not learn; raise recipe.{remedy}"
     )
 
 

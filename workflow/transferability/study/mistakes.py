@@ -15,7 +15,7 @@ EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a finite number",
     "finite_number": "a finite number",
-    "string_type": "a text",
+    "string_type": "text",
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a section of keys and values",
@@ -27,9 +27,9 @@ EXPECTED = {
     "less_than": "less than {lt:g}",
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
-    "string_too_short": "a text that is not empty",
-    "string_pattern_mismatch": "a text of another form",
-    "invalid_key": "a text as the name of a key; in numbers, write a point, not a comma",
+    "string_too_short": "text that is not empty",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "invalid_key": "text as the name of a key; in numbers, write a point, not a comma",
 }
 """What pydantic's types of errors ask for."""
 
@@ -54,17 +54,17 @@ def describe(error: dict) -> str:
     if kind == "literal_error":
         return f"{key}: {_choose(value, limits['expected'])}{purpose}"
     expected = EXPECTED.get(kind, error["msg"]).format(**limits) + _hint(kind, value)
-    return f"{key}: {_shown(value)} is not possible; expected {expected}{purpose}"
+    return f"{key}: {_shown(value)} is not valid; expected {expected}{purpose}"
 
 
 def _place(location: Sequence[str | int]) -> tuple[list[type[Section]], str]:
-    """The sections that may stand at a place of the study, and what its key is for."""
+    """The sections that are allowed at a place of the study, and what its key is for."""
     sections, about = [StudyConfig], ""
     for part in location:
         if _is_tag(part):
             # Which of several sections the error is about, such as <glyphs>.
             sections = [s for s in sections if part[1:-1] in _names(s)] or sections
-        # A number in a list and the letter of a source are no keys of a section.
+        # A number in a list and the letter of a source are not keys of a section.
         elif fields := [s.model_fields[part] for s in sections if part in s.model_fields]:
             sections = [s for field in fields for s in _sections(field.annotation)]
             about = " ".join((fields[0].description or "").split())
@@ -105,12 +105,12 @@ def _shown(value: object) -> str:
 def _hint(kind: str, value: object) -> str:
     """How a value of the wrong type was probably meant."""
     if kind == "string_type" and not isinstance(value, dict | list):
-        return "; YAML reads yes, no, null, numbers and dates as such, so write it in quotes"
+        return "; YAML reads yes, no, null, numbers and dates as other types; write it in quotes"
     if kind == "list_type" and not isinstance(value, dict):
         return f"; write [{value}]" if isinstance(value, int) else "; write e.g. [1, 2, 3]"
     looks_like_number = isinstance(value, str) and re.fullmatch(r"[-+.\de]+", value)
     if kind in ("int_type", "float_type") and looks_like_number:
-        return ", and no text; write it without quotes, and 1e-3 as 0.001 or 1.0e-3"
+        return ", not text; write it without quotes, and 1e-3 as 0.001 or 1.0e-3"
     return ""
 
 

@@ -144,7 +144,7 @@ def parse_name(name: str) -> NetworkSpec:
     copied, frozen = int(parts.get("copied") or 0), parts.get("frozen")
     if not match or int(frozen or 0) > copied:
         raise ValueError(
-            f"network {name!r}: not a network's name; expected one such as baseA, base2B, B0B, "
+            f"network {name!r}: not the name of a network; expected e.g. baseA, base2B, B0B, "
             "A3B, B3B+, R5A, sP3B, P3B~, P7f3B or A3B+@100"
         )
     size = parts["size"] or ALL_IMAGES

@@ -33,7 +33,7 @@ def choose_device(wanted: str) -> torch.device:
         return torch.device(available[0])
     if wanted not in available:
         raise ValueError(
-            f"recipe.device: {wanted} is not available here, only {', '.join(available)}; "
+            f"recipe.device: {wanted} is not available, only {', '.join(available)}; "
             "choose one of these, or auto"
         )
     return torch.device(wanted)
@@ -50,8 +50,7 @@ def least_used(device: torch.device) -> Iterator[None]:
     count = torch.cuda.device_count() if device.type == "cuda" else int(device.type == "mps")
     if device.type != "cpu" and wanted > count:
         raise ValueError(
-            f"recipe.gpus: {wanted}, and there are only {count} here; lower it, or let the job "
-            "have more"
+            f"recipe.gpus: {wanted}, but only {count} are available; lower it, or give the job more"
         )
     if count < 2:
         yield
@@ -184,7 +183,7 @@ def repeatable(wanted: bool) -> Iterator[None]:
             raise
         reason = str(error).partition(". ")[0]
         raise ValueError(
-            f"recipe.deterministic: {reason}; set it to false, or take an architecture without this"
+            f"recipe.deterministic: {reason}; set it to false, or use an architecture without this"
         ) from error
     finally:
         torch.use_deterministic_algorithms(False)

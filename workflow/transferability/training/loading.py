@@ -97,9 +97,9 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
     if faults:
         kind = architecture.get("model") or architecture.get("build") or architecture["name"]
         lines = [
-            f"{path}: does not fit the layers of {kind}: {len(faults):,} tensors are missing, of "
-            f"another shape, not finite, or of no layer, and nothing was loaded; its first names "
-            f"are {', '.join(list(held)[:3])}",
+            f"{path}: does not match the layers of {kind}: {len(faults):,} tensors are missing, "
+            f"have another shape, are not finite or belong to no layer; nothing was loaded. Its "
+            f"first names are {', '.join(list(held)[:3])}",
             *faults[:MOST_LINES],
             *([f"and {len(faults) - MOST_LINES:,} more"] if len(faults) > MOST_LINES else []),
         ]
@@ -142,8 +142,8 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
     if not tensors:
         keys = ", ".join(str(name) for name, _ in list(named)[:MOST_LINES])
         raise LoadingError(
-            f"{path}: holds no tensors by name, but {keys or type(held).__name__}; expected a "
-            "state dict, by itself or under state_dict or model"
+            f"{path}: holds no named tensors, but {keys or type(held).__name__}; expected a state "
+            "dict, by itself or under the key state_dict or model"
         )
     return tensors, wrapper, hashlib.sha256(content).hexdigest()
 
@@ -152,14 +152,14 @@ def _why_not(error: str) -> str:
     """What hinders safetensors or torch to read a file."""
     if found := re.search(r"GLOBAL ([\w.]+)|TorchScript", error):
         return (
-            f"holds more than tensors ({found[1] or found[0]}), which would be code to run, and "
-            "nothing was run. If you trust the file, load it yourself and save its state_dict() "
-            "alone, by safetensors.torch.save_file"
+            f"holds more than tensors ({found[1] or found[0]}), which needs code to run; nothing "
+            "was run. If you trust the file, load it yourself and save only its state_dict(), "
+            "with safetensors.torch.save_file"
         )
     # Before this, torch advises how to run the code in a file.
     reason = error.rpartition("trusted source.")[2].partition("Check the documentation")[0]
     return (
-        "cannot be read: it is damaged, empty, or no file of weights but e.g. a web page, or a "
+        "cannot be read: it is damaged, empty, or not a file of weights but e.g. a web page or a "
         f"pointer that `git lfs pull` replaces ({' '.join(reason.split())[:200]}); get it again"
     )
 

@@ -69,7 +69,7 @@ def train(
     )
     if task.copied >= len(network):
         raise ValueError(
-            f"network {task.network}: n = {task.copied}, and {task.architecture['name']} has "
+            f"network {task.network}: n = {task.copied}, but {task.architecture['name']} has "
             f"{len(network)} layers, of which the last is always new"
         )
     devices.use_precision(precision)
@@ -106,7 +106,7 @@ def train(
         reestimate(network, task, learned, preprocess)
     if resumed is not None:
         run.restore(*resumed)
-        log.info("%s goes on after iteration %d", task.network, run.step)
+        log.info("%s continues after iteration %d", task.network, run.step)
     run.take(learned, validation)
     # Where the run has features in place of the images, nothing else must hold these in memory.
     del learned, validation
@@ -127,7 +127,7 @@ def train(
         metrics[f"top1_{half}"] = of_target.mean().item() if len(of_target) else None
     if not metrics["learned"]:
         log.warning(
-            "%s did not learn: top-1 %.1f %% at a chance of %.1f %%, %s",
+            "%s did not learn: top-1 %.1f %%, chance %.1f %%, %s",
             *(task.network, 100 * metrics["top1"], 100 * metrics["chance"], reason(metrics)),
         )
     return {

@@ -123,7 +123,7 @@ def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.
     try:
         checkpoint.save(path, tensors, header)
     except OSError as error:
-        log.warning("%s: cannot be kept (%s), and is computed by each training", path, error)
+        log.warning("%s: cannot be saved (%s), so each training computes it", path, error)
     return tensors
 
 

@@ -129,8 +129,8 @@ def synchronise(network: nn.Module) -> None:
             # timm's BatchNormAct2d drops and activates what torch's would return.
             if forward is not _BatchNorm.forward and forward.__module__ != "timm.layers.norm_act":
                 raise ValueError(
-                    f"recipe.gpus: with more than one, {type(norm).__name__} cannot normalise by "
-                    "the images of all; set it to 1, or take torch's BatchNorm"
+                    f"recipe.gpus: with more than one, {type(norm).__name__} cannot normalise over "
+                    "the images of all GPUs; set it to 1, or use torch's BatchNorm"
                 )
             norm.forward = partial(_normalised, norm)
 

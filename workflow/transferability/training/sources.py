@@ -30,8 +30,8 @@ def locate(given: str, architecture: Mapping, root: Path) -> tuple[Path, dict]:
     file = Path(torch.hub.get_dir(), "checkpoints", Path(declared.url).name)
     if not file.exists():
         raise loading.LoadingError(
-            f"{given} of {model} is not in torch's cache: fetch {declared.url} where there is a "
-            f"network and put it there, as {file}; or anywhere, and give `weights: <its path>`"
+            f"{given} of {model} is not in torch's cache: download {declared.url} on a machine "
+            f"with an internet connection and save it as {file}, or set `weights: <its path>`"
         )
     return file, {"enum": given, "url": declared.url}
 
@@ -62,7 +62,7 @@ def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) 
         **{key: getattr(loaded, key) for key in loaded._fields[2:]},
     }
     log.info(
-        "%s: from %s, by the names of %s; taken off: %s; left out: %s; changed: %s",
+        "%s: from %s, by the names of %s; removed: %s; left out: %s; changed: %s",
         *(name, file, "its layers" if loaded.names == "layers" else "the original model"),
         " ".join(filter(None, (loaded.wrapper, loaded.prefix))) or "nothing",
         *(", ".join(found) or "nothing" for found in (loaded.left_out, loaded.changes)),

@@ -27,7 +27,7 @@ no class of error for this."""
 
 
 class TrainingError(ArithmeticError):
-    """A training that cannot go on; the message names the network and the cause."""
+    """A training that cannot continue; the message names the network and the cause."""
 
 
 class Trainer:
@@ -130,7 +130,7 @@ class Trainer:
         if probed >= self.steps:
             raise ValueError(
                 f"recipe.probe_epochs: {self.probe_epochs} are {probed} of the {self.steps} steps "
-                f"of {self.task.network}, and leave its copied layers none to learn in; lower it, "
+                f"of {self.task.network}, which leaves none to train its copied layers; lower it, "
                 f"or raise recipe.{'iterations' if recipe['iterations'] else 'epochs'}"
             )
         self.evaluation_steps = recipe["evaluate_every"] * period
@@ -330,8 +330,8 @@ def torch_explained(task: TrainingSpec) -> Iterator[None]:
             sizes = ", ".join(f"{key} {task.recipe[key]}" for key in ("batch_size", "micro_batch"))
             raise TrainingError(
                 f"{label}: batch normalisation needs more than one image at a time; raise "
-                f"recipe.batch_size or recipe.micro_batch (now {sizes}) so that no part of a batch "
-                "has one"
+                f"recipe.batch_size or recipe.micro_batch (now {sizes}) so that each part of a "
+                "batch has several"
             ) from error
         is_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
         if not is_memory and not any(words in reason for words in OUT_OF_MEMORY):
@@ -339,6 +339,6 @@ def torch_explained(task: TrainingSpec) -> Iterator[None]:
         smaller = f"set recipe.micro_batch below {tried}, " if tried > 1 else ""
         raise TrainingError(
             f"{label}: there is not enough memory for {tried} images at once; {smaller}lower "
-            "dataset.image_size, take a smaller architecture, or give the job more memory "
+            "dataset.image_size, use a smaller architecture, or give the job more memory "
             f"({reason})"
         ) from error

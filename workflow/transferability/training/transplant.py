@@ -49,9 +49,9 @@ def load_base(
     """
     if task.base is None:
         if path is not None:
-            raise ValueError(f"--base: network {task.network} copies no weights, and got {path}")
+            raise ValueError(f"--base: network {task.network} copies no weights, but got {path}")
         return {}, None
-    remedy = f"delete {path.parent} and run again, and {task.base} is trained again"
+    remedy = f"delete {path.parent} and run again, which trains {task.base} again"
     try:
         weights, header, digest = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
@@ -63,7 +63,7 @@ def load_base(
     differing = [key for key in wanted if header.get(key) != wanted[key]]
     if differing:
         raise ValueError(
-            f"--base: network {task.network} copies {task.base} of its own study, and {path} "
+            f"--base: network {task.network} copies {task.base} of its own study, but {path} "
             f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
         )
     # The last layer is always new, and of another size where the other half has more classes.
@@ -75,8 +75,8 @@ def load_base(
     ]
     if misfits or header.get("architecture") != task.architecture:
         raise ValueError(
-            f"--base: {path} is of another architecture than network {task.network}: "
-            f"{'; '.join(misfits) or 'of the same shapes, but with other settings'}; {remedy}"
+            f"--base: {path} has another architecture than network {task.network}: "
+            f"{'; '.join(misfits) or 'the same shapes, but other settings'}; {remedy}"
         )
     return weights, digest
 
