@@ -50,7 +50,7 @@ def mechanism(mechanism_table: pd.DataFrame) -> Figure:
     style.note(
         figure,
         "Means over replicates and, for reset layers, over the $n$ of a treatment. A reset layer "
-        "has its values from before training, a copied one those of its base. Frozen layers are left "
-        "out, since a reset does not change them.",
+        "has its values from before training, a copied one those of its base. Frozen layers are "
+        "left out, since a reset does not change them.",
     )
     return figure

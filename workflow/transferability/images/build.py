@@ -152,7 +152,7 @@ class _Part:
             count, now = count + len(block) * per_item, time.monotonic()
             if block is blocks[-1] or now - last_line >= SECONDS_BETWEEN_LINES:
                 done = (count, len(to_do) * per_item, count / max(now - started, 1e-9))
-                logger.info("%s: %d of %d images, %.0f a second", self.name, *done)
+                logger.info("%s: %d of %d images, %.0f per second", self.name, *done)
                 last_line = now
 
     def _load(self, rows: Sequence[int]) -> list[int | str]:
@@ -171,7 +171,7 @@ class _Part:
                 pixels = images.tobytes()
                 if images.shape[-3:] != self.shape[1:] or len(pixels) != size:
                     raise ValueError(
-                        f"{item} came as {images.dtype} {images.shape}: expected uint8 {self.shape}"
+                        f"{item} is {images.dtype} {images.shape}; expected uint8 {self.shape}"
                     )
                 file.seek(HEADER + row * size)
                 file.write(pixels)
