@@ -24,8 +24,9 @@ def measure(replicate: Replicate) -> list[dict]:
     for the finished network and None for all layers at once (source: Zhang, Bengio and Singer 2022,
     JMLR 23); and `barrier` where the network is interpolated with that of `other_seed`, by the
     shares by which the loss rises most above the line between the losses of both (source:
-    Neyshabur, Sedghi and Zhang 2020, NeurIPS). `top1` and `loss` (nats) are those of the changed network, and
-    `top1_change` and `loss_change` how far they differ from the finished one, or from that line.
+    Neyshabur, Sedghi and Zhang 2020, NeurIPS). `top1` and `loss` (nats) are those of the
+    changed network, and `top1_change` and `loss_change` how far they differ from the finished
+    one, or from that line.
     """
     seeds = replicate.study["seeds"]
     following = dict(itertools.pairwise(seeds)).get(replicate.seed)
