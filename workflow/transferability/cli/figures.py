@@ -90,8 +90,8 @@ def compare(
             layers, name = len(study["layer_names"]), study["study"]
             if any(name in set(table["study"]) for table in tables):
                 raise ValueError(
-                    f"results: two studies are called {name}; they would be one line; give one of "
-                    "them another name, and run it again"
+                    f"results: two studies are called {name} and would be drawn as one line; give "
+                    "one of them another name and run it again"
                 )
             tables.append(read_table(file).assign(layers=layers))
             if study["probes"]:
