@@ -203,7 +203,7 @@ def test_a_study_has_the_networks_it_asks_for_and_their_bases(changes, expected)
 
 def test_all_layers_are_those_of_the_architecture():
     assert a_study(layers="all")["layers"] == list(range(LAYERS))
-    assert a_study(layers=[7, 2])["layers"] == [7, 2]
+    assert a_study(layers=[7, 2])["layers"] == [2, 7]
 
 
 def test_splits_are_named_in_order():
