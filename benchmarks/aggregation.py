@@ -108,7 +108,7 @@ def main() -> None:
         commands = {
             "collect-networks": [
                 *("--study", results / "study.yaml"),
-                *("--table", tables["table"], "--evaluations", evaluations),
+                *("--table", tables["table"]),
             ],
             "estimate-effects": [
                 *("--table", tables["table"], "--results", results, "--margin", study["margin"]),

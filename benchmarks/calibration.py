@@ -81,7 +81,7 @@ def trained(study, folder: Path) -> pd.DataFrame:
             training.train(study=file, split=split, seed=seed, network=name)
     print(f"{study['study']}: {len(study.trained)} networks, {time.process_time() - start:.0f} s")
     table = results / "networks.csv"
-    analysis.collect_networks(study=file, table=table, evaluations=results / "evaluations.csv")
+    analysis.collect_networks(study=file, table=table)
     return paired_differences(read_table(table))
 
 

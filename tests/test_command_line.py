@@ -78,7 +78,6 @@ def test_a_missing_input_is_named(laboratory, tmp_path, failure):
     study = laboratory.study(ARCHITECTURE, RECIPE)
     assert "baseA" in failure(
         *("collect-networks", "--study", study, "--table", tmp_path / "networks.csv"),
-        *("--evaluations", tmp_path / "evaluations.csv"),
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -111,7 +111,7 @@ def test_a_file_that_is_missing_or_broken_is_named(networks, file, content):
         path.unlink()
     else:
         path.write_text(content)
-    words = rf"{folder.path}.*(delete the folder and run again|trained first)"
+    words = rf"{folder.path}.*(delete the folder and run again|train the network first)"
     with pytest.raises(ValueError, match=words):
         collect(networks)
 

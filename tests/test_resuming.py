@@ -148,7 +148,7 @@ def test_killed_at_each_file_that_it_writes(laboratory, tmp_path, monkeypatch):
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("reason", ["of another code", "cannot be read"])
+@pytest.mark.parametrize("reason", ["another code", "cannot be read"])
 def test_a_resume_file_that_cannot_be_used(laboratory, tmp_path, monkeypatch, caplog, reason):
     folder = NetworkFolder(tmp_path / "interrupted")
     with monkeypatch.context() as patch:

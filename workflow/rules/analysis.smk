@@ -40,7 +40,7 @@ rule collect_networks:
         ),
     shell:
         "python -m transferability collect-networks --study {params.study:q}"
-        " --table {output.networks_csv:q} --evaluations {output.evaluations_csv:q} > {log:q} 2>&1"
+        " --table {output.networks_csv:q} > {log:q} 2>&1"
 
 
 rule read_published:
@@ -129,5 +129,4 @@ rule write_methods:
         code=fingerprint.methods_fingerprint(),
     shell:
         "python -m transferability write-methods --study {params.study:q}"
-        " --effects {input.effects:q} --boost {input.boost:q} --citation {input.citation:q}"
-        " --text {output:q} > {log:q} 2>&1"
+        " --citation {input.citation:q} --text {output:q} > {log:q} 2>&1"

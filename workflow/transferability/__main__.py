@@ -7,17 +7,16 @@ import os
 import sys
 from typing import NoReturn
 
-from transferability.cli import (
-    analysis,
-    figures,
-    flags,
-    images,
-    records,
-    reports,
-    studies,
-    training,
-)
+from transferability.cli import analysis, figures, flags, images, records, studies, training
 from transferability.storage import lease, signals
+
+COMMANDS = (
+    *(studies.new, studies.check, images.prepare_images, images.split_classes),
+    *(training.train, training.import_source, training.probe_layers),
+    *(analysis.collect_networks, analysis.read_published, analysis.estimate_effects),
+    *(analysis.write_methods, figures.plot, figures.compare, figures.figures, records.layers),
+    *(records.plan, records.status, records.verify, records.archive, records.export),
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,9 +24,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="transferability", description=__doc__)
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     subparsers = top.add_subparsers(required=True, metavar="command")
-    for stage in (studies, images, training, analysis, figures, reports, records):
-        for command in stage.COMMANDS:
-            flags.add(subparsers, command)
+    for command in COMMANDS:
+        flags.add(subparsers, command)
     return top
 
 

@@ -1,4 +1,4 @@
-"""The commands for analysis: from networks to tables."""
+"""The commands for analysis: from networks to tables, and to how the study was made, in words."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +9,10 @@ from transferability.storage import files
 from transferability.study import config
 
 
-def collect_networks(
-    *, study: flags.STUDY, table: flags.TABLE, evaluations: flags.EVALUATIONS
-) -> None:
-    """Gather the metrics and histories of a study's networks in two tables. With a search, also
-    write its candidates to search.csv beside them; with probes, also probes.csv, mechanism.csv and
-    predictors.csv (how well the probes predict what was measured)."""
+def collect_networks(*, study: flags.STUDY, table: flags.TABLE) -> None:
+    """Gather the metrics of a study's networks in a table, and their histories in evaluations.csv
+    beside it. With a search, also write its candidates to search.csv; with probes, also probes.csv,
+    mechanism.csv and predictors.csv (how well the probes predict what was measured)."""
     from transferability.analysis import collect
 
     settings = config.resolved(study)
@@ -32,7 +30,7 @@ def collect_networks(
         predicted = predictors.predictors(probes, networks)
         write_table(predicted, table.with_name("predictors.csv"))
     write_table(networks, table)
-    write_table(by_epoch, evaluations)
+    write_table(by_epoch, table.with_name("evaluations.csv"))
 
 
 def read_published(
@@ -92,4 +90,17 @@ def estimate_effects(
     files.write_text(page, text)
 
 
-COMMANDS = [collect_networks, read_published, estimate_effects]
+def write_methods(
+    *,
+    study: flags.STUDY,
+    citation: Annotated[Path, "CITATION.cff of this software"],
+    text: Annotated[Path, "the Markdown file to write"],
+) -> None:
+    """Write how the study was made, for the Methods section of a paper."""
+    import yaml
+
+    from transferability.reports import methods
+
+    cited = yaml.safe_load(citation.read_text(encoding="utf-8"))
+    tables = (read_table(study.parent / "tables" / f"{name}.csv") for name in ("effects", "boost"))
+    files.write_text(text, methods.text(config.resolved(study), study.parent, *tables, cited))

@@ -141,9 +141,7 @@ def _redraw(results: Path, to: Path) -> None:
         results / "networks" / split / f"seed{seed}" / base / "weights.safetensors"
         for split, seed, base in targets.drawn_bases(study)
     ]
-    analysis.collect_networks(
-        study=file, table=tables["networks"], evaluations=tables["evaluations"]
-    )
+    analysis.collect_networks(study=file, table=tables["networks"])
     analysis.estimate_effects(
         table=tables["networks"],
         results=results,
@@ -159,6 +157,3 @@ def _redraw(results: Path, to: Path) -> None:
             continue
         given = [path for key in targets.FIGURES[name] for path in inputs[key]]
         plot(name, given, figure=to / "figures" / name, options=study["figures"])
-
-
-COMMANDS = [plot, compare, figures]

@@ -11,9 +11,6 @@ from typing import Annotated, get_args
 STUDY = Annotated[Path, "results/<study>/study.yaml; splits and networks are beside it"]
 RESULTS = Annotated[Path, "folder of the study, results/<study>"]
 TABLE = Annotated[Path, "tables/networks.csv"]
-EVALUATIONS = Annotated[Path, "tables/evaluations.csv"]
-EFFECTS = Annotated[Path, "tables/effects.csv"]
-BOOST = Annotated[Path, "tables/boost.csv"]
 
 
 def add(subparsers, function: Callable) -> None:

@@ -85,6 +85,3 @@ def split_classes(
                     "partial need two, one to select and one to report; add images"
                 )
     class_splits.write(halves, split)
-
-
-COMMANDS = [prepare_images, split_classes]

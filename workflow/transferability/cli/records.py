@@ -11,7 +11,6 @@ from transferability.study import config, targets
 from transferability.study.networks import HALVES, parse_name
 
 STUDY_FILE = Annotated[Path, "the study file"]
-WIDTH = 100
 
 
 def layers(study: STUDY_FILE) -> None:
@@ -48,7 +47,6 @@ def plan(
 ) -> None:
     """Print what a study will need: networks, images, bytes, operations, hours."""
     import torch
-    from rich.console import Console
 
     from transferability.records import plan
     from transferability.training import device
@@ -56,8 +54,7 @@ def plan(
     # As the workflow trains: one training per core at the same time.
     device.keep_freed()
     torch.set_num_threads(1)
-    console = Console(width=WIDTH, highlight=False)
-    plan.show(config.read(study), images_per_second, seconds, console)
+    plan.show(config.read(study), images_per_second, seconds)
 
 
 def status(
@@ -149,6 +146,3 @@ def export(
     split = study.parent / "splits" / f"{of_split.name}.csv" if target in HALVES else None
     description = export.export(network, split, store.open_store(images), to, source)
     print(json.dumps(description, indent=2, ensure_ascii=False))
-
-
-COMMANDS = [layers, plan, status, verify, archive, export]

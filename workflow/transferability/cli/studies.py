@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from transferability.cli import flags, training
 from transferability.cli import images as image_commands
-from transferability.cli.records import STUDY_FILE, WIDTH
+from transferability.cli.records import STUDY_FILE
 from transferability.storage.network_folder import NetworkFolder, read_history
 from transferability.study import checks, config, schema, targets
 from transferability.study.design import Network, Study
@@ -53,7 +53,6 @@ def check(
     """Try a study before it is run: draw a sheet of its images as the networks see them, train each
     kind of network for one step on a few of them, and print the plan."""
     import torch
-    from rich.console import Console
 
     from transferability.records import one_step, plan
     from transferability.training import device
@@ -91,7 +90,7 @@ def check(
             "that cannot; correct this and check again"
         )
     print()
-    plan.show(settings, None, seconds, Console(width=WIDTH, highlight=False))
+    plan.show(settings, None, seconds)
     if stops:
         raise ValueError(
             f"{study}: the run will stop at the bad images listed above; remove or replace them, "
@@ -211,6 +210,3 @@ def _try(study: Study, network: Network, file: Path) -> bool:
     loss, took = read_history(trained.history)[0]["train_loss"], time.perf_counter() - started
     print(f"{name:12} {parse_name(name).treatment:16} loss {loss:.3f}  {took:.1f} s", flush=True)
     return True
-
-
-COMMANDS = [new, check]

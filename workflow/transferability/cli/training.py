@@ -134,6 +134,3 @@ def probe_layers(
         found = {"probes": replicate.probes(), "mechanism": mechanism.measure(replicate)}
     file = study.parent / "networks" / split / f"seed{seed}" / targets.PROBES
     files.write_text(file, json.dumps(found, indent=1) + "\n")
-
-
-COMMANDS = [train, import_source, probe_layers]

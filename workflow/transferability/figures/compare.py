@@ -3,16 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transferability.figures import notes, style
+from transferability.figures import notes, panels, style
 from transferability.figures.effects import NO_EFFECTS
-from transferability.figures.panels import (
-    Panel,
-    base_line,
-    draw_line,
-    panels_of,
-    with_sources,
-    without_not_learned,
-)
+from transferability.figures.panels import Panel
 from transferability.study.networks import ALL_IMAGES
 
 COMPARED = (
@@ -29,10 +22,10 @@ def panels_by_study(table: pd.DataFrame) -> dict[str, Panel]:
     """The panels of a table of one study or several, by what tells them apart."""
     named, several = {}, table["study"].nunique() > 1
     for study, rows in table.groupby("study", sort=False):
-        panels = panels_of(rows)
-        sizes = {panel.target_size for panel in panels}
-        for panel in panels:
-            parts = [study] * several + [panel.place] * (not several or len(panels) > 1)
+        places = panels.panels_of(rows)
+        sizes = {panel.target_size for panel in places}
+        for panel in places:
+            parts = [study] * several + [panel.place] * (not several or len(places) > 1)
             parts += ["all images"] * (panel.target_size == ALL_IMAGES and len(sizes) > 1)
             named[", ".join(parts)] = panel
     return named
@@ -62,14 +55,14 @@ def compare(effects_table: pd.DataFrame) -> Figure:
         for k, name in enumerate(series)
     }
     for axes, effect in zip(grid.flat, effects, strict=False):
-        base_line(axes)
-        axes.set_title(with_sources(style.TITLES[effect], table))
+        panels.base_line(axes)
+        axes.set_title(panels.with_sources(style.TITLES[effect], table))
         for k, (name, panel) in enumerate(series.items()):
-            lines = without_not_learned(panel.rows[panel.rows["effect"] == effect])
+            lines = panels.without_not_learned(panel.rows[panel.rows["effect"] == effect])
             # Beside each other, so that bars do not cover each other.
             beside = SPREAD * ((k + 0.5) / len(series) - 0.5)
             at = (lines["n"] + beside) / (lines["layers"] if is_share else 1)
-            draw_line(axes, lines.assign(n=at), looks[name])
+            panels.draw_line(axes, lines.assign(n=at), looks[name])
     for axes in grid.flat[len(effects) :]:
         axes.remove()
     # The lowest of each column.

@@ -102,6 +102,6 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
         lost,
         notes.missing(table),
         notes.halves(places),
-        notes.of_2014(reference),
+        "2014: CaffeNet on ImageNet, at its own n." if reference is not None else "",
     )
     return figure

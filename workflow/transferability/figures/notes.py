@@ -64,8 +64,3 @@ def lost_in(effects_table: pd.DataFrame, said: str = IN_EFFECTS_LOST) -> str:
 def names_of(networks: pd.DataFrame) -> pd.Series:
     """random0/seed0/B0B for each network."""
     return networks["split"] + "/seed" + networks["seed"].astype(str) + "/" + networks["network"]
-
-
-def of_2014(reference: pd.DataFrame | None) -> str:
-    """What the published lines are, if there are any."""
-    return "2014: CaffeNet on ImageNet, at its own n." if reference is not None else ""

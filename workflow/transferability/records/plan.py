@@ -29,6 +29,7 @@ from transferability.training.rng import Stream
 from transferability.training.trainer import Trainer
 
 COLUMNS = ("kind", "networks", "learned", "evaluated", "operations")
+WIDTH = 100
 HEADINGS = ("", "networks", "images to learn from", "to classify", "operations", "time")
 BYTES_PER_PARAMETER = 4
 BACKWARD = 2
@@ -39,12 +40,13 @@ BATCHES = {"cpu": 2, "mps": 2, "cuda": 32}
 """In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
 
 
-def show(study: Study, images_per_second: float | None, seconds: float, console: Console) -> None:
+def show(study: Study, images_per_second: float | None, seconds: float) -> None:
     """Print the plan of a study, with times at so many images a second of a network that learns
     with all layers, or, for None, at as many as this machine takes in a trial of `seconds`.
 
     Raises ValueError where it is not known how many images there are.
     """
+    console = Console(width=WIDTH, highlight=False)
     stores = {images.store_name(dataset): dataset for dataset in targets.datasets(study)}
     found = {name: sample.size(dataset) for name, dataset in stores.items()}
     size, pixels = found[images.store_name(study["dataset"])], study.input_size
