@@ -154,7 +154,9 @@ def test_what_the_dataset_decides_is_no_argument():
         config.complete({**STUDY, "architecture": settings(classes=3)})
 
 
-@pytest.mark.parametrize("widths", [{1: 8}, datetime.date(2026, 1, 1), float("nan")], ids=str)
+@pytest.mark.parametrize(
+    "widths", [{1: 8}, datetime.date(2026, 1, 1), float("nan"), float("inf")], ids=str
+)
 def test_an_argument_that_no_file_of_results_can_hold_is_named(widths):
     with pytest.raises(StudyError, match=r"^architecture\.arguments: .* cannot be written as JSON"):
         config.complete({**STUDY, "architecture": settings(widths=widths)})

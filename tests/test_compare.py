@@ -48,7 +48,7 @@ def test_depth_is_a_share_where_networks_have_other_numbers_of_layers():
         assert np.allclose(places(axes, "small"), expected, atol=0.2 * expected[0])
 
 
-def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path):
+def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path, caplog):
     """Three studies of the same images, one of other images."""
     folders, made = [], {}
     for k, name in enumerate(("one", "two", "three", "elsewhere")):
@@ -71,6 +71,8 @@ def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path):
             of_study.to_csv(folder / "tables" / f"{file}.csv", index=False)
         folders.append(str(folder))
     to = tmp_path / "compare"
+    assert main(["compare", *folders, folders[0], "--to", str(to)]) == 1
+    assert "two studies are called one" in caplog.text
     assert main(["compare", *folders, "--to", str(to)]) == 0
     table = read_table(to / "effects.csv")
     assert set(table["study"]) == {*made}

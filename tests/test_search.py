@@ -64,7 +64,8 @@ def networks(study, tmp_path):
     best["A7B+_copied0.1"] = 0.8
     for split, seed, name in study.trained:
         folder = NetworkFolder(tmp_path / "networks" / split / f"seed{seed}" / name)
-        measured = dict.fromkeys(collect.MEASURED, 1)
+        measured = {**dict.fromkeys(collect.MEASURED, 1), "learned": name != "baseA"}
+        measured["validation_images"] = 41
         tops = {"top1": 0.7, "top1_selection": best.get(name, 0.5), "top1_reporting": 0.6}
         folder.write_metrics({**measured, **tops, "layer_names": ["conv1"] * 8, "identity": {}})
         folder.write_history([{"epoch": 1, "top1": 0.7, "network_trained": name}])
@@ -92,8 +93,20 @@ def test_the_best_by_the_selection_half_is_told_by_the_other(study, networks, ca
     assert rows.loc["A3B", "learning_rate"] == 0.01
     assert pd.isna(rows.loc["A3B", "copied_learning_rate"])
     assert (rows["top1"] == 0.6).all()
+    assert (rows["validation_images"] == 20).all()
+    assert rows.loc["A3B", "base_learned"] == False  # noqa: E712
+    assert pd.isna(rows.loc["baseB", "base_learned"])
     shown = dict(zip(evaluations["network"], evaluations["network_trained"], strict=True))
     assert shown["A3B"] == "A3B_lr0.01"
+
+
+@pytest.mark.parametrize("searched", [GRID, None])
+def test_classes_of_one_validation_image_are_named(networks, searched):
+    study = config.complete({**STUDY, "search": searched})
+    folder = NetworkFolder(networks / "random0" / "seed0" / "A7f3B")
+    folder.write_metrics({**folder.read_metrics(), "top1_reporting": None})
+    with pytest.raises(ValueError, match="A7f3B: each class has one validation image"):
+        collect.collect(study, networks.parent, search(study, networks) if searched else None)
 
 
 def test_a_rate_at_the_edge_of_the_grid_is_said(study, networks, caplog):

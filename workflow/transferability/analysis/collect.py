@@ -75,6 +75,8 @@ def collect(
             path = path.with_name(chosen["training"])
         if (split, seed, path.name) not in omitted:
             metrics, history = _read_network(NetworkFolder(path))
+            if "partial" in study["treatments"] and spec.target in study["targets"]:
+                _check_halves(metrics, path)
             row |= metrics
             if chosen:
                 row["top1"] = metrics["top1_reporting"]
@@ -103,6 +105,16 @@ def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
         raise ValueError(f"{error}; delete the folder and run again") from error
 
 
+def _check_halves(metrics: dict, folder: Path) -> None:
+    """Raise ValueError if a network has no validation image to select by, or none to report."""
+    if None in (metrics["top1_selection"], metrics["top1_reporting"]):
+        raise ValueError(
+            f"{folder}: each class has one validation image; search and partial need two, one to "
+            "select and one to report: raise dataset.validation or "
+            "dataset.validation_images_per_class, or add images"
+        )
+
+
 def search(study: Study, networks: Path) -> pd.DataFrame:
     """The candidates of each network of a study, a row each: `training` is the name of its folder
     in `networks`, `selected` whether its top1_selection is the best, `at_edge` whether it was
@@ -114,6 +126,8 @@ def search(study: Study, networks: Path) -> pd.DataFrame:
     for split, seed, name in study.trained:
         network = parse_name(name)
         metrics = NetworkFolder(network_path(networks, split, seed, name)).read_metrics()
+        if network.target in study["targets"]:
+            _check_halves(metrics, network_path(networks, split, seed, name))
         recipe = {**study["recipe"], **study.recipe_of(split, seed, name)}
         rates = {key: recipe[key] for key in SEARCHED[: 1 + network.copies_learn]}
         key = dict(zip(NETWORK, (split, seed, network.plain_name), strict=True))

@@ -54,7 +54,7 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
             rows.index.to_frame()["letter"],
         ),
         passes=(rows["lower"] > -margin).where(rows["lower"].notna()),
-        one_training_low=groups[["split", "seed", "difference"]].apply(_one_training_low),
+        one_training_low=groups[["split", "seed", "difference", "floor"]].apply(_one_training_low),
         seeds_needed=[
             replicates_needed(row["mean"], row["std"], margin) if row["lower"] <= -margin else None
             for row in rows.to_dict("records")
@@ -93,7 +93,8 @@ def _one_training_low(pairs: pd.DataFrame) -> float:
         return np.nan
     within = (units.var().fillna(0) * (count - 1)).sum() / max(1, (count - 1).sum())
     # A unit's mean has a part of the variance of its trainings alone.
-    variance = means.var() * (1 + 1 / len(means)) + within * (1 - (1 / count).mean())
+    between = max(means.var(), pairs["floor"].mean())
+    variance = between * (1 + 1 / len(means)) + within * (1 - (1 / count).mean())
     return means.mean() - stats.t.ppf(intervals.CONFIDENCE, len(means) - 1) * np.sqrt(variance)
 
 
@@ -103,6 +104,9 @@ def _pairs(table: pd.DataFrame, score: str) -> pd.DataFrame:
     pairs = effects.all_pairs(scored, [FREEZE_COST])
     pairs = effects.complete(effects.with_groups(pairs, table))
     pairs["lost"] = pairs["row"].map(table["failed"])
+    if score != "top1" and "training" not in table:
+        # Of half of the images.
+        pairs["floor"] *= 4
     return pairs[~pairs["row_control"].map(table["failed"])]
 
 

@@ -84,15 +84,15 @@ def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
     """The pairs of networks of these effects in a checked table, also incomplete ones.
 
     Columns: those of the table's cells, letter, effect, n; network, top1 and row (in the table) of
-    the treated network, the same of its control with the suffix _control; difference, and its
-    resolution where the number of validation images is known. There are none of an effect whose
+    the treated network, the same of its control with the suffix _control; difference; and
+    floor, below which no variance of differences can be known. There are none of an effect whose
     treated networks, or whose controls, the table does not list at all.
     """
     table = table.assign(row=table.index)
     pairs = pd.concat([_pairs_of(effect, table) for effect in effects], ignore_index=True)
-    if "validation_images" in table:
-        images = table["validation_images"].astype(float)
-        pairs[intervals.RESOLUTION] = 1 / pairs["row"].map(images)
+    # The variance of a difference of two top-1, each rounded to one of so many images.
+    images = table.get("validation_images", pd.Series(np.inf, table.index)).astype(float)
+    pairs["floor"] = 1 / (6 * pairs["row"].map(images) ** 2)
     return pairs.astype({"n": int})
 
 

@@ -11,7 +11,6 @@ Correct = Callable[[pd.Series], np.ndarray]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-RESOLUTION = "resolution"
 
 MODERATED_OVER_SEEDS = "moderated t over seeds"
 OVER_SPLITS = "t over splits"
@@ -39,8 +38,8 @@ def mean_over_replicates(
     alone. Where several groups share the columns `family` (the n of one effect), their variances
     are moderated, and p_holm is corrected for their number.
 
-    Where `values` has the column `resolution`, the least difference that the images of one row can
-    show, no variance is below that of rounding to it: equal values are not taken for certain.
+    Where `values` has the column `floor`, no variance is below it: equal values are not taken for
+    certain.
 
     Columns: `by`; mean, median and std of the units; low and high (95 %, two-sided), lower (the
     one-sided 95 % lower limit), p (two-sided, that the mean is zero) and p_holm, all NaN with one
@@ -68,10 +67,8 @@ def mean_over_replicates(
         matrix = of_family.get_group(key).pivot_table(value, "unit", by)[rows.index]
         table.loc[matrix.columns, ["variance", "freedom"]] = moderated(matrix)
         table.loc[matrix.columns, "interval"] = "moderated " + rows["interval"]
-    if RESOLUTION in values:
-        # Two top-1, each rounded to a whole number of images.
-        floor = values.groupby(by)[RESOLUTION].mean() ** 2 / 6
-        table["variance"] = table["variance"].clip(lower=floor.fillna(0))
+    if "floor" in values:
+        table["variance"] = table["variance"].clip(lower=values.groupby(by)["floor"].mean())
     _add_limits(table)
     table["p_holm"] = table["p"]
     for _, rows in families:

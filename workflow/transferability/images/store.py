@@ -25,9 +25,6 @@ MANIFEST = "manifest.json"
 CLASSES = "classes.csv"
 FILES = (*(f"{part}.{kind}.npy" for part in PARTS for kind in ("images", "labels")), CLASSES)
 FORMAT = 2
-"""So many pieces of each file, of so many bytes, evenly spread from its first byte to its last, are
-compared when the store is opened: this takes milliseconds for any size. A file of up to 256 KiB is
-read completely."""
 
 
 class StoreError(ValueError):

@@ -37,10 +37,14 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
     # Results hold them as JSON has them.
     arguments = settings["arguments"]
-    if json.loads(json.dumps(arguments, default=str)) != arguments:
+    try:
+        is_same = json.loads(json.dumps(arguments, default=str, allow_nan=False)) == arguments
+    except ValueError:
+        is_same = False
+    if not is_same:
         raise ValueError(
             f"architecture.arguments: {arguments} cannot be written as JSON; put keys that are "
-            "numbers, dates and infinite numbers in quotes"
+            "numbers, dates, infinity and NaN in quotes"
         )
     decisive = [settings, image_size, str(source(settings["build"])), sys.version, sys.prefix]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]

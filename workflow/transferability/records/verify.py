@@ -45,10 +45,12 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
     folders = [NetworkFolder(path) for path in sorted(results.glob("networks/*/seed*/*/"))]
     if not folders:
         raise ValueError(f"{results}: contains no networks; expected a folder results/<study>")
-    run, verdicts = run_folder(results / STUDY), []
+    verdicts = []
     if is_archive(results):
         run, whole_images = results, False
         verdicts.append(Verdict("archive", ["every byte"], archive.faults(results)))
+    else:
+        run = run_folder(results / STUDY)
     study = None
     try:
         study = config.resolved(results / STUDY) if (results / STUDY).exists() else None

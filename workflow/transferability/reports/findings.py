@@ -185,12 +185,14 @@ def page(
     partial = networks["kind"].str.endswith("partial")
     twins = partial & ((networks["n"] == 0) | (networks["n"] == networks["copied"]))
     trained = networks[~twins]
+    base_failed = trained.get("base_learned", pd.Series(True, trained.index)).eq(False)
     text = render(
         "findings.html.j2",
         studies=studies,
         trained=int(trained["top1"].notna().sum()),
         failed=[
-            {**row, "why": reason(row)} for row in trained[trained["failed"]].to_dict("records")
+            {**row, "why": reason(row) if row["failed"] else "its base did not learn"}
+            for row in trained[trained["failed"] | base_failed].to_dict("records")
         ],
         at_edge=int(trained["at_edge"].sum()) if "at_edge" in trained else None,
         places=_places(networks, effects, boost, decision, margin),

@@ -162,8 +162,9 @@ class Study(dict):
     def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
         """Whether the facts that `where` of an override names are those of a network. One that asks
         for partial networks reaches P7B+ and P7B, too, which are P7f0B and P7f7B."""
-        plain = networks.parse_name(name).plain_name
-        aliases = [k for k in self._treatment_names if networks.trained_name(k) == plain]
+        plain, aliases = networks.parse_name(name).plain_name, []
+        if {"kind", "network"} & {*where}:
+            aliases = [k for k in self._treatment_names if networks.trained_name(k) == plain]
         asked = as_list(where.get("kind", [])) + as_list(where.get("network", []))
         if not any(kind.endswith("partial") or kind in aliases for kind in asked):
             aliases = []

@@ -30,7 +30,7 @@ STEPS_PER_CHECK = 32
 """Steps between two checks that the loss is finite; each check waits for the device."""
 
 SECONDS_PER_SAVE = 600
-"""A training is saved after each epoch, and in long epochs after so many seconds."""
+"""A training is saved after each epoch, if SHARE_OF_SAVES allows it, and after so many seconds."""
 
 SHARE_OF_SAVES = 0.1
 """Of the time. An epoch of few steps is saved only if saves have not taken more."""

@@ -212,7 +212,10 @@ class Trainer:
             self.seen_finite = f", {norm} in iteration {self.step}"
             return
         task, last = self.task, self.step - 1
-        leave_out = f"; or leave this candidate out, by omit: [{{network: {task.network}}}]"
+        leave_out = (
+            "; or remove this value from search.learning_rate, or leave out this candidate alone, "
+            f"with omit: [{{network: {task.network}}}]"
+        )
         candidate = leave_out if "_" in task.network else ""
         raise TrainingError(
             f"{task.network} ({task.split}, seed {task.seed}): "
