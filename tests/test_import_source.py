@@ -1,12 +1,15 @@
 """The command `import-source`: pretrained weights as the base of a study."""
 
 import json
+import os
 from collections import OrderedDict
 from pathlib import Path
 
+import pytest
 import safetensors.torch
 import torch
 from laboratory import same
+from project import Project
 from torch import nn
 from torchvision import models
 
@@ -88,6 +91,21 @@ def test_the_same_file_leaves_the_metrics_as_they_are_and_another_one_does_not(t
     assert stamp() != first
     tensors = checkpoint.load(written.weights)[0]
     assert torch.equal(tensors["conv1.0.weight"], weights(1)["conv1.0.weight"])
+
+
+@pytest.mark.full
+def test_an_older_file_in_its_place_is_imported_anew(tmp_path):
+    """As `mv` leaves one: its time stamp is not newer than the result's."""
+    project, metrics = Project.copied(tmp_path / "project"), "results/tiny/sources/P/metrics.json"
+    given = project.folder / "given.safetensors"
+    safetensors.torch.save_file(weights(), given)
+    source = {**DESCRIBED, "weights": given.name}
+    project.write_study(sources={"P": source}, architecture=SMALL)
+    project.succeed(metrics)
+    assert project.jobs(metrics) == set()
+    safetensors.torch.save_file(weights(seed=1), given)
+    os.utime(given, (0, 0))
+    assert project.jobs(metrics) == {"import_source"}
 
 
 def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch, caplog):
