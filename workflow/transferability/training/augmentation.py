@@ -1,8 +1,8 @@
-"""Augmentation: how training images are changed, drawn again in each epoch.
+"""Augmentation: random changes of the training images, drawn anew in each epoch.
 
-An epoch draws a few numbers for each place in its order, each kind of augmentation from its own
-generator. Neither the batch size nor the device changes these numbers, and if one kind is taken
-away, the others stay as they were.
+An epoch draws a few numbers for each position in its order. Each kind of augmentation has a
+separate generator. Neither the batch size nor the device changes these numbers, and if one kind is
+removed, the numbers of the others stay the same.
 """
 
 import math
@@ -15,25 +15,25 @@ from torch.nn import functional as F
 from transferability.training.rng import Stream
 
 LARGE = 48 * 48
-"""From so many pixels on, images on a CPU are resized one by one. For smaller ones, Python takes
-longer for each image than what is saved."""
+"""On a CPU, images with at least this number of pixels are resized one by one. For smaller images
+this would be slower, because of Python's overhead per image."""
 
 SHIFT_SHARE = 8
-"""Without recipe.crop, a crop shifts the image by up to its size divided by this, in pixels."""
+"""Without recipe.crop, a crop shifts the image by up to size / SHIFT_SHARE pixels."""
 
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
-"""A random resized crop covers such a share of the image, and its width is such a multiple of its
+"""Ranges of a random resized crop: its share of the image's area, and its width divided by its
 height (Szegedy et al. 2015, and torchvision's RandomResizedCrop)."""
 
 JITTER = 0.4
-"""Brightness, contrast and saturation are multiplied by up to so much more or less than 1."""
+"""Brightness, contrast and saturation are multiplied by a factor from 1 - JITTER to 1 + JITTER."""
 
 LUMINANCE = (0.2989, 0.587, 0.114)
 """The weights of red, green and blue in grey, as in torchvision."""
 
 
 class Augmentation:
-    """The augmentation of one epoch of `count` images of `stored` height and width, drawn onto the
+    """The random numbers for one epoch of `count` images of `stored` height and width, on the
     device."""
 
     def __init__(
@@ -70,8 +70,8 @@ class Augmentation:
             self.corners = corners.to(device)
 
     def crop(self, images: torch.Tensor, first: int) -> torch.Tensor:
-        """What is seen of images b×H×W×C, b×h×w×C of the same type; `first` is the place of the
-        first one in the epoch's order."""
+        """Crop images b×H×W×C to b×h×w×C of the same type; `first` is the position of the first
+        image in the epoch's order."""
         here = slice(first, first + len(images))
         if self.boxes is None and self.corners is None:
             return centre(images, self.seen)
@@ -84,22 +84,22 @@ class Augmentation:
         return resized(images, self.boxes[here], self.flipped[here], self.seen)
 
     def _resize_one(self, image: torch.Tensor, place: int) -> torch.Tensor:
-        """`resized` of one image (1×H×W×C) on a CPU. For a batch of large images the weights, which
-        suit a GPU, would take up to ten times as long."""
+        """The same as `resized`, for one image (1×H×W×C) on a CPU. For a batch of large images, the
+        matrix products of `resized`, made for a GPU, would take up to ten times as long."""
         top, left, height, width = self.boxes[place].tolist()
         image = image[:, top : top + height, left : left + width]
         if (height, width) != self.seen:
-            # As torchvision does it; bytes become whole values.
+            # The same method as torchvision's; uint8 images give uint8, rounded.
             image = image.permute(0, 3, 1, 2)
             if image.is_floating_point():
-                # A mean image: channel by channel it takes three quarters of the time.
+                # A mean image: channel by channel, this takes three quarters of the time.
                 image = image.contiguous()
             image = F.interpolate(image, self.seen, mode="bilinear", antialias=True)
             image = image.permute(0, 2, 3, 1)
         return image.flip(2) if self.flipped[place] else image
 
     def recolour(self, pixels: torch.Tensor, first: int) -> torch.Tensor:
-        """Pixels b×h×w×3 (0 to 255) in other colours."""
+        """Pixels b×h×w×3 (0 to 255) with changed colours; `first` as in `crop`."""
         if self.jitter is None:
             return pixels
         here = slice(first, first + len(pixels))
@@ -107,12 +107,12 @@ class Augmentation:
 
 
 def seen_size(recipe: Mapping, stored: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of what is seen of a stored image: recipe.crop, or all."""
+    """Height and width of the part of a stored image that the network gets: recipe.crop, or all."""
     return (recipe["crop"],) * 2 if recipe["crop"] else stored
 
 
 def centre(images: torch.Tensor, seen: tuple[int, int]) -> torch.Tensor:
-    """The middle of images b×H×W×C, of `seen` height and width."""
+    """The central part, of `seen` height and width, of images b×H×W×C."""
     top, left = ((old - new) // 2 for old, new in zip(images.shape[1:3], seen, strict=True))
     return images[:, top : top + seen[0], left : left + seen[1]]
 
@@ -121,11 +121,11 @@ def boxes(uniform: torch.Tensor, stored: tuple[int, int]) -> torch.Tensor:
     """Boxes of random area, ratio and place within images of `stored` height and width, N×4 int64
     (top, left, height, width), from N×4 uniform numbers.
 
-    torchvision draws again where a box is larger than the image, and so takes large areas less
-    often; this draws the ratio from those that fit, and the area stays uniform.
+    torchvision draws again if a box is larger than the image, so that large areas are less
+    frequent. This function draws the ratio from those that fit, and the area stays uniform.
     """
     height, width = stored
-    # Double precision, and on the CPU, so that no device rounds to another box.
+    # In double precision and on the CPU, so that rounding gives the same box on every device.
     share, ratio, down, right = uniform.double().unbind(1)
     area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * share)
     narrowest = torch.log(area / height**2).clamp(*map(math.log, RATIO))
@@ -141,9 +141,9 @@ def boxes(uniform: torch.Tensor, stored: tuple[int, int]) -> torch.Tensor:
 def shifted(
     images: torch.Tensor, corners: torch.Tensor, flipped: torch.Tensor, seen: tuple[int, int]
 ) -> torch.Tensor:
-    """A part of `seen` height and width of each image b×H×W×C from its corner on (`corners` b×2:
-    top, left), flipped left to right where `flipped`. Beyond its border an image continues with
-    the pixels of the border."""
+    """The part of `seen` height and width of each image b×H×W×C that starts at its corner
+    (`corners` b×2: top, left), flipped left to right if `flipped`. Outside an image, the pixels of
+    its border are repeated."""
     height, width, channels = images.shape[1:]
     columns = torch.arange(seen[1], device=corners.device)
     columns = torch.where(flipped[:, None], columns.flip(0), columns) + corners[:, 1:]
@@ -153,9 +153,9 @@ def shifted(
     if images.stride(0):
         places += torch.arange(len(images), device=images.device)[:, None, None] * (height * width)
     else:
-        # One image that stands for each: copying it so often would be waste.
+        # One image, expanded to the batch: it need not be copied.
         images = images[:1]
-    # Whole pixels: to index rows and columns would go through each of their values.
+    # This copies whole pixels. Indexing by rows and columns would copy value by value.
     pixels = images.reshape(-1, channels).index_select(0, places.flatten())
     return pixels.view(*places.shape, channels)
 
@@ -164,7 +164,7 @@ def resized(
     images: torch.Tensor, boxes: torch.Tensor, flipped: torch.Tensor, seen: tuple[int, int]
 ) -> torch.Tensor:
     """A box of each image b×H×W×C (`boxes` b×4: top, left, height, width), resized to `seen` height
-    and width and flipped left to right where `flipped`; of bytes, rounded to bytes."""
+    and width and flipped left to right if `flipped`. uint8 images give uint8, rounded."""
     boxes = boxes.float()
     rows = _weights(boxes[:, 0], boxes[:, 2], images.shape[1], seen[0])
     columns = _weights(boxes[:, 1], boxes[:, 3], images.shape[2], seen[1])
@@ -175,16 +175,16 @@ def resized(
 
 
 def _weighted(weights: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Weighted means (b×h×H) of the lines of images, b×H×W×C → b×h×W×C."""
+    """Means of the lines of images with `weights` b×h×H: b×H×W×C → b×h×W×C."""
     return (weights @ images.flatten(2)).unflatten(2, images.shape[2:])
 
 
 def _weights(first: torch.Tensor, length: torch.Tensor, stored: int, seen: int) -> torch.Tensor:
-    """The weights by which the pixels `first` to `first + length` of a line of `stored` pixels give
-    one of `seen` pixels: b×seen×stored.
+    """The weights (b×seen×stored) that resize the pixels from `first` to `first + length` of a line
+    of `stored` pixels to a line of `seen` pixels.
 
-    Bilinear; where the line shrinks, each new pixel takes from all that it covers, as Pillow and
-    torch (antialias) do it.
+    Bilinear. If the line shrinks, each new pixel is a mean of all old pixels that it covers, as in
+    Pillow and torch (antialias).
     """
     scale = (length / seen)[:, None, None]
     old = torch.arange(stored, device=first.device) + 0.5 - first[:, None, None]
@@ -203,11 +203,11 @@ def jitter(uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def jittered(images: torch.Tensor, factors: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Images b×h×w×3 (0 to 255) with brightness, contrast and saturation multiplied as `jitter`
-    says.
+    """Images b×h×w×3 (0 to 255) with brightness, contrast and saturation changed by the `factors`,
+    in the order of the `turns` (see `jitter`).
 
-    Each is a blend with another image, as in torchvision: with black, with the mean grey, with
-    grey.
+    As in torchvision, each change blends the image with another one: black for brightness, the mean
+    grey for contrast, the image in grey for saturation.
     """
     for turn in turns.long().unbind(1):
         factor = factors.gather(1, turn[:, None])[:, None, None]

@@ -1,7 +1,7 @@
-"""The images of one half: which they are, where they lie, and in which order they come.
+"""The images of one half: their selection, their place in memory, and their order.
 
-They lie on the device if they fit there. Otherwise they stay in the store and a few threads read
-ahead, so that memory does not grow with the dataset. Both give the same bits.
+The images are on the device if they fit there. Otherwise they stay in the store, and a few threads
+read ahead, so that memory does not grow with the dataset. Both give the same bits.
 """
 
 import itertools
@@ -20,21 +20,21 @@ from transferability.training import processes
 from transferability.training.rng import Stream
 
 READERS = 4
-"""Threads that read from a store, and batches that are read ahead. They mostly wait for the disk:
-numpy gathers, and the system reads, without holding up Python."""
+"""The number of threads that read from a store, and of batches that are read ahead. The threads
+mostly wait for the disk; numpy releases Python's lock while it gathers images."""
 
 BLOCK_BYTES = 2**21
-"""A half is read through in blocks of about this size, which a processor's cache still holds."""
+"""The approximate size of the blocks in which a half is read; one fits into a processor's cache."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """The images of one half.
 
-    `images`, on the device: N×H×W×3 uint8, or features N×… of a float type; or the store's
-    memory-mapped array, of which they are those at `indices`. `labels` N int64 on the device,
-    counted within the half; `indices` N, where each image stands in the store; `classes`, the
-    store's index of each of the half's classes.
+    `images` is a tensor on the device, N×H×W×3 uint8 or features N×… of a float type; or it is the
+    store's whole memory-mapped array, of which the half has the rows at `indices`. `labels` (N
+    int64, on the device) are counted within the half. `indices` (N) are the positions of the images
+    in the store. `classes` are the store's indices of the half's classes.
     """
 
     images: torch.Tensor | np.ndarray
@@ -46,8 +46,8 @@ class ImageSet:
         return len(self.labels)
 
     def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
-        """The images in an order (int64, on the CPU), or in that of the store, on the device, a
-        batch at a time; the last may be smaller."""
+        """Batches of the images on the device, in the given order (int64, on the CPU) or else in
+        the order of the store; the last batch may be smaller."""
         device = self.labels.device
         order = torch.arange(len(self)) if order is None else order
         if isinstance(self.images, np.ndarray):
@@ -83,9 +83,9 @@ def image_set(
     """The images of some classes of a store (`images` uint8 N×H×W×3, `labels` int32 N), on the
     device if they fit into `room` bytes.
 
-    With `images_per_class`, so many images of each class, drawn from the stream; a smaller number
-    takes a part of those that a larger one takes. Raises ValueError, with the class's name of the
-    store's `names`, if it has fewer.
+    `images_per_class` images of each class, if given, are drawn from the stream; the images of a
+    smaller number are a part of those of a larger one. Raises ValueError, with the class's name
+    from the store's `names`, if a class has fewer.
     """
     classes = np.sort(np.asarray(classes))
     indices = np.flatnonzero(np.isin(labels, classes))
@@ -116,11 +116,11 @@ def shuffled(
     first_step: int = 0,
     share: torch.Tensor | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-    """One epoch of training in the stream's order, from a step on: of each step the images, the
-    labels, and the place of the first image in the epoch's order.
+    """One epoch of training in the stream's order, starting at `first_step`: for each step the
+    images, the labels, and the position of the first image in the epoch's order.
 
-    Images that do not fill a last batch are left out, others in each epoch. With `share`, only the
-    images at these places of each batch are given.
+    Images that do not fill a last batch are left out; they differ from epoch to epoch. With
+    `share`, only the images at these positions of each batch are returned.
     """
     order = torch.randperm(len(images), generator=stream.generator("order", epoch))
     first = first_step * batch_size
@@ -135,10 +135,10 @@ def shuffled(
 
 
 def ordered(images: ImageSet, batch_size: int) -> Iterator[torch.Tensor]:
-    """The images in store order, a batch at a time; the last may be smaller.
+    """Batches of the images in store order; the last may be smaller.
 
-    Raises Interrupted before the next batch if a signal has come to any of the processes, all of
-    which have to ask for batches, of the same images or of their shares.
+    Raises Interrupted before the next batch if any of the processes has received a signal. All
+    processes must call this together, for the same images or for their shares.
     """
     batches = iter(images.batches(batch_size))
     # The shares of some processes may have one batch less.
@@ -160,13 +160,13 @@ def resident(images: np.ndarray, indices: np.ndarray, device: torch.device) -> t
 def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
     """The images at `indices`, in that order, in blocks of bounded size on the CPU.
 
-    Raises Interrupted before the next block if a signal has come.
+    Raises Interrupted before the next block if a signal was received.
     """
     is_mapped = isinstance(images.base, mmap.mmap) and not images.flags.writeable
     for block in read_ahead(images, indices, max(1, BLOCK_BYTES // images[:1].nbytes)):
         signals.check()
         yield block
-        # The system may take the file's pages back, or keep them as long as it has room.
+        # This lets the system drop the file's pages from memory when it needs the room.
         if is_mapped and hasattr(mmap, "MADV_DONTNEED"):
             images.base.madvise(mmap.MADV_DONTNEED)
 
@@ -174,13 +174,13 @@ def blocks(images: np.ndarray, indices: np.ndarray) -> Iterator[torch.Tensor]:
 def read_ahead(
     images: np.ndarray, indices: np.ndarray, batch_size: int, pinned: bool = False
 ) -> Iterator[torch.Tensor]:
-    """The images at `indices` in batches (b×H×W×3 uint8, on the CPU), read while others are in
-    use; pinned ones are copied to CUDA without holding up the processor."""
-    # A plain array: a memory map looks for more at each read, which takes time.
+    """The images at `indices` in batches (b×H×W×3 uint8, on the CPU). Threads read the next batches
+    while one is in use. Pinned batches are copied to CUDA without blocking the processor."""
+    # A plain array, since each access to a memory map costs additional time.
     images = np.asarray(images)
 
     def read(chosen: np.ndarray, batch: torch.Tensor) -> torch.Tensor:
-        # Out of bounds is not possible here; to look for it would take another copy.
+        # No index is out of bounds. To check this, numpy would need another copy.
         np.take(images, chosen, axis=0, out=batch.numpy(), mode="clip")
         return batch
 
@@ -190,7 +190,7 @@ def read_ahead(
         for start in range(0, len(indices), batch_size):
             chosen = indices[start : start + batch_size]
             shape = (len(chosen), *images.shape[1:])
-            # Here, since memory that each reader asks for would be kept for each of them.
+            # Allocated here, since each reader thread would keep the memory that it allocates.
             if pinned:
                 batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
             else:
@@ -206,8 +206,8 @@ def read_ahead(
 
 
 def _copied_to(device: torch.device, batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """The batches on the device; on CUDA each is copied while the work on the one before, which was
-    queued by whoever took it, still goes on."""
+    """The batches on the device. On CUDA, each batch is copied while the GPU still works on the
+    previous one."""
     if device.type != "cuda":
         yield from (batch.to(device) for batch in batches)
         return
@@ -216,6 +216,6 @@ def _copied_to(device: torch.device, batches: Iterable[torch.Tensor]) -> Iterato
         with torch.cuda.stream(copying):
             batch = batch.to(device, non_blocking=True)
         working.wait_stream(copying)
-        # It was allocated on the stream of copies, which must not give it away while it is in use.
+        # Its memory belongs to the copying stream, which must not reuse it while it is in use.
         batch.record_stream(working)
         yield batch

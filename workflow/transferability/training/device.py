@@ -1,4 +1,4 @@
-"""What the machine can do, found out at run time."""
+"""Devices, precision and memory, chosen at run time from the abilities of the machine."""
 
 import ctypes
 import itertools
@@ -15,17 +15,17 @@ from torch import nn
 from transferability.training import gpus, processes
 
 SHARE_FOR_IMAGES = 0.5
-"""The share of a GPU's free memory that images or features may take; the network needs the rest."""
+"""The share of a GPU's free memory that images or features may use; the network needs the rest."""
 
 BYTES_FOR_IMAGES = 2**30
-"""What they may take of a processor's memory. How much is free there says little: other jobs share
-it, a batch system may grant this one far less, and the page cache holds mapped images anyway."""
+"""The same limit, in bytes, on a CPU. The free memory is a bad guide there: other jobs share it, a
+batch system may allow this job far less, and the page cache holds mapped images anyway."""
 
 
 def choose_device(wanted: str) -> torch.device:
     """The device of that name; auto is CUDA, else Apple's MPS, else the CPU.
 
-    Raises ValueError if a device is asked for that is not there.
+    Raises ValueError if the machine does not have the wanted device.
     """
     backends = {"cuda": torch.cuda, "mps": torch.backends.mps, "cpu": torch.cpu}
     available = [name for name, backend in backends.items() if backend.is_available()]
@@ -41,8 +41,8 @@ def choose_device(wanted: str) -> torch.device:
 
 @contextmanager
 def least_used(device: torch.device) -> Iterator[None]:
-    """Inside, `cuda` is the GPU on which the fewest trainings of this user run; several processes
-    have as many GPUs in a row.
+    """Inside this context, `cuda` is the GPU on which the fewest trainings of this user run.
+    Several processes use consecutive GPUs, one each.
 
     Raises ValueError if there are fewer GPUs than processes.
     """
@@ -56,7 +56,7 @@ def least_used(device: torch.device) -> Iterator[None]:
         yield
         return
     names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
-    # Each user has a folder of the places on each machine.
+    # The folder of the lock files: one for each user on each machine.
     places = Path(tempfile.gettempdir(), f"transferability-gpus-{os.getuid()}")
     with (
         gpus.taken(names, places, wanted) if rank == 0 else nullcontext(0) as first,
@@ -66,8 +66,8 @@ def least_used(device: torch.device) -> Iterator[None]:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """bf16 or fp32; auto is bf16 where the device multiplies it in hardware, a CPU by AMX or
-    AVX512_BF16: without these, bf16 saves memory traffic but little time."""
+    """bf16 or fp32; auto is bf16 if the device multiplies it in hardware (a CPU: with AMX or
+    AVX512_BF16). Without this, bf16 saves memory traffic but little time."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -80,10 +80,10 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def keep_small_maps_in_fp32(network: nn.Module, inputs: torch.Tensor) -> None:
-    """Let convolutions compute in fp32, on a CPU, where part of the kernel covers only padding, as
-    with 1×1 maps and a stride of 2; `inputs` are a batch of what the network takes.
+    """On a CPU, let those convolutions compute in fp32 in which part of the kernel covers only
+    padding, as with 1×1 maps and a stride of 2. `inputs` is a batch for the network.
 
-    In bf16, torch 2.11 does not write the gradient of that part: it is what the memory held.
+    In bf16, torch 2.11 does not write the gradient of that part; its values are then undefined.
     """
 
     def look(layer: nn.Module, given: tuple, named: dict, made: torch.Tensor) -> None:
@@ -100,7 +100,7 @@ def keep_small_maps_in_fp32(network: nn.Module, inputs: torch.Tensor) -> None:
 
 
 def _covers_only_padding(layer: nn.Module, sizes: torch.Size, maps: torch.Size) -> bool:
-    """Whether part of the kernel does, for inputs and outputs of these sizes."""
+    """Whether part of the kernel covers only padding, for inputs and outputs of these sizes."""
     reaches = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
     of_text = {"valid": [0] * len(sizes), "same": [reach // 2 for reach in reaches]}
     padding = of_text.get(layer.padding, layer.padding)
@@ -120,8 +120,8 @@ def _in_fp32(forward: Callable[[torch.Tensor], torch.Tensor], input: torch.Tenso
 def memory_format(device: torch.device) -> torch.memory_format:
     """The order of images and weights in memory that is fast on a device.
 
-    Not on Apple's MPS, where gradients of channels-last tensors have been wrong (pytorch issues
-    107214 and 175189).
+    On Apple's MPS it is torch's default, because gradients of channels-last tensors have been wrong
+    there (pytorch issues 107214 and 175189).
     """
     return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
 
@@ -130,19 +130,19 @@ def place(network: nn.Module, device: torch.device) -> None:
     """Move a network to a device, the weights of its convolutions in the `memory_format`."""
     network.to(device)
     for tensor in itertools.chain(network.parameters(), network.buffers()):
-        # Module.to would ask for it of tensors of five dimensions too, which have no such format.
+        # Module.to would also convert tensors of five dimensions, which do not have this format.
         if tensor.ndim == 4:
             tensor.data = tensor.data.contiguous(memory_format=memory_format(device))
 
 
 def channels_first(images: torch.Tensor) -> torch.Tensor:
-    """N×H×W×C → N×C×H×W, as layers take it, in the device's `memory_format`."""
+    """N×H×W×C → N×C×H×W, the order that layers expect, in the device's `memory_format`."""
     images = images.permute(0, 3, 1, 2)
     return images.contiguous(memory_format=memory_format(images.device))
 
 
 def room_for_images(device: torch.device) -> int:
-    """How many bytes of images or features may lie in the device's memory."""
+    """How many bytes of images or features may be in the device's memory."""
     if device.type == "cuda":
         return int(SHARE_FOR_IMAGES * torch.cuda.mem_get_info(device)[0])
     if device.type == "mps":
@@ -152,28 +152,28 @@ def room_for_images(device: torch.device) -> int:
 
 
 def seed(device: torch.device, number: int) -> None:
-    """Seed the generator from which dropout on the device draws, at each step: torch.manual_seed
-    takes a hundred times as long where torch knows CUDA and the machine has none."""
+    """Seed the generator of dropout on the device, in each step. torch.manual_seed would take a
+    hundred times as long with a CUDA version of torch on a machine without a GPU."""
     generators = {"cuda": torch.cuda, "mps": torch.mps}
     generators.get(device.type, torch.default_generator).manual_seed(number)
 
 
 def use_precision(precision: str) -> None:
-    """Let fp32 be fp32: by default CUDA rounds the factors of convolutions to TF32."""
+    """With fp32, switch TF32 off: by default CUDA rounds the factors of convolutions to it."""
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
     torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
 
 
 @contextmanager
 def repeatable(wanted: bool) -> Iterator[None]:
-    """Inside, if wanted, the same work gives the same bits on a GPU too. Raises ValueError for an
-    operation that cannot."""
+    """Inside this context, if wanted, the same work gives the same bits on a GPU too. Raises
+    ValueError for an operation that is not deterministic."""
     if not wanted:
         yield
         return
-    # Without it, cuBLAS may add up in another order each time.
+    # Without it, cuBLAS may sum in a different order each time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Nothing here reads memory before it has written it.
+    # Filling takes time and is not needed: no code here reads memory before writing it.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.use_deterministic_algorithms(True)
     try:
@@ -190,19 +190,19 @@ def repeatable(wanted: bool) -> Iterator[None]:
 
 
 def describe(device: torch.device) -> str:
-    """The device's kind, with its model where one machine may have several: `cuda NVIDIA H200`."""
+    """The kind of the device, for CUDA with the model of the GPU: `cuda NVIDIA H200`."""
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def keep_freed() -> None:
-    """Let the C library keep what this process frees, if it is glibc. Results are the same.
+    """Let glibc, if it is the C library, keep memory that this process frees. Results are the same.
 
-    By default it gives large pieces back to the system, which clears each page that it gives out,
-    and each step takes the same pieces again: that is a seventh of a small network's time.
+    By default it returns large blocks to the system, and each step requests the same blocks again.
+    The system clears each page before, which takes a seventh of a small network's time.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
-        # As in glibc's malloc.h. The first is the largest piece that is kept, as glibc limits it.
+        # Numbers from glibc's malloc.h. 2**25 is the largest threshold that glibc accepts.
         mmap_threshold, trim_threshold = -3, -1
         library.mallopt(mmap_threshold, 2**25)
         library.mallopt(trim_threshold, 2**31 - 1)

@@ -1,7 +1,7 @@
 """Features that never change are computed once.
 
-Without augmentation, frozen layers see the same images each epoch and give the same features; a
-training on these differs from one on the images by rounding at most, and skips their cost.
+Without augmentation, frozen layers get the same images in each epoch and return the same features.
+A training on these saves the cost of the frozen layers; its result differs at most by rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,24 +15,24 @@ from transferability.training import device as devices
 from transferability.training.data import ImageSet
 
 ROUNDING = 0.01
-"""As a share of the largest feature; in bf16 a number has 8 bits."""
+"""The largest difference due to rounding, as a share of the largest feature; bf16 has 8 bits."""
 
 
 def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str], inputs: torch.Tensor) -> int:
-    """How many of the frozen layers, from the input, give an image the same features each epoch
-    and beside any other images: none if images are augmented, else all before the first that, by
-    its outputs, draws random numbers or looks at the other images of a batch.
+    """The number of frozen layers, from the input, whose features of an image are always the same.
 
-    `inputs` are a few images, as the first layer takes them.
+    It is 0 if images are augmented. Otherwise it counts the layers before the first whose outputs
+    are random or depend on the other images in a batch. `inputs` are a few images in the form that
+    the first layer expects.
     """
     if augment:
         return 0
     transplant.set_training(frozen, len(frozen))
     for i, layer in enumerate(frozen):
-        # A layer may change in place what it is given.
+        # Cloned, since a layer may change its inputs in place.
         features = layer(inputs.clone())
         is_fixed = torch.equal(features, layer(inputs.clone()))
-        # Few units may all be kept twice.
+        # With few units, dropout may keep all of them both times.
         drops = any(isinstance(part, transplant.Dropout) and part.p for part in layer.modules())
         if drops or not is_fixed or depends_on_batch(layer, inputs):
             return i
@@ -41,11 +41,11 @@ def unchanging_layers(frozen: nn.Sequential, augment: Sequence[str], inputs: tor
 
 
 def depends_on_batch(layers: nn.Module, inputs: torch.Tensor) -> bool:
-    """Whether what the layers, in their present mode, make of an image depends on the others in its
-    batch."""
+    """Whether the outputs of the layers for an image, in their present mode, depend on the other
+    images in its batch."""
     alone = layers(inputs.clone())
     others = layers(torch.cat([inputs, 2 * inputs + 1]))[: len(inputs)]
-    # Batches of other sizes may round otherwise.
+    # Rounding may differ between batches of different sizes.
     return not torch.allclose(alone, others, rtol=0, atol=ROUNDING * alone.abs().max().item())
 
 
@@ -53,7 +53,7 @@ def compute(
     layers: Callable[[torch.Tensor], torch.Tensor], sets: Sequence[ImageSet], batch_size: int
 ) -> list[ImageSet] | None:
     """The sets with the layers' features (N×H×W×C or N×…) in place of the images, on the device;
-    None if they would not fit there."""
+    None if the features do not fit there."""
     device = sets[0].labels.device
     sample = _channels_last(layers(next(data.ordered(sets[0], 1))))
     size = sample.nbytes * sum(len(images) for images in sets)
@@ -61,7 +61,7 @@ def compute(
         return None
     computed = []
     for images in sets:
-        # Filled in place: to join the batches' features would take twice their memory.
+        # Filled in place, since concatenating the batches would need twice the memory.
         features = sample.new_empty((len(images), *sample.shape[1:]))
         batches = data.ordered(images, batch_size)
         for part, batch in zip(features.split(batch_size), batches, strict=True):
@@ -71,5 +71,5 @@ def compute(
 
 
 def _channels_last(features: torch.Tensor) -> torch.Tensor:
-    """N×C×H×W → N×H×W×C, contiguous, so that a gathered image is one piece; others as they are."""
+    """N×C×H×W → N×H×W×C, so that each image is one block of memory; other shapes unchanged."""
     return features.permute(0, 2, 3, 1).contiguous() if features.ndim == 4 else features

@@ -1,9 +1,9 @@
-"""Which GPU of several a training takes: Snakemake counts GPUs, and does not assign them.
+"""The choice of a GPU for a training, if there are several: Snakemake only counts GPUs.
 
-A training takes those on which the fewest others run. Of each GPU there are places, numbered from
-0, and each place is a file on which its training holds a lock, which the system frees with the
-process, however that ends. The lowest free place is taken, on the first GPU that has it, or on all
-of the first group of GPUs that has it.
+A training uses the GPUs on which the fewest other trainings run. Each GPU has places, numbered from
+0. A place is a file, locked by the training that uses it; the system releases the lock when the
+process ends, even after a kill. A training takes the lowest place that is free on any GPU, or on
+all GPUs of a group if it needs several.
 """
 
 import fcntl
@@ -15,8 +15,8 @@ from pathlib import Path
 
 @contextmanager
 def taken(gpus: Sequence[str], folder: Path, wanted: int = 1) -> Iterator[int]:
-    """Take a place on each of `wanted` of these GPUs in a row, each named by its UUID, and give it
-    back in the end; the index of the first. There are at least so many."""
+    """Hold a place on each of `wanted` consecutive GPUs, and yield the index of the first. `gpus`
+    are UUIDs, at least `wanted` of them."""
     folder.mkdir(mode=0o700, exist_ok=True)
     firsts = range(0, len(gpus) - wanted + 1, wanted)
     for place, first in ((place, first) for place in itertools.count() for first in firsts):

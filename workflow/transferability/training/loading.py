@@ -1,7 +1,7 @@
 """Weights from a file into the layers of an architecture: all of them, or an error.
 
-No code in a file is ever run: .safetensors cannot hold any, and of a pickle torch reads tensors
-alone (`weights_only`).
+No code in a file is ever run: .safetensors cannot contain code, and from a pickle torch reads only
+tensors (`weights_only`).
 """
 
 import hashlib
@@ -22,21 +22,20 @@ WRAPPERS = ("state_dict", "model")
 PREFIXES = ("module.", "model.", "backbone.", "encoder.")
 SUFFIXES = (".safetensors", ".pt", ".pth")
 MOST_LINES = 10
-"""Of tensors that do not fit; the others are counted."""
+"""An error lists at most this number of tensors that do not fit, and counts the others."""
 CLASSES = 2
-"""For the shapes of all layers but the last, which is never copied."""
+"""Any number of classes gives the same shapes, except in the last layer, which is never copied."""
 
 
 class LoadingError(ValueError):
-    """Weights that cannot be read or do not fit; the message names the file and what to do."""
+    """Weights that cannot be read or do not fit; the message names the file and a remedy."""
 
 
 class Loaded(NamedTuple):
-    """The tensors of all layers but the last, by the layers' names, and how they were found.
+    """The tensors of all layers except the last, by the layers' names, and how they were found.
 
-    `names` is whose names the file has, the layers' or the original model's; `wrapper` and `prefix`
-    were taken off, `left_out` are the modules of the file that are in no layer, and `changes` says
-    what was made of tensors.
+    `names`: "layers" or "original", whose names the file uses. `wrapper` and `prefix` were removed
+    from these. `left_out`: modules of the file that are in no layer. `changes`: conversions.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -49,11 +48,11 @@ class Loaded(NamedTuple):
 
 
 def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
-    """The weights of a file for the layers of an architecture, all but the last.
+    """The weights of a file for the layers of an architecture, except the last layer.
 
-    The names may be those of the layers, as this project writes them, or those of the original
-    model, where the architecture has one. Raises LoadingError if the file cannot be read, or if a
-    tensor is missing, of another shape or kind, not finite, or of a part that the layers lack.
+    The names in the file may be those of the layers, as this project writes them, or those of the
+    original model, if the architecture has one. Raises LoadingError if the file cannot be read, or
+    if a tensor is missing, has another shape or kind, is not finite, or belongs to no layer.
     """
     held, wrapper, digest = read(path)
     module = models.module(architecture["name"])
@@ -63,7 +62,7 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         tables["original"] = module.original_names(architecture, image_size)
 
     def hits(names: str, prefix: str) -> tuple[int, int]:
-        # Of equally many, the shortest prefix.
+        # If two prefixes match equally many names, the shorter one is used.
         return sum(prefix + name in held for name in tables[names].values()), -len(prefix)
 
     ways = [(names, prefix) for names in tables for prefix in _prefixes(held)]
@@ -79,7 +78,7 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         ]
     expected = network[:-1].state_dict()
     for name in expected:
-        # Files of old versions of torch lack it; nothing reads it where the momentum is a number.
+        # Old versions of torch did not save it. It is only read if the momentum is None.
         if name.endswith("num_batches_tracked"):
             found.setdefault(table[name], expected[name])
     faults = [
@@ -87,8 +86,8 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
         for name, wanted in expected.items()
         if (fault := _fault(found.get(table[name]), wanted))
     ]
-    # An original model's file may have other classifiers beside the modules that the layers are
-    # cut from; inside these, nothing may be left over.
+    # An original model's file may have more modules, such as other classifiers. The modules from
+    # which the layers are made must be used completely.
     modules = {original.partition(".")[0] for original in table.values()}
     for name in sorted(found.keys() - set(table.values())):
         is_foreign = names == "layers" or name.partition(".")[0] in modules
@@ -116,10 +115,10 @@ def load(path: Path, architecture: Mapping, image_size: int) -> Loaded:
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
-    """The tensors of a file by their names, on the CPU; the wrapper in which they lay; the sha256
-    of the file.
+    """The tensors of a file by their names, on the CPU; the key of the dict that contained them, or
+    ""; the sha256 of the file.
 
-    Raises LoadingError for what is no such file, or would have to be run to be read.
+    Raises LoadingError if this is not a file of tensors, or if reading it needs code to run.
     """
     if path.suffix not in SUFFIXES:
         raise LoadingError(f"{path}: has no known suffix; expected {' or '.join(SUFFIXES)}")
@@ -132,7 +131,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
             held: object = safetensors.torch.load(content)
         else:
             held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    # What is damaged makes them raise nearly anything.
+    # With a damaged file, these functions raise errors of almost any class.
     except Exception as error:
         raise LoadingError(f"{path}: {_why_not(str(error))}") from error
     outer = held if isinstance(held, Mapping) else {}
@@ -149,14 +148,14 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], str, str]:
 
 
 def _why_not(error: str) -> str:
-    """What hinders safetensors or torch to read a file."""
+    """Why safetensors or torch cannot read a file, with a remedy."""
     if found := re.search(r"GLOBAL ([\w.]+)|TorchScript", error):
         return (
             f"holds more than tensors ({found[1] or found[0]}), which needs code to run; nothing "
             "was run. If you trust the file, load it yourself and save only its state_dict(), "
             "with safetensors.torch.save_file"
         )
-    # Before this, torch advises how to run the code in a file.
+    # Cut off: before this text, torch advises how to run the code in a file.
     reason = error.rpartition("trusted source.")[2].partition("Check the documentation")[0]
     return (
         "cannot be read: it is damaged, empty, or not a file of weights but e.g. a web page or a "
@@ -165,7 +164,7 @@ def _why_not(error: str) -> str:
 
 
 def _prefixes(names: Mapping) -> list[str]:
-    """Each combination of PREFIXES with which a name begins, the empty one first."""
+    """All combinations of PREFIXES with which any name begins, the empty one first."""
     found = [""]
     for prefix in found:
         longer = [prefix + more for more in PREFIXES]
@@ -174,7 +173,7 @@ def _prefixes(names: Mapping) -> list[str]:
 
 
 def _fault(tensor: torch.Tensor | None, wanted: torch.Tensor) -> str:
-    """What is wrong with the tensor that was found; empty if nothing is."""
+    """The fault of the tensor that was found; empty if it has none."""
     if tensor is None:
         return f"expected {_shape(wanted)}, found none"
     if tensor.shape != wanted.shape:

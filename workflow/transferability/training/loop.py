@@ -1,4 +1,4 @@
-"""Train one network: one visible loop."""
+"""The training and the evaluation of one network."""
 
 import logging
 import math
@@ -27,13 +27,13 @@ from transferability.training.trainer import Trainer, micro_batch
 log = logging.getLogger(__name__)
 
 STEPS_PER_CHECK = 32
-"""Steps between two checks that the loss is finite; each check waits for the device."""
+"""The number of steps between two checks that the loss is finite; a check waits for the device."""
 
 SECONDS_PER_SAVE = 600
-"""A training is saved after each epoch, if SHARE_OF_SAVES allows it, and after so many seconds."""
+"""A training is saved this often, and also after each epoch if SHARE_OF_SAVES allows it."""
 
 SHARE_OF_SAVES = 0.1
-"""Of the time. An epoch of few steps is saved only if saves have not taken more."""
+"""Saves after an epoch may take about this share of the time; not all short epochs are saved."""
 
 
 def train(
@@ -46,15 +46,15 @@ def train(
     keep_weights: bool,
     source_images: Path | None = None,
 ) -> dict | None:
-    """Train the network of a task and write its folder, all but metrics.json.
+    """Train the network of a task and write its folder, except metrics.json.
 
-    `images` is the store's folder, `split` the CSV file, or None for a source, which learns all
-    classes; `base` the weights to copy from or None, `code` the fingerprint of the code,
-    `source_images` the store of the source that is trained here, if the study has one. A training
-    that was interrupted goes on from its last save and ends with the same bits; a finished one is
-    not repeated. Returns the metrics: accuracies in [0, 1], losses in nats; or, of several
-    processes, None in all but the first, which do not write either. Raises TrainingError if
-    the loss is no longer finite; Interrupted, after a save, if a signal has come.
+    `images` is the store's folder; `split` the CSV file, or None for a source, which is trained on
+    all classes; `base` the weights to copy from, or None; `code` the fingerprint of the code;
+    `source_images` the store of the source, if the study trains one. An interrupted training
+    continues from its last save and ends with the same bits; a finished one is not repeated.
+    Returns the metrics: accuracies in [0, 1], losses in nats. With several processes, only the
+    first writes and returns metrics, the others return None. Raises TrainingError if the loss is
+    no longer finite; Interrupted, after a save, if a signal was received.
     """
     recipe = task.recipe
     device = devices.choose_device(recipe["device"])
@@ -93,7 +93,7 @@ def train(
     if processes.anywhere(finished is not None):
         return finished
 
-    # Where the parameters come from: resume, else transplant, else new.
+    # The parameters are those of the last save, else copied from the base, else new.
     resumed = folder.load_resume(identity)
     if resumed is None and task.base is not None:
         copied = transplant.shuffled(weights, network, stream) if task.shuffled else weights
@@ -108,7 +108,7 @@ def train(
         run.restore(*resumed)
         log.info("%s continues after iteration %d", task.network, run.step)
     run.take(learned, validation)
-    # Where the run has features in place of the images, nothing else must hold these in memory.
+    # If the run uses features in place of the images, this frees the images' memory.
     del learned, validation
     best = train_to_the_end(run, folder, identity)
     if processes.rank() > 0:
@@ -116,7 +116,7 @@ def train(
     predictions = np.full(len(store.validation_labels), -1, np.int32)
     predictions[run.validation.indices] = run.validation.classes[best]
     folder.write_predictions(predictions)
-    # Weights of an earlier training, by another recipe, must not lie beside these results.
+    # Weights of an earlier training with another recipe must not stay next to these results.
     folder.weights.unlink(missing_ok=True)
     digest = folder.write_weights(network.state_dict(), identity) if keep_weights else None
     metrics = {**run.metrics(), "identity": identity}
@@ -142,7 +142,7 @@ def train(
 
 
 def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.ndarray:
-    """Train, evaluate and save in turn; the best guesses of the last evaluation."""
+    """Train, evaluate and save in turn; return the best guesses of the last evaluation."""
     best, saved, next_save = None, time.monotonic(), 0.0
     try:
         while run.evaluation_is_due or not run.is_done:
@@ -162,19 +162,19 @@ def train_to_the_end(run: Trainer, folder: NetworkFolder, identity: dict) -> np.
     except signals.Interrupted:
         folder.save_resume(run.tensors(), identity, run.state())
         log.info("%s is saved after iteration %d", run.task.network, run.step)
-        # All wait here for the one that saves: torchrun ends all soon after the first that ends.
+        # All processes wait here for the one that saves: when one ends, torchrun ends the others.
         processes.highest(0)
         raise
     folder.write_history(run.history)
-    # Without one, the training went on after its last evaluation.
+    # None if this call only resumed a training whose last evaluation was already saved.
     return evaluate(run)[1] if best is None else best
 
 
 def read_halves(
     task: TrainingSpec, store: image_store.Store, split: Path | None
 ) -> dict[str, Sequence[int]]:
-    """The classes of each half by the CSV file of a split; all of them where a source is trained,
-    which has none."""
+    """The classes of each half, from the CSV file of a split; or all classes as one half if a
+    source is trained, which has no split."""
     if split is None:
         return {task.target: range(len(store.classes))}
     return class_splits.read(split, store.classes)
@@ -183,15 +183,15 @@ def read_halves(
 def load_data(
     store: image_store.Store, half: Sequence[int], task: TrainingSpec, device: torch.device
 ) -> tuple[data.ImageSet, data.ImageSet]:
-    """The training and the validation images of the classes of the task's target half, each on the
-    device if they fit there; the validation images, of which there are fewer, come first."""
+    """The training and the validation images of the task's target half, each on the device if they
+    fit there. The validation images, which are fewer, are placed there first."""
     room = devices.room_for_images(device)
     images, labels = store.validation_images, store.validation_labels
     validation = data.image_set(images, labels, half, device, room)
     if isinstance(validation.images, torch.Tensor):
         room -= validation.images.nbytes
     images, labels, count = store.train_images, store.train_labels, task.images_per_class
-    # The few images that represent a class are the same for the bases and all treatments.
+    # With images_per_class, the drawn images are the same for the bases and all treatments.
     stream = Stream.of(task, "images")
     learned = data.image_set(images, labels, half, device, room, count, stream, store.classes)
     return learned, validation
@@ -200,9 +200,9 @@ def load_data(
 def reestimate(
     network: nn.Sequential, task: TrainingSpec, learned: data.ImageSet, preprocess: Preprocessing
 ) -> None:
-    """Take the batch-norm statistics of the frozen layers from the task's images, if it says so."""
+    """If the task asks for it, recompute the frozen layers' batch-norm statistics on its images."""
     if task.reestimated:
-        # In the order of the first epoch, since images lie in the store class by class.
+        # In the shuffled order of the first epoch, since the store is sorted by class.
         batches = data.shuffled(learned, micro_batch(task.recipe), Stream.of(task), epoch=0)
         inputs = (preprocess(images) for images, _, _ in batches)
         transplant.reestimate_statistics(network[: task.frozen_layers], inputs)
@@ -212,8 +212,8 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     """Train to the end of the epoch, the next evaluation, or the first step that ends after the
     deadline (of `time.monotonic`), whichever comes first.
 
-    Raises TrainingError as soon as a loss is seen that is not finite, Interrupted after the step in
-    which a signal came.
+    Raises TrainingError if a check finds a loss that is not finite, and Interrupted after the step
+    during which a signal was received.
     """
     start = time.perf_counter()
     run.set_training()
@@ -225,7 +225,7 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
     for images, labels, first in run.coming_batches():
         if run.step % run.loss_steps == 0:
             run.total_loss = torch.zeros_like(run.total_loss)
-        # Seeded again in each step, dropout needs no state to go on after an interruption.
+        # With a seed in each step, resuming needs no state of dropout's generator.
         devices.seed(run.device, run.dropout_seed + run.step + (processes.rank() << 40))
         run.network.zero_grad()
         for part, seen, wanted in zip(
@@ -237,7 +237,7 @@ def train_one_epoch(run: Trainer, deadline: float = math.inf) -> None:
             loss = F.cross_entropy(
                 logits.float(), wanted, label_smoothing=run.recipe["label_smoothing"]
             )
-            # Exactly 1 where the batch is whole, since gradients are the mean over the processes.
+            # Times `count`, since gradients are averaged over the processes. 1 for a single part.
             loss = loss * (count * len(seen) / run.batch)
             loss.backward()
             run.total_loss += processes.mean(loss.detach())
@@ -260,7 +260,7 @@ def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
     """Classify all validation images of the target half.
 
     Returns top1, top5 (the 5 best guesses, or all if there are fewer classes) and the mean loss;
-    and the best guess for each image, N int64, counted within the half.
+    and the best guess for each image (N int64, counted within the half).
     """
     run.layers.eval()
 
@@ -272,7 +272,7 @@ def evaluate(run: Trainer) -> tuple[dict, np.ndarray]:
     found = guesses(classify, run.evaluated, run.micro_batch)
     losses, best = map(processes.gathered, found)
     loss = losses.mean()
-    # The last step before may have ruined the weights, and no training loss shows it.
+    # The last training step may have ruined the weights, which no training loss shows yet.
     run.check_finite(loss)
     hits = best == run.validation.labels[:, None]
     top1, top5 = (found.sum().item() / len(hits) for found in (hits[:, 0], hits.any(1)))
@@ -283,12 +283,12 @@ def guesses(
     classify: Callable[[torch.Tensor], torch.Tensor], images: data.ImageSet, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss of each image (N), and its 5 best guesses (N×5, or fewer if there are fewer
-    classes), by the logits that `classify` gives a batch."""
+    classes), from the logits that `classify` returns for a batch."""
     losses, best = [], []
     batches = data.ordered(images, batch_size)
     for batch, labels in zip(batches, images.labels.split(batch_size), strict=True):
         logits = classify(batch)
-        # All logits together would take memory that grows with the dataset.
+        # Keeping all logits would need memory that grows with images times classes.
         losses.append(F.cross_entropy(logits, labels, reduction="none"))
         best.append(logits.topk(min(5, logits.shape[1])).indices)
     return torch.cat(losses), torch.cat(best)

@@ -1,5 +1,5 @@
-"""What evaluation alone says of finished networks: whether they need each layer's training, and
-whether two of them lie in one basin of the loss."""
+"""Measurements of finished networks without training: whether a network needs the training of each
+layer, and whether two networks are in the same basin of the loss."""
 
 import itertools
 from collections.abc import Mapping
@@ -14,19 +14,18 @@ from transferability.training.preprocessing import Preprocessing
 from transferability.training.probes import Replicate
 
 POINTS = 11
-"""Of the line between two networks, its ends among them."""
+"""The number of points on the line between two networks, including its ends."""
 
 
 def measure(replicate: Replicate) -> list[dict]:
     """Rows about each network of a replicate whose weights are kept, on its validation images.
 
-    `measure` is `reinitialised` where layer n is reset to its values before the training, `n` 0
-    for the finished network and None for all layers at once (source: Zhang, Bengio and Singer 2022,
-    JMLR 23); and `barrier` where the network is interpolated with that of `other_seed`, by the
-    shares by which the loss rises most above the line between the losses of both (source:
-    Neyshabur, Sedghi and Zhang 2020, NeurIPS). `top1` and `loss` (nats) are those of the
-    changed network, and `top1_change` and `loss_change` how far they differ from the finished
-    one, or from that line.
+    In rows with `measure` `reinitialised`, layer n is reset to its values before the training; `n`
+    is 0 for the finished network and None for all layers (source: Zhang, Bengio and Singer 2022,
+    JMLR 23). In rows with `barrier`, the network is interpolated with the one of `other_seed`, at
+    the point where the loss is highest above the straight line between the losses of both (source:
+    Neyshabur, Sedghi and Zhang 2020, NeurIPS). `top1` and `loss` (nats) are of the changed network,
+    `top1_change` and `loss_change` are the differences from the finished network or that line.
     """
     seeds = replicate.study["seeds"]
     following = dict(itertools.pairwise(seeds)).get(replicate.seed)
@@ -67,7 +66,8 @@ def _changes(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
 
 
 def mixed(first: Mapping, second: Mapping, share: float) -> dict[str, torch.Tensor]:
-    """Two networks' tensors, with a share of the second; counts are those of the first."""
+    """The tensors of two networks, interpolated: `share` is 0 for the first and 1 for the second.
+    Integer tensors are those of the first."""
     return {
         key: torch.lerp(tensor, second[key], share) if tensor.is_floating_point() else tensor
         for key, tensor in first.items()
@@ -78,7 +78,7 @@ def mixed(first: Mapping, second: Mapping, share: float) -> dict[str, torch.Tens
 def evaluate(
     network: nn.Sequential, preprocess: Preprocessing, images: data.ImageSet, batch_size: int
 ) -> np.ndarray:
-    """Top-1 and the mean loss (nats) on images, in fp32."""
+    """Top-1 accuracy and the mean loss (nats) on images, in fp32."""
     losses, best = loop.guesses(lambda x: network(preprocess(x)), images, batch_size)
     right = (best[:, 0] == images.labels).sum().item()
     return np.array([right / len(images), losses.double().mean().item()])

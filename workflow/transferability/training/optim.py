@@ -1,7 +1,7 @@
 """The optimizer and its learning rate.
 
-The arithmetic is that of torch's functions: making one of its optimizers imports torch's compiler,
-which takes longer than importing torch.
+torch's functions compute the steps. Its optimizer classes are not used, since they import torch's
+compiler, which takes longer than importing torch.
 """
 
 import math
@@ -15,21 +15,21 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 SECOND_BETA, EPSILON = 0.999, 1e-8
-"""Of AdamW, as in torch; its first beta is the recipe's momentum."""
+"""Constants of AdamW, as in torch; its first beta is the recipe's momentum."""
 
 
 class Optimizer:
     """SGD or AdamW over named parameters, as torch defines them.
 
-    Weight decay acts on weights, and on biases and normalisation only if the recipe says so, since
-    these do not overfit; recipe.bias_learning_rate multiplies the learning rate of biases, and
-    `multiples` that of the parameters that it names.
+    Weight decay acts on weights. It acts on biases and normalisation only if recipe.decay_biases is
+    true, since these do not overfit. recipe.bias_learning_rate multiplies the learning rate of
+    biases; `multiples` has factors for single parameters, by name.
 
-    A gradient is scaled down where its norm, over all parameters, is above
-    recipe.clip_gradient_norm; `gradient_norm` is what it was before.
+    Gradients are scaled down if their norm over all parameters is above recipe.clip_gradient_norm;
+    `gradient_norm` is the norm before scaling.
 
-    `state` holds the tensors that it keeps, by names such as `momentum.conv1.0.weight`; it is empty
-    before the first step. A parameter without a gradient does not change, and has no state.
+    `state` has the optimizer's tensors, by names such as `momentum.conv1.0.weight`; it is empty
+    before the first step. A parameter without a gradient does not change and has no state.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Optimizer:
     ):
         self.recipe, self.parameters = recipe, parameters
         self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters.values())
-        # By weight decay and what multiplies the learning rate.
+        # The keys are the weight decay and the factor of the learning rate.
         self.groups: dict[tuple[float, float], dict[str, nn.Parameter]] = {}
         for name, parameter in parameters.items():
             decays = parameter.ndim > 1 or recipe["decay_biases"]
@@ -94,7 +94,7 @@ class Optimizer:
                 )
 
     def _kept(self, kind: str, names: Iterable[str]) -> list[torch.Tensor]:
-        """The tensors of one kind that are kept for these parameters, at first zeros."""
+        """The state's tensors of one kind for these parameters; new ones are zeros."""
         for name in names:
             if f"{kind}.{name}" not in self.state:
                 tensor = torch.zeros_like(self.parameters[name])
@@ -104,22 +104,22 @@ class Optimizer:
         return [self.state[f"{kind}.{name}"] for name in names]
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on from another optimizer's state, in the parameters' order in memory."""
+        """Copy another optimizer's state, into tensors with the memory format of the parameters."""
         for key, tensor in state.items():
             kind, name = key.split(".", 1)
             self._kept(kind, [name])[0].copy_(tensor)
 
 
 def learning_rate(recipe: Mapping, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 0, of so many.
+    """The learning rate of a step (counted from 0) in a training of `steps` steps.
 
-    It rises linearly over the warm-up's share of the steps, then follows the schedule.
+    It rises linearly during the warm-up, then follows the schedule.
     """
     warmup = recipe["warmup"] * steps
     if step < warmup:
         return recipe["learning_rate"] * (step + 1) / (warmup + 1)
     if recipe["schedule"] == "step":
-        # Rounded, since a share such as 4/9 has no end as a decimal.
+        # Rounded, since a share such as 4/9 is not exact as a decimal.
         passed = sum(step >= round(at * steps) for at in recipe["step_at"])
         return recipe["learning_rate"] * recipe["step_factor"] ** passed
     progress = (step - warmup) / (steps - warmup)

@@ -1,8 +1,8 @@
-"""From stored images to what the first layer takes: augmented, then normalised.
+"""From stored images to the input of the first layer: augmentation, then normalisation.
 
-Copied layers bring the statistics of their source, as AnB brought the mean image of half A in 2014.
-Statistics are computed once and kept beside the image store, under statistics/, in files whose
-names hold all that they depend on: the kind, the store, and which of its images.
+A network with copied layers uses the statistics of their source; in 2014, AnB used the mean image
+of half A. Statistics are computed once and kept in the folder statistics/ of the image store. Their
+file names depend on the kind of statistics, the store and the selected images.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ from transferability.training.augmentation import Augmentation, centre, seen_siz
 log = logging.getLogger(__name__)
 
 VERSION = 1
-"""Of what is kept beside a store: to be raised when `_channels` or `_mean_image` change."""
+"""The version of the kept statistics; increase it when you change `_channels` or `_mean_image`."""
 
 
 class Preprocessing:
     """Stored images b×H×W×3 uint8 → b×3×h×w float32; h and w are recipe.crop, or as stored.
 
-    recipe.normalise, with its `statistics`: `channels` and `target` give mean 0 and std 1 in each
-    channel over the images of the statistics; `mean_image` subtracts the mean image, cropped along
-    with each image, as Caffe does it; `none` leaves pixels from 0 to 255.
+    recipe.normalise selects the normalisation with `statistics`. `channels` and `target`: mean 0
+    and std 1 in each channel over the images of the statistics. `mean_image`: subtract the mean
+    image, cropped in the same way as each image, as in Caffe. `none`: pixels from 0 to 255.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Preprocessing:
         if recipe["normalise"] == "mean_image":
             self.mean = statistics["mean"].to(device)
         elif recipe["normalise"] != "none":
-            # For a row of pixels: a loop over the three values of one pixel takes three times as
-            # long. A single colour has no std; it is then only centred.
+            # Repeated for a row of pixels: a loop over the three values of one pixel takes three
+            # times as long. A channel with a std below 1 is only centred.
             width = self.seen[1]
             self.mean = statistics["mean"].float().repeat(width).to(device)
             self.scale = (1 / statistics["std"].clamp_min(1)).float().repeat(width).to(device)
@@ -54,7 +54,7 @@ class Preprocessing:
     def __call__(
         self, images: torch.Tensor, augment: Augmentation | None = None, first: int = 0
     ) -> torch.Tensor:
-        """Images through an augmentation, or through none; `first` is the place of the first one
+        """Augment, if `augment` is given, and normalise; `first` is the position of the first image
         in the epoch's order."""
 
         def crop(stored: torch.Tensor) -> torch.Tensor:
@@ -77,12 +77,12 @@ def statistics_of(
     learned: np.ndarray,
     source: Store | None = None,
 ) -> dict[str, torch.Tensor]:
-    """The statistics by which a network's images are normalised, as `statistics` gives them.
+    """The statistics that normalise a network's images, in the form of `statistics`.
 
-    They are declared by an imported source; or of all training images of `source`, whose networks
-    the study copies from; or, in a study of halves, of all of the other half where layers are
-    copied from there. Else they are of the images that the network learns from, which stand at
-    `learned` among the training images of `store`.
+    An imported source declares them. If the study trains a `source`, they are those of all its
+    training images. If layers are copied from the other half, they are those of all images of that
+    half. Otherwise, and also for `target`, they are those of the network's own training images,
+    at the indices `learned` in `store`.
     """
     kind = task.recipe["normalise"]
     if task.normalised_by:
@@ -103,8 +103,8 @@ def statistics(kind: str, store: Store, indices: np.ndarray) -> dict[str, torch.
     scale from 0 to 255: for `channels` the `mean` and `std` (float64, 3) of the pixels in each
     channel; for `mean_image` their `mean` (float32, H×W×3); for `none` nothing.
 
-    Read from the store's folder if they are there and intact; else computed, and kept where the
-    folder can be written to.
+    They are read from the store's folder if they are there and intact. Otherwise they are computed,
+    and saved there if the folder is writable.
     """
     compute = {"channels": _channels, "mean_image": _mean_image}.get(kind)
     if compute is None:
@@ -140,7 +140,7 @@ def _channels(blocks: Iterator[torch.Tensor], _: int) -> dict[str, torch.Tensor]
 
 
 def _mean_image(blocks: Iterator[torch.Tensor], count: int) -> dict[str, torch.Tensor]:
-    # Whole numbers, so that the blocks' sizes change nothing; by numpy, which is ten times as fast
-    # at it as torch.
+    # Integers, so that the sum does not depend on the blocks' sizes; numpy is ten times as fast
+    # as torch here.
     total = sum(block.numpy().sum(axis=0, dtype=np.int64) for block in blocks)
     return {"mean": torch.from_numpy(total / count).float()}

@@ -1,4 +1,4 @@
-"""Scores of the layers of bases and sources, on the images that the treatments of a target see."""
+"""Scores of the layers of bases and sources, on the images that the treatments of a target use."""
 
 import itertools
 import time
@@ -24,8 +24,8 @@ from transferability.training.rng import Stream
 class Replicate:
     """The networks of one (split, seed) of a study, before and after their training.
 
-    `results` is results/<study>. At most `images` training images, and as many validation images,
-    are drawn at random: the same for all networks of a target.
+    `results` is results/<study>. At most `images` training images and at most `images` validation
+    images are drawn at random, the same for all networks of a target.
     """
 
     def __init__(self, study: Study, split: str, seed: int, results: Path, images: int):
@@ -39,14 +39,14 @@ class Replicate:
         devices.use_precision("fp32")
 
     def weights(self, name: str, seed: int | None = None) -> dict[str, torch.Tensor]:
-        """The tensors of a network that was trained, or imported, by this seed or another one."""
+        """The tensors of a trained or imported network, of this seed or another one."""
         seed = self.seed if seed is None else seed
         folder = self.results / targets.base_folder(self.study, self.split, seed, name)
         return checkpoint.load(NetworkFolder(folder).weights)[0]
 
     def before(self, name: str) -> tuple[nn.Sequential, Preprocessing, list[data.ImageSet]]:
-        """A network of that name as its training finds it, on the device, and what it sees: how its
-        images are prepared, its training and its validation images. The study need not train it."""
+        """The network of that name before its training, on the device; its preprocessing; its
+        training and validation images. The network need not be part of the study."""
         task = self.study.training(self.split, self.seed, name)
         sets = loop.load_data(self.store, self.halves[task.target], task, self.device)
         stored, stream = self.store.train_images.shape[1:3], Stream.of(task)
@@ -75,9 +75,9 @@ class Replicate:
         letter), n and score.
 
         The features of layer n are its outputs in fp32, averaged over positions. Scores are fitted
-        on training images and tested on validation images; logme is of the training images alone,
-        and cka, with the same layer of the target's own base, of the validation images alone.
-        `feature_seconds` are those of the features of all layers.
+        on training images and tested on validation images. logme uses only training images. cka
+        compares a layer with the same layer of the target's base, only on validation images.
+        `feature_seconds` is the time for the features of all layers.
         """
         rows = []
         last = len(self.study["layer_names"]) - 1
@@ -131,8 +131,8 @@ def features(
 
 
 def over_positions(outputs: torch.Tensor) -> torch.Tensor:
-    """N×C×H×W or N×T×C → N×C, the mean over positions; N×C as they are. Where only the last of four
-    sizes differs from the second, they are N×H×W×C, as Swin has them."""
+    """N×C×H×W or N×T×C → N×C, the mean over positions; N×C is unchanged. With four dimensions of
+    which the second equals the third but not the last, outputs are N×H×W×C, as in Swin."""
     if outputs.ndim == 4:
         is_last = outputs.shape[1] == outputs.shape[2] != outputs.shape[3]
         return outputs.mean(dim=(1, 2) if is_last else (2, 3))

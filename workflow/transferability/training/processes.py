@@ -1,9 +1,8 @@
-"""Several processes of one machine that train one network together (recipe.gpus), each on a GPU of
-its own.
+"""Several processes on one machine that train one network together (recipe.gpus), one GPU each.
 
-torchrun starts them and ends all when one ends. Each goes through the same steps with its share of
-every batch; gradients and batch normalisation are of the whole batch. The first process alone
-writes. In a training of one process, all of this changes nothing.
+torchrun starts them, and ends all when one ends. Each process does the same steps with its share of
+every batch; gradients and batch normalisation use the whole batch. Only the first process writes
+files. In a training with one process, the functions here have no effect.
 """
 
 import logging
@@ -21,12 +20,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from transferability.storage import signals
 
 LONGEST_WAIT = timedelta(days=7)
-"""The first process may wait for another job that writes in its folder; torchrun ends the processes
-of one that died."""
+"""The others wait this long for the first process, which may have to wait for another job that
+writes to its folder. If a process dies, torchrun ends the others."""
 
 
 def rank() -> int:
-    """Which of the processes this is, from 0."""
+    """The index of this process, from 0."""
     return int(os.environ["RANK"]) if distributed.is_torchelastic_launched() else 0
 
 
@@ -35,34 +34,34 @@ def count() -> int:
 
 
 def start(processes: int) -> None:
-    """Become so many processes that run this command, if there are to be several."""
+    """With `processes` > 1, replace this process with torchrun, which starts them all."""
     if processes > 1 and not distributed.is_torchelastic_launched():
         torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         command = [sys.executable, "-m", *torchrun, "-m", "transferability", *sys.argv[1:]]
-        # torchrun would set it, with a warning; each process takes as many threads as it is given.
+        # torchrun would set this too, with a warning.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.execv(sys.executable, command)
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Inside, the processes that torchrun started know of one another."""
+    """Inside this context, the processes that torchrun started can communicate."""
     if not distributed.is_torchelastic_launched():
         yield
         return
     if rank():
-        # What the first process says, too.
+        # The first process logs the same messages.
         logging.disable(logging.INFO)
-    # What is agreed upon lies on the CPU, and waits for no GPU.
+    # gloo, for numbers on the CPU, does not wait for a GPU.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=LONGEST_WAIT)
     yield
-    # After an error the others may not answer any more.
+    # Not in a `finally`: after an error, the other processes may not respond.
     distributed.destroy_process_group()
 
 
 def highest(number: int) -> int:
-    """The highest that any of the processes has; all have to ask."""
+    """The maximum of `number` over the processes; all processes must call this."""
     if count() == 1:
         return number
     found = torch.tensor(number)
@@ -71,12 +70,12 @@ def highest(number: int) -> int:
 
 
 def anywhere(condition: bool) -> bool:
-    """Whether it holds in any of the processes; all have to ask."""
+    """Whether the condition is true in any process; all processes must call this."""
     return bool(highest(condition))
 
 
 def check_signals() -> None:
-    """Raise Interrupted in all of the processes if a signal has come to any."""
+    """Raise Interrupted in all processes if any of them has received a signal."""
     if anywhere(signals.has_come()):
         signals.check()
         raise signals.Interrupted("a signal to another process")
@@ -95,7 +94,7 @@ def mean(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def gathered(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensors of all processes (N×…) in one, in the order of their shares."""
+    """The tensors of all processes (N×…), concatenated in the order of their shares."""
     if count() == 1:
         return tensor
     parts: list = [None] * count()
@@ -104,29 +103,29 @@ def gathered(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def share(whole: slice) -> slice:
-    """This process's part of a range, of sizes as equal as possible."""
+    """This process's part of a range; the sizes of all parts are as equal as possible."""
     length, of = whole.stop - whole.start, count()
     return slice(*(whole.start + (rank() + i) * length // of for i in (0, 1)))
 
 
 def together(layers: nn.Module, all_learn: bool) -> nn.Module:
-    """The layers, whose gradients are the mean over the processes. `all_learn` says that each step
-    gives each parameter a gradient; to look for those without takes time."""
+    """The layers, with gradients that are averaged over the processes. `all_learn`: each step gives
+    every parameter a gradient; otherwise torch searches for those without, which takes time."""
     if count() == 1:
         return layers
     return nn.parallel.DistributedDataParallel(layers, find_unused_parameters=not all_learn)
 
 
 def synchronise(network: nn.Module) -> None:
-    """Let batch normalisation take its statistics from the images of all processes.
+    """Let batch normalisation use the statistics of the images of all processes.
 
-    torch's SyncBatchNorm does the same, on GPUs alone. Raises ValueError for a batch normalisation
-    of another kind than torch's or timm's.
+    torch's SyncBatchNorm does the same, but only on GPUs. Raises ValueError for a batch
+    normalisation that is neither torch's nor timm's.
     """
     for norm in network.modules() if count() > 1 else ():
         if isinstance(norm, _BatchNorm):
             forward = type(norm).forward
-            # timm's BatchNormAct2d drops and activates what torch's would return.
+            # timm's BatchNormAct2d applies dropout and an activation to the normalised values.
             if forward is not _BatchNorm.forward and forward.__module__ != "timm.layers.norm_act":
                 raise ValueError(
                     f"recipe.gpus: with more than one, {type(norm).__name__} cannot normalise over "

@@ -1,7 +1,7 @@
-"""The two streams of random numbers: common to all treatments, and apart from the bases'.
+"""Two streams of random numbers: one for all treatments, another one for the bases.
 
-All treatments of one (split, seed, target) draw the same numbers for the same purpose, so that one
-differs from another by the treatment alone; the bases draw others.
+All treatments of one (split, seed, target) draw the same numbers for the same purpose, so that they
+differ only by the treatment. The bases draw different numbers.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from transferability.study.networks import TrainingSpec
 
 @dataclass(frozen=True)
 class Stream:
-    """The random numbers of one (split, seed, target): `name` is base or treatment; or images, by
-    which bases and treatments choose the same ones."""
+    """The random numbers of one (split, seed, target). `name` is base or treatment, or images for
+    the choice of images, which is the same for bases and treatments."""
 
     name: str
     split: str
@@ -25,18 +25,18 @@ class Stream:
 
     @classmethod
     def of(cls, task: TrainingSpec, name: str | None = None) -> Self:
-        """The task's own stream, or that of another name for its (split, seed, target)."""
+        """The stream of the task, or the stream `name` for its (split, seed, target)."""
         return cls(name or task.stream, task.split, task.seed, task.target)
 
     def number(self, *purpose: str | int) -> int:
         """A 63-bit seed for one purpose, such as ("layer", "conv1") or ("order", 3).
 
-        It depends on nothing but the stream and the purpose, so that a resumed training draws the
-        same numbers.
+        It depends only on the stream and the purpose, so that a resumed training draws the same
+        numbers.
         """
         text = repr((self.name, self.split, self.seed, self.target, *purpose))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
     def generator(self, *purpose: str | int) -> torch.Generator:
-        """A generator on the CPU, seeded for one purpose: every device sees the same numbers."""
+        """A generator for one purpose; on the CPU, so that all devices get the same numbers."""
         return torch.Generator().manual_seed(self.number(*purpose))

@@ -1,4 +1,4 @@
-"""Import a study's source: pretrained weights as the folder of a base that was not trained here."""
+"""Import a study's source: write pretrained weights as if they were a trained base's."""
 
 import logging
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 def locate(given: str, architecture: Mapping, root: Path) -> tuple[Path, dict]:
-    """The file of a source's `weights`, below `root` where its path is relative, and its origin:
-    the path, or enum and address of what torchvision publishes.
+    """The file of a source's `weights`, relative to `root`, and its origin: the given path, or the
+    enum and address of weights that torchvision publishes.
 
-    Raises LoadingError, which says which file to fetch and where to put it, for an enum whose file
-    is not in torch's cache: nothing is downloaded here, since jobs may have no network.
+    Raises LoadingError if the file of an enum is not in torch's cache; the message says which file
+    to download and where to put it. Nothing is downloaded here, since jobs may have no network.
     """
     if not weights.is_enum(given):
         return root / images.path_of(given), {"path": given}
@@ -37,11 +37,11 @@ def locate(given: str, architecture: Mapping, root: Path) -> tuple[Path, dict]:
 
 
 def import_source(study: Study, letter: str, root: Path, folder: NetworkFolder) -> dict:
-    """Write the weights of a study's source to the folder of its base; the metrics, which say where
-    the weights are from, which images they want, and how they were found in their file.
+    """Write the weights of a study's source to the folder of its base, and return the metrics: the
+    origin of the weights, the transforms of their images, and how they were found in their file.
 
-    `root` is the folder that relative paths start from. Raises LoadingError, naming the key, if the
-    source cannot be used.
+    Relative paths start from `root`. Raises LoadingError, naming the key, if the source cannot be
+    used.
     """
     name, architecture = networks.base_name(letter), study["architecture"]
     source = study["sources"][letter]

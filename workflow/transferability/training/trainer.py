@@ -1,4 +1,4 @@
-"""A training under way: all that changes from step to step, and how it is kept and restored."""
+"""The state of a training: all that changes from step to step, how it is saved and restored."""
 
 import logging
 import math
@@ -22,8 +22,8 @@ from transferability.training.rng import Stream
 log = logging.getLogger(__name__)
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "out of memory")
-"""Words of torch's errors where the memory of a processor, or of Apple's MPS, is not enough; it has
-no class of error for this."""
+"""Words in torch's errors when the memory of the CPU or of Apple's MPS is exhausted; there is no
+special class for these errors."""
 
 
 class TrainingError(ArithmeticError):
@@ -31,10 +31,10 @@ class TrainingError(ArithmeticError):
 
 
 class Trainer:
-    """A training under way: the network, its optimizer, its images, and how far it has come.
+    """The state of a training: the network, its optimizer, its images and its progress.
 
-    Steps are counted from 0; `step` is the next one. Where recipe.iterations is given, it and
-    recipe.evaluate_every count steps, else epochs.
+    Steps are counted from 0; `step` is the next one. If recipe.iterations is given, it and
+    recipe.evaluate_every count steps, otherwise recipe.epochs and recipe.evaluate_every epochs.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Trainer:
         device: torch.device,
     ):
         devices.place(network, device)
-        # No gradient, and so no weight decay and no momentum either.
+        # Without a gradient, frozen layers have no weight decay and no momentum either.
         network[: task.frozen_layers].requires_grad_(False)
         self.network, self.task, self.precision, self.device = network, task, precision, device
         self.recipe, self.preprocess, self.stream = task.recipe, preprocess, Stream.of(task)
@@ -55,7 +55,7 @@ class Trainer:
         self.parameters = OrderedDict(
             (name, p) for name, p in network.named_parameters() if p.requires_grad
         )
-        # The copied layers that learn. Recipes of networks without any lack the keys about them.
+        # The copied layers that are trained. If there are none, the recipe may lack the keys below.
         self.copied = network[task.frozen_layers : task.copied] if task.base else network[:0]
         self.copied_rate = self.recipe.get("copied_learning_rate", 1.0)
         self.probe_epochs = self.recipe.get("probe_epochs", 0)
@@ -63,31 +63,31 @@ class Trainer:
         self.dropout_seed = self.stream.number("dropout")
         self.micro_batch = micro_batch(self.recipe)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
-        # Of the losses since the last multiple of `loss_steps`.
+        # The sum of the losses since the last multiple of `loss_steps`.
         self.total_loss = torch.zeros((), device=self.device)
         self.history: list[dict] = []
         self.resumed_at: list[int] = []
-        # The gradient's norm when all was last seen to be finite, and after which step.
+        # For errors: the gradient's norm and the step of the last check where all was finite.
         self.seen_finite = ""
 
     def take(self, learned: data.ImageSet, validation: data.ImageSet) -> None:
-        """Take the images, as features of the frozen layers where these are always the same, and
-        count the steps."""
+        """Set the images and compute the numbers of steps. If the features of frozen layers never
+        change, they replace the images."""
         start, network = time.perf_counter(), self.network.eval()
         with torch.no_grad():
-            # Twice as many go through the layers at once.
+            # `depends_on_batch` passes twice this number through the layers at once.
             few = max(1, min(16, self.micro_batch // 2))
             sample = self.inputs(next(data.ordered(learned, few)))
             if self.precision == "bf16" and self.device.type == "cpu":
                 devices.keep_small_maps_in_fp32(network, sample.clone())
-            # In fp32, since the rounding of bf16 adds up over layers.
+            # In fp32, since the rounding errors of bf16 add up over layers.
             self.shuffles_validation = frozen_features.depends_on_batch(network, sample)
             with self.autocast():
                 fixed = frozen_features.unchanging_layers(
                     self.network[: self.frozen_layers], self.recipe["augment"], sample
                 )
         if self.shuffles_validation:
-            # In the order of the store, a batch would be of one class or few.
+            # In the order of the store, a batch would have only one class or few.
             generator = self.stream.generator("validation order")
             order = torch.randperm(len(validation), generator=generator)
             validation = data.reordered(validation, order)
@@ -105,7 +105,7 @@ class Trainer:
             if sets is not None:
                 learned, validation = sets
                 self.layers, self.frozen_layers = self.network[fixed:], self.frozen_layers - fixed
-            # The features stand for the frozen layers' share of every epoch: it is training time.
+            # This counts as training time, since it replaces the frozen layers' work in each epoch.
             self.seconds += time.perf_counter() - start
         self.learned, self.validation = learned, validation
         self.evaluated = validation
@@ -123,7 +123,7 @@ class Trainer:
         self.parts = parts_of_step(self.batch, self.micro_batch)
         self.share = torch.cat([torch.arange(part.start, part.stop) for part in self.parts])
         self.steps_per_epoch = steps_per_epoch(len(learned), recipe["batch_size"])
-        # recipe.epochs and recipe.evaluate_every count epochs, unless recipe.iterations is given.
+        # The number of steps in the unit of recipe.epochs or iterations, and evaluate_every.
         period = 1 if recipe["iterations"] else self.steps_per_epoch
         self.steps = recipe["iterations"] or recipe["epochs"] * period
         probed = self.probe_epochs * self.steps_per_epoch
@@ -134,11 +134,11 @@ class Trainer:
                 f"or raise recipe.{'iterations' if recipe['iterations'] else 'epochs'}"
             )
         self.evaluation_steps = recipe["evaluate_every"] * period
-        # A training loss is the mean over so many steps.
+        # Each training loss in the history is a mean over at most this number of steps.
         self.loss_steps = self.evaluation_steps if recipe["iterations"] else period
 
     def rate_multiples(self) -> dict[str, float]:
-        """What multiplies the learning rate of each parameter of the copied layers that learn."""
+        """The factor of the learning rate for each parameter of the trained copied layers."""
         decay, head = self.recipe.get("layer_decay", 1.0), len(self.network) - 1
         above = {name: head - i for i, (name, _) in enumerate(self.network.named_children())}
         return {
@@ -147,10 +147,10 @@ class Trainer:
         }
 
     def set_training(self) -> None:
-        """Training mode for the layers that learn in the epoch of the next step.
+        """Set training mode for the layers that are trained in the epoch of the next step.
 
-        While new layers learn alone, copied ones are like frozen ones. At a learning rate of 0 they
-        have no gradient either, which would count towards the norm at which gradients are clipped.
+        In the probe epochs only new layers are trained, and copied layers are frozen. With a
+        learning rate of 0 they also get no gradient, which would affect the clipping of gradients.
         """
         probing = self.step < self.probe_epochs * self.steps_per_epoch
         self.copied.requires_grad_(not probing and self.copied_rate > 0)
@@ -172,14 +172,14 @@ class Trainer:
         return devices.channels_first(images) if images.ndim == 4 else images
 
     def epoch_augmentation(self) -> Augmentation | None:
-        """The augmentation in the epoch of the next step; None without any."""
+        """The augmentation for the epoch of the next step; None if the recipe has none."""
         if not self.recipe["augment"]:
             return None
         stored, epoch = self.preprocess.stored, self.step // self.steps_per_epoch
         return Augmentation(self.recipe, stored, len(self.learned), self.stream, epoch, self.device)
 
     def coming_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-        """What is left of the epoch, as `data.shuffled` gives it."""
+        """The remaining batches of the epoch, from `data.shuffled`."""
         at = divmod(self.step, self.steps_per_epoch)
         return data.shuffled(self.learned, self.batch, self.stream, *at, self.share)
 
@@ -189,13 +189,13 @@ class Trainer:
 
     @property
     def evaluation_is_due(self) -> bool:
-        """Whether the last step ends with an evaluation that is still to be made."""
+        """Whether an evaluation after the last step is planned and not yet done."""
         evaluated = self.history[-1]["iteration"] if self.history else 0
         return evaluated < self.step and (self.step % self.evaluation_steps == 0 or self.is_done)
 
     @property
     def next_pause(self) -> int:
-        """The step before which the epoch ends or an evaluation is due."""
+        """The next step count at which the epoch ends or an evaluation is due."""
         step, periods = self.step, (self.steps_per_epoch, self.evaluation_steps)
         return min(self.steps, *(step - step % period + period for period in periods))
 
@@ -203,8 +203,8 @@ class Trainer:
         return optim.learning_rate(self.recipe, step, self.steps)
 
     def check_finite(self, loss: torch.Tensor) -> None:
-        """Raise TrainingError if a loss, seen after the last step, or a weight that learns is not
-        finite: a step can ruin weights although its loss was still finite."""
+        """Raise TrainingError if the loss or a trained weight is not finite after the last step. A
+        step can ruin weights although its loss was finite."""
         norm = f"{self.optimizer.gradient_norm.item():.4g}"
         learned = [*self.parameters.values(), *self.optimizer.state.values()]
         loss_is_finite = math.isfinite(loss)
@@ -227,7 +227,7 @@ class Trainer:
         )
 
     def note(self, evaluation: dict) -> None:
-        """Add an evaluation, made after the last step, to the history."""
+        """Add an evaluation, done after the last step, to the history."""
         epoch = self.step / self.steps_per_epoch
         summed = (self.step - 1) % self.loss_steps + 1
         self.history.append(
@@ -243,9 +243,9 @@ class Trainer:
         )
 
     def metrics(self) -> dict:
-        """The numbers of a training that has come to its end."""
+        """The numbers of a finished training, for metrics.json."""
         last, images = self.history[-1], len(self.validation)
-        # The best that a network can do without looking at images.
+        # The best accuracy of a classifier that does not look at the images.
         chance = self.validation.labels.bincount().max().item() / images
         classes = len(self.learned.classes)
         return {
@@ -276,12 +276,12 @@ class Trainer:
         return {**network, **optimizer, "total_loss": self.total_loss}
 
     def state(self) -> dict:
-        """What else a training needs to go on."""
+        """The rest of the state that a training needs to continue."""
         keys = ("step", "images_seen", "seconds", "history", "resumed_at")
         return {key: getattr(self, key) for key in keys}
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
-        """Go on from what `tensors` and `state` gave."""
+        """Continue from the results of `tensors` and `state`."""
 
         def of(prefix: str) -> dict[str, torch.Tensor]:
             return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
@@ -294,21 +294,21 @@ class Trainer:
 
 
 def micro_batch(recipe: dict) -> int:
-    """How many images go through the network together, at most."""
+    """The largest number of images that go through the network at once."""
     return min(recipe["micro_batch"] or recipe["batch_size"], recipe["batch_size"])
 
 
 def micro_batches(images: int, at_once: int) -> list[slice]:
-    """So many images in parts of at most `at_once`, of sizes as equal as possible: a last part of
-    one image would mean nothing to batch normalisation."""
+    """Parts of at most `at_once` images, of sizes as equal as possible, since batch normalisation
+    does not work with a last part of one image."""
     parts = -(-images // at_once)
     return [slice(i * images // parts, (i + 1) * images // parts) for i in range(parts)]
 
 
 def parts_of_step(batch: int, at_once: int) -> list[slice]:
-    """The parts of a batch that go through this process, one after the other.
+    """The parts of a batch that this process computes, one after the other.
 
-    Each micro-batch is divided among the processes, so that it has the same images with any number
+    Each micro-batch is divided among the processes, so that its images do not depend on the number
     of processes.
     """
     parts = [processes.share(part) for part in micro_batches(batch, at_once)]
@@ -322,8 +322,8 @@ def parts_of_step(batch: int, at_once: int) -> list[slice]:
 
 @contextmanager
 def torch_explained(task: TrainingSpec) -> Iterator[None]:
-    """Raise TrainingError, with the keys to change, in place of what torch and numpy raise where
-    there is not enough memory, or a single image for batch normalisation."""
+    """Replace errors of torch and numpy about too little memory, or about batch normalisation of a
+    single image, with a TrainingError that names the keys to change."""
     tried, label = micro_batch(task.recipe), f"{task.network} ({task.split}, seed {task.seed})"
     try:
         yield

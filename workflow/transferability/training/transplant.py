@@ -1,7 +1,7 @@
 """The operation of the experiment: copy the first n layers, freeze them, initialise the rest.
 
-A network is an nn.Sequential of named layers; the names of its parameters and buffers begin with
-the layer's: `conv1.0.weight`.
+A network is an nn.Sequential of named layers. The names of parameters and buffers begin with the
+name of their layer: `conv1.0.weight`.
 """
 
 from collections import OrderedDict
@@ -22,9 +22,9 @@ from transferability.training.rng import Stream
 def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -> nn.Sequential:
     """A network of new layers, in fp32 on the CPU.
 
-    Each layer has a separate generator, so that it starts from the same values in every network
-    of a stream, whatever happens to the layers below it. Where the architecture cannot initialise a
-    layer alone, the network as a whole is built from one seed of the stream.
+    Each layer has a separate seed, so that its initial values are the same in every network of a
+    stream and do not depend on the layers below it. If the architecture cannot initialise single
+    layers, the whole network is built from one seed of the stream.
     """
     architecture = models.module(settings["name"])
     initialise = getattr(architecture, "initialise", None)
@@ -40,12 +40,12 @@ def initialised(settings: dict, image_size: int, classes: int, stream: Stream) -
 def load_base(
     task: TrainingSpec, path: Path | None, trained_on: Mapping | None, network: nn.Sequential
 ) -> tuple[dict[str, torch.Tensor], str | None]:
-    """The weights that the task copies from, and their sha256; none if it copies none.
+    """The weights that the task copies from, and their sha256; ({}, None) if it copies none.
 
-    `trained_on` is what their header has to say of the images and the split that they were trained
-    on; None where that is not known, as of a source. Raises ValueError if they are not needed, not
-    those of the task's base, or, with the shapes, of another architecture than `network`;
-    CheckpointError if they are damaged.
+    `trained_on` has the images and the split that their header must name; None if these are not
+    known, as for an imported source. Raises ValueError if the weights are not needed, are not of
+    the task's base, or have another architecture than `network` (with the shapes); CheckpointError
+    if they are damaged.
     """
     if task.base is None:
         if path is not None:
@@ -57,7 +57,7 @@ def load_base(
     except checkpoint.CheckpointError as error:
         raise checkpoint.CheckpointError(f"{error}; {remedy}") from error
     wanted = {"network": task.base}
-    # What was imported has neither.
+    # Imported weights have neither split nor seed.
     if trained_on is not None or "seed" in header:
         wanted |= {"split": task.split, "seed": task.seed, **(trained_on or {})}
     differing = [key for key in wanted if header.get(key) != wanted[key]]
@@ -66,7 +66,7 @@ def load_base(
             f"--base: network {task.network} copies {task.base} of its own study, but {path} "
             f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
         )
-    # The last layer is always new, and of another size where the other half has more classes.
+    # The last layer is always new; its size differs if the halves differ in their classes.
     misfits = [
         f"{name}: expected {tuple(tensor.shape)}, "
         + (f"found {tuple(weights[name].shape)}" if name in weights else "found none")
@@ -82,17 +82,17 @@ def load_base(
 
 
 def copy_layers(network: nn.Sequential, weights: Mapping[str, torch.Tensor], n: int) -> None:
-    """Copy the first n layers, parameters and buffers, from a base's weights."""
+    """Copy the parameters and buffers of the first n layers from a base's weights."""
     network[:n].load_state_dict({name: weights[name] for name in network[:n].state_dict()})
 
 
 def shuffled(
     weights: Mapping[str, torch.Tensor], network: nn.Module, stream: Stream
 ) -> dict[str, torch.Tensor]:
-    """The weights with the values inside each tensor permuted: their scale without their features.
+    """The weights with the values in each tensor permuted: the scale stays, the features do not.
 
     The permutations are the same for each number of copied layers, frozen or not. Buffers other
-    than batch-norm statistics, e.g. Swin's indices of positions, were never trained and stay.
+    than batch-norm statistics, e.g. Swin's position indices, are not trained and not permuted.
     """
     trained, permuted = dict(network.named_parameters()), dict(weights)
     for name, tensor in weights.items():
@@ -105,14 +105,14 @@ def shuffled(
 
 @torch.no_grad()
 def reestimate_statistics(layers: nn.Sequential, inputs: Iterable[torch.Tensor]) -> None:
-    """Take the batch-norm statistics of these layers from a pass of `inputs`, batches of what the
-    first of them takes, each batch with the same weight. Nothing else of the layers changes."""
+    """Recompute the batch-norm statistics of these layers from one pass over `inputs`, batches for
+    the first layer, with equal weight for each batch. Nothing else in the layers changes."""
     norms = [part for part in layers.modules() if isinstance(part, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     layers.eval()
     for norm in norms:
         norm.reset_running_stats()
-        # None stands for the plain mean over batches.
+        # None means a plain mean over batches.
         norm.momentum = None
         norm.train()
     for batch in inputs:
@@ -123,10 +123,10 @@ def reestimate_statistics(layers: nn.Sequential, inputs: Iterable[torch.Tensor])
 
 
 def set_training(network: nn.Sequential, frozen_layers: int) -> None:
-    """Training mode for all but the frozen layers, whose batch-norm statistics stay as they are.
+    """Set training mode for all layers except frozen ones, whose batch-norm statistics are kept.
 
-    Dropout in a frozen layer acts on the layers that follow and stays active, as in the paper;
-    stochastic depth and the dropout inside an attention serve the frozen layer alone and are off.
+    In frozen layers, dropout stays active, as in the paper, because it affects the training of the
+    next layers. Stochastic depth and dropout inside attention are off: they affect only the layer.
     """
     network.train()
     for part in network[:frozen_layers].modules():
