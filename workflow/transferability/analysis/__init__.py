@@ -1,1 +1,1 @@
-"""From trained networks to effects with intervals."""
+"""Computes effects with intervals from trained networks."""

@@ -1,6 +1,6 @@
-"""Table 1 of the paper: the gain of transfer with fine-tuning, by the paper's estimator and paired.
+"""Computes boost.csv from the table of networks: the gain of transfer with fine-tuning.
 
-The table of networks in, boost.csv out.
+This is Table 1 of the paper, with the paper's estimator and with others.
 """
 
 import numpy as np
@@ -22,28 +22,27 @@ BOOST_COLUMNS = [
 def boost(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """boost.csv: the gain of AnB+ over the base and over BnB+, averaged over layers (Table 1).
 
-    Columns: among others layers (1-N, 3-N and 5-N, N the largest n of the AnB+), n (those of them
-    that the study has, e.g. `3 4 7`), comparison (base or selffer), replicates (of the AnB+ or of
-    the controls, the fewer), networks and controls (how many AnB+ and how many control networks
-    entered), missing, how many of both the table lists without top1, and not_learned, which of
-    both, or of the bases that they copy, did not learn. Studies with sources have no such table.
+    Some columns: layers (1-N, 3-N or 5-N, N the largest n of the AnB+), n (the values of n in this
+    range that the study has, e.g. `3 4 7`), comparison (base or selffer), replicates (of the AnB+
+    or of the controls, whichever has fewer), networks and controls (the numbers of AnB+ and of
+    control networks used), missing (the number of both without top1) and not_learned (those that
+    did not learn, and copied bases that did not). A study with sources has no such table.
 
-    `paired` is the mean over replicates of each AnB+ less its own control. `pooled` is the
-    paper's estimator: the mean over the AnB+ less the mean over the control networks, each
-    counted once. Both agree where the table is complete. Controls are those of the halves for
-    which the table lists an AnB+, be it without score; where the scored AnB+ and the controls
-    are of different halves, `target` says so (`B vs A+B`).
+    `paired` is the mean over replicates of each AnB+ minus its own control. `pooled` is the paper's
+    estimator: the mean of the AnB+ minus the mean of the control networks, each counted once. Both
+    are equal if the table is complete. Controls are only those of halves with an AnB+ in the table,
+    with or without a score. If the scored AnB+ and the controls are of different halves, `target`
+    shows this (`B vs A+B`).
 
-    Where an AnB+ or a BnB+ with a score lacks the other on its own split, seed, target and n, two
-    more estimators compare them over such gaps: `through_base`, the mean gain of the AnB+ over
-    their bases, less the same of the BnB+; and `linear_model`, least squares with an effect of each
-    target half. Both assume that halves differ as their bases do.
+    If an AnB+ or a BnB+ with a score has no partner with the same split, seed, target and n, two
+    more estimators are given: `through_base`, the mean gain of the AnB+ over their bases minus that
+    of the BnB+; and `linear_model`, least squares with an effect of each target half. Both assume
+    that the networks of two halves differ by as much as the bases of these halves.
 
-    Intervals are Student's t over splits, or over the seeds of one split, and `none` where the
-    AnB+ or the controls are of a single one; with one replicate, the image interval of
-    `effects.estimate`, and `none` without `correct`. That of the linear model is its t interval,
-    which takes networks of one half to differ by independent noise. Source: Yosinski et al. 2014,
-    Table 1.
+    Intervals are Student's t over splits, or over the seeds of one split; `none` if the AnB+ or the
+    controls have only one split or seed. With one replicate, it is the image interval of
+    `effects.estimate`, or `none` without `correct`. The linear model has its own t interval, which
+    assumes independent noise of the networks of a half. Source: Yosinski et al. 2014, Table 1.
     """
     table = effects.checked(networks)
     table = table[table["letter"] == ""]
@@ -76,8 +75,8 @@ def _estimates(
     control_treatment: tuple[str, bool],
     images: intervals.Images | None,
 ) -> list[dict[str, object]]:
-    """The estimates of one comparison, from the networks of its layers, with bases, and the
-    differences between AnB+ and their own controls."""
+    """The estimates of one comparison. `networks` are those with the n of the comparison, and the
+    bases; `differences` are those between each AnB+ and its own control."""
     treatments = (TRANSFER_PLUS, control_treatment)
     listed = [effects.of_treatment(networks, treatment) for treatment in treatments]
     treated, control = (side.dropna(subset="top1") for side in listed)
@@ -99,7 +98,7 @@ def _estimates(
 
 
 def _paired(differences: pd.DataFrame, images: intervals.Images | None) -> dict[str, object]:
-    """Each AnB+ less its own control."""
+    """The estimate from the differences between each AnB+ and its own control."""
     means = intervals.mean_over_replicates(differences.assign(all=0), ["all"], "difference")
     mean = means.iloc[0].to_dict()
     if images and mean["replicates"] == 1:
@@ -120,8 +119,8 @@ def _pooled(
     images: intervals.Images | None,
     estimator: str,
 ) -> dict[str, object]:
-    """The mean score of the AnB+ less that of the controls. A score that is relative to a base has
-    that base's row in the column row_base."""
+    """The mean score of the AnB+ minus that of the controls. If the score is relative to a base,
+    the column row_base contains that base's row."""
     mean = treated[score].mean() - control[score].mean()
     low, high, interval = intervals.difference_of_means(treated, control, score)
     sides = _sides(treated, control)
@@ -132,7 +131,7 @@ def _pooled(
 
 
 def _sides(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, object]:
-    """Which and how many networks an estimate is of."""
+    """The targets of an estimate and its numbers of replicates and networks."""
     targets = dict.fromkeys([effects.joined(treated["target"]), effects.joined(control["target"])])
     replicates = [len(side.groupby(intervals.REPLICATE)) for side in (treated, control)]
     return {
@@ -144,7 +143,7 @@ def _sides(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, object]:
 
 
 def _mean_weights(rows: pd.DataFrame, sign: int) -> pd.Series:
-    """Weights on rows of the table whose sum of accuracies is the mean of these, times the sign."""
+    """Weights of rows of the table; the weighted sum of accuracies is the signed mean of `rows`."""
     weights = pd.Series(sign / len(rows), index=rows.index)
     if "row_base" not in rows:
         return weights
@@ -152,7 +151,8 @@ def _mean_weights(rows: pd.DataFrame, sign: int) -> pd.Series:
 
 
 def _relative(rows: pd.DataFrame, bases: pd.DataFrame) -> pd.DataFrame:
-    """The rows that have a base, with their top-1 less the base's, and the base's row."""
+    """The rows that have a base, with columns for that base's row and their top-1 minus its
+    top-1."""
     of_base = bases[[*effects.CELL, "top1"]].assign(row_base=bases.index)
     beside = rows[effects.CELL].merge(of_base, on=effects.CELL, how="left").set_index(rows.index)
     relative = rows.assign(relative=rows["top1"] - beside["top1"], row_base=beside["row_base"])
@@ -162,12 +162,12 @@ def _relative(rows: pd.DataFrame, bases: pd.DataFrame) -> pd.DataFrame:
 def _linear_model(
     treated: pd.DataFrame, control: pd.DataFrame, bases: pd.DataFrame
 ) -> dict[str, object]:
-    """AnB+ less BnB+ by least squares, top-1 being the sum of an effect of the treatment (base,
-    BnB+ or AnB+), an effect of the target half (split, seed, target), and independent noise.
+    """AnB+ minus BnB+ by least squares. Top-1 is modelled as the sum of an effect of the treatment
+    (base, BnB+ or AnB+), an effect of the target half (split, seed, target), and independent noise.
 
-    The bases link halves for which only one of the two was trained.
+    The bases link halves on which only AnB+ or only BnB+ were trained.
     """
-    # Here, since it takes longer to import than a figure to draw, and few studies need it.
+    # Imported here because the import takes longer than drawing a figure, and few studies need it.
     from statsmodels.formula import api as smf
 
     treatments = {"AnB_plus": treated, "BnB_plus": control, "base": bases}

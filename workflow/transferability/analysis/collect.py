@@ -1,4 +1,4 @@
-"""From the folders of networks to tables with a row a network."""
+"""Reads the folders of networks into tables with one row for each network."""
 
 import itertools
 import logging
@@ -23,31 +23,31 @@ COLUMNS = [
 ]
 COUNTS = ["images_seen", "validation_images"]
 EVALUATIONS_OF_BEST_SCORE = 10
-# Where the study searches.
+# Additional columns of a study with a search.
 OF_SEARCH = [*SEARCHED, "training", "at_edge"]
 BASE_LEARNED = "base_learned"
-"""Beside these: whether the base learned that was copied, which has the recipe's rates."""
+"""Another such column: whether the copied base, trained with the recipe's rates, learned."""
 OF_CANDIDATE = ["top1_selection", "top1_reporting", "seconds"]
 
 NETWORK = ["split", "seed", "network"]
 
 
 def network_path(networks: Path, split: str, seed: int, name: str) -> Path:
-    """The folder of one network among the networks of a study, by any of its names."""
+    """The folder of one network of a study, for any of its names."""
     return networks / split / f"seed{seed}" / trained_name(name)
 
 
 def collect(
     study: Study, results: Path, search: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The networks and the evaluations of a study: exactly those that it names, whatever else lies
-    in its folder `results`, results/<study>.
+    """The networks and the evaluations of a study. Other networks in its folder `results`
+    (results/<study>) are ignored.
 
-    The study's `score` decides top1: `final`, the last evaluation, or `mean_of_10_best`, the mean
-    of the ten best (Yosinski et al. 2014). Networks that it omits have a row without measured
-    values. `search` has the candidates of a study that searches: the selected one is the network,
-    and its top1 is top1_reporting, since it was selected by the other images; `training` then names
-    its folder. Raises ValueError naming the file that is missing or not JSON.
+    The study's `score` decides top1: `final` is the last evaluation, `mean_of_10_best` the mean of
+    the ten best (Yosinski et al. 2014). Networks that the study omits have a row without measured
+    values. `search` is the table of candidates if the study has a search: the selected candidate
+    becomes the network, its folder is `training`, and its top1 is top1_reporting, because the other
+    images were used for selection. Raises ValueError naming a file that is missing or not JSON.
     """
     networks, omitted, trained = results / "networks", set(study.omitted), set(study.trained)
     rows, evaluations = [], []
@@ -80,7 +80,7 @@ def collect(
             row |= metrics
             if chosen:
                 row["top1"] = metrics["top1_reporting"]
-                # About half of them report.
+                # About half of the validation images are used for reporting.
                 row["validation_images"] //= 2
             if study["score"] == "mean_of_10_best":
                 top1 = sorted((line["top1"] for line in history), reverse=True)
@@ -91,7 +91,7 @@ def collect(
             row[BASE_LEARNED] = base.read_metrics()["learned"]
         rows.append(row)
     columns = COLUMNS if search is None else [*COLUMNS, *OF_SEARCH, BASE_LEARNED]
-    # Also beside missing ones.
+    # These types allow missing values.
     types = {**dict.fromkeys(COUNTS, "Int64"), "learned": "boolean"}
     return pd.DataFrame(rows, columns=columns).astype(types), pd.DataFrame(evaluations)
 
@@ -106,7 +106,7 @@ def _read_network(folder: NetworkFolder) -> tuple[dict, list[dict]]:
 
 
 def _check_halves(metrics: dict, folder: Path) -> None:
-    """Raise ValueError if a network has no validation image to select by, or none to report."""
+    """Raise ValueError if a network has no validation image for selection or for reporting."""
     if None in (metrics["top1_selection"], metrics["top1_reporting"]):
         raise ValueError(
             f"{folder}: each class has one validation image; search and partial need two, one to "
@@ -116,9 +116,9 @@ def _check_halves(metrics: dict, folder: Path) -> None:
 
 
 def search(study: Study, networks: Path) -> pd.DataFrame:
-    """The candidates of each network of a study, a row each: `training` is the name of its folder
-    in `networks`, `selected` whether its top1_selection is the best, `at_edge` whether it was
-    selected with the lowest or highest value of a grid, beyond which a better one may lie.
+    """The candidates of each network of a study, one row each. `training` is the name of the folder
+    in `networks`; `selected` is whether top1_selection is the best; `at_edge` is whether the
+    selected value is at an end of its grid, so that a better one may be outside it.
 
     Raises ValueError, naming the file, if a network's metrics cannot be read.
     """
@@ -133,7 +133,7 @@ def search(study: Study, networks: Path) -> pd.DataFrame:
         key = dict(zip(NETWORK, (split, seed, network.plain_name), strict=True))
         rows.append(key | {"training": name} | rates | {key: metrics[key] for key in OF_CANDIDATE})
     table = pd.DataFrame(rows, columns=[*NETWORK, "training", *SEARCHED, *OF_CANDIDATE])
-    # Of what has no copied layers that learn, that rate is missing.
+    # Networks without trained copied layers have no copied_learning_rate.
     table = table.astype(dict.fromkeys(SEARCHED, float))
     of_network = table.groupby(NETWORK, sort=False)
     best = of_network["top1_selection"].idxmax()
@@ -155,11 +155,11 @@ def search(study: Study, networks: Path) -> pd.DataFrame:
 def correctness(
     networks: Path, validation_labels: np.ndarray, reported: np.ndarray | None = None
 ) -> Callable[[pd.Series], np.ndarray]:
-    """A function that gives, for a row of the table of networks, whether each validation image of
-    its target half was classified right, in store order (1 or 0).
+    """A function that returns, for a row of the table of networks, whether each validation image of
+    its target half was classified correctly (1 or 0, in store order).
 
-    `validation_labels` int32 N are those of all images of the store, `reported` bool N the images
-    that count; None for all.
+    `validation_labels` (int32, N) are the labels of all images of the store; `reported` (bool, N)
+    selects the images to count; None selects all.
     """
 
     def correct(row: pd.Series) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How many layers to freeze: the table of networks in, decision.csv out."""
+"""How many layers to freeze: computes decision.csv from the table of networks."""
 
 import numpy as np
 import pandas as pd
@@ -18,21 +18,21 @@ BY = [*effects.GROUP, "n"]
 
 
 def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """decision.csv: what freezing the first n of the copied layers costs, and which n to choose.
+    """decision.csv: the cost of freezing the first n of the copied layers, and the best n.
 
-    A row for each n > 0 of the networks `partial`. The cost is P7fnB − P7f0B, a difference of top-1
-    as a fraction; a loss is below zero. Columns: among others layer (the last that is frozen); mean
-    and lower (its one-sided 95 % lower limit) over replicates; passes, whether lower > −margin;
-    n_star, the largest n such that all n up to it pass (0 if the first does not); n_best, the n of
-    the highest mean top1_selection, 0 included; reporting_mean, reporting_low and reporting_high,
-    the cost on the other half of the validation images (top1_reporting) with its 95 % interval, on
-    which no n was chosen; one_training_low, below which a single training falls in 5 % of cases;
-    seeds_needed, with which this mean and std would pass; replicates; interval (its kind);
-    images_per_second_gain, how many times as fast as with n = 0 it was trained;
-    trainable_parameters.
+    One row for each n > 0 of the networks `partial`. The cost is P7fnB − P7f0B, a difference of
+    top-1 as a fraction; a loss is below zero. Some columns: layer (the last frozen one); mean and
+    lower (one-sided 95 % lower limit) over replicates; passes, whether lower > −margin; n_star, the
+    largest n such that all n up to it pass (0 if the first does not); n_best, the n with the
+    highest mean top1_selection (may be 0); reporting_mean, reporting_low and reporting_high, the
+    cost and its 95 % interval on the other half of the validation images (top1_reporting), not used
+    to choose n; one_training_low, the cost below which 5 % of single trainings fall; seeds_needed,
+    the number of seeds with which this mean and std would pass; replicates; interval (its kind);
+    images_per_second_gain, the training speed divided by that of n = 0; trainable_parameters.
 
-    With one replicate all that judges is NaN. Replicates whose P7f0B did not learn are left out,
-    since they have no yardstick; a P7fnB that did not learn is a cost of freezing, and stays.
+    With one replicate, all columns that need intervals are NaN. Replicates whose P7f0B did not
+    learn are left out, since they have no reference. A P7fnB that did not learn is a cost of
+    freezing, and is kept.
     """
     table = effects.checked(networks)
     pairs = _pairs(table, "top1")
@@ -73,7 +73,7 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
             shown = transferred(by_n.to_dict("records"), margin).shown
             by_n["n_star"] = shown[-1]["n"] if shown else 0
             costs = selection.loc[key]
-            # The largest n of the highest mean; 0, which costs nothing, is one of them.
+            # The largest n with the highest mean, including n = 0, whose cost is zero.
             by_n["n_best"] = max([(0.0, 0), *zip(costs, costs.index, strict=True)])[1]
         judged.append(by_n)
     table = pd.concat(judged).assign(source=lambda rows: rows["letter"])
@@ -85,34 +85,34 @@ def decision(networks: pd.DataFrame, margin: float) -> pd.DataFrame:
 
 
 def _one_training_low(pairs: pd.DataFrame) -> float:
-    """The difference below which a further training falls in 5 % of cases: one of a new split, or,
-    with a single split, of a new seed. NaN with one of them."""
+    """The difference below which 5 % of further trainings fall: trainings with a new split or, if
+    there is only one split, with a new seed. NaN with one split and one seed."""
     units = pairs.groupby("split" if pairs["split"].nunique() > 1 else "seed")["difference"]
     means, count = units.mean(), units.size()
     if len(means) < 2:
         return np.nan
     within = (units.var().fillna(0) * (count - 1)).sum() / max(1, (count - 1).sum())
-    # A unit's mean has a part of the variance of its trainings alone.
+    # The variance of the means already contains a part (1 / count) of that of the trainings.
     between = max(means.var(), pairs["floor"].mean())
     variance = between * (1 + 1 / len(means)) + within * (1 - (1 / count).mean())
     return means.mean() - stats.t.ppf(intervals.CONFIDENCE, len(means) - 1) * np.sqrt(variance)
 
 
 def _pairs(table: pd.DataFrame, score: str) -> pd.DataFrame:
-    """The differences in a score that freezing makes, where the network without it learned."""
+    """The cost of freezing in a score, for each network whose control (nothing frozen) learned."""
     scored = table.assign(top1=table[score])
     pairs = effects.all_pairs(scored, [FREEZE_COST])
     pairs = effects.complete(effects.with_groups(pairs, table))
     pairs["lost"] = pairs["row"].map(table["failed"])
     if score != "top1" and "training" not in table:
-        # Of half of the images.
+        # These scores use half of the images.
         pairs["floor"] *= 4
     return pairs[~pairs["row_control"].map(table["failed"])]
 
 
 def _means(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The mean difference of each n, with its interval, by n. As in effects.csv, an n of which a
-    network did not learn sets no variance towards which that of other n is moderated."""
+    """The mean difference of each n, with its interval, by n. As in effects.csv, an n with a
+    network that did not learn does not contribute its variance to the intervals of other n."""
     every, learned = (
         intervals.mean_over_replicates(rows, BY, "difference", effects.GROUP).set_index(BY)
         for rows in (pairs, pairs[~pairs["lost"]])

@@ -1,5 +1,5 @@
-"""Paired effects of copying layers: the table of networks in; every difference, and their means
-with intervals, out."""
+"""Paired effects of copying layers: computes each difference, and their means with intervals, from
+the table of networks."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from transferability.study.networks import ALL_IMAGES, HALVES, trained_name
 logger = logging.getLogger(__name__)
 
 
-# The two halves of a random split are drawn alike, so their differences may be averaged.
+# Both halves of a random split are drawn in the same way, so their differences may be averaged.
 EXCHANGEABLE = "random"
 GROUP = ["study", "split_kind", "letter", "pool", "target_size"]
 IDENTITY = ["study", "split", "seed", "target", "target_size"]
@@ -30,19 +30,18 @@ DIFFERENCES_COLUMNS = [
 
 
 def checked(networks: pd.DataFrame) -> pd.DataFrame:
-    """The table of networks with plain row numbers, `split_kind`, `pool` and `letter`.
+    """The table of networks with consecutive row numbers, `split_kind`, `pool` and `letter`.
 
-    `split_kind` is the split's name without trailing digits; `pool` is empty where the two
-    targets are pooled (random splits), and the target elsewhere; `letter` is that of the source
-    whose layers are copied, and empty where they are of a half. Raises ValueError when a network
-    is listed twice.
+    `split_kind` is the split's name without trailing digits. `pool` is empty if the two targets are
+    pooled (random splits), otherwise it is the target. `letter` is that of the source whose layers
+    are copied; empty for layers copied from a half. Raises ValueError if a network is listed twice.
     """
     table = networks.reset_index(drop=True)
     table = table.astype({"target_size": str, "n": int, "fine_tuned": bool})
     table["split_kind"] = table["split"].str.replace(r"\d+$", "", regex=True)
     table["pool"] = table["target"].where(table["split_kind"] != EXCHANGEABLE, "")
     table["letter"] = letters(table)
-    # Tables of earlier versions lack them.
+    # Tables of earlier versions lack these columns.
     table["copied"] = table.get("copied", table["n"])
     for column in ("source_kind", "source_group", "layer"):
         table[column] = table.get(column, pd.Series("", table.index)).fillna("")
@@ -58,8 +57,8 @@ def checked(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def letters(table: pd.DataFrame) -> pd.Series:
-    """The source of each row, a letter, or the group that it is of; empty where it is a half, or
-    nothing is copied."""
+    """The letter or group of the source of each row; empty if the source is a half or nothing is
+    copied."""
     source = table.get("source", pd.Series("", table.index)).fillna("")
     return source.mask(source.isin([*HALVES, "random"]), "")
 
@@ -70,27 +69,27 @@ def size_order(target_size: pd.Series) -> pd.Series:
 
 
 def of_treatment(table: pd.DataFrame, treatment: tuple[str, bool]) -> pd.DataFrame:
-    """The networks of one (kind, fine_tuned)."""
+    """The networks with one (kind, fine_tuned)."""
     kind, fine_tuned = treatment
     return table[(table["kind"] == kind) & (table["fine_tuned"] == fine_tuned)]
 
 
 def joined(targets: pd.Series) -> str:
-    """The targets of networks, e.g. A+B."""
+    """The targets of networks as one text, e.g. A+B."""
     return "+".join(sorted(set(targets)))
 
 
 def all_pairs(table: pd.DataFrame, effects: Sequence[Effect]) -> pd.DataFrame:
-    """The pairs of networks of these effects in a checked table, also incomplete ones.
+    """All pairs of networks for these effects in a checked table, including incomplete pairs.
 
-    Columns: those of the table's cells, letter, effect, n; network, top1 and row (in the table) of
-    the treated network, the same of its control with the suffix _control; difference; and
-    floor, below which no variance of differences can be known. There are none of an effect whose
-    treated networks, or whose controls, the table does not list at all.
+    Columns: those that identify the table's cells, letter, effect, n; network, top1 and row (in the
+    table) of the treated network, the same for its control with the suffix _control; difference;
+    and floor, the smallest variance of differences that can be measured. An effect has no pairs if
+    the table lists none of its treated networks or none of its controls.
     """
     table = table.assign(row=table.index)
     pairs = pd.concat([_pairs_of(effect, table) for effect in effects], ignore_index=True)
-    # The variance of a difference of two top-1, each rounded to one of so many images.
+    # The variance of a difference of two top-1 values, each rounded to 1 / (number of images).
     images = table.get("validation_images", pd.Series(np.inf, table.index)).astype(float)
     pairs["floor"] = 1 / (6 * pairs["row"].map(images) ** 2)
     return pairs.astype({"n": int})
@@ -109,7 +108,7 @@ def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
         grid = pd.concat([grid, control[[*shared, "n"]]])
     if effect.control[0] in COPY_A_SOURCE:
         on.append("letter")
-    # A base alone in its cell is there as a source: nothing was to be trained on its half.
+    # A base without other networks in its cell is only a source; nothing is trained on its half.
     cells = table.loc[table["kind"] != "base", [*CELL, "pool"]].drop_duplicates()
     sources = treated[["letter"]] if len(control) else control[["letter"]]
     of_treated = [*CELL, "letter", "n"]
@@ -127,11 +126,11 @@ def _pairs_of(effect: Effect, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_groups(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The pairs, and once more those of groups of several sources: the group in place of the
-    letter, and the letter in place of the split, so that sources are the units.
+    """The pairs, followed by copies for groups of several sources. In these copies, the group
+    replaces the letter and the letter replaces the split, so that sources are the units.
 
-    Only of effects whose controls copy the source too. Other controls are the same networks for
-    every source, so that an interval over sources would lack their noise.
+    Only for effects whose controls also copy the source. Other controls are the same networks for
+    every source, so an interval over sources would not include their noise.
     """
     of_source = [effect.name for effect in EFFECTS if effect.control[0] in COPY_A_SOURCE]
     groups = table[table["source_group"] != ""].groupby("letter")["source_group"].first()
@@ -143,17 +142,16 @@ def with_groups(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def complete(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of which both networks are there, with a score."""
+    """The pairs in which both networks have a score."""
     return pairs.dropna(subset="difference").astype({"row": int, "row_control": int})
 
 
 def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
-    """Every effect on every (split, seed, target, target_size, n), one row each.
+    """Every effect for every (split, seed, target, target_size, n), one row each.
 
-    A control is of the same split, seed, target and
-    target_size and of the same n, or, as bases are, of n = 0. Differences that lack a network or a
-    top1 are left out, and the log says so, one line for each effect, and one for the effects of
-    which there are no networks or no controls.
+    A control has the same split, seed, target and target_size, and the same n, or n = 0 (as bases
+    have). Differences that lack a network or a top1 are left out; the log has one line for each
+    such effect, and one line for all effects without networks or without controls.
     """
     pairs = all_pairs(checked(networks), EFFECTS)
     absent = [effect.name for effect in EFFECTS if effect.name not in set(pairs["effect"])]
@@ -177,7 +175,7 @@ def paired_differences(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_weights(pairs: pd.DataFrame) -> pd.Series:
-    """Weights on rows of the table whose sum of accuracies is the mean of the differences."""
+    """Weights of rows of the table; the weighted sum of accuracies is the mean difference."""
     rows = np.concatenate([pairs["row"], pairs["row_control"]])
     return pd.Series(np.repeat([1, -1], len(pairs)) / len(pairs), index=rows)
 
@@ -185,25 +183,24 @@ def pair_weights(pairs: pd.DataFrame) -> pd.Series:
 def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -> pd.DataFrame:
     """effects.csv: each effect at each n, averaged over replicates, with a 95 % interval.
 
-    Columns: among others source (its letter where the treated networks copy one, or the group of
-    several; else empty), layer (the last that is copied, or frozen by partial), interval (its
-    kind), replicates (how many (split, seed)), differences (how many were averaged), missing (how
-    many lack a network or its top1) and not_learned (split/seed/name of each network that did not
-    learn, among those compared and the bases that they copy). On random splits, whose halves are
-    exchangeable, the differences of both targets are averaged inside a replicate and `target`
-    reads A+B; on others each target has its own rows.
+    Some columns: source (the letter of the source that the treated networks copy, or the group of
+    several sources; otherwise empty), layer (the last copied one; for partial, the last frozen
+    one), interval (its kind), replicates (number of (split, seed)), differences (number of averaged
+    differences), missing (number of differences without a network or its top1) and not_learned
+    (split/seed/name of each compared network or copied base that did not learn). On random splits,
+    whose halves are exchangeable, the differences of both targets are averaged inside a replicate
+    and `target` is A+B; on other splits each target has its own rows.
 
-    The estimator `paired` is of all networks. Where one of them did not learn, a second row,
-    `paired_learned`, is of the others, if there are any.
+    The estimator `paired` uses all networks. If one of them did not learn, a second row,
+    `paired_learned`, uses only the others, if there are any.
 
-    Intervals are those of `intervals.mean_over_replicates`, moderated over the n of an effect. With
-    one replicate it is an image interval, a paired percentile bootstrap over validation images,
-    which says nothing of other trainings, so p, p_holm and lower are NaN. `correct(row)` gives, for
-    one row of `networks`, the 0/1 correctness of each validation image of its target half, in store
-    order. The bootstrap decides the width only, the scores in the table the location, since a score
-    may not be the final accuracy (`mean_of_10_best`). Without `correct`, a single difference of
-    networks whose `validation_images` are known has an unpaired image interval; else there is none
-    (NaN).
+    Intervals are those of `intervals.mean_over_replicates`, moderated over the n of an effect. One
+    replicate gives an image interval, a paired percentile bootstrap over validation images, which
+    does not include the variation between trainings, so p, p_holm and lower are NaN. `correct(row)`
+    returns, for a row of `networks`, the 0/1 correctness of each validation image of its target
+    half, in store order. The bootstrap gives only the width; the location is from the scores in the
+    table, which need not be final accuracies (`mean_of_10_best`). Without `correct`, a single
+    difference has an unpaired image interval if `validation_images` is known, otherwise none (NaN).
     """
     table = checked(networks)
     everything = with_groups(all_pairs(table, EFFECTS), table)
@@ -226,7 +223,7 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
             "not_learned": pairs[pairs["failed"] != ""].groupby(by)["failed"].agg(names),
         }
     ).fillna({"not_learned": ""})
-    # What did not learn sets no variance towards which that of other n is moderated.
+    # An n with a network that did not learn does not affect the variances of other n.
     failed = about["not_learned"] != ""
     learned = _means(pairs[pairs["failed"] == ""], by, table, images)
     learned["estimator"] = np.where(failed[learned.index], "paired_learned", "paired")
@@ -248,32 +245,32 @@ def estimate(networks: pd.DataFrame, correct: intervals.Correct | None = None) -
 
 
 def of_checkpoints(interval: pd.Series, weights: pd.Series, letter: pd.Series) -> pd.Series:
-    """The kinds of intervals. Those over seeds get the words "for this checkpoint" where `weights`
-    is true (networks that copy imported weights); those of a group are over its sources."""
+    """The kinds of intervals. Those over seeds get the words "for this checkpoint" if `weights` is
+    true (networks that copy imported weights); those of a group are over its sources."""
     seeds = interval.isin([intervals.OVER_SEEDS, intervals.MODERATED_OVER_SEEDS])
     over_sources = interval.str.replace("splits", "sources").where(letter.str.len() > 1, interval)
     return over_sources.mask(seeds & weights, interval + intervals.FOR_THIS_CHECKPOINT)
 
 
 def names(texts: pd.Series) -> str:
-    """Each name in these texts once."""
+    """All names in these texts, without repetitions."""
     return " ".join(sorted({*" ".join(texts).split()}))
 
 
 def not_learned(table: pd.DataFrame) -> pd.Series:
-    """For each network, `split/seed0/name ` of itself and of the base whose layers it copied, as
-    far as they did not learn."""
+    """For each network, the names (`split/seed0/name `) of itself, if it did not learn, and of the
+    base that it copied, if that did not learn."""
     names = table["split"] + "/seed" + table["seed"].astype(str) + "/" + table["network"] + " "
     failed = names.where(table["failed"], "")
     copied = table.assign(
-        # The base of a selffer saw as many images a class as the selffer; other bases saw all.
+        # The base of a selffer had as many images per class as the selffer; other bases had all.
         target_size=table["target_size"].where(table["source"] == table["target"], ALL_IMAGES),
         target=table["source"].where(table["copied"] > 0),
     )
     on = ["study", "split", "seed", "target", "target_size"]
     bases = of_treatment(table, BASE).assign(base=names, lost=table["failed"])
     of_copied = copied.merge(bases[[*on, "base", "lost"]], on=on, how="left")
-    # In a search, a base has another row than the one that is copied.
+    # In a search, the row of a base may be another candidate than the copied one.
     lost = of_copied.get("base_learned", ~of_copied["lost"].eq(True)).eq(False)
     return failed + of_copied["base"].where(lost, "").fillna("")
 
@@ -281,7 +278,7 @@ def not_learned(table: pd.DataFrame) -> pd.Series:
 def _means(
     pairs: pd.DataFrame, by: list[str], table: pd.DataFrame, images: intervals.Images | None
 ) -> pd.DataFrame:
-    """The mean difference of each effect and n, with its interval, by effect and n."""
+    """The mean difference of each effect and n, with its interval, indexed by effect and n."""
     means = intervals.mean_over_replicates(pairs, by, "difference", by[:-1]).set_index(by)
     groups = pairs.groupby(by)
     for key in means.index[means["replicates"] == 1]:
@@ -293,7 +290,7 @@ def _means(
 def _of_one_replicate(
     pairs: pd.DataFrame, table: pd.DataFrame, images: intervals.Images | None
 ) -> tuple[float, float, str]:
-    """Low, high and kind of the interval over validation images of the mean of these pairs."""
+    """Low, high and kind of the interval over validation images for the mean of these pairs."""
     if images:
         low, high = images.interval(pair_weights(pairs), pairs["difference"].mean())
         return low, high, intervals.OVER_IMAGES

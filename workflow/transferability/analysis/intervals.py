@@ -1,4 +1,4 @@
-"""95 % intervals: over replicates where there are several, over validation images where not."""
+"""95 % intervals over replicates or, for a single replicate, over validation images."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -15,13 +15,13 @@ RESAMPLES = 2000
 MODERATED_OVER_SEEDS = "moderated t over seeds"
 OVER_SPLITS = "t over splits"
 OVER_SEEDS = "t over seeds"
-# Appended where seeds copy the layers of one checkpoint.
+# Appended if the seeds copy the layers of one checkpoint.
 FOR_THIS_CHECKPOINT = ", for this checkpoint"
 OVER_IMAGES = "image interval"
 UNPAIRED = "unpaired image interval"
 OF_MODEL = "t of the linear model"
 NO_INTERVAL = "none"
-# Of a single replicate: other validation images, not other trainings.
+# For a single replicate: these cover other validation images, but not other trainings.
 OF_IMAGES = (OVER_IMAGES, UNPAIRED)
 
 REPLICATE = ["split", "seed"]
@@ -32,17 +32,17 @@ def mean_over_replicates(
 ) -> pd.DataFrame:
     """Mean of `value` for each group `by`, over replicates (split, seed), with its t interval.
 
-    Several values of one replicate (targets, layers) are averaged first. Seeds of one
-    split share its classes and are not independent draws of an effect: with several splits, the
-    units are the splits' means; with one, they are its seeds, and the interval holds for that split
-    alone. Where several groups share the columns `family` (the n of one effect), their variances
-    are moderated, and p_holm is corrected for their number.
+    Several values of one replicate (targets, layers) are averaged first. Seeds of one split share
+    its classes and are not independent draws of an effect. With several splits, the units are
+    therefore the means of splits; with one split, the units are its seeds, and the interval is
+    valid only for that split. If several groups share the columns `family` (the n of one effect),
+    their variances are moderated, and p_holm is corrected for their number.
 
-    Where `values` has the column `floor`, no variance is below it: equal values are not taken for
-    certain.
+    If `values` has the column `floor`, no variance is smaller than it, so equal values do not give
+    an interval of zero width.
 
     Columns: `by`; mean, median and std of the units; low and high (95 %, two-sided), lower (the
-    one-sided 95 % lower limit), p (two-sided, that the mean is zero) and p_holm, all NaN with one
+    one-sided 95 % lower limit), p (two-sided, for a mean of zero) and p_holm, all NaN with one
     unit; interval (its kind) and replicates.
     """
     inside = values.groupby([*by, *REPLICATE], as_index=False)[value].mean()
@@ -78,7 +78,7 @@ def mean_over_replicates(
 
 
 def _families(table: pd.DataFrame, family: Sequence[str]) -> list[tuple[tuple, pd.DataFrame]]:
-    """The rows with several units that share the columns `family`, where they are at least two."""
+    """Groups of at least two rows that share the columns `family` and have several units each."""
     replicated = table[table["count"] >= 2]
     if not family or replicated.empty:
         return []
@@ -88,13 +88,13 @@ def _families(table: pd.DataFrame, family: Sequence[str]) -> list[tuple[tuple, p
 
 
 def _add_limits(table: pd.DataFrame) -> None:
-    """Adds low, high, lower and p to means with their variance, degrees of freedom and count."""
+    """Adds low, high, lower and p, from mean, variance, degrees of freedom and count."""
     error = np.sqrt(table["variance"] / table["count"])
     freedom = table["freedom"].where(table["freedom"] > 0)
     reach = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error
     table["low"], table["high"] = table["mean"] - reach, table["mean"] + reach
     table["lower"] = table["mean"] - stats.t.ppf(CONFIDENCE, freedom) * error
-    # Without any spread, a mean of zero is certain to be zero, and another is certain not to be.
+    # If all values are equal, p is 1 for a mean of zero and 0 for any other mean.
     statistic = (table["mean"].abs() / error).where(table["mean"].abs() > 0, 0)
     table["p"] = 2 * stats.t.sf(statistic, freedom)
 
@@ -103,24 +103,24 @@ def moderated(units: pd.DataFrame) -> pd.DataFrame:
     """Variance and degrees of freedom of each column, moderated towards the mean of all variances.
 
     `units` has a row for each split or seed and a column for each n, with at least two numbers in
-    each column. With a prior variance s0² of d0 degrees of freedom, the moderated variance is
-    (d0 s0² + d s²) / (d0 + d), with d0 + d degrees of freedom. d0 follows from the variance of
-    log s² over the columns. Source: Smyth 2004, Statistical Applications in Genetics and Molecular
+    each column. With a prior variance s0² that has d0 degrees of freedom, the moderated variance is
+    (d0 s0² + d s²) / (d0 + d), with d0 + d degrees of freedom. d0 follows from the variance of log
+    s² over the columns. Source: Smyth 2004, Statistical Applications in Genetics and Molecular
     Biology 3(1), article 3, sections 4 and 6.2.
 
-    Two things differ from it, since the n of an effect are few, share networks, and differ in
-    noise: s0² is the mean of the variances (there it is below, and noisy n are found too often),
-    and the degrees of freedom are at most d G² / Σ r², r the correlations between the G columns:
+    There are two changes, because the n of an effect are few, share networks, and differ in noise.
+    s0² is the mean of the variances; Smyth's is smaller, so noisy n would be significant too often.
+    The degrees of freedom are at most d G² / Σ r² (G columns, r their correlations), which are
     those of the mean of correlated variances.
     """
     variance, freedom = units.var(), units.count() - 1
-    # Equal numbers have no variance; there it is the prior's alone.
+    # Equal numbers have variance 0; such a column gets only the variance of the prior.
     spread = variance > 0
     if spread.sum() < 2:
         return pd.DataFrame({"variance": variance, "freedom": freedom})
     half = freedom[spread] / 2
     logs = np.log(variance[spread]) - special.digamma(half) + np.log(half)
-    # As large as no excess at all means: a common variance.
+    # If there is no excess, d0 is very large: all columns have the same variance.
     excess = max(logs.var() - special.polygamma(1, half).mean(), 1e-6)
     prior = 2 * optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-6, 1e9)
     correlation = units.loc[:, spread].corr().fillna(1)
@@ -134,8 +134,8 @@ def moderated(units: pd.DataFrame) -> pd.DataFrame:
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """The p of several hypotheses, corrected for their number: where none is true, one falls below
-    0.05 in at most 5 % of families. Source: Holm 1979, Scandinavian Journal of Statistics 6."""
+    """p values corrected for their number: if no effect of a family is real, a p below 0.05 occurs
+    in at most 5 % of families. Source: Holm 1979, Scandinavian Journal of Statistics 6."""
     ordered = p.dropna().sort_values()
     factors = np.arange(len(ordered), 0, -1)
     return (ordered * factors).cummax().clip(upper=1).reindex(p.index)
@@ -144,12 +144,12 @@ def holm(p: pd.Series) -> pd.Series:
 def difference_of_means(
     treated: pd.DataFrame, control: pd.DataFrame, value: str
 ) -> tuple[float, float, str]:
-    """Low, high and kind of the t interval of the mean of `treated` less that of `control`.
+    """Low, high and kind of the t interval of the mean of `treated` minus the mean of `control`.
 
-    The units, splits or the seeds of one split, may hold unequal numbers of networks: each is
-    counted with its linearised contribution to the difference, which is the unit's difference where
-    all hold the same. The degrees of freedom are those of the side with fewer units; NaN
-    and `none` where one side has a single unit.
+    The units (splits, or the seeds of one split) may have unequal numbers of networks. Each unit is
+    counted with its linearised contribution to the difference, which is the difference inside the
+    unit if all have equal numbers. The degrees of freedom are those of the side with fewer units;
+    NaN and `none` if one side has a single unit.
     """
     several = pd.concat([treated["split"], control["split"]]).nunique() >= 2
     unit, kind = (["split"], OVER_SPLITS) if several else (REPLICATE, OVER_SEEDS)
@@ -171,13 +171,13 @@ def difference_of_means(
 
 
 def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, float]:
-    """Low and high (95 %) of the first top-1 less the second, from the number of validation images
-    of each alone, by Newcombe's score interval.
+    """Low and high (95 %) of the first top-1 minus the second, by Newcombe's score interval, which
+    needs only the numbers of validation images.
 
-    Wider than a paired interval: both networks were validated on the same images and mostly err on
-    the same ones, which it ignores.
+    It is wider than a paired interval, because it ignores that both networks were validated on the
+    same images and mostly fail on the same ones.
     """
-    # Here, since few studies need it, and figures import this module too.
+    # Imported here because few studies need it, and figures import this module too.
     from statsmodels.stats.proportion import confint_proportions_2indep
 
     (first, second), (of_first, of_second) = top1, images
@@ -188,17 +188,17 @@ def unpaired(top1: Sequence[float], images: Sequence[float]) -> tuple[float, flo
 
 
 class Images:
-    """Bootstrap over validation images: 0/1 correctness of networks, weighted and summed."""
+    """Bootstrap over validation images: a weighted sum of the 0/1 correctness of networks."""
 
     def __init__(self, table: pd.DataFrame, correct: Correct):
         self.table = table
         self.correct = cache(lambda row: np.asarray(correct(table.loc[row]), dtype=float))
 
     def interval(self, weights: pd.Series, location: float) -> np.ndarray:
-        """Low and high of Σ weight × accuracy, moved to lie about `location`.
+        """Low and high of Σ weight × accuracy, shifted so that the centre is `location`.
 
-        `weights` is indexed by row of the table. Networks of one target share its images, and
-        each (split, seed, target) draws its own.
+        `weights` is indexed by row of the table. Networks with one (split, seed, target) share the
+        drawn images; each (split, seed, target) has its own draws.
         """
         weights = weights.groupby(level=0).sum()
         cells = self.table.loc[weights.index, [*REPLICATE, "target"]]
@@ -210,7 +210,7 @@ class Images:
             samples,
             lambda *drawn, axis: sum(sample.mean(axis=axis) for sample in drawn),
             n_resamples=RESAMPLES,
-            # Bounds the memory of one batch to about 100 MB.
+            # Limits the memory of one batch to about 100 MB.
             batch=max(1, min(RESAMPLES, 5_000_000 // max(map(len, samples)))),
             vectorized=True,
             confidence_level=CONFIDENCE,

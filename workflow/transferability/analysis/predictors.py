@@ -1,5 +1,5 @@
-"""How well cheap scores of layers predict the measured curves: probes and the table of networks in,
-predictors.csv out."""
+"""How well cheap scores of layers predict the measured curves: computes predictors.csv from probes
+and the table of networks."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ MEASURED = ("transfer", "specificity", "source_gap", "freeze_cost")
 DEPTH = "depth"
 OVER_LAYERS, OVER_SOURCES, OVER_SPLITS = "layers", "sources", "splits"
 FEWEST = {OVER_LAYERS: 3, OVER_SOURCES: 2, OVER_SPLITS: 3}
-"""Of layers, sources or splits, how many a rank correlation needs."""
+"""The smallest number of layers, sources or splits for a rank correlation."""
 COLUMNS = [
     *("study", "split_kind", "source", "target", "target_size", "effect", "over", "predictor"),
     *("correlation", "low", "high", "depth", "lead", "lead_low", "lead_high", "interval"),
@@ -38,9 +38,9 @@ MECHANISM_COLUMNS = [
 def collect(
     study: str, networks: Path, replicates: Iterable[tuple[str, int]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """probes.csv and mechanism.csv, from what `probe-layers` left in each replicate's folder.
+    """probes.csv and mechanism.csv, from the file that `probe-layers` wrote for each replicate.
 
-    Raises ValueError naming a file that is missing or not what the command writes.
+    Raises ValueError naming a file that is missing or not in the format of that command.
     """
     rows: dict[str, list[dict]] = {"probes": [], "mechanism": []}
     for split, seed in replicates:
@@ -68,19 +68,19 @@ def collect(
 def predictors(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     """predictors.csv: the rank correlation (Spearman) of each score with measured effects.
 
-    A row for each effect (transfer, specificity or source_gap, freeze_cost), predictor and `over`:
+    One row for each effect (transfer, specificity or source_gap, freeze_cost), predictor and
+    `over`:
 
-    - `layers`: over the n of one replicate. Beside it `depth`, the correlation of −n with the same
-      effects, which a score has to beat; `lead` is the correlation less that of depth.
-    - `sources`: over the sources of one replicate at one n, averaged over n. Depth is then the same
-      for all, so that the lead is the correlation.
-    - `splits`: over random splits at one n, averaged over n. It uses the replicates up, so there is
-      no interval.
+    - `layers`: over the n of one replicate. `depth` is the correlation of −n with the same effects,
+      which a good score must exceed; `lead` is the correlation minus `depth`.
+    - `sources`: over the sources of one replicate at one n, averaged over n. All sources then have
+      the same depth, so `lead` equals the correlation.
+    - `splits`: over random splits at one n, averaged over n. It uses all replicates at once, so
+      there is no interval.
 
-    `correlation` and `lead` are means over replicates with 95 % intervals (`interval` is their
-    kind), NaN with one; `compared` is how many layers, sources or splits were ranked, at most. A
-    replicate in which the effects or the score do not vary, or whose control did not learn, is
-    left out.
+    `correlation` and `lead` are means over replicates with 95 % intervals (of the kind `interval`),
+    NaN with one replicate; `compared` is the largest number of layers, sources or splits ranked. A
+    replicate is left out if its effects or scores do not vary, or if its control did not learn.
     """
     found = _beside_each_other(probes, networks)
     random = found[found["split_kind"] == effects.EXCHANGEABLE].assign(letter="")
@@ -93,10 +93,10 @@ def predictors(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def across_studies(studies: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
-    """Rows `sources` of predictors.csv over the sources of several studies of the same target.
+    """Rows `sources` of predictors.csv over the sources of several studies with the same target.
 
-    From the probes and the networks of each study, by its name. What each copies from, a half too,
-    is a source; they are ranked at the same n of the same split, seed and target.
+    `studies` has the probes and the networks of each study, by its name. Everything that a study
+    copies from is a source, also a half. Sources are ranked at the same n, split, seed and target.
     """
     found = pd.concat(_beside_each_other(*tables) for tables in studies.values())
     return _arranged(_over_sources(found.assign(study=" and ".join(studies))))
@@ -108,7 +108,7 @@ def _over_sources(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _arranged(*tables: pd.DataFrame) -> pd.DataFrame:
-    """predictors.csv of its parts, in the order of its columns and rows."""
+    """predictors.csv from its parts, with columns and rows in order."""
     table = pd.concat(tables, ignore_index=True).reindex(columns=[*KEY, "over", *COLUMNS[8:]])
     table = table.assign(
         source=lambda table: table["letter"].astype(object).fillna(""),
@@ -116,7 +116,7 @@ def _arranged(*tables: pd.DataFrame) -> pd.DataFrame:
         size=lambda table: effects.size_order(table["target_size"]),
         place=lambda table: table["effect"].map({name: k for k, name in enumerate(MEASURED)}),
     )
-    # A correlation is at most 1, whatever a symmetric interval says.
+    # A correlation is at most 1, but a symmetric interval may exceed this.
     table[["low", "high"]] = table[["low", "high"]].clip(-1, 1)
     counts = dict.fromkeys(("replicates", "compared"), "Int64")
     by_place = ["study", "over", "split_kind", "size", "target", "source", "place"]
@@ -125,7 +125,7 @@ def _arranged(*tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside_each_other(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
-    """The `value` of each score, depth among them, beside the `difference` of each effect."""
+    """One row for each `value` of a score (or depth) and each `difference` of an effect."""
     table = effects.checked(networks)
     measured = [effect for effect in EFFECTS if effect.name in MEASURED]
     pairs = effects.complete(effects.all_pairs(table, measured))
@@ -140,7 +140,7 @@ def _beside_each_other(probes: pd.DataFrame, networks: pd.DataFrame) -> pd.DataF
 
 
 def _correlations(found: pd.DataFrame, by: list[str], over: str) -> pd.DataFrame:
-    """The rank correlation of value and difference, and that of depth, in each group `by`."""
+    """The rank correlation of value and difference, and that of depth, in each group of `by`."""
     rows = []
     for key, group in found.groupby(by):
         varies = group[["value", "difference"]].nunique().min() > 1
@@ -157,7 +157,7 @@ def _correlations(found: pd.DataFrame, by: list[str], over: str) -> pd.DataFrame
 
 
 def _means(correlations: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """The means over replicates, with intervals where there are replicates."""
+    """The means over replicates, with intervals if there are several replicates."""
     by = [*by, "over"]
     if correlations.empty:
         return correlations[by]

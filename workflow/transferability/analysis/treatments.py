@@ -1,11 +1,11 @@
-"""The treatments of networks, and the effects, which are differences between them."""
+"""The treatments of networks, and the effects, which are differences between treatments."""
 
 from typing import NamedTuple
 
 
 class Effect(NamedTuple):
-    """A difference in top-1: the treated network's (kind, fine_tuned) less the control's. `only`
-    says whether there is the effect of halves or of sources alone; empty, of both."""
+    """A difference in top-1: the treated network (kind, fine_tuned) minus the control. `only` is
+    halves or sources if the effect exists only for these; empty if it exists for both."""
 
     name: str
     treated: tuple[str, bool]
@@ -15,11 +15,11 @@ class Effect(NamedTuple):
 
     @property
     def control_of_zero(self) -> bool:
-        """Whether the control is of n = 0 instead of the same n."""
+        """Whether the control has n = 0 instead of the same n."""
         return self.control in (BASE, LONG_BASE, self.treated)
 
 
-# The other kinds copy no source; with several sources, they are the controls of each.
+# Other kinds do not copy a source; in a study with several sources, they are controls for each.
 COPY_A_SOURCE = ("transfer", "partial", "shuffled", "reestimated")
 BASE, LONG_BASE = ("base", False), ("long_base", False)
 SELFFER, SELFFER_PLUS = ("selffer", False), ("selffer", True)

@@ -5,14 +5,14 @@ from itertools import groupby
 
 import pandas as pd
 
-# A smaller difference in top-1 is zero but for rounding.
+# A smaller difference in top-1 is zero except for rounding.
 AT_ZERO = 1e-9
 
 
 def layer_ranges(numbers: Iterable[int]) -> list[str]:
-    """`1–3`, `6`, `7`: three or more layers in a row are a range; two are no shorter as one."""
+    """`1–3`, `6`, `7`: three or more consecutive layers become a range; two do not."""
     ranges = []
-    # In a row, numbers are as far from each other as their places.
+    # For consecutive numbers, number minus position is constant.
     for _, places in groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0]):
         run = [n for _, n in places]
         ranges += [f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run)
@@ -22,24 +22,24 @@ def layer_ranges(numbers: Iterable[int]) -> list[str]:
 def points(difference: float, keep: bool = False) -> str:
     """A difference in top-1 in percentage points, e.g. −1.8.
 
-    One that would read 0.0 without being zero keeps its first digit (0.04) if `keep`.
+    If `keep`, a nonzero difference that would read 0.0 is written up to its first digit (0.04).
     """
     decimals = 1
     if keep and abs(difference) > AT_ZERO:
         while float(f"{100 * difference:.{decimals}f}") == 0:
             decimals += 1
-    # z: what rounds to zero has no sign.
+    # z: a number that rounds to zero has no sign.
     return f"{100 * difference:z.{decimals}f}".replace("-", "−")
 
 
 def bracket(low: float, high: float) -> str:
-    """An interval in percentage points, e.g. [−2.1, −1.5]; empty where there is none. A limit
-    reads as zero only if it is."""
+    """An interval in percentage points, e.g. [−2.1, −1.5]; empty if there is none. A limit is
+    written as zero only if it is zero."""
     return f"[{points(low, keep=True)}, {points(high, keep=True)}]" if pd.notna(low) else ""
 
 
 def mean(row: Mapping) -> str:
-    """The mean of a row in points. One whose interval excludes zero does not read as zero."""
+    """The mean of a row in points, not written as zero if the interval excludes zero."""
     return points(row["mean"], keep=row["low"] * row["high"] > 0)
 
 
