@@ -1,1 +1,1 @@
-"""What a study is: its settings, its networks, its files."""
+"""A study: its settings, its networks, its files."""

@@ -1,6 +1,6 @@
 """Checks of a study that need several keys, the dataset or the architecture.
 
-Free of heavy libraries, since the workflow imports it each time it builds its graph.
+Imports no heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from transferability.study.design import Study, StudyError, as_list, evaluations
 
 
 def check(study: Study, architecture: ArchitectureInfo, dataset: DatasetInfo) -> None:
-    """Refuse what is impossible with this architecture, this dataset or other keys.
+    """Raise StudyError if a setting is impossible with this architecture, dataset or other keys.
 
-    Where the dataset's info has None, only reading the images shows it, and the job that reads them
-    checks it. Raises StudyError, which names the key and what it allows.
+    The message names the key and the allowed values. Where the dataset's info is None, the value is
+    known only after the images are read; the job that reads them then checks it.
     """
     _check_layers(study, architecture.layer_names)
     _check_splits(study, dataset)
@@ -67,7 +67,7 @@ def _check_splits(study: Study, dataset: DatasetInfo) -> None:
 
 
 def _check_sources(study: Study) -> None:
-    """All networks see images of one size, normalised in one way."""
+    """Check that all networks see images of one size, normalised in one way."""
     seen: dict[str, tuple] = {}
     for letter, source in study["sources"].items():
         stored, size = study["dataset"]["image_size"], (source["dataset"] or {}).get("image_size")
@@ -93,7 +93,7 @@ def _check_sources(study: Study) -> None:
                 f"images; make separate studies, or give all sources the same {key}"
             )
     for letter, group in study.groups.items():
-        # In tables, layers without a source are of the group random.
+        # In tables, `random` is the group of layers without a source.
         if group == "random" or [*study.groups.values()].count(group) == 1:
             raise StudyError(
                 f"sources.{letter}.group: {group} has one source, but an interval over sources "
@@ -136,7 +136,7 @@ def _check_dissimilar(halves: Mapping, groups: Mapping[str, int]) -> None:
 
 
 def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None) -> None:
-    """What each network sees must exist, and have one size, so that layers fit each other."""
+    """Check that images are large enough and of one size, so that layers fit each other."""
     stored, crop = study["dataset"]["image_size"], study["recipe"]["crop"]
     if study.input_size < smallest_image:
         raise StudyError(
@@ -167,7 +167,7 @@ def _check_sizes(study: Study, smallest_image: int, images_per_class: int | None
 
 
 def _check_omitted(study: Study, layer_count: int) -> None:
-    # One whose n is not among the layers for now is not a mistake.
+    # An override or omit for an n that is not in `layers` at present is not a mistake.
     candidates = Study({**study, "layers": list(range(layer_count))})
     for key, where in _wheres(study):
         matching = matches if key.startswith("omit") else candidates.matches
@@ -190,7 +190,7 @@ def _check_omitted(study: Study, layer_count: int) -> None:
 def _check_score(study: Study) -> None:
     for network in study.networks if study["score"] == "mean_of_10_best" else ():
         recipe = study.recipe_of(*network)
-        # The ten best of fewer would be of networks that are still being trained.
+        # With fewer, the ten best would include networks that are still far from trained.
         if (count := evaluations(recipe)) < 40:
             length = "iterations" if recipe["iterations"] else "epochs"
             raise StudyError(
@@ -201,14 +201,14 @@ def _check_score(study: Study) -> None:
 
 
 def _check_probing(study: Study, dataset: DatasetInfo) -> None:
-    # Other halves have other sizes, and a folder of ImageNet may hold some classes only.
+    # Other halves have other sizes, and a folder of ImageNet may have only some of the classes.
     is_half = all(name.startswith(("random", "whole")) for name in study.split_names)
     is_known = dataset.size and is_half and study["dataset"]["source"] != "imagenet"
     for network in study.networks:
         recipe = study.recipe_of(*network)
         probed, length = recipe.get("probe_epochs", 0), "epochs"
         if recipe["iterations"]:
-            # How long an epoch is, only reading the images may show.
+            # The length of an epoch may be known only after the images are read.
             length = "iterations"
             size = study.target_size(dataset.size) if is_known else None
             probed *= study.epoch_of(*network, size) if size and probed else 0

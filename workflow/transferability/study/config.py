@@ -1,7 +1,7 @@
-"""From a study file to a checked study: defaults filled in, each mistake named before a job runs.
+"""Reads a study file into a checked study: fills in defaults and names mistakes before a job runs.
 
-The models in schema.py check each key; checks.py checks what needs several keys, the dataset or
-the architecture.
+The models in schema.py check each key; checks.py checks what needs several keys, the dataset or the
+architecture.
 """
 
 import copy
@@ -42,9 +42,9 @@ def read(path: Path | str) -> Study:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that occurs twice in a section, of which YAML keeps only the last."""
+    """Refuses a key that occurs twice in a section; YAML would use only the last."""
 
-    # Not as it is constructed, when what it merges (<<) is among its keys.
+    # Checked before construction, which adds merged keys (<<) to those of the section.
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
@@ -60,10 +60,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def check_file(path: Path | str, config: object) -> None:
-    """Check what a study's file holds beside its `config`, which takes its name where it has none.
+    """Check the file of a study; `config` is its content and gets its name if it has none.
 
-    Raises StudyError for a key that occurs twice in a section, and for a file whose name cannot be
-    a study's.
+    Raises StudyError for a key that occurs twice in a section, and for a file name that is not a
+    valid study name.
     """
     _Loader(Path(path).read_text(encoding="utf-8")).get_single_node()
     if isinstance(config, dict) and "study" not in config:
@@ -76,7 +76,7 @@ def check_file(path: Path | str, config: object) -> None:
 
 
 def name_for(stem: str) -> str:
-    """A study's name for a file or folder of that name: the same, if it can be one."""
+    """A valid study name for this name of a file or folder, unchanged if it is valid."""
     if re.fullmatch(STUDY_NAME, stem) and stem != PUBLISHED:
         return stem
     ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
@@ -84,20 +84,20 @@ def name_for(stem: str) -> str:
 
 
 def write(study: Study, path: Path) -> None:
-    """Write a study as it is run, every key filled in, beside its results."""
+    """Write the study with all keys filled in, next to its results."""
     text = yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True, width=100)
     files.write_text(path, f"# The study as it was run, defaults filled in.\n{text}")
 
 
 def resolved(path: Path | str) -> Study:
-    """The study that a run left beside its results: complete, its layers written out.
+    """The study that a run wrote next to its results: complete, with its layers listed.
 
-    Its architecture is not checked again, since that may run the user's code. Raises StudyError if
-    there is no such study.
+    The architecture is not checked again, since that could run the user's code. Raises StudyError
+    if there is no such study.
     """
     folder = Path(path).parent
     try:
-        # An archive of an earlier version may lack keys that have come since.
+        # An archive of an earlier version may lack newer keys.
         study = Study(_with_defaults(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
         if not study["layer_names"] or study["layers"] == "all":
             raise StudyError("layers and layer_names are not filled in")
@@ -116,7 +116,7 @@ def resolved(path: Path | str) -> Study:
 
 
 def typed(value: object) -> object:
-    """Settings as YAML has them, from nested texts such as a command line gives."""
+    """Nested texts, such as a command line gives, converted to the types that YAML gives."""
     if isinstance(value, dict):
         return {key: typed(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -125,10 +125,10 @@ def typed(value: object) -> object:
 
 
 def complete(config: dict | None) -> Study:
-    """A study with every key filled in and checked, its layers written out, from one that names
-    only what it changes.
+    """A study with every key filled in and checked, and its layers listed. `config` may contain
+    only the keys that differ from the default.
 
-    Raises StudyError with a line for each mistake: the key, its value, what is allowed.
+    Raises StudyError with a line for each mistake: the key, its value, the allowed values.
     """
     study = Study(_with_defaults({} if config is None else config))
     _take_transforms(study, config or {})
@@ -146,8 +146,8 @@ def complete(config: dict | None) -> Study:
 
 
 def _take_transforms(study: Study, config: Mapping) -> None:
-    """Fill in which images pretrained weights need, and give all networks such ones, unless the
-    study asks for others."""
+    """Fill in the image settings that pretrained weights need, and use them for all networks unless
+    the study sets others."""
     dataset, recipe = config.get("dataset", {}), config.get("recipe", {})
     is_given = "image_size" in dataset or "crop" in recipe
     stored: dict[tuple[int, int], str] = {}
@@ -178,7 +178,7 @@ def _take_transforms(study: Study, config: Mapping) -> None:
 
 def _with_defaults(config: object) -> dict:
     match config:
-        # As YAML reads `probes: off`.
+        # YAML reads `probes: off` as False.
         case {"probes": False}:
             return _with_defaults({**config, "probes": None})
         case {"architecture": str(build)} if ":" in build:
@@ -188,7 +188,7 @@ def _with_defaults(config: object) -> dict:
     except ValidationError as error:
         found = [mistakes.describe(mistake) for mistake in error.errors(include_url=False)]
         raise StudyError("\n".join(dict.fromkeys(found))) from error
-    # These stay the few keys that they name.
+    # These contain only the keys that the user wrote, without defaults.
     named = copy.deepcopy({key: config[key] for key in ("overrides", "omit") if key in config})
     for letter, source in study["sources"].items():
         source["recipe"] = copy.deepcopy(config["sources"][letter].get("recipe"))

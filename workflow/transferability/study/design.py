@@ -1,6 +1,6 @@
 """A study: its splits, its networks and their recipes.
 
-Free of heavy libraries, since the workflow imports it each time it builds its graph.
+Imports no heavy libraries, since the workflow imports it each time it builds its graph.
 """
 
 import itertools
@@ -16,28 +16,28 @@ WHOLE = "whole"
 """The split of a study with sources, in which all classes are in half B."""
 
 FEW_STEPS = 300
-"""With fewer steps in all, networks were found that did not learn."""
+"""With fewer training steps in total, some networks did not learn."""
 
 OF_COPIED_LAYERS = ("copied_learning_rate", "layer_decay", "probe_epochs")
-"""Keys of the recipe about copied layers that learn."""
+"""Keys of the recipe that apply only to copied layers that are trained."""
 
 Network = tuple[str, int, str]
 """A network of a study: (split, seed, name)."""
 
 
 class StudyError(ValueError):
-    """A study that cannot be run as it is written; the message says what to change."""
+    """A study that cannot be run as written; the message says what to change."""
 
 
 class Study(dict):
-    """The settings of a complete study, by key, its layers written out, and what follows from them.
+    """The settings of a complete study by key, with its layers listed, and values derived from it.
 
-    A change of settings makes another study: `Study({**study, "seeds": [0, 1]})`.
+    To change a setting, make a new study: `Study({**study, "seeds": [0, 1]})`.
     """
 
     @property
     def split_names(self) -> list[str]:
-        """random0, random1, …, dissimilar, and those that were published; `whole` with sources."""
+        """random0, random1, …, dissimilar, and the published splits; only `whole` with sources."""
         splits = self["splits"]
         if self.get("sources"):
             return [WHOLE]
@@ -46,17 +46,17 @@ class Study(dict):
 
     @property
     def replicates(self) -> list[tuple[str, int]]:
-        """Each (split, seed)."""
+        """All pairs (split, seed)."""
         return list(itertools.product(self.split_names, self["seeds"]))
 
     @property
     def input_size(self) -> int:
-        """Height and width, in pixels, of what the networks see: the crop, or the stored size."""
+        """Height and width in pixels of the networks' inputs: the crop, or the stored size."""
         return self["recipe"]["crop"] or self["dataset"]["image_size"]
 
     @cached_property
     def network_names(self) -> list[str]:
-        """The networks of each (split, seed), in a stable order, bases first."""
+        """The names of the networks of each (split, seed), in a stable order, bases first."""
         treatments = list(dict.fromkeys(map(networks.trained_name, self._treatment_names)))
         copied = {base for name in treatments if (base := networks.parse_name(name).base)}
         controls = [networks.base_name(*half) for half in self._targets]
@@ -65,9 +65,9 @@ class Study(dict):
         return bases + long_bases * ("long_base" in self["controls"]) + treatments
 
     def candidates(self, name: str) -> list[str]:
-        """The trainings of which the study's search takes the best as the network of that name. The
-        first has that name, and the learning rates of the recipe; what is copied is always of it.
-        """
+        """The names of the trainings from which the search selects the network of this name. The
+        first has this name and uses the recipe's learning rates; only its layers are copied by
+        others."""
         network = networks.parse_name(name)
         is_no_control = network.kind == "base" and "baseB" not in self["controls"]
         if not self["search"] or is_no_control or network.target not in self["targets"]:
@@ -86,20 +86,20 @@ class Study(dict):
 
     @property
     def table_names(self) -> list[str]:
-        """The networks of each (split, seed) as tables name them: with P7f0B and P7f7B beside the
-        networks P7B+ and P7B, which they are."""
+        """The networks of each (split, seed) in tables. P7f0B and P7f7B are listed in addition to
+        P7B+ and P7B, although they are the same networks."""
         aliases = [name for name in self._treatment_names if networks.trained_name(name) != name]
         return self.network_names + aliases
 
     @property
     def imported(self) -> dict[str, str]:
-        """The bases that are not trained here, each with the letter of its source."""
+        """The imported (not trained) bases, each with the letter of its source."""
         sources = self["sources"].items()
         return {networks.base_name(letter): letter for letter, s in sources if s["weights"]}
 
     @property
     def groups(self) -> dict[str, str]:
-        """The group of each source that has one, by letter."""
+        """The group of each source that has a group, by letter."""
         return {letter: s["group"] for letter, s in self["sources"].items() if s["group"]}
 
     @property
@@ -113,7 +113,7 @@ class Study(dict):
         for target, size in self._targets:
             copied = list(self["sources"]) or [networks.other_half(target)]
             from_target = {"selffer": [target], "selffer_partial": [target], "random": ["R"]}
-            # Partial fine-tuning is compared with that of all layers, at n = 0.
+            # Partial fine-tuning is compared with fine-tuning all layers, which is n = 0.
             for n in [0] * (any(is_partial) and 0 not in self["layers"]) + self["layers"]:
                 if n == 0 and n in self["layers"] and "B0B" in self["controls"]:
                     names.append(networks.treatment_name("selffer", target, 0, target, last, size))
@@ -126,13 +126,13 @@ class Study(dict):
         return names
 
     def target_size(self, size: Size) -> Size:
-        """The size of what a network learns in a dataset of that size: half of the classes and
-        images, or, with sources, all."""
+        """The number of classes and images on which a network is trained, for a dataset of this
+        size: half of them or, with sources, all."""
         return size if self["sources"] else Size(*(count // 2 for count in size))
 
     @property
     def networks(self) -> list[Network]:
-        """Every network, also those that are left out."""
+        """All networks, including those that the study leaves out."""
         trained = [name for plain in self.network_names for name in self.candidates(plain)]
         return [(*replicate, name) for replicate in self.replicates for name in trained]
 
@@ -148,8 +148,8 @@ class Study(dict):
         return [network for network in self.networks if network not in omitted]
 
     def share(self, share: str) -> list[Network]:
-        """Of the networks that are trained, those of each n-th replicate from the k-th, by `k/n`:
-        a replicate's bases and what copies from them are of one share."""
+        """The trained networks of one share, `k/n`: those of each n-th replicate, starting with the
+        k-th. A replicate's bases and the networks that copy them are in the same share."""
         k, n = (int(part) if part.isdecimal() else 0 for part in f"{share}/".split("/")[:2])
         if share != f"{k}/{n}" or not 1 <= k <= n <= len(self.replicates):
             raise StudyError(
@@ -160,8 +160,8 @@ class Study(dict):
         return [network for network in self.trained if network[:2] in replicates]
 
     def matches(self, where: Mapping, split: str, seed: int, name: str) -> bool:
-        """Whether the facts that `where` of an override names are those of a network. One that asks
-        for partial networks reaches P7B+ and P7B, too, which are P7f0B and P7f7B."""
+        """Whether a network has the properties in the `where` of an override. A `where` for partial
+        networks also matches P7B+ and P7B, which are P7f0B and P7f7B."""
         plain, aliases = networks.parse_name(name).plain_name, []
         if {"kind", "network"} & {*where}:
             aliases = [k for k in self._treatment_names if networks.trained_name(k) == plain]
@@ -175,11 +175,11 @@ class Study(dict):
         return self["keep_weights"] == "all" or networks.parse_name(name).is_base
 
     def recipe_of(self, split: str, seed: int, name: str) -> dict:
-        """The recipe by which one network is trained: the study's, its overrides (a later one
-        wins), and twice the epochs or iterations for a long base.
+        """The recipe with which one network is trained: that of the study, with its overrides (a
+        later one wins), and twice the epochs or iterations for a long base.
 
-        The keys about copied layers that learn are in it only where there are such layers and the
-        value is not the default, so that they change no other network.
+        Keys for trained copied layers are included only if there are such layers and the value is
+        not the default, so that these keys do not change the recipe of other networks.
         """
         chosen = dict(self["recipe"])
         for override in self["overrides"]:
@@ -200,9 +200,9 @@ class Study(dict):
         return chosen
 
     def training(self, split: str, seed: int, name: str) -> TrainingSpec:
-        """The training of a network. Raises ValueError if it is no network's name."""
+        """The training of a network. Raises ValueError if `name` is not the name of a network."""
         recipe = self.recipe_of(split, seed, name)
-        # How many train it together decides no numbers, but for rounding and masks of dropout.
+        # The number of GPUs changes results only by rounding and by dropout masks.
         recipe.pop("gpus", None)
         declared = [s for s in self["sources"].values() if s["weights"]]
         normalised_by = None
@@ -211,18 +211,18 @@ class Study(dict):
         return TrainingSpec.of(name, split, seed, self["architecture"], recipe, normalised_by)
 
     def import_settings(self, letter: str) -> list:
-        """What decides the weights of a source that is imported; what else it says changes none."""
+        """The settings on which the weights of an imported source depend."""
         source = self["sources"][letter]
         keys = ("weights", "image_size", "interpolation", "mean", "std")
         return [{key: source[key] for key in keys}, self["architecture"], self.input_size]
 
     def steps_of(self, split: str, seed: int, name: str, size: Size) -> int:
-        """The steps of one training on a target of that size."""
+        """The number of steps of one training on a target of this size."""
         recipe = self.recipe_of(split, seed, name)
         return recipe["iterations"] or recipe["epochs"] * self.epoch_of(split, seed, name, size)
 
     def epoch_of(self, split: str, seed: int, name: str, size: Size) -> int:
-        """The steps of an epoch of one training on a target of that size."""
+        """The number of steps in an epoch of one training on a target of this size."""
         network, recipe = networks.parse_name(name), self.recipe_of(split, seed, name)
         images = size.train
         if network.target_size != networks.ALL_IMAGES:
@@ -231,8 +231,8 @@ class Study(dict):
 
 
 def few_steps(study: Study, size: Size) -> str | None:
-    """A warning where a network of the study is trained in few steps."""
-    # The images of a source that is trained here are others.
+    """A warning if a network of the study is trained for few steps, otherwise None."""
+    # A source that is trained here has other images than the target.
     trained = [n for n in study.trained if networks.parse_name(n[2]).target in networks.HALVES]
     size = study.target_size(size)
     counted = [(study.steps_of(*n, size), n) for n in trained]
@@ -248,23 +248,23 @@ def few_steps(study: Study, size: Size) -> str | None:
 
 
 def matches(where: Mapping, split: str, seed: int, name: str) -> bool:
-    """Whether the facts that `where` names are those of a network."""
+    """Whether a network has the properties in `where`."""
     network = networks.parse_name(name)
     facts = {key: [value] for key, value in vars(network).items()}
-    # A candidate of a search goes by its own name, too.
+    # A candidate of a search also matches its own name.
     facts |= {"network": [network.plain_name, name], "split": [split], "seed": [seed]}
-    # As texts: names hold the size as one, and a study may give a number.
+    # Compared as texts: names contain the size as text, and a study may give a number.
     return all(
         {*map(str, facts[key])} & {*map(str, as_list(wanted))} for key, wanted in where.items()
     )
 
 
 def evaluations(recipe: Mapping) -> int:
-    """How many times a network is evaluated: each so many epochs (iterations, where these are
-    given), and after the last."""
+    """The number of evaluations of a network: one every `evaluate_every` epochs (or iterations, if
+    the recipe has these), and one at the end."""
     return -(-(recipe["iterations"] or recipe["epochs"]) // recipe["evaluate_every"])
 
 
 def as_list(value: object) -> list:
-    """What the study gives as one value or a list of several, such as the groups of a half."""
+    """A value as a list, for keys that allow one value or a list."""
     return value if isinstance(value, list) else [value]

@@ -1,6 +1,6 @@
-"""Whether a network learned: more than by chance, and with a training loss that left its start.
+"""Tests whether a network learned: accuracy above chance, and a training loss below its start.
 
-Standard library only: each training asks, and scipy would take a tenth of the time it starts in.
+Uses only the standard library: each training runs this, and scipy would add a tenth to its start.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from math import exp, lgamma, log, log1p
 SIGNIFICANCE = 0.001
 FEW_IMAGES = 30
 LOSS_SHARE = 0.95
-"""Of the way from the lowest possible loss to that of guessing: above it, nothing was learned."""
+"""A loss above this share of the way from the lowest possible loss to guessing is not learned."""
 
 
 def why_not(
@@ -20,11 +20,11 @@ def why_not(
     train_loss: float | None = None,
     smoothing: float = 0.0,
 ) -> str:
-    """Why a network is not said to have learned; empty for one that did: top-1 on so many
-    validation images is above chance, by a one-sided exact binomial test, and the mean training
-    loss (nats; None if unknown) well below that of guessing. Of fewer than FEW_IMAGES, which tell
-    little, top-1 need only be above chance. `smoothing` is recipe.label_smoothing, with which no
-    loss can be below the entropy of the labels."""
+    """The reason why a network did not learn; empty if it learned. It learned if top-1 on `images`
+    validation images is above chance (one-sided exact binomial test) and the mean training loss
+    (nats; None if unknown) is well below that of guessing. With fewer than FEW_IMAGES images, which
+    are too few for the test, top-1 must only be above chance. `smoothing` is
+    recipe.label_smoothing; with it, no loss is below the entropy of the labels."""
     guessing, other = log(classes), smoothing / classes
     labels = [1 - smoothing + other, *[other] * (classes - 1)]
     lowest = -sum(share * log(share) for share in labels if share)
@@ -39,8 +39,8 @@ def why_not(
 
 
 def reason(metrics: Mapping) -> str:
-    """Why a network is not said to have learned, as far as its metrics or its row of networks.csv
-    tell; empty for one that learned."""
+    """The reason why a network did not learn, from its metrics or its row of networks.csv; empty if
+    it learned or if these do not show it."""
     keys = ("top1", "validation_images", "chance", "classes", "train_loss")
     top1, images, chance, classes, loss = map(metrics.get, keys)
     if images is None:
@@ -53,7 +53,7 @@ def reason(metrics: Mapping) -> str:
 
 
 def binomial_tail(hits: int, trials: int, chance: float) -> float:
-    """The probability of at least so many hits, each trial hitting with probability `chance`."""
+    """The probability of at least `hits` hits in `trials` trials with probability `chance`."""
     return sum(
         exp(
             lgamma(trials + 1)

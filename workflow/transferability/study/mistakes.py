@@ -1,4 +1,4 @@
-"""The mistakes that pydantic finds in a study, in words."""
+"""Describes in words the mistakes that pydantic finds in a study."""
 
 import difflib
 import json
@@ -31,11 +31,11 @@ EXPECTED = {
     "string_pattern_mismatch": "text that matches {pattern}",
     "invalid_key": "text as the name of a key; in numbers, write a point, not a comma",
 }
-"""What pydantic's types of errors ask for."""
+"""The expected value for each of pydantic's error types."""
 
 
 def describe(error: dict) -> str:
-    """A mistake in words: its key, the value, what is allowed and what the key is for."""
+    """A mistake in words: the key, its value, the allowed values and the description of the key."""
     location, kind, value = error["loc"], error["type"], error["input"]
     limits = error.get("ctx", {})
     if location[-1:] == ("[key]",):
@@ -58,13 +58,13 @@ def describe(error: dict) -> str:
 
 
 def _place(location: Sequence[str | int]) -> tuple[list[type[Section]], str]:
-    """The sections that are allowed at a place of the study, and what its key is for."""
+    """The sections that are allowed at a place of the study, and the description of its key."""
     sections, about = [StudyConfig], ""
     for part in location:
         if _is_tag(part):
-            # Which of several sections the error is about, such as <glyphs>.
+            # Names the section that the error is about, such as <glyphs>.
             sections = [s for s in sections if part[1:-1] in _names(s)] or sections
-        # A number in a list and the letter of a source are not keys of a section.
+        # An index of a list and the letter of a source are not keys of a section.
         elif fields := [s.model_fields[part] for s in sections if part in s.model_fields]:
             sections = [s for field in fields for s in _sections(field.annotation)]
             about = " ".join((fields[0].description or "").split())
@@ -76,14 +76,14 @@ def _is_tag(part: str | int) -> bool:
 
 
 def _sections(annotation: Any) -> list[type[Section]]:
-    """The sections that a value of this type may be, or have in it."""
+    """The sections that a value of this type can be or contain."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections(part)]
 
 
 def _names(section: type[Section]) -> tuple[str, ...]:
-    """The source of a dataset, the name of an architecture."""
+    """The names that select this section: a dataset's source, an architecture's name."""
     field = section.model_fields.get("source") or section.model_fields.get("name")
     return get_args(field.annotation) if field else ()
 
@@ -96,14 +96,14 @@ def _choose(value: object, allowed: str) -> str:
 
 
 def _shown(value: object) -> str:
-    # One that contains itself has no end.
+    # A list or section is not printed, since it may contain itself.
     if isinstance(value, list | dict):
         return "this list" if isinstance(value, list) else "this section"
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _hint(kind: str, value: object) -> str:
-    """How a value of the wrong type was probably meant."""
+    """A suggestion of what a value of the wrong type was meant to be."""
     if kind == "string_type" and not isinstance(value, dict | list):
         return "; YAML reads yes, no, null, numbers and dates as other types; write it in quotes"
     if kind == "list_type" and not isinstance(value, dict):
@@ -115,7 +115,7 @@ def _hint(kind: str, value: object) -> str:
 
 
 def _meant_key(name: str, section: type[Section]) -> str:
-    """Which key an unknown one was probably meant to be, or where it belongs."""
+    """A suggestion for an unknown key: a similar key, or the section where it belongs."""
     elsewhere = ["the top of the file"] * (name in StudyConfig.model_fields)
     for key, field in StudyConfig.model_fields.items():
         elsewhere += [key] * any(name in s.model_fields for s in _sections(field.annotation))

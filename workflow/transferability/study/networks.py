@@ -1,7 +1,7 @@
-"""What a network's name says of it (its kind, its layers, the base that it copies), and what is to
-be trained: all that decides a network's numbers, but for images, code and machine.
+"""Networks by name: reads a name (kind, layers, copied base), and describes a training by
+everything that decides its numbers, except images, code and machine.
 
-Pure and standard library only.
+Pure functions; only the standard library.
 """
 
 import re
@@ -15,10 +15,10 @@ SEARCHED = ("learning_rate", "copied_learning_rate")
 """Keys of the recipe that a study's search can choose."""
 
 NAME = re.compile(
-    # No two treatments in one, and none of random layers.
+    # Excludes names with two treatments, and treatments of random layers.
     r"(?!s.0|sR|s[^_]*[f~]|R[^_]*[f+~]|[^_]*f[^_]*[+~])"
     r"(?:base(?P<long>2(?=[AB]))?(?P<half>[A-QT-Z])"
-    # With n = 0 nothing is copied, so B0B is the only one.
+    # With n = 0 nothing is copied, so B0B is the only such name.
     r"|(?P<shuffled>s?)(?P<source>[A-RT-Z])(?P<copied>0(?=(?P=source)(?![+~]))|[1-9][0-9]*)"
     r"(?:f(?P<frozen>0|[1-9][0-9]*))?(?P<target>[AB])(?P<suffix>[+~]?))"
     r"(?:@(?P<size>[1-9][0-9]*))?"
@@ -29,15 +29,15 @@ NAME = re.compile(
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of a study, as its name describes it.
+    """One network of a study, as described by its name.
 
     `kind` is base, long_base, selffer, transfer, random, shuffled (the values inside each copied
-    tensor are permuted), reestimated (batch-norm statistics of the frozen layers are of the
-    target), partial or selffer_partial (all layers but the last are copied, the first n of them
-    frozen). `source` is the letter of the half or source whose base it copies, `random`, or empty
-    for a base; `copied` is how many layers it copies, or leaves as random ones; `target_size` is
-    `all` or the number of images a class that it is trained on; the learning rates are those of a
-    candidate of the study's search where they are not the recipe's.
+    tensor are permuted), reestimated (the batch-norm statistics of frozen layers are estimated on
+    the target), partial or selffer_partial (all layers except the last are copied, and the first n
+    frozen). `source` is the letter of the half or source whose base is copied, `random`, or empty
+    for a base. `copied` is the number of copied (or random) layers. `target_size` is `all` or the
+    number of training images per class. A candidate of the study's search has the learning rates
+    that differ from the recipe; they are None otherwise.
     """
 
     name: str
@@ -58,7 +58,7 @@ class NetworkSpec:
 
     @property
     def copies_learn(self) -> bool:
-        """Whether it has copied layers that learn."""
+        """Whether the network has copied layers that are trained."""
         return self.base is not None and self.frozen_layers < self.copied
 
     @property
@@ -67,20 +67,20 @@ class NetworkSpec:
 
     @property
     def treatment(self) -> str:
-        """The kind, with + where the copied layers learn too: selffer, transfer+."""
+        """The kind, followed by + if the copied layers are trained: selffer, transfer+."""
         return f"{self.kind}{'+' if self.fine_tuned else ''}"
 
     @property
     def frozen_layers(self) -> int:
-        """How many layers, from the input, do not learn."""
+        """The number of frozen layers, counted from the input."""
         return 0 if self.fine_tuned else self.n
 
     @property
     def stream(self) -> str:
         """The stream of random numbers that initialises the network and orders its images.
 
-        The bases draw from a separate stream: if they shared the treatments', the upper layers
-        of a selffer would start from the very values with which its copied layers once grew up.
+        Bases have a separate stream. With a shared one, the upper layers of a selffer would start
+        from the same values as those of the base with which its copied layers were trained.
         """
         return "base" if self.is_base else "treatment"
 
@@ -88,8 +88,8 @@ class NetworkSpec:
     def base(self) -> str | None:
         """The name of the base whose layers are copied, or None.
 
-        A selffer copies the base that was trained on as many images as itself; others copy one that
-        was trained on all images of the other half, or of its source.
+        A selffer copies a base trained on the same number of images; others copy a base trained on
+        all images of the other half or of the source.
         """
         if self.copied == 0 or self.source in ("", "random"):
             return None
@@ -106,7 +106,7 @@ def treatment_name(
     treatment: str, source: str, n: int, target: str, last: int, target_size: str = ALL_IMAGES
 ) -> str:
     """The name of a treatment's network, such as `A3B`, `B3B+`, `sA3B`, `P3B~`, `P7f3B`, `R5A` or
-    `A3B+@100`; `last` is the number of layers but one, which `partial` copies."""
+    `A3B+@100`; `last` is the number of layers minus one, which `partial` copies."""
     kind = treatment.removesuffix("+")
     before = {"shuffled": "s"}.get(kind, "")
     copied = f"{last}f{n}" if kind.endswith("partial") else str(n)
@@ -115,15 +115,15 @@ def treatment_name(
 
 
 def candidate_name(name: str, key: str, rate: float) -> str:
-    """The name of a network trained with another learning rate than the recipe's, such as
-    `P7f3B@25_lr0.01`, or `P7f3B@25_lr0.01_copied0.1` of one that has a rate already."""
+    """The name of a network whose learning rate differs from the recipe's, such as
+    `P7f3B@25_lr0.01`, or `P7f3B@25_lr0.01_copied0.1` if `name` already contains a learning rate."""
     return f"{name}_{'lr' if key == 'learning_rate' else 'copied'}{rate}"
 
 
 @cache
 def trained_name(name: str) -> str:
-    """The name under which a network is trained, the same but for P7f0B, which is P7B+, and P7f7B,
-    which is P7B."""
+    """The name under which a network is trained: P7B+ for P7f0B and P7B for P7f7B, which are the
+    same networks; otherwise the name itself."""
     network = parse_name(name)
     if not network.kind.endswith("partial") or 0 < network.n < network.copied:
         return name
@@ -137,8 +137,8 @@ def _suffix(target_size: str) -> str:
 
 @cache
 def parse_name(name: str) -> NetworkSpec:
-    """What a network's name says of it. Raises ValueError for a name that is not in the paper's
-    notation. Few names stand for many networks, so they are cached."""
+    """The network that a name describes. Raises ValueError for a name that is not in the paper's
+    notation. Cached, because the same few names occur for many networks."""
     match = NAME.fullmatch(name)
     parts = match.groupdict(default="") if match else {}
     copied, frozen = int(parts.get("copied") or 0), parts.get("frozen")
@@ -172,19 +172,19 @@ def other_half(half: str) -> str:
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in an epoch: full batches only, but at least one."""
+    """The number of steps in an epoch: only full batches, but at least one."""
     return max(1, images // batch_size)
 
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """One network: what it copies, what learns, from which random numbers, by which recipe.
+    """The training of one network: copied and trained layers, random numbers, recipe.
 
-    `copied` layers come from `base` (or, for random features, are left as they are), as they are or
-    `shuffled`, and the first `frozen_layers` do not learn; with `reestimated`, their batch-norm
-    statistics are of the target's images. `normalised_by` is the `mean` and `std` of each channel,
-    from 0 to 1, that an imported source declares, else None. `images_per_class` None stands for
-    all.
+    The first `copied` layers come from `base` (for random features, from the initialisation),
+    permuted if `shuffled`; the first `frozen_layers` are not trained. With `reestimated`, their
+    batch-norm statistics come from the target's images. `normalised_by` is the `mean` and `std` of
+    each channel, from 0 to 1, that an imported source declares, otherwise None. `images_per_class`
+    None means all.
     """
 
     network: str
@@ -212,8 +212,8 @@ class TrainingSpec:
         recipe: dict,
         normalised_by: dict | None = None,
     ) -> Self:
-        """The training that a network's name stands for. Raises ValueError if it is no name, or not
-        that under which the network is trained."""
+        """The training for a network's name. Raises ValueError if `name` is not the name of a
+        network, or if the network is trained under another name."""
         network = parse_name(name)
         if trained_name(name) != name:
             raise ValueError(f"network {name}: it is trained as {trained_name(name)}")

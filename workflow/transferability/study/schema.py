@@ -1,7 +1,7 @@
 """The keys of a study file: their types, bounds, defaults and descriptions.
 
-`python -m transferability.study.schema` writes from them workflow/schemas/study.schema.yaml, which
-editors read, and config.yaml, the default study with a comment at each key.
+`python -m transferability.study.schema` generates workflow/schemas/study.schema.yaml, which editors
+read, and config.yaml, the default study with a comment at each key.
 """
 
 import unicodedata
@@ -21,7 +21,7 @@ SCHEMA = ROOT / "workflow" / "schemas" / "study.schema.yaml"
 CONFIG = ROOT / "config.yaml"
 WRITE = "python -m transferability.study.schema"
 
-# The study of 2014, whose results are published and come with the project.
+# The study of 2014; its published results come with this project.
 PUBLISHED = "yosinski2014"
 PUBLISHED_DATA = ROOT / "workflow" / "resources" / PUBLISHED
 STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -33,7 +33,7 @@ TREATMENTS = (
     *("reestimated", "partial", "selffer_partial"),
 )
 Kind = Literal["base", "long_base", *(name for name in TREATMENTS if name[-1] != "+")]
-# As the file of groups is read.
+# Names are normalised in the same way as in the file of groups.
 GroupName = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFC", name.strip()))]
 AllOrNumber = sections.either(Literal["all"], sections.Positive)
 
