@@ -1,5 +1,5 @@
-"""A study's archive opened and checked. It may come from a stranger: nothing in it is run, nothing
-is written outside of a temporary folder, and nothing is read that lies elsewhere."""
+"""Opens and checks a study's archive. It may come from a stranger: nothing in it is run, nothing is
+written outside a temporary folder, and no files outside the archive are read."""
 
 import json
 import shutil
@@ -17,10 +17,10 @@ METADATA = "ro-crate-metadata.json"
 
 @contextmanager
 def opened(path: Path) -> Iterator[Path]:
-    """The folder of a study's results: `path` itself or, of an archive, a temporary one in which
-    its files lie while the block lasts.
+    """The folder of a study's results: `path` itself or, for an archive, a temporary folder with
+    its files, which is removed at the end of the block.
 
-    Raises ValueError for an archive that cannot be read, or that there is no room for.
+    Raises ValueError if an archive cannot be read or the disk has too little space for it.
     """
     if not path.is_file():
         yield path
@@ -35,9 +35,9 @@ def opened(path: Path) -> Iterator[Path]:
                         f"it unpacks to {needed:,} bytes, but {free:,} are free in "
                         f"{Path(temporary).parent}; free some space, or set TMPDIR"
                     )
-                # zipfile keeps every name inside of the folder, and makes no links.
+                # zipfile keeps all files inside the folder and creates no links.
                 archive.extractall(temporary)
-        # Bytes that changed make zipfile raise almost anything.
+        # For changed bytes, zipfile can raise almost any exception.
         except Exception as error:
             raise ValueError(
                 f"{path}: cannot be read as the archive of a study ({error}); if it is damaged, "
@@ -53,7 +53,7 @@ def opened(path: Path) -> Iterator[Path]:
 
 
 def faults(folder: Path) -> list[str]:
-    """What differs between an archive's folder and its manifest, each fault with its file.
+    """The differences between an archive's folder and its manifest, each with the name of its file.
 
     Raises ValueError if the manifest cannot be read.
     """
@@ -62,7 +62,7 @@ def faults(folder: Path) -> list[str]:
         graph = json.loads(file.read_bytes())["@graph"]
         entries = [entity for entity in graph if entity["@type"] == "File"]
         listed = {unquote(entity["@id"]): entity["sha256"] for entity in entries}
-    # Any JSON, nested to any depth, may stand there instead.
+    # The file may contain any other JSON instead, nested to any depth.
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f"{file}: is not a manifest of a study's archive ({error!r}); get the archive again"

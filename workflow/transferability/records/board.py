@@ -1,4 +1,4 @@
-"""The status of a study to look at, or as JSON for programs."""
+"""Shows the status of a study on the terminal, or as JSON for programs."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from transferability.study.networks import parse_name
 
 SECONDS_PER_LOOK = 2.0
 LOOKS = 200
-"""Looks are so seldom that they take no more than one part in so many of a processor's time."""
+"""The pause between two looks is at least LOOKS times the processor time of one look."""
 MOST_ROWS = {RUNNING: 16, FAILED: 8, DONE: 6}
 HEADINGS = ("network", "state", "trained", "top-1", "images/s", "time")
 GAP = 2
@@ -29,8 +29,8 @@ STYLES = {RUNNING: "bold", DONE: "dim", FAILED: "bold reverse"}
 
 
 def show(results: Path, watch: bool, as_json: bool, console: Console) -> None:
-    """Print where a study stands; again and again if `watch`, until there is nothing to wait for or
-    the user ends it. Where there is no terminal, a board is printed once, at the end."""
+    """Print the status of a study. With `watch`, print it repeatedly until nothing waits or runs or
+    the user stops it. Without a terminal, the board is printed once, at the end."""
     is_live = console.is_terminal and not as_json
     screen = Live(console=console, auto_refresh=False) if is_live else nullcontext()
     with suppress(KeyboardInterrupt), screen as live:
@@ -52,7 +52,7 @@ def show(results: Path, watch: bool, as_json: bool, console: Console) -> None:
 
 
 def board(study: StudyStatus, width: int) -> Group:
-    """The study as a bar; networks that run, have failed or were done last; what waits."""
+    """A bar for the study; networks that run, have failed or finished last; waiting networks."""
     bar = ProgressBar(1.0, study.share, 80, style="grey70", complete_style="blue")
     rows = []
     for state, most in MOST_ROWS.items():
@@ -91,7 +91,7 @@ def board(study: StudyStatus, width: int) -> Group:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int) -> Table:
-    """Networks in a table; a narrow one is without speeds, and breaks names and `trained`."""
+    """A table of networks. A narrow one has no speeds and breaks long names and `trained`."""
     table = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold underline")
     full = sum(GAP + max(map(len, cells)) for cells in zip(HEADINGS, *rows, strict=True))
     shown = [name for name in HEADINGS if name != "images/s" or full <= width]
@@ -106,7 +106,7 @@ def _table(rows: Sequence[Sequence[str]], width: int) -> Table:
 
 
 def summary(study: StudyStatus) -> str:
-    """The study in a line."""
+    """The status of the study in one line."""
     counts = study.counts
     words = [f"{study.study}: {counts[DONE]:,} of {len(study.networks):,} networks done"]
     words += [f"{counts[state]:,} {state}" for state in (RUNNING, FAILED, WAITING) if counts[state]]
@@ -129,7 +129,7 @@ def _unlearned(study: StudyStatus) -> list[Status]:
 
 
 def duration(seconds: float) -> str:
-    """A time to read, such as 45 s, 12 min, 3.4 h or 2.1 days."""
+    """A duration as text, such as 45 s, 12 min, 3.4 h or 2.1 days."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:
@@ -140,12 +140,12 @@ def duration(seconds: float) -> str:
 
 
 def _latest(networks: Sequence[Status]) -> list[Status]:
-    """The one with the latest news first; those that run stay in the order of the study."""
+    """The networks, latest change first; running ones stay in the order of the study."""
     return sorted(networks, key=lambda n: 0.0 if n.state == RUNNING else -(n.changed or 0.0))
 
 
 def _cells(network: Status) -> tuple[str, str, str, str]:
-    """How far it is trained, its top-1, its images a second, and what it took or will take."""
+    """The cells trained, top-1, images/s, and time taken or time left of a network."""
     trained = "not evaluated yet" if network.state == RUNNING else ""
     if network.reached:
         trained = f"{network.reached:,.10g} of {network.length:,} {network.unit}"

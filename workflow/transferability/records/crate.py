@@ -1,7 +1,7 @@
-"""A study's results as one file to give away: a zip archive that is an RO-Crate.
+"""Packs a study's results into one file to share: a zip archive that is an RO-Crate.
 
-It has one folder, named after the study, whose ro-crate-metadata.json gives the kind, size and
-sha256 of each file (researchobject.org/ro-crate/specification/1.2). The same results give the same
+The archive has one folder, named after the study, whose ro-crate-metadata.json gives the kind, size
+and sha256 of each file (researchobject.org/ro-crate/specification/1.2). Equal results give equal
 bytes.
 """
 
@@ -40,7 +40,7 @@ DESCRIPTIONS = {
     "images": "of the image store, without images",
     "results": "effects drawn behind the study's",
 }
-"""Of each file, by its name or else by its first folder."""
+"""The description of each file, by its name or else by its first folder."""
 OF_NETWORK = ("metrics.json", "history.jsonl", "predictions.npy")
 
 
@@ -53,10 +53,10 @@ def pack(
     with_weights: bool,
     with_figures: bool,
 ) -> list[str]:
-    """Write the archive of a finished study; the names of its files.
+    """Write the archive of a finished study, and return the names of its files.
 
-    `license` is a name of spdx.org or a web address. Raises ValueError if the study is not
-    finished, if its networks are not what their trainings wrote, or if `to` exists.
+    `license` is a name from spdx.org or a web address. Raises ValueError if the study is not
+    finished, if its networks differ from those that its trainings wrote, or if `to` exists.
     """
     if to.suffix != ".zip":
         raise ValueError(f"--to: {to} is not an archive's name; expected one that ends in .zip")
@@ -74,13 +74,13 @@ def pack(
     )
     with files.atomic_write(to) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, file in contents.items():
-            # Weights look random: to compress them takes long and saves nothing.
+            # Weights look random: compressing them takes long and saves nothing.
             is_weights = name.endswith(".safetensors")
-            # Without a date, the same results give the same bytes.
+            # No date, so that equal results give equal bytes.
             entry = zipfile.ZipInfo(f"{study['study']}/{name}")
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_STORED if is_weights else zipfile.ZIP_DEFLATED
-            # Decides whether zipfile writes sizes with 32 or 64 bits.
+            # zipfile uses this to choose between 32 and 64 bits for sizes.
             entry.file_size = file.stat().st_size
             with file.open("rb") as source, archive.open(entry, "w") as packed:
                 shutil.copyfileobj(source, packed)
@@ -91,10 +91,10 @@ def pack(
 
 
 def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path]:
-    """The files of an archive by their names in it, sorted. Files outside of results/<study> have
-    their path from the folder of the run.
+    """The files of an archive by their names in it, sorted. Files outside results/<study> have
+    their path relative to the folder of the run.
 
-    Raises ValueError if any is missing.
+    Raises ValueError if a file is missing.
     """
     run = targets.run_folder(results / targets.STUDY)
     names = [targets.STUDY, *targets.files(study)]
@@ -131,8 +131,8 @@ def _contents(results: Path, study: Study, with_weights: bool) -> dict[str, Path
 def _manifest(
     study: Study, contents: dict[str, Path], authors: Sequence[str], license: str | None
 ) -> dict:
-    """The metadata of the RO-Crate: the study, who made it, its licence, and what each file is. Its
-    only date is when the last network was trained."""
+    """The metadata of the RO-Crate: the study, its authors, its licence, and a description of each
+    file. Its only date is the end of the last training."""
     metrics = [file for name, file in contents.items() if name.endswith("/metrics.json")]
     crate = ROCrate(version="1.2")
     crate.name = f"Results of the study {study['study']}"

@@ -1,6 +1,6 @@
-"""A trained network's weights for use elsewhere: a state dict, and how its images are normalised.
+"""Writes a trained network's weights for use elsewhere: a state dict and its normalisation.
 
-A model of torchvision gets its original names back, so that torchvision alone loads it. Other
+A model of torchvision gets its original names back, so that torchvision alone can load it. Other
 architectures keep the names of their layers.
 """
 
@@ -22,14 +22,14 @@ from transferability.training import loop, preprocessing
 def export(
     folder: Path, split: Path | None, store: Store, to: Path, source: Store | None = None
 ) -> dict:
-    """Write the network of a folder, trained on the images of `store` as `split` divides them; its
-    description. `split` and `source` are those of its training, see `loop.train`.
+    """Write the network of a folder, trained on the images of `store` in the halves of `split`, and
+    return its description. `split` and `source` are those of its training, see `loop.train`.
 
-    The description, which is in the file's metadata too, says which network it is, how to build its
-    module, how its images are normalised and which classes its outputs stand for; with it, the file
-    can be the `weights` of another study's source. A mean image
-    (float32 H×W×3, 0 to 255) is written beside it as .mean_image.npy. Raises ValueError for another
-    suffix, and if the weights were not kept, or are of other images or another split.
+    The description, also in the file's metadata, has the network's name, how to build its module,
+    the normalisation of images and the classes of the outputs. With it, the file can be the
+    `weights` of another study's source. A mean image (float32 H×W×3, 0 to 255) is written next to
+    it as .mean_image.npy. Raises ValueError for another suffix, and if the weights were not kept or
+    are of other images or another split.
     """
     if to.suffix != ".safetensors":
         raise ValueError(f"--to: {to} has no known suffix; expected .safetensors")
@@ -40,11 +40,11 @@ def export(
     recipe, stored = identity["recipe"], store.train_images.shape[1]
     pixels, kind = recipe["crop"] or stored, recipe["normalise"]
     normalise = {"kind": kind, "pixels": "RGB, 0 to 255"}
-    # For what is left as it is.
+    # Defaults for images that are not normalised.
     mean, std = [0.0] * 3, [1.0] * 3
     statistics = preprocessing.statistics_of(task, store, halves, learned.indices, source)
     if kind in ("channels", "target"):
-        # As in training, where the std of a single colour is zero.
+        # Limited as in training, because the std of images of a single colour is zero.
         mean, std = statistics["mean"].tolist(), statistics["std"].clamp_min(1).tolist()
         normalise |= {"mean": mean, "std": std}
     elif kind == "mean_image":
@@ -70,7 +70,7 @@ def export(
         "stored_image_size": stored,
         "image_size": pixels,
         "normalise": normalise,
-        # What `weights:` of a study reads; a mean image is none for one channel.
+        # The `weights:` of a study read this; it has no form for a mean image.
         "transforms": None if kind == "mean_image" else vars(transforms),
         "classes": [store.classes[index] for index in learned.classes],
     }
@@ -81,7 +81,7 @@ def export(
 
 
 def _load(file: Path, split: Path | None, store: Store) -> tuple[dict[str, torch.Tensor], dict]:
-    """The weights and the identity of a network, which has to be of this split and these images."""
+    """Reads the weights and identity of a network; they must be of this split and these images."""
     if not file.exists():
         raise ValueError(
             f"{file}: is missing; only weights of bases are kept, unless the study has "

@@ -1,7 +1,7 @@
-"""What a result depends on in the code: a checksum over syntax, not over files.
+"""Fingerprints of the code on which a result depends: checksums of syntax, not of files.
 
-Snakemake sees an edited module only through this. Comments, docstrings, formatting and time stamps
-do not count; a module counts for a result only if it, or a module that it imports, decides it.
+Snakemake notices an edited module only through these. Comments, docstrings, formatting and time
+stamps do not count. A module counts only if it, or a module that it imports, decides the result.
 """
 
 import ast
@@ -18,17 +18,17 @@ from transferability.models import custom
 PACKAGE = "transferability"
 ROOT = Path(__file__).parents[1]
 WITHOUT_EFFECT = frozenset({f"{PACKAGE}.storage.signals", f"{PACKAGE}.training.gpus"})
-"""Modules that change no result, whoever imports them."""
+"""Modules that change no result, even if a module that counts imports them."""
 
 
 @cache
 def fingerprint(*modules: str, templates: tuple[str, ...] = ()) -> str:
-    """16 hexadecimal digits over the syntax trees of these modules of the package and of all those
-    of the package that they import, directly or not; and over the templates whose names begin with
+    """16 hexadecimal digits computed from the syntax trees of these modules of the package and of
+    all its modules that they import, directly or not, and from the templates whose names begin with
     one of `templates`.
 
-    What is chosen by name at run time (a dataset's source, an architecture) is not imported in
-    this sense and has to be named.
+    Code that is chosen by name at run time (a dataset's source, an architecture) is not found as an
+    import and must be listed in `modules`.
     """
     parts = _closure(modules, ROOT, f"{PACKAGE}.")
     files = [file for name in templates for file in ROOT.glob(f"*/templates/{name}*")]
@@ -60,11 +60,11 @@ def images_fingerprint(source: str) -> str:
 def training_fingerprint(
     architecture: str, build: str | None = None, module: str = "training.loop"
 ) -> str:
-    """The fingerprint of the code that decides a network's numbers, with one architecture, and
-    with the module of `build` where it is the user's own.
+    """The fingerprint of the code that decides a network's numbers, with one architecture, and with
+    the module of `build` if the user wrote that.
 
-    Of the modules that the user's imports, those count that lie beside it; of installed ones, those
-    of the same package. Raises ValueError if there is no such module.
+    Modules imported by the user's module count if they are in the same folder or, for an installed
+    one, in the same package. Raises ValueError if the user's module does not exist.
     """
     code = fingerprint(module, f"models.{architecture}")
     if build is None:
@@ -83,13 +83,13 @@ probes_fingerprint = partial(training_fingerprint, module="training.mechanism")
 
 
 def of_work(settings: dict, code: str) -> str:
-    """What tells one work in a folder from another: its settings and its code."""
+    """A text that identifies work in a folder: its settings and its code."""
     return hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _closure(modules: Iterable[str], root: Path, prefix: str) -> dict[str, str]:
-    """What counts of these modules and of all that they import, by name; a module lies in the
-    folder `root`, and its name, as others import it, begins with `prefix`."""
+    """The syntax of these modules and of all that they import, by name. The modules are in the
+    folder `root`, and `prefix` is the start of their names in imports."""
     parts: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -97,7 +97,7 @@ def _closure(modules: Iterable[str], root: Path, prefix: str) -> dict[str, str]:
         if name in parts or f"{prefix}{name}" in WITHOUT_EFFECT:
             continue
         file = _file(root, name)
-        # What relative imports start from.
+        # Relative imports start from this package.
         package = f"{prefix}{name}"
         if file.name != "__init__.py":
             package = package.rpartition(".")[0]
@@ -121,17 +121,16 @@ def _file(root: Path, module: str) -> Path:
 
 @cache
 def _syntax(text: str, prefix: str, package: str) -> tuple[str, list[str]]:
-    """What of the text of a module in `package` counts, and the modules below `prefix` that it may
-    import."""
+    """The syntax of a module in `package`, without the parts that do not count, and the modules
+    below `prefix` that it may import."""
     tree = ast.parse(text)
     return repr(_shape(tree)), _imports(tree, prefix, package)
 
 
 def _shape(node: object) -> object:
-    """A syntax tree as plain values: the same in all versions of Python, which print one each in
-    their own way. Errors are left out (whether one is raised is decided elsewhere, and what it says
-    changes no result), and so are texts that stand alone: docstrings, or comments in all but name.
-    """
+    """A syntax tree as plain values, equal in all versions of Python, whose printed trees differ.
+    Leaves out `raise` statements (the condition is elsewhere, and the message changes no result)
+    and strings as statements: docstrings, or strings used as comments."""
     match node:
         case ast.Raise():
             return "Raise"
@@ -151,8 +150,8 @@ def _is_idle(node: object) -> bool:
 
 
 def _imports(tree: ast.Module, prefix: str, package: str) -> list[str]:
-    """What a syntax tree imports from below `prefix`, at its top or inside functions: modules, and
-    names that may be modules."""
+    """The modules below `prefix` that a syntax tree imports, at its top or inside functions, and
+    imported names that may be modules."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):

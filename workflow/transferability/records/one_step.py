@@ -1,4 +1,4 @@
-"""A study in one step of each kind of network, and its images as the networks see them."""
+"""A study with one step for each kind of network, and its images as the networks see them."""
 
 import copy
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ RECIPE = {"iterations": 1, "evaluate_every": 1, "probe_epochs": 0, "gpus": 1}
 
 
 def shortened(study: Study) -> Study:
-    """The study with one step for each network (two for a long base), without its target sizes and
-    its search, each in one process, and with its weights wherever it is run."""
+    """The study with one step per network (two for a long base) in one process, without target
+    sizes and search. Paths of weights are absolute, so that it can run in any folder."""
     short = copy.deepcopy(dict(study))
     short |= {"target_sizes": ["all"], "search": None}
     for section in (short, *short["overrides"], *short["sources"].values()):
@@ -32,8 +32,8 @@ def shortened(study: Study) -> Study:
 
 
 def each_kind(study: Study) -> list[Network]:
-    """Each base, and the last network of each kind of treatment, whose n is the largest, of the
-    first replicate that has it, with the bases that these copy, in the order of the study."""
+    """One network of each kind, in the order of the study: each base, and for each kind of
+    treatment the network with the largest n in the first replicate that has it, with its base."""
     chosen: dict[str | tuple, Network] = {}
     for split, seed, name in study.trained:
         network = parse_name(name)
@@ -49,8 +49,8 @@ def each_kind(study: Study) -> list[Network]:
 def seen(
     study: Study, network: Network, store: Store, classes: Sequence[int], counts: tuple[int, int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What a base sees of some classes, but for the normalisation: for each class up to `counts`
-    training images, augmented as in the first epoch, and validation images, n×h×w×3 uint8."""
+    """The images of some classes as a base sees them, but not normalised: per class, up to `counts`
+    training images (augmented as in epoch 1) and validation images, n×h×w×3 uint8."""
     task = study.training(*network)
     recipe, stored = {**task.recipe, "normalise": "none"}, store.train_images.shape[1:3]
     device, stream = torch.device("cpu"), Stream.of(task)

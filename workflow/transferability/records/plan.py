@@ -1,6 +1,6 @@
-"""What a study will take, before it runs: networks, images, bytes, operations, hours.
+"""Predicts what a study needs before it runs: networks, images, bytes, operations, hours.
 
-Halves are taken to be equal, each with half of the classes and of the images.
+The halves are assumed to be equal, each with half of the classes and of the images.
 """
 
 import os
@@ -33,18 +33,18 @@ WIDTH = 100
 HEADINGS = ("", "networks", "images to learn from", "to classify", "operations", "time")
 BYTES_PER_PARAMETER = 4
 BACKWARD = 2
-"""Operations of a learned layer's way back, in multiples of its way forward: one for the gradient
-of its parameters, one for that of its input."""
+"""Operations of the backward pass through a trained layer, in multiples of its forward pass: one
+for the gradient of its parameters, one for that of its input."""
 ENDLESS = 10**9
 BATCHES = {"cpu": 2, "mps": 2, "cuda": 32}
-"""In an epoch of noise: more on a GPU, which would mostly wait for what comes between epochs."""
+"""Batches in an epoch of noise: more on a GPU, whose pauses between epochs weigh more."""
 
 
 def show(study: Study, images_per_second: float | None, seconds: float) -> None:
-    """Print the plan of a study, with times at so many images a second of a network that learns
-    with all layers, or, for None, at as many as this machine takes in a trial of `seconds`.
+    """Print the plan of a study. Times are for a network with all layers trained at
+    `images_per_second` or, if this is None, at the speed of this machine in a trial of `seconds`.
 
-    Raises ValueError where it is not known how many images there are.
+    Raises ValueError if the number of images is not known.
     """
     console = Console(width=WIDTH, highlight=False)
     stores = {images.store_name(dataset): dataset for dataset in targets.datasets(study)}
@@ -84,7 +84,7 @@ def show(study: Study, images_per_second: float | None, seconds: float) -> None:
         at_once = torch.cuda.device_count() if device.type == "cuda" else 1
         if device.type == "cpu":
             at_once = os.cpu_count()
-            # Not on a Mac.
+            # macOS does not have this function.
             if hasattr(os, "sched_getaffinity"):
                 at_once = len(os.sched_getaffinity(0))
         console.print(
@@ -101,12 +101,11 @@ def of_kinds(
     layers: Sequence[LayerSummary],
     images_per_second: float,
 ) -> pd.DataFrame:
-    """Of each kind of network of a study (base, long_base, selffer, …; with all layers learning,
-    selffer+ or transfer+), a row: how many `networks`, images `learned` from and `evaluated`,
-    `operations`, and `seconds` on a device on which a network that learns with all layers takes so
-    many images a second, and others the longer the more operations they have. `sizes` are those of
-    what is learned, by the target's letter.
-    """
+    """A row for each kind of network of a study (base, long_base, selffer, …; selffer+ and
+    transfer+ train all layers): the number of `networks`, of images `learned` from and `evaluated`,
+    of `operations`, and `seconds` on a device that trains all layers with `images_per_second` and
+    needs time in proportion to operations. `sizes` are those of the training data, by the target's
+    letter."""
     rows = []
     for split, seed, name in study.trained:
         network, recipe = parse_name(name), study.recipe_of(split, seed, name)
@@ -129,23 +128,22 @@ def of_kinds(
 
 
 def forward(layers: Sequence[LayerSummary]) -> int:
-    """Operations of the way of one image through these layers."""
+    """Operations of the forward pass of one image through these layers."""
     return sum(layer.operations for layer in layers)
 
 
 def to_learn(layers: Sequence[LayerSummary], frozen: int, from_features: bool = False) -> int:
-    """Operations to learn from one image: forwards through all layers, or, from features, through
-    those that learn, and back through these. The gradient of the first one's input is not needed.
-    """
+    """Operations of training with one image: forward through all layers (from features, only the
+    trained ones) and back through the trained ones. The first of these needs no input gradient."""
     learning = layers[frozen:]
     through = learning if from_features else layers
     return forward(through) + BACKWARD * forward(learning) - learning[0].operations
 
 
 def measure_speed(study: Study, classes: int, seconds: float) -> float:
-    """Images a second that a base of the study learns from, tried for so many seconds."""
+    """Images per second that a base of the study is trained with, from a trial of `seconds`."""
     run = on_noise(study, classes)
-    # The first step makes what the others find.
+    # The first step also does setup, so it is not timed.
     loop.train_one_epoch(run, 0.0)
     seen, before = run.images_seen, run.seconds
     end = time.monotonic() + seconds
@@ -155,8 +153,8 @@ def measure_speed(study: Study, classes: int, seconds: float) -> float:
 
 
 def on_noise(study: Study, classes: int, frozen: int = 0) -> Trainer:
-    """A training of a study's network with so many frozen layers that never ends and keeps nothing,
-    on images that mean nothing, as features where frozen layers always give the same."""
+    """An endless training of a study's network with `frozen` layers on images of random noise,
+    which keeps nothing. It trains on features if the frozen layers always give the same output."""
     recipe = {**study["recipe"], "iterations": ENDLESS, "evaluate_every": ENDLESS}
     device = devices.choose_device(recipe["device"])
     precision = devices.choose_precision(recipe["precision"], device)
@@ -165,7 +163,7 @@ def on_noise(study: Study, classes: int, frozen: int = 0) -> Trainer:
     name = f"R{frozen}B" if frozen else "baseB"
     task = TrainingSpec.of(name, "random0", 0, study["architecture"], recipe)
     network = transplant.initialised(task.architecture, study.input_size, classes, Stream.of(task))
-    # About those of noise.
+    # About the mean and std of the noise.
     mean = torch.full((size, size, 3) if recipe["normalise"] == "mean_image" else (3,), 127.5)
     statistics = {"mean": mean, "std": torch.full((3,), 74.0)}
     preprocess = Preprocessing(recipe, (size, size), statistics, device)

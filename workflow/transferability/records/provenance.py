@@ -1,7 +1,7 @@
-"""Where a training's numbers come from: command line, versions, commit, processor.
+"""Records where a training's numbers come from: command line, versions, commit, processor.
 
-Modules that decide numbers are told apart by `fingerprint`; this is for people, who look for the
-code and the machine years later.
+`fingerprint` detects changes of the modules that decide numbers; this record is for people who look
+for the code and the machine years later.
 """
 
 import logging
@@ -18,21 +18,21 @@ log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[3]
 LIBRARIES = ("torch", "torchvision", "numpy", "safetensors", "pillow")
-"""Those whose version decides numbers."""
+"""The libraries whose version can change numbers."""
 GIT_SECONDS = 5
-"""A training waits no longer for git, which may be slow on the disks of a cluster."""
+"""The longest time to wait for git, which may be slow on the disks of a cluster."""
 CPUINFO = Path("/proc/cpuinfo")
 
 
 def described(arguments: Sequence[str]) -> dict:
-    """For the metrics of a training: the command line, for people who want to run it again, and
-    `versions`, `processor`, `commit` and `changed_files`."""
+    """Entries for the metrics of a training: the command line, for people who want to repeat it,
+    and `versions`, `processor`, `commit` and `changed_files`."""
     head, changed = commit(PROJECT)
     return {
         "command": ["python", "-m", "transferability", *arguments],
         "versions": {
             "python": platform.python_version(),
-            # As it is imported, which need not be as it is installed.
+            # The imported version, which may differ from the installed one.
             "transferability": transferability.__version__,
             **{library: metadata.version(library) for library in LIBRARIES},
         },
@@ -43,8 +43,8 @@ def described(arguments: Sequence[str]) -> dict:
 
 
 def of_job(started: str, device: str, restarts: int) -> dict:
-    """For the metrics of a training: where it ran, from when to now, on which GPU, after how many
-    starts that did not finish it."""
+    """Entries for the metrics of a training: the machine and the GPU, the start and the end (now),
+    and the number of earlier starts that did not finish it."""
     return {
         **job.place(),
         "gpu": device.removeprefix("cuda ") if device.startswith("cuda ") else None,
@@ -55,7 +55,7 @@ def of_job(started: str, device: str, restarts: int) -> dict:
 
 
 def processor() -> str:
-    """The model of the processor, or its architecture where the system does not tell."""
+    """The model of the processor, or its architecture if the system does not name the model."""
     if CPUINFO.exists():
         for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -64,8 +64,8 @@ def processor() -> str:
 
 
 def commit(project: Path) -> tuple[str | None, list[str] | None]:
-    """The commit of a working tree, and those of its tracked files that have changed since: none if
-    the tree is clean. Both None where git knows no such tree; the reason is in the log."""
+    """The commit of a working tree, and its tracked files that differ from it (an empty list if
+    none do). Both are None if git finds no working tree there; the log then has the reason."""
     try:
         root, head = _git(project, "rev-parse", "--show-toplevel", "HEAD").splitlines()
         if not Path(root).samefile(project):
@@ -79,7 +79,7 @@ def commit(project: Path) -> tuple[str | None, list[str] | None]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    # Without locks, since many trainings may ask at once, also where they cannot write.
+    # Without locks: many trainings may ask at once, some without permission to write there.
     return subprocess.run(
         ["git", "--no-optional-locks", "-C", folder, *arguments],
         stdin=subprocess.DEVNULL,

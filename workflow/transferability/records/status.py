@@ -1,7 +1,7 @@
-"""How far a study is, from the files that its run leaves: metrics, histories, writers and logs.
+"""The progress of a study, from the files of its run: metrics, histories, writers and logs.
 
-Nothing is written and nothing imported that takes long, so that one can look on a login node, while
-the study runs and afterwards, with or without Snakemake.
+Nothing is written and no slow module is imported, so this also works on a login node, during a run
+or afterwards, with or without Snakemake.
 """
 
 import json
@@ -25,9 +25,9 @@ from transferability.study.learned import reason
 from transferability.study.networks import HALVES, parse_name
 
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
-# The last line of a log, as the command line or Python ends one.
+# The last line of a log that ends with an error, from the command line or from Python.
 ERROR = re.compile(r"(?:\S+ \S+ )?((?:\w+\.)*\w*(?:Error|Exception|Lost)\b.*)")
-# Below an error, torchrun tells of the process that had it, and gloo of those that waited for that.
+# Below an error, torchrun names the process that failed, and gloo those that waited for it.
 AFTER_ERROR = re.compile(r"torch\.distributed\.elastic\b|.*/gloo/")
 MEASURED = ("top1", "chance", "learned", "images_per_second")
 CHANGED = "trained before the study was changed"
@@ -40,14 +40,14 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Status:
-    """Where one network stands.
+    """The status of one network.
 
-    `reached` of `length` are epochs or iterations (`unit`) up to its last evaluation or, before the
-    first, its last save, None where there is none; `learned` says whether a done one did; `seconds`
-    what it took (done) or is expected to take, `seconds_left` of these, None where nothing tells
-    yet. `why` says what ended a failed network or interrupted a waiting one, or why a done one did
-    not learn; `log` is where to read more of a failed one. When its process `began` and when its
-    last news came (`changed`) are in seconds since 1970.
+    `reached` of `length` are epochs or iterations (`unit`) at the last evaluation or, before the
+    first, at the last save; None before that. `learned` says whether a done network learned.
+    `seconds` is the time it took (done) or is expected to take, `seconds_left` the remaining part;
+    None if unknown. `why` is the reason why a network failed, was interrupted or (if done) did not
+    learn; `log` is the log of a failed one. `began` is when its process started, and `changed` when
+    its files last changed, in seconds since 1970.
     """
 
     split: str
@@ -70,21 +70,20 @@ class Status:
 
     @property
     def path(self) -> str:
-        """Its place among the networks of the study."""
+        """Its name among the networks of the study: split/seed/network."""
         return f"{self.split}/seed{self.seed}/{self.network}"
 
     @property
     def share(self) -> float:
-        """How much of it is trained, from 0 to 1."""
+        """The trained share of the network, from 0 to 1."""
         return 1.0 if self.state == DONE else (self.reached or 0) / self.length
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """Where a study stands; `seconds_left` is None where nothing runs or nothing tells yet.
+    """The status of a study. `seconds_left` is None if nothing runs or the time is not known yet.
     `failed_sources` are those whose weights could not be imported, or whose images could not be
-    prepared (the images of the study are called "images"), each with `why` and its `log`.
-    """
+    prepared (the study's images are called "images"), each with `why` and its `log`."""
 
     study: str
     networks: Sequence[Status]
@@ -101,18 +100,18 @@ class StudyStatus:
 
     @property
     def share(self) -> float:
-        """How much of the study is trained, from 0 to 1, each network counting alike."""
+        """The trained share of the study, from 0 to 1; all networks count equally."""
         return statistics.fmean(network.share for network in self.networks)
 
     def as_json(self) -> dict:
-        """All of it, for programs."""
+        """The status as values for JSON."""
         return {**asdict(self), "counts": self.counts, "share": self.share}
 
 
 def look(results: Path) -> StudyStatus:
-    """Where the study of a folder of results stands now. Raises StudyError if it is none."""
+    """The present status of the study in a folder of results. Raises StudyError if it has none."""
     file = results / targets.STUDY
-    # Written as a run starts.
+    # This file is written when a run starts.
     started = file.stat().st_mtime if file.exists() else 0.0
     study = _study(file, started)
     networks = _with_time([_status(results, study, *network) for network in study.trained])
@@ -139,7 +138,7 @@ def _failed_sources(results: Path, study: Study) -> list[dict]:
 
 @lru_cache(1)
 def _study(file: Path, stamp: float) -> Study:
-    """A study, read again when its time stamp changes."""
+    """A study, read again if its time stamp changes."""
     return config.resolved(file)
 
 
@@ -167,7 +166,7 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
             )
         before = CHANGED
     taken, how = lease.last_writer(folder.path) or ({}, None)
-    # Who has just taken the folder may not have said yet who it is.
+    # A process that has just taken the folder may not have written its name yet.
     began = datetime.fromisoformat(taken["taken"]).timestamp() if taken else time.time()
     news = _progress(folder.history, waiting, began)
     if how in ("running", "interrupted") and not news:
@@ -184,19 +183,19 @@ def _status(results: Path, study: Study, split: str, seed: int, name: str) -> St
 
 
 def _fault(how: str | None, log: Path) -> str | None:
-    """What went wrong where a writer ended so (None: where there was none), if anything did."""
+    """The reason why a writer failed, if it did; `how` is how it ended (None: no writer)."""
     return (_last_error(log) if how != "finished" else None) or ENDS.get(how)
 
 
 @cache
 def _metrics(file: Path, stamp: float) -> dict:
-    """A metrics.json, read again when its time stamp changes."""
+    """A metrics.json, read again if its time stamp changes."""
     return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _times(metrics: dict) -> dict:
-    """What a training took and when it began, as values of a Status: by the clock, or its loop
-    alone where it was started more than once."""
+    """The duration and the start of a training, as values of a Status. After restarts, the duration
+    is that of its loop, without the time between starts."""
     job = metrics["job"]
     if job["restarts"]:
         return {"seconds": metrics["seconds"], "seconds_left": 0.0}
@@ -205,19 +204,19 @@ def _times(metrics: dict) -> dict:
 
 
 def _progress(history: Path, status: Status, began: float) -> dict:
-    """What the last evaluation says of a training whose process began then: values of a Status."""
+    """The last evaluation of a training whose process started at `began`, as values of a Status."""
     try:
         lines = read_history(history)
     except ValueError:
-        # There is none before the first evaluation, and a damaged one says nothing.
+        # The file is missing before the first evaluation, and a damaged one cannot be used.
         return {}
     key = "iteration" if status.unit == "iterations" else "epoch"
     stamp, last = history.stat().st_mtime, lines[-1]
     reached = last[key]
-    # Up to its first evaluation a training also does what it does once, such as frozen features.
+    # Before its first evaluation a training also does one-time work, such as frozen features.
     seconds, through = (last[name] - lines[0][name] for name in ("seconds", key))
     rate = seconds / through if through else last["seconds"] / reached
-    # Of the process's start, which history does not count; nothing where it has resumed.
+    # The start of the process, which history does not count; zero after a resume.
     start = max(0.0, stamp - began - last["seconds"])
     return {
         "reached": reached,
@@ -229,8 +228,8 @@ def _progress(history: Path, status: Status, began: float) -> dict:
 
 
 def _saved(network: Path, study: Study, status: Status) -> dict:
-    """How far a training that was not evaluated yet has been saved: a value of a Status; nothing
-    where the number of its steps is not known here."""
+    """The progress of a training without evaluations from its last save, as a value of a Status;
+    empty if its number of steps is not known here."""
     saved = NetworkFolder(network).saved_step()
     with suppress(ValueError):
         if saved and parse_name(status.network).target in HALVES:
@@ -241,8 +240,8 @@ def _saved(network: Path, study: Study, status: Status) -> dict:
 
 
 def _last_error(log: Path) -> str | None:
-    """The error with which a log ends, if it ends with one; of several processes, the last that is
-    the error of one of them."""
+    """The error in the last line of a log, or None. If several processes wrote it, the last error
+    that one of them caused itself."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     lines = text.rstrip().split("\n")
     if "torch.distributed.elastic." not in text:
@@ -253,8 +252,8 @@ def _last_error(log: Path) -> str | None:
 
 
 def _with_time(networks: Sequence[Status]) -> list[Status]:
-    """With the seconds that those to come will take, and have left: the median of what those that
-    are most alike took for an epoch or iteration, done ones before those that run."""
+    """The networks with expected seconds (in total and left) if they wait or run: the median time
+    per epoch or iteration of the most similar done networks, or else running ones."""
     rates = {state: defaultdict(list) for state in (DONE, RUNNING)}
     for status in networks:
         if status.seconds and status.state in rates:
@@ -278,15 +277,15 @@ def _with_time(networks: Sequence[Status]) -> list[Status]:
 
 
 def _alike(status: Status) -> tuple[tuple, ...]:
-    """What networks have in common that take as long, the more telling first."""
+    """Keys that networks of similar duration share, the most specific first."""
     network = parse_name(status.network)
     kind = (status.unit, network.treatment)
     return (*kind, network.n), kind, (status.unit,)
 
 
 def _seconds_left(networks: Sequence[Status], started: float) -> float | None:
-    """Of the whole study with as many networks at once as run now, or as did on average in the run
-    that started at that time; None where nothing runs or nothing tells."""
+    """Seconds left for the whole study, if as many networks run at once as now or, if more, as on
+    average since `started`, the start of the run; None if nothing runs or a time is unknown."""
     left = [status.seconds_left for status in networks if status.state in (WAITING, RUNNING)]
     at_once = sum(status.state == RUNNING for status in networks)
     if not left:
@@ -297,7 +296,7 @@ def _seconds_left(networks: Sequence[Status], started: float) -> float | None:
     of_run = [status for status in networks if (status.began or 0.0) >= started]
     ends = [now if status.state == RUNNING else status.changed for status in of_run]
     if of_run and (clock := now - min(status.began for status in of_run)) > 0:
-        # One has often ended where the next has not begun.
+        # Between two networks there is often a pause.
         busy = sum(end - status.began for end, status in zip(ends, of_run, strict=True))
         at_once = max(at_once, busy / clock)
     return round(max(max(left), sum(left) / at_once), 1)

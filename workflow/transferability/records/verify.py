@@ -1,9 +1,9 @@
-"""Whether a study's results are still what its trainings wrote, and fit each other.
+"""Checks that a study's results are unchanged since its trainings wrote them, and fit each other.
 
-A network's metrics.json holds its identity (recipe, architecture, images, split, base, code) and
-the checksums of its files. The identity is compared with the name of the network's folder, the
-study, the split, the image store and the base; the checksums with the files; and the files of an
-archive with its manifest.
+A network's metrics.json has its identity (recipe, architecture, images, split, base, code) and the
+checksums of its files. The identity is compared with the name of the network's folder, the study,
+the split, the image store and the base; the checksums with the files; and the files of an archive
+with its manifest.
 """
 
 import json
@@ -25,8 +25,8 @@ from transferability.study.targets import LABELS, STUDY, run_folder
 
 @dataclass(frozen=True)
 class Verdict:
-    """On a network, an image store, a study or an archive: what was checked, and what is wrong,
-    each fault with the name of its file; `unchecked` says why nothing was checked."""
+    """The result for a network, an image store, a study or an archive: what was checked, and the
+    faults, each with the name of its file; `unchecked` is the reason why nothing was checked."""
 
     name: str
     checked: list[str] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Verdict:
 
 
 def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
-    """A verdict on each image store that networks of results/<study> were trained on, looked for in
-    `images`, beside `results`, and on each imported source; then one on each network.
+    """A verdict on each image store that networks of results/<study> were trained on (searched for
+    in `images`, next to `results`), on each imported source, and on each network.
 
-    Of an archive's folder, first one on its files. Of its image store, which has no images there,
-    and of any other where `whole_images` is false, the labels are read alone. Raises ValueError if
-    no network lies there.
+    For the folder of an archive, a verdict on its files comes first. Only the labels are read of an
+    archive's image store, which has no images, and of every store if `whole_images` is false.
+    Raises ValueError if the folder has no networks.
     """
     folders = [NetworkFolder(path) for path in sorted(results.glob("networks/*/seed*/*/"))]
     if not folders:
@@ -88,12 +88,12 @@ def verify(results: Path, whole_images: bool = True) -> list[Verdict]:
 
 
 def is_archive(results: Path) -> bool:
-    """Whether a folder is that of an archive."""
+    """Whether a folder is the content of an archive."""
     return (results / archive.METADATA).exists()
 
 
 def table(verdicts: list[Verdict]) -> str:
-    """The verdicts as text, a line each."""
+    """The verdicts as text, one line each."""
     rows = [("what", "checked", "verdict")]
     for verdict in verdicts:
         judgement = "; ".join(verdict.faults) or verdict.unchecked or "good"
@@ -104,7 +104,7 @@ def table(verdicts: list[Verdict]) -> str:
 
 @contextmanager
 def _damage_noted(verdict: Verdict, metrics: Path) -> Iterator[None]:
-    """What is raised inside is a fault. An error of another kind than these two names no file."""
+    """Records an error as a fault. Only OSError and ValueError already name a file."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -116,8 +116,8 @@ def _damage_noted(verdict: Verdict, metrics: Path) -> Iterator[None]:
 def _of_store(
     digest: str, folder: Path | None, whole_images: bool
 ) -> tuple[Verdict, np.ndarray | None]:
-    """On the store whose manifest has that sha256, and its validation labels (int32 N) if they can
-    be read; `folder` is None where there is no such store."""
+    """The verdict on the store whose manifest has the sha256 `digest`, and its validation labels
+    (int32 N) if they can be read; `folder` is None if there is no such store."""
     if folder is None:
         return Verdict(f"images {digest:.8}", unchecked="not found, so not compared"), None
     verdict, labels = Verdict(f"images/{folder.name}", ["labels"]), None
@@ -134,8 +134,8 @@ def _of_store(
 
 @dataclass(frozen=True)
 class _Network:
-    """A network with its metrics; its study, and the validation labels of its image store, if these
-    are there. Each check yields what is wrong, with the name of the file."""
+    """A network with its metrics, its study, and the validation labels of its image store (the last
+    two may be None). Each check yields faults, with the name of the file."""
 
     results: Path
     folder: NetworkFolder
@@ -146,7 +146,7 @@ class _Network:
     @property
     def checks(self) -> list[Callable[[], Iterator[str]]]:
         checks = [self.recipe, self.inputs, self.history, self.predictions]
-        # An archive may lack weights; those that it lists and lacks are reported as faults.
+        # An archive may leave out weights; if it lists them, missing ones are reported as faults.
         is_there = self.folder.weights.exists() or not is_archive(self.results)
         is_base = parse_name(self.folder.path.name).is_base
         if is_there and (is_base or self.metrics.get("weights_sha256") is not None):
@@ -154,8 +154,8 @@ class _Network:
         return checks
 
     def recipe(self) -> Iterator[str]:
-        """Whether it is the network that its folder is named for and the study asks for, trained to
-        the end of its recipe."""
+        """Checks that the network agrees with the name of its folder and with the study, and that
+        it was trained to the end of its recipe."""
         identity, path = self.metrics["identity"], self.folder.path
         split, name = path.parents[1].name, path.name
         seed, recipe = int(path.parent.name.removeprefix("seed")), identity["recipe"]
@@ -176,7 +176,7 @@ class _Network:
     def inputs(self) -> Iterator[str]:
         identity = self.metrics["identity"]
         split = self.results / "splits" / f"{identity['split']}.csv"
-        # A source that is trained here learns all classes.
+        # A source that is trained here uses all classes, so it has no split.
         if identity["split_sha256"] and files.sha256(split) != identity["split_sha256"]:
             yield f"{split}: not the split that the network was trained on"
         if identity["base"] is not None:
