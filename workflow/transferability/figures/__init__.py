@@ -1,4 +1,4 @@
-"""The figures, one module each: tables in, a matplotlib figure out."""
+"""The figures, one module each. Each makes a matplotlib figure from tables."""
 
 from transferability.figures.boost import boost as boost
 from transferability.figures.compare import compare as compare

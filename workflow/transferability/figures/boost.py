@@ -1,4 +1,4 @@
-"""Table 1 as a picture: what AnB+ gains over the base and over BnB+, by each estimator."""
+"""Table 1 as a figure: the gain of AnB+ over the base and over BnB+, with each estimator."""
 
 import numpy as np
 import pandas as pd
@@ -20,15 +20,15 @@ ESTIMATORS = {
     ),
 }
 COMPARISONS = {"base": "A$n$B+ − baseB", "selffer": "A$n$B+ − B$n$B+"}
-# Inches of one estimate, and of what stands above and below those of a panel.
+# Inches of one estimate, and of the space above and below the estimates of a panel.
 LINE, AROUND = 0.16, 0.85
-# Intervals this many times as wide as the narrow ones do not decide the limits.
+# Intervals wider than this multiple of the narrow ones do not affect the limits.
 FAR = 4.0
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with their height as `y`, downwards, with a gap between groups of layers. Layers
-    whose networks are those of the layers before are left out."""
+    """The rows with their vertical position `y`, downwards, with a gap between ranges of layers. A
+    range with the same networks as the range before is left out."""
     alike = ["comparison", "estimator", "n", "mean", "networks", "controls"]
     rows = rows.drop_duplicates(alike)
     estimators = [name for name in ESTIMATORS if name in set(rows["estimator"])]
@@ -38,8 +38,8 @@ def _placed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """Left and right end in percentage points: zero, all means, and all intervals that are not far
-    wider than the others."""
+    """Left and right limit in percentage points. They include zero, all means, and all intervals
+    except those much wider than the others."""
     width = rows["high"] - rows["low"]
     near = rows[width <= FAR * width.quantile(0.25)]
     ends = 100 * pd.concat([rows["mean"], near["low"], near["high"], pd.Series([0.0])])
@@ -48,7 +48,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
-    """The estimates of one comparison, with their numbers to the right."""
+    """Draws the estimates of one comparison, with their numbers to the right."""
     axes.axvline(0, color=style.INK, lw=style.scaled(0.8), ls=":")
     for estimator, of_estimator in rows.groupby("estimator"):
         look = ESTIMATORS[estimator]
@@ -80,13 +80,13 @@ def _draw_panel(line: list[Axes], panel: Panel) -> None:
 
 @style.styled(at_least=style.WIDTH)
 def boost(boost_table: pd.DataFrame) -> Figure:
-    """What transfer with fine-tuning gains, by each estimator (percentage points).
+    """The gain of transfer with fine-tuning (percentage points), with each estimator.
 
-    Drawn from boost.csv alone. A row for each kind of split, target size and, except on random
-    splits, target, with a panel for the comparison with the base and one for that with the
-    fine-tuned selffer. In it the estimates for each range of layers, with their 95 % intervals and
-    their numbers. An interval far wider than the others leaves the panel. Source: Yosinski et al.
-    2014, Table 1.
+    Drawn only from boost.csv. There is a row for each kind of split, target size and, except on
+    random splits, target. It has a panel for the comparison with the base and one for that with the
+    fine-tuned selffer. A panel shows the estimates for each range of layers, with 95 % intervals
+    and numbers. An interval much wider than the others is cut off. Source: Yosinski et al. 2014,
+    Table 1.
     """
     if boost_table.empty:
         return style.empty(

@@ -1,4 +1,4 @@
-"""The effects of several studies, one beside the other."""
+"""The effects of several studies in the same panels."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ SPREAD = 0.3
 
 
 def panels_by_study(table: pd.DataFrame) -> dict[str, Panel]:
-    """The panels of a table of one study or several, by what tells them apart."""
+    """The panels of a table of one or several studies, by the words in which they differ."""
     named, several = {}, table["study"].nunique() > 1
     for study, rows in table.groupby("study", sort=False):
         places = panels.panels_of(rows)
@@ -33,11 +33,11 @@ def panels_by_study(table: pd.DataFrame) -> dict[str, Panel]:
 
 @style.styled(at_least=style.WIDTH)
 def compare(effects_table: pd.DataFrame) -> Figure:
-    """Effects (percentage points) of several studies against n, or, where their networks differ in
-    the number of layers, against n as a share of it.
+    """Effects (percentage points) of several studies against n, or against n / number of layers if
+    the networks have different numbers of layers.
 
-    Drawn from a table of effects with the column `layers`, how many layers the study's network has.
-    A panel for each effect that a study has, a line for each study with intervals as bars.
+    Drawn from a table of effects with the column `layers`, the number of layers of the study's
+    network. There is a panel for each effect and a line for each study, with intervals as bars.
     """
     table = effects_table[effects_table["effect"].isin(COMPARED)]
     if table.empty:
@@ -59,18 +59,18 @@ def compare(effects_table: pd.DataFrame) -> Figure:
         axes.set_title(panels.with_sources(style.TITLES[effect], table))
         for k, (name, panel) in enumerate(series.items()):
             lines = panels.without_not_learned(panel.rows[panel.rows["effect"] == effect])
-            # Beside each other, so that bars do not cover each other.
+            # Side by side, so that bars do not cover each other.
             beside = SPREAD * ((k + 0.5) / len(series) - 0.5)
             at = (lines["n"] + beside) / (lines["layers"] if is_share else 1)
             panels.draw_line(axes, lines.assign(n=at), looks[name])
     for axes in grid.flat[len(effects) :]:
         axes.remove()
-    # The lowest of each column.
+    # The lowest panel of each column.
     for axes in grid.flat[max(0, len(effects) - columns) : len(effects)]:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("$n$ / number of layers" if is_share else "$n$, layers copied or frozen")
     figure.supylabel("top-1 (percentage points)", fontsize="medium")
-    # Inches for the longest label.
+    # The width of the longest label, in inches.
     column = max(2.3, 0.4 + 0.055 * max(map(len, looks)))
     style.legend(figure, [look.sample(look.label) for look in looks.values()], column=column)
     style.note(

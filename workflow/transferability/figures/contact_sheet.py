@@ -1,4 +1,4 @@
-"""Images as the networks see them, a row for each class."""
+"""Images as the networks see them, one row for each class."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from transferability.figures import style
 def contact_sheet(
     blocks: Mapping[str, Sequence[tuple[str, Sequence[np.ndarray]]]], note: str
 ) -> Figure:
-    """A block for each half: of each class its name, and its images for training and validation,
+    """A block for each half. It has the name of each class, and its training and validation images,
     each n×h×w×3 uint8."""
     rows = max(map(len, blocks.values()))
     shown = [images for classes in blocks.values() for _, images in classes]

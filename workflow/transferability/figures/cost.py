@@ -1,4 +1,4 @@
-"""What each network costs: seconds against n, frozen against fine-tuned."""
+"""The cost of each network: seconds against n, frozen and fine-tuned."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from transferability.figures import notes, panels, style
 BASE, LONG_BASE = style.LOOKS["base", False], style.LOOKS["long_base", False]
 PARTIAL = style.LOOKS["partial", False]
 FROZEN = style.Look("frozen", "B$n$B, A$n$B, R$n$B", style.BLUE, "o", offset=-0.05)
-# Of B0B all layers learn, too.
+# In B0B, too, all layers are trained.
 FINE_TUNED = style.Look(
     "fine-tuned", "B$n$B+, A$n$B+, B0B", style.ORANGE, "^", False, style.DASHED, 0.05
 )
@@ -17,7 +17,7 @@ SCALES = ((3 * 3600, 3600, "hours"), (600, 60, "minutes"), (0, 1, "seconds"))
 
 
 def _groups(rows: pd.DataFrame) -> dict[style.Look, pd.DataFrame]:
-    """The rows that are drawn in each look."""
+    """The rows to draw in each look."""
     kind, all_learn = rows["kind"], rows["fine_tuned"] | (rows["n"] == 0)
     treated = ~kind.isin(["base", "long_base", "partial", "selffer_partial"])
     groups = {
@@ -31,12 +31,12 @@ def _groups(rows: pd.DataFrame) -> dict[style.Look, pd.DataFrame]:
 
 
 def scale(seconds: pd.Series) -> tuple[int, str]:
-    """The seconds of the unit in which these are read best, and its name."""
+    """The best unit for these times: its length in seconds, and its name."""
     return next((size, unit) for least, size, unit in SCALES if seconds.max() >= least)
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
-    """Small markers of networks, and the line through their means."""
+    """Draws small markers for networks, and a line through their means."""
     seconds, unit = scale(rows["seconds"])
     for look, of_look in _groups(rows).items():
         mean = panels.means(of_look, "seconds", ["n"])
@@ -51,10 +51,10 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
 
 @style.styled()
 def cost(networks: pd.DataFrame) -> Figure:
-    """Training time of each network against n, frozen against fine-tuned.
+    """Training time of each network against n, frozen and fine-tuned.
 
-    From the column seconds of the table of networks; a panel for each target size. Raises
-    ValueError when a column is missing or a network is listed twice.
+    Drawn from the column seconds of the table of networks, with a panel for each target size.
+    Raises ValueError if a column is missing or a network is listed twice.
     """
     table = panels.trained(networks).dropna(subset="seconds")
     if table.empty:

@@ -1,4 +1,4 @@
-"""The effects against the number of images a class in the target half."""
+"""The effects against the number of images per class in the target half."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,8 +9,8 @@ from transferability.figures import notes, panels, style
 from transferability.figures.effects import NO_EFFECTS
 from transferability.study.networks import ALL_IMAGES
 
-# Frozen networks above, fine-tuned below. Of halves, a row has transfer less the base, transfer
-# less the selffer, and the selffer less the base, which add up. Last comes what freezing costs.
+# Rows for frozen and fine-tuned networks, and for the cost of freezing. In a study of halves, a row
+# shows transfer − base, which is the sum of transfer − selffer and selffer − base.
 ROWS = (
     ("transfer", "specificity", "source_gap", "coadaptation"),
     ("boost", "boost_over_selffer", "gain_over_long", "self_boost"),
@@ -18,13 +18,13 @@ ROWS = (
 )
 HEIGHT = 1.9
 MARKERS = "os^vDPX"
-# Sizes over which the n of one size stand side by side.
+# The markers of one size are spread over this share of the distance between sizes.
 SPREAD = 0.25
 MOST_LEVEL = 6
 
 
 def _looks(layers: dict[int, str]) -> dict[int, style.Look]:
-    """How each n is drawn: the deeper, the darker; its marker tells it from its neighbours."""
+    """The look of each n: darker for deeper layers, with a different marker from its neighbours."""
     looks = {}
     for place, (n, colour) in enumerate(style.layer_palette(list(layers)).items()):
         marker, filled = MARKERS[place % len(MARKERS)], place // len(MARKERS) % 2 == 0
@@ -35,7 +35,7 @@ def _looks(layers: dict[int, str]) -> dict[int, style.Look]:
 
 
 def _draw_place(grid: dict[str, Axes], rows: pd.DataFrame, looks: dict[int, style.Look]) -> None:
-    """Each effect against the place of its size, a line for each n, in percentage points."""
+    """Draws a line for each effect and n against the position of the size (percentage points)."""
     for (effect, n), line in panels.without_not_learned(rows).groupby(["effect", "n"]):
         panels.draw_line(grid[effect], line.assign(n=line["at"]), looks[n])
     for (effect, n), lost in panels.with_not_learned(rows).groupby(["effect", "n"]):
@@ -45,11 +45,11 @@ def _draw_place(grid: dict[str, Axes], rows: pd.DataFrame, looks: dict[int, styl
 
 @style.styled(at_least=style.WIDTH)
 def data_size(effects_table: pd.DataFrame) -> Figure:
-    """Effects (percentage points) against the images a class of the target half.
+    """Effects (percentage points) against the number of images per class of the target half.
 
-    Drawn from effects.csv alone, those of ROWS; a line for each n, with intervals as bars. Sizes
-    stand at equal distances. Each source, kind of split and, except on random splits, target has
-    its own panels.
+    Drawn from effects.csv, only the effects in ROWS, with a line for each n and intervals as bars.
+    Sizes are at equal distances. There are separate panels for each source, kind of split and,
+    except on random splits, target.
     """
     table = effects_table[effects_table["effect"].isin(sum(ROWS, ()))]
     if table.empty:

@@ -1,4 +1,4 @@
-"""How many layers to freeze: accuracy against the time of training."""
+"""How many layers to freeze: accuracy against training time."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ CHOSEN = {"marker": "o", "mfc": "none", "ls": "none", "ms": 11, "color": style.I
 
 
 def _verdict(decided: pd.DataFrame) -> str:
-    """n* of a panel, for its title."""
+    """The text about n* in the title of a panel."""
     if decided["n_star"].isna().all():
         return "no verdict"
     star = int(decided["n_star"].iloc[0])
@@ -31,8 +31,8 @@ def _verdict(decided: pd.DataFrame) -> str:
 def _draw(
     axes: Axes, panel: panels.Panel, decided: pd.DataFrame, looks: dict, seconds: int
 ) -> None:
-    """A point for each n of each treatment; those of the partial networks have the intervals of
-    their costs, and their n. No line, since times need not fall with n."""
+    """Draws a point for each n of each treatment; points of partial networks have their n and the
+    intervals of their costs. They are not joined by a line, since times may not decrease with n."""
     rows = panel.rows[panel.rows["learned"]].assign(x=panel.rows["seconds"] / seconds)
     for treatment, look in looks.items():
         of_n = panels.means(of_treatment(rows, treatment), "score", ["n"]).set_index("n")
@@ -48,8 +48,8 @@ def _draw(
 
 
 def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.ndarray:
-    """The margin below n = 0, a circle about n*, and the n of the partial networks; returns how far
-    their intervals reach, in percent."""
+    """Draws the margin below n = 0, a circle around n*, and the n of the partial networks; returns
+    the lengths of their intervals below and above, in percent."""
     decided = decided.set_index("n")
     full = 100 * of_n["mean"].get(0, np.nan)
     if len(decided):
@@ -66,16 +66,16 @@ def _draw_verdict(axes: Axes, of_n: pd.DataFrame, decided: pd.DataFrame) -> np.n
 
 @style.styled()
 def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
-    """Top-1 (%) against the time of training, a point for each n of partial networks, of PnB and of
-    PnB+, with the margin as a band below full fine-tuning.
+    """Top-1 (%) against training time, a point for each n of partial networks, of PnB and of PnB+.
+    A band below full fine-tuning shows the margin.
 
-    From the table of networks and decision.csv. Top-1 is of the reporting images, if the table has
-    it. A panel for each source, kind of split, target size and, except on random splits, target.
+    From the table of networks (with top-1 of the reporting images if present) and decision.csv. A
+    panel for each source, kind of split, target size and, except on random splits, target.
     """
     table = panels.trained(networks[networks["kind"].isin([kind for kind, _ in SHOWN])])
     partial = table["kind"] == PARTIAL[0]
     table = table[partial | (table["n"] > 0) & ~panels.twins(table)]
-    # Groups of sources have no networks, and so no panel.
+    # Groups of sources have no networks, so they have no panel.
     decision_table = decision_table[decision_table["source"].fillna("").str.len() < 2]
     if decision_table.empty:
         return style.empty(
@@ -89,7 +89,7 @@ def decision(networks: pd.DataFrame, decision_table: pd.DataFrame) -> Figure:
     verdicts = {place[:4]: place.rows for place in panels.panels_of(decision_table)}
     figure, grid = panels.panel_grid(places, "top-1 accuracy (%)", f"training time ({unit})")
     for axes, panel in zip(grid, places, strict=True):
-        # None where full fine-tuning learned in no replicate.
+        # No rows if full fine-tuning learned in no replicate.
         decided = verdicts.get(panel[:4], decision_table.iloc[:0])
         axes.margins(x=0.1, y=0.15)
         _draw(axes, panel, decided, looks, seconds)

@@ -1,4 +1,4 @@
-"""Figure 3: transfer between dissimilar halves, beside transfer on random splits."""
+"""Figure 3 of the paper: transfer between dissimilar halves, compared with random splits."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from transferability.figures.effects import RELATIVE, draw_relative
 from transferability.figures.panels import TALL, Panel, label_ends, panels_of, size_rows
 from transferability.study.networks import ALL_IMAGES
 
-# Of random splits, then of the targets of others.
+# The look for random splits, then those for the targets of other splits.
 RANDOM = style.LOOKS["transfer", False]
 OTHERS = (
     style.Look("", "", style.PURPLE, "v"),
@@ -17,15 +17,15 @@ OTHERS = (
     style.Look("", "", style.GREEN, ">", dashes=style.DOTTED),
     style.Look("", "", style.ORANGE, "P", dashes=style.DASHED),
 )
-# Layers between the lines of one n.
+# The distance between the lines at one n, in layers.
 APART = 0.08
 
 
 def _look(panel: Panel, number: int, count: int) -> style.Look:
-    """How the transfer networks of a place are drawn, one of so many."""
+    """The look of the transfer networks of a place, line `number` of `count`."""
     look = RANDOM if panel.split_kind == EXCHANGEABLE else OTHERS[number % len(OTHERS)]
     label = "B$n$A" if panel.target == "A" else "A$n$B"
-    # The legend serves all sizes.
+    # The legend is for all sizes.
     meaning = panel._replace(target_size=ALL_IMAGES).title.replace("\n", ", ")
     offset = APART * (number - (count - 1) / 2)
     return look._replace(label=label, meaning=meaning, offset=offset)
@@ -33,8 +33,8 @@ def _look(panel: Panel, number: int, count: int) -> style.Look:
 
 @style.styled()
 def dissimilar(effects_table: pd.DataFrame) -> Figure:
-    """AnB, and BnA, relative to their base (percentage points) against n, on dissimilar and on
-    random splits. A panel for each target size. Source: Yosinski et al. 2014, Figure 3."""
+    """AnB and BnA relative to their base (percentage points) against n, on dissimilar and on random
+    splits, with a panel for each target size. Source: Yosinski et al. 2014, Figure 3."""
     table = effects_table[effects_table["effect"] == "transfer"]
     if table.empty:
         return style.empty("This study has no transfer networks together with their base.")

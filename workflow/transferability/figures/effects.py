@@ -1,4 +1,4 @@
-"""Figure 2 below: the treatments relative to their base."""
+"""Figure 2 (below) of the paper: the treatments relative to their base."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from transferability.figures import notes, panels, style
 TREATED = {effect.name: style.LOOKS[effect.treated] for effect in EFFECTS}
 SHOWN = ("coadaptation", "self_boost", "transfer", "boost", "restart")
 LINES = {name: TREATED[name] for name in SHOWN}
-# Markers at n = 0.
+# Drawn as markers at n = 0.
 RETRAINING = LINES["coadaptation"]._replace(label="B0B")
 DRAWN = {**LINES, "long_base": TREATED["long_base"], "retraining": RETRAINING}
 NO_EFFECTS = "This study has no selffer or transfer networks together with their base."
@@ -24,8 +24,8 @@ PUBLISHED = {"marker": "", "alpha": 0.5, "lw": 0.8, "zorder": 1, "label": "2014"
 
 
 def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> None:
-    """The base at zero, a line with intervals through the rows of each effect, and crosses where a
-    network did not learn."""
+    """Draws the base at zero, a line with intervals for each effect, and crosses for means with
+    networks that did not learn."""
     panels.base_line(axes)
     for rows, look in lines:
         panels.draw_line(axes, panels.without_not_learned(rows), look)
@@ -38,8 +38,8 @@ def draw_relative(axes: Axes, lines: list[tuple[pd.DataFrame, style.Look]]) -> N
 def published_behind(
     panel: panels.Panel, reference: pd.DataFrame | None
 ) -> list[tuple[str, pd.DataFrame]]:
-    """Each effect of 2014 that stands behind a panel: random splits behind random splits, each
-    target of other splits behind others."""
+    """The effects of 2014 to draw behind a panel: those on random splits behind random splits,
+    those of each target of other splits behind other splits."""
     if reference is None:
         return []
     full = reference["target_size"].astype(str) == "all"
@@ -49,7 +49,7 @@ def published_behind(
 
 
 def _words(table: pd.DataFrame) -> list[str]:
-    """What a page shows of each effect."""
+    """The words that a page shows for each effect."""
     value = [f"{100 * mean:z.2f}".replace("-", "−") for mean in table["mean"]]
     interval = [bracket(*ends) for ends in table[["low", "high"]].to_numpy(float)]
     return panels.in_lines(table.assign(value=value, points=interval), WORDS)
@@ -59,11 +59,11 @@ def _words(table: pd.DataFrame) -> list[str]:
 def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
     """BnB, BnB+, AnB and AnB+ relative to their base (percentage points) against n.
 
-    Drawn from effects.csv alone: coadaptation, transfer, boost and self_boost as lines with
-    interval bars; long_base and, with several replicates, retraining as markers at n = 0. A panel
-    for each kind of split, target size and, except on random splits, target. `reference` is
-    another effects.csv, that of the published networks, whose lines stand faintly behind. Source:
-    Yosinski et al. 2014, Figure 2, below.
+    Drawn only from effects.csv: coadaptation, transfer, boost and self_boost as lines with interval
+    bars; long_base and, with several replicates, retraining as markers at n = 0. There is a panel
+    for each kind of split, target size and, except on random splits, target. `reference` is the
+    effects.csv of the published networks, drawn faintly behind. Source: Yosinski et al. 2014,
+    Figure 2, below.
     """
     table = effects_table[effects_table["effect"].isin(list(DRAWN))]
     if not table["effect"].isin(list(LINES)).any():
@@ -75,7 +75,7 @@ def effects(effects_table: pd.DataFrame, reference: pd.DataFrame | None = None) 
     for axes, panel in zip(grid, places, strict=True):
         rows = dict(list(panel.rows.groupby("effect")))
         if panel.replicates == 1 and "retraining" in rows:
-            # One draw of the noise is no yardstick, so it is a number and not drawn.
+            # One replicate does not show the size of the noise, so it is written and not drawn.
             drawn_once = panels.without_not_learned(rows.pop("retraining")).dropna(subset="mean")
             for mean, halves in zip(drawn_once["mean"], drawn_once["differences"], strict=True):
                 count = "one retraining" if halves == 1 else f"mean of {halves} retrainings"

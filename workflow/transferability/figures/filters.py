@@ -11,14 +11,14 @@ BLOCKS_PER_ROW = 4
 
 
 def mosaic(filters: np.ndarray) -> np.ndarray:
-    """Filters, out × 3 × height × width, as one picture, height × width × 3, with white gaps.
+    """Filters (out × 3 × height × width) as one picture (height × width × 3) with white gaps.
 
-    Each filter is stretched to its own lowest and highest value; one that is all alike is grey.
+    Each filter is scaled to its own lowest and highest value; a constant filter is grey.
     """
     low = filters.min(axis=(1, 2, 3), keepdims=True)
     span = filters.max(axis=(1, 2, 3), keepdims=True) - low
     scaled = np.where(span > 0, (filters - low) / np.where(span > 0, span, 1), 0.5)
-    # Few pixels are enlarged, so that the gaps between filters stay narrow.
+    # Small filters are enlarged, so that the gaps look narrow.
     zoom = math.ceil(12 / scaled.shape[3])
     scaled = scaled.repeat(zoom, axis=2).repeat(zoom, axis=3)
     count, _, height, width = scaled.shape
@@ -34,9 +34,9 @@ def mosaic(filters: np.ndarray) -> np.ndarray:
 
 @style.styled(at_least=style.WIDTH)
 def filters(bases: dict[str, np.ndarray]) -> Figure:
-    """The first-layer filters of each base, a block of colour pictures each, titled by its key.
+    """The first-layer filters of each base, each base as a block of colour pictures with a title.
 
-    `bases` gives for each name the weights, out × 3 × height × width.
+    `bases` has the weights (out × 3 × height × width) by title.
     """
     if not bases:
         none = "No base of this study has a convolution with three input channels."

@@ -1,6 +1,6 @@
-"""The main figures as interactive pages: the printed figure as SVG, with a script that shows the
-numbers of the mark under the pointer and, after a click in the legend, fades the other treatments.
-A page loads nothing from other addresses."""
+"""The main figures as interactive pages: the printed figure as SVG, and a script. It shows the
+numbers of the mark under the pointer and, after a click in the legend, fades other treatments. A
+page loads nothing from other addresses."""
 
 import io
 import re
@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from transferability.figures import style
 
-# Letters on a screen are larger than in print.
+# Text on a screen is larger than in print.
 PIXELS_PER_POINT = 2
-# The widths of the figure in wide and in narrow windows; narrow is below so many pixels.
+# The widths of the figure in wide and in narrow windows (below PHONE pixels).
 WIDTHS, PHONE = ("page", "column"), 600
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 PAGE = Path(__file__).parent / "templates" / "interactive.html"
@@ -26,8 +26,8 @@ PAGE = Path(__file__).parent / "templates" / "interactive.html"
 
 @style.styled()
 def page(draw: Callable[..., Figure], *tables: pd.DataFrame) -> str:
-    """The page of a figure that `draw` makes of tables, at two widths, in the options in use.
-    Errors as there."""
+    """The page of a figure that `draw` makes from tables, at two widths, with the options in use.
+    Raises the errors of `draw`."""
     drawn = []
     for width in WIDTHS:
         with style.used(replace(style.in_use(), width=width, explored=True)):
@@ -44,10 +44,10 @@ def page(draw: Callable[..., Figure], *tables: pd.DataFrame) -> str:
 
 
 def _svg(figure: Figure, width: str) -> str:
-    """The figure as an element of a page. Its groups have classes in place of ids, which the other
-    figure has too; treatments and words are attributes."""
+    """The figure as an element of a page. Its groups have classes instead of ids, because the
+    figure of the other width has the same ids; treatments and words are attributes."""
     style.set_words(figure)
-    # Text stays text, so that it can be searched and read aloud.
+    # Text is not converted to outlines, so that it can be searched and read aloud.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": width}), io.StringIO() as file:
         figure.savefig(file, format="svg", metadata=NO_METADATA)
         svg = file.getvalue()

@@ -1,4 +1,4 @@
-"""Top-1 and training loss as training went on, a small panel for each treatment."""
+"""Top-1 and training loss during training, in a small panel for each treatment."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ NOT_LEARNED = {"color": style.VERMILION, "ls": style.DOTTED, "lw": 0.8}
 
 
 def _draw(axes: Axes, curves: pd.DataFrame, metric: str, colour: str, dashes="-") -> None:
-    """The mean of the networks that learned against time."""
+    """Draws the mean of the networks that learned against time."""
     mean = panels.means(curves[curves["learned"]], metric, ["time"])
     axes.plot(mean["time"], mean["mean"], color=colour, ls=dashes, lw=style.scaled(1))
 
@@ -25,14 +25,14 @@ def _draw(axes: Axes, curves: pd.DataFrame, metric: str, colour: str, dashes="-"
 def _draw_row(
     line: list[Axes], rows: pd.DataFrame, metric: str, columns: list, colours: dict[int, str]
 ) -> None:
-    """One metric in one place: the long base, then each treatment, with their base in black."""
+    """Draws one metric of one place: the long base, then each treatment, with the base in black."""
     base = of_treatment(rows, BASE)
     for axes, treatment in zip(line, columns, strict=True):
         _draw(axes, base, metric, style.INK)
         for n, of_layer in of_treatment(rows, treatment).groupby("n"):
             look = (style.INK, style.DOTTED) if treatment == LONG_BASE else (colours[n],)
             _draw(axes, of_layer, metric, *look)
-        # Random features would press the curves of all others together.
+        # With the range of random features, all other curves would be too flat.
         if treatment not in (LONG_BASE, RANDOM):
             axes.sharey(line[0])
             axes.tick_params(labelleft=False)
@@ -48,19 +48,19 @@ def _draw_row(
 
 @style.styled(at_least=style.WIDTH)
 def learning_curves(networks: pd.DataFrame, evaluations: pd.DataFrame) -> Figure:
-    """Validation top-1 (%) and training loss against epochs or iterations, for each treatment; n in
-    colour.
+    """Validation top-1 (%) and training loss against epochs or iterations for each treatment; the
+    colour shows n.
 
     `evaluations` has a row for each evaluation of each (split, seed, network), with the columns
-    epoch, iteration, top1 (fraction) and train_loss. Two rows of panels for each kind of split,
-    target size and, except on random splits, target. Raises ValueError when a column is missing or
-    a network is listed twice.
+    epoch, iteration, top1 (fraction) and train_loss. There are two rows of panels for each kind of
+    split, target size and, except on random splits, target. Raises ValueError if a column is
+    missing or a network is listed twice.
     """
     table = panels.trained(networks)
     if table.empty or evaluations.empty:
         return style.empty("This study has no evaluations of trained networks.")
-    # Where iterations were counted, halves of different size are evaluated at different shares of
-    # an epoch, which no mean could be over.
+    # If the recipe counts iterations, halves of different sizes are evaluated at different shares
+    # of an epoch, so no mean over them is possible.
     time = "epoch" if (evaluations["epoch"] % 1 == 0).all() else "iteration"
     evaluated = evaluations[[*KEY, *METRICS]].assign(
         top1=100 * evaluations["top1"], time=evaluations[time]

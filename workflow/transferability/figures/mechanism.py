@@ -1,5 +1,5 @@
-"""Finished networks with a layer reset to its values before the training, and interpolated with the
-network of another seed."""
+"""Trained networks after one layer is reset to its values before training, and interpolations with
+the network of another seed."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,11 +13,11 @@ HEIGHT = 2.2
 
 @style.styled(at_least=style.WIDTH)
 def mechanism(mechanism_table: pd.DataFrame) -> Figure:
-    """On the left, how top-1 (percentage points) changes when one layer is reset, for each layer
-    that learned; on the right, where the study has several seeds, the loss barrier (nats) between
-    networks of neighbouring seeds, against the number of copied layers.
+    """Left: the change of top-1 (percentage points) when one layer is reset, for each trained
+    layer. Right, if the study has several seeds: the loss barrier (nats) between networks of
+    neighbouring seeds, against the number of copied layers.
 
-    Drawn from mechanism.csv: a line for each treatment whose weights are kept.
+    Drawn from mechanism.csv, with a line for each treatment whose weights are kept.
     """
     table = mechanism_table.assign(
         split_kind=mechanism_table["split"].str.replace(r"\d+$", "", regex=True)

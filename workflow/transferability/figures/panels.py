@@ -1,5 +1,5 @@
-"""Which rows of a table go into which panel, where the panels stand, and what they draw against n:
-lines, crosses for networks that did not learn, and labels at the ends of lines."""
+"""Divides a table into panels, places them, and draws against n: lines, crosses for networks that
+did not learn, and labels at the ends of lines."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
@@ -21,15 +21,15 @@ from transferability.figures import style
 from transferability.study.design import WHOLE
 from transferability.study.networks import ALL_IMAGES, HALVES, trained_name
 
-# Inches that a panel needs, that one has which stands alone in its row, and that others have.
+# Inches: the smallest width of a panel; the height of a single one in its row, and of others.
 NARROW, TALL, SMALL = 2.3, 3.2, 2.4
-# How many letters of tick labels fit into an inch.
+# The number of letters of tick labels per inch.
 LETTERS_PER_INCH = 14
 
 
 class Panel(NamedTuple):
-    """Rows of one kind of split, one target size and, but on random splits, one target. Those of a
-    source have the controls beside them, which all sources share."""
+    """Rows of one kind of split, one target size and, except on random splits, one target. The
+    panel of a source also has the controls, which all sources share."""
 
     split_kind: str
     target: str
@@ -39,8 +39,8 @@ class Panel(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where its networks were trained, in words."""
-        # Published networks may be of all classes, which is no half of a split.
+        """The place where its networks were trained, in words."""
+        # Published networks may use all classes, which are not a half of a split.
         split = f"{self.split_kind} split" if self.target != "all" else "all classes"
         if self.split_kind == WHOLE:
             kind = "group" if len(self.source) > 1 else "source"
@@ -51,21 +51,21 @@ class Panel(NamedTuple):
 
     @property
     def replicates(self) -> int:
-        """The replicates of most of its rows, or the (split, seed) of its networks."""
+        """The largest number of replicates of its rows, or the number of (split, seed)."""
         if "replicates" in self.rows:
             return int(self.rows["replicates"].max())
         return len(self.rows[["split", "seed"]].drop_duplicates())
 
     @property
     def title(self) -> str:
-        """Place and number of replicates, in lines that are short enough for a small panel."""
+        """Place and number of replicates, in lines short enough for a small panel."""
         place = self.place.replace(f", {self.target_size} images", f"\n{self.target_size} images")
         return f"{place}\n{self.replicates} replicate{'s' * (self.replicates != 1)}"
 
 
 def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
-    """The panels of a table of networks, of effects or of boosts: random splits first, small sizes
-    first. Unless `by_size`, a panel holds the rows of all sizes."""
+    """The panels of a table of networks, effects or boosts: random splits and small sizes first. If
+    `by_size` is false, a panel has the rows of all sizes."""
     keyed = table.assign(
         size=size_order(table["target_size"].astype(str)) if by_size else np.inf,
         late=table["split_kind"] != EXCHANGEABLE,
@@ -81,7 +81,7 @@ def panels_of(table: pd.DataFrame, by_size: bool = True) -> list[Panel]:
 
 
 def with_sources(text: str, table: pd.DataFrame) -> str:
-    """A text with the letters of the table's sources in place of A: PnB, or P/QnB."""
+    """A text with A replaced by the letters of the table's sources: PnB, or P/QnB."""
     sources = "/".join(sorted(name for name in {*letters(table)} if len(name) == 1)) or "A"
     return text.replace("A$n$B", f"{sources}$n$B")
 
@@ -95,7 +95,7 @@ def named(look: style.Look, table: pd.DataFrame) -> style.Look:
 def looks_of(
     table: pd.DataFrame, shown: Collection[tuple[str, bool]] = style.LOOKS
 ) -> dict[tuple[str, bool], style.Look]:
-    """How those of the treatments `shown` that the table has are drawn."""
+    """The looks of those treatments in `shown` that the table has."""
     return {
         key: named(look, table)
         for key, look in style.LOOKS.items()
@@ -104,32 +104,32 @@ def looks_of(
 
 
 def trained(networks: pd.DataFrame) -> pd.DataFrame:
-    """The checked table without networks that have no score, and without the bases of halves on
-    which nothing else was trained: those are there as sources only."""
+    """The checked table without networks that have no score, and without bases of halves on which
+    nothing else was trained, which are only sources."""
     table = checked(networks).dropna(subset="top1").assign(learned=lambda rows: ~rows["failed"])
     cell = [table[column] for column in ("split", "seed", "target", "target_size")]
     return table[(table["kind"] != "base").groupby(cell).transform("any")]
 
 
 def twins(networks: pd.DataFrame) -> pd.Series:
-    """Whether each network is P7B or P7B+ beside P7f7B or P7f0B, the same network."""
+    """Whether each network is a P7B or P7B+ that is also listed as P7f7B or P7f0B."""
     partial = networks["kind"].str.endswith("partial")
     return ~partial & networks["network"].isin(networks["network"][partial].map(trained_name))
 
 
 def means(networks: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
-    """The mean of `value` over splits for each group `by`; in a split over seeds, in these over
-    targets."""
+    """The mean of `value` for each group `by`: first over the targets of a seed, then over the
+    seeds of a split, then over splits."""
     for level in ([*by, "split", "seed"], [*by, "split"], by):
         networks = networks.groupby(level, as_index=False)[value].mean()
     return networks.rename(columns={value: "mean"})
 
 
 def without_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each effect and n: the estimate without networks that did not learn, and none where
-    nothing else is left."""
+    """One row for each effect and n: the estimate without networks that did not learn, and NaN if
+    no network is left."""
     key = ["split_kind", "target", "target_size", "effect", "n"]
-    # `paired` comes before `paired_learned`, which is there only where a network did not learn.
+    # `paired` comes before `paired_learned`, which exists only if a network did not learn.
     rows = effects_table.sort_values("estimator").drop_duplicates(key, keep="last")
     lost = rows["not_learned"].fillna("").ne("") & (rows["estimator"] == "paired")
     rows = rows.assign(**{column: rows[column].mask(lost) for column in ("mean", "low", "high")})
@@ -143,18 +143,18 @@ def with_not_learned(effects_table: pd.DataFrame) -> pd.DataFrame:
 
 
 def layer_names(table: pd.DataFrame) -> dict[int, str]:
-    """Each n of a table with the name of its n-th layer, the last that is copied; 0 without."""
+    """Each n of a table, with the name of its last copied layer; 0 has no name."""
     return {0: "", **table["layer"].fillna("").groupby(table["n"]).max()}
 
 
 def with_layer(n: int, name: str) -> str:
-    """`n = 5, conv5`."""
+    """The text `n = 5, conv5`."""
     return f"$n$ = {n}, {name}" if name else f"$n$ = {n}"
 
 
 def layer_axis(axes: Axes, layers: dict[int, str], inches: float) -> None:
-    """The axis of n, so many inches long, with the name of each layer below its number; upright
-    where names are too long for one line."""
+    """Draws an axis of n, `inches` long, with the name of each layer below its number; labels are
+    vertical if names are too long for one line."""
     closest = min(np.diff([n for n in layers if n]), default=1) / (max(layers) + 1)
     upright = max(map(len, layers.values())) > LETTERS_PER_INCH * inches * closest
     labels = [f"{name}  {n}" if upright else f"{n}\n{name}" for n, name in layers.items()]
@@ -164,15 +164,15 @@ def layer_axis(axes: Axes, layers: dict[int, str], inches: float) -> None:
 
 
 def panel_grid(panels: list[Panel], ylabel: str, xlabel: str = "") -> tuple[Figure, list[Axes]]:
-    """A figure with axes for each panel, against n if they have no other `xlabel`; a row for each
-    size where there are several sizes and places."""
+    """A figure with axes for each panel, against n if no other `xlabel` is given; with several
+    sizes and several places, each size has its own row."""
     sizes = len({panel.target_size for panel in panels})
     places = len({panel[:3] for panel in panels})
     columns = places if min(sizes, places) > 1 else 2
     columns = min(columns, len(panels), int(style.room() / NARROW) or 1)
     mosaic = [[*range(start, start + columns)] for start in range(0, len(panels), columns)]
     if len(panels) % columns == 1:
-        # Rather than leave the last one alone, the first is as wide as the figure.
+        # A single panel in the last row is avoided: the first panel gets the full width instead.
         mosaic = [[0] * columns, *([n + 1 for n in row] for row in mosaic[:-1])]
     mosaic = [[n if n < len(panels) else "." for n in row] for row in mosaic]
     heights = [TALL if len(set(row)) == 1 and not n else SMALL for n, row in enumerate(mosaic)]
@@ -192,7 +192,7 @@ def panel_grid(panels: list[Panel], ylabel: str, xlabel: str = "") -> tuple[Figu
 
 
 def size_rows(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A figure with axes against n, so many inches high, for each target size, and its rows."""
+    """A figure with axes against n for each target size, `height` inches high, and their rows."""
     sizes = table.sort_values("target_size", key=size_order)["target_size"].unique()
     figure = style.new_figure(0.6 + height * len(sizes))
     grid = figure.subplots(len(sizes), 1, squeeze=False).ravel()
@@ -213,14 +213,14 @@ def place_rows(panels: list[Panel], height: float) -> tuple[Figure, list[SubFigu
 
 
 def reach(rows: pd.DataFrame) -> np.ndarray:
-    """2 × rows: how far each interval reaches below and above its mean."""
-    # Equal replicates give an interval of no width, whose ends rounding may turn about.
+    """2 × rows: the distances from each mean to the ends of its interval, below and above."""
+    # Equal replicates give an interval of zero width, whose ends may be reversed by rounding.
     return np.clip([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], 0, None)
 
 
 def draw_line(axes: Axes, rows: pd.DataFrame, look: style.Look, scale: float = 100.0) -> None:
-    """A line through the means against n, with interval bars where the rows have `low` and `high`;
-    fractions in percent unless `scale` says otherwise. A page shows the `words` of the rows."""
+    """Draws a line through the means against n, with interval bars if the rows have `low` and
+    `high`. `scale` 100 turns fractions into percent. A page shows the `words` of the rows."""
     rows = rows.sort_values("n")
     bars = {"yerr": scale * reach(rows), "elinewidth": style.scaled(0.9)} if "low" in rows else {}
     x, y = rows["n"] + look.offset, scale * rows["mean"]
@@ -229,7 +229,7 @@ def draw_line(axes: Axes, rows: pd.DataFrame, look: style.Look, scale: float = 1
 
 
 def in_lines(rows: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
-    """The words of each row: a line for each column that is not empty, after its title."""
+    """The words of each row: a line with title and value for each column that is not empty."""
     texts = rows[list(columns)].astype(object).where(rows[list(columns)].notna(), "")
     return [
         "\n".join(f"{columns[key]}: {value}" for key, value in row.items() if value != "")
@@ -238,7 +238,7 @@ def in_lines(rows: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
 
 
 def show_words(axes: Axes, x: pd.Series, y: pd.Series, label: str, words: Iterable[str]) -> None:
-    """Invisible points; a page shows their words when the pointer is near."""
+    """Draws invisible points; a page shows their words if the pointer is near."""
     if style.in_use().explored:
         unseen = {"marker": "o", "ms": style.scaled(9), "mfc": "none", "color": style.INK}
         unseen |= {"ls": "none", "alpha": 0, "clip_on": False, "in_layout": False}
@@ -248,12 +248,12 @@ def show_words(axes: Axes, x: pd.Series, y: pd.Series, label: str, words: Iterab
 
 
 def base_line(axes: Axes, level: float = 0.0) -> None:
-    """The dotted line of the base."""
+    """Draws the dotted line of the base."""
     axes.axhline(level, color=style.INK, lw=style.scaled(0.8), ls=":")
 
 
 def keep_limits(axes: Axes) -> None:
-    """What is drawn from now on sets no limits."""
+    """Fixes the limits, so that what is drawn afterwards does not change them."""
     if np.isfinite(axes.dataLim.intervaly).all():
         axes.set_ylim(axes.get_ylim())
 
@@ -261,9 +261,9 @@ def keep_limits(axes: Axes) -> None:
 def draw_crosses(
     axes: Axes, x: pd.Series, y: pd.Series, look: style.Look, words: Iterable[str] = ()
 ) -> None:
-    """Crosses for what did not learn. They do not change the limits of the axis: those beyond
-    are drawn at its edge. A page shows the words of each."""
-    # An empty line that is not clipped would confuse the layout.
+    """Draws crosses for networks that did not learn. They do not change the limits of the axis;
+    those outside are drawn at its edge. A page shows the words of each."""
+    # An empty line without clipping would disturb the layout.
     if len(x):
         keep_limits(axes)
         y = y if axes.get_autoscaley_on() else y.clip(*axes.get_ylim())
@@ -273,8 +273,8 @@ def draw_crosses(
 
 
 def label_ends(axes: Axes) -> None:
-    """The label of each line that runs over several n to the right of the panel, at the height of
-    its last point or as near as there is room."""
+    """Writes the label of each line that has several n to the right of the panel, as near to the
+    height of its last point as there is space."""
     ends = []
     for drawn in axes.containers:
         line = drawn.lines[0]

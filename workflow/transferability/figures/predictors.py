@@ -1,4 +1,4 @@
-"""How well cheap scores of layers predict the measured curves, beside depth alone."""
+"""How well cheap scores of layers predict the measured curves, compared with depth alone."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ HEIGHT = 1.5
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
-    """A point with its interval for each score, from top to bottom, and a line at that of depth."""
+    """Draws a point with its interval for each score, downwards, and a line at the depth score."""
     rows = rows.set_index("predictor").reindex(list(NAMES)).reset_index()
     mean = rows.rename(columns={"correlation": "mean"})
     scores = rows["predictor"] != DEPTH
@@ -31,7 +31,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def leads(panels: dict[str, Panel]) -> str:
-    """Which scores lead over depth, and by how much, in a sentence."""
+    """A sentence that names the scores better than depth, and by how much."""
     if all((panel.rows["interval"] == NO_INTERVAL).all() for panel in panels.values()):
         return "One replicate: no intervals, so no score is claimed to be better than depth."
     found = [
@@ -51,7 +51,7 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
     """The rank correlation over n of each score with the measured effects: a row of panels for each
     study, kind of split, source, target and size, a panel for each effect.
 
-    Drawn from predictors.csv, its rows `layers`. The dotted line is depth alone.
+    Drawn from the rows `layers` of predictors.csv. The dotted line is depth alone.
     """
     table = predictors_table[predictors_table["over"] == OVER_LAYERS]
     if table.empty:
@@ -60,7 +60,7 @@ def predictors(predictors_table: pd.DataFrame) -> Figure:
             "and of their control."
         )
     said = leads(panels_by_study(table))
-    # Of these two a study has one.
+    # A study has only one of these two effects.
     table = table.assign(effect=table["effect"].replace("source_gap", "specificity"))
     effects = [effect for effect in MEASURED if effect in set(table["effect"])]
     panels = panels_by_study(table)

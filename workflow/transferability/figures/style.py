@@ -1,5 +1,5 @@
-"""How all figures look: size, fonts, theme, and the colour and marker of each treatment; and how
-they are saved."""
+"""The style of all figures (size, fonts, theme, colour and marker of each treatment), and how they
+are saved."""
 
 import re
 import textwrap
@@ -20,30 +20,30 @@ from transferability.storage.files import atomic_write
 
 MM_PER_INCH = 25.4
 DOTS_PER_INCH = 200
-# Millimetres, and the points of letters that can be read there: both columns of a paper, one of
-# them, a slide of 16:9.
+# Width in millimetres, and size in points of letters that can be read there: both columns of a
+# paper, one column, a slide of 16:9.
 WIDTHS = {"page": (7.0 * MM_PER_INCH, 8.0), "column": (88.0, 8.0), "slide": (300.0, 14.0)}
-# Without a date, the same figure gives the same bytes.
+# No date, so that the same figure gives the same bytes.
 METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
-# What differs between themes: ink, paper, thin lines, and faint letters.
+# The colours of a theme: ink, paper, thin lines, and faint letters.
 THEMES = {
     "light": ("#000000", "#ffffff", "#d9d9d9", "#555555"),
     "dark": ("#ffffff", "#16181d", "#3a3f4a", "#b5bac4"),
 }
-# Places in the colour cycle of the theme, which are looked up when a figure is drawn and saved.
+# Positions in the colour cycle of the theme; colours are read when a figure is drawn and saved.
 INK, PAPER, LIGHT, GREY = "C0", "C1", "C2", "C3"
 INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 PAPERED = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
-# Okabe and Ito's colours, told apart in all common forms of colour blindness.
+# Okabe and Ito's colours, which differ in all common forms of colour blindness.
 BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
 GREEN, PURPLE = "#009E73", "#CC79A7"
 
-# All sizes in this package are for letters of so many points, and grow with them.
+# All sizes in this package are for letters of this many points, and grow with the letters.
 LETTERS = 8.0
-# The width in inches that figures of several columns need.
+# The width in inches that figures with several columns need.
 WIDTH = 7.0
-# Inches of a line of letters.
+# The height of a line of text, in inches.
 LINE = 0.14
 STYLE = {
     **sns.axes_style("ticks"),
@@ -51,11 +51,11 @@ STYLE = {
     "axes.spines.right": False,
     "axes.titlelocation": "left",
     "font.family": "sans-serif",
-    # Matplotlib brings this font along, so a figure is the same on every machine.
+    # Matplotlib includes this font, so a figure is the same on every machine.
     "font.sans-serif": ["DejaVu Sans"],
     "legend.frameon": False,
     "pdf.fonttype": 42,
-    # Letters as outlines: a browser without the font would break the layout.
+    # Letters are outlines: a browser without the font would break the layout.
     "svg.fonttype": "path",
     "svg.hashsalt": "transferability",
 }
@@ -70,9 +70,9 @@ SIZES = sns.plotting_context("paper", font_scale=LETTERS / 9.6) | {
 
 @dataclass(frozen=True)
 class Options:
-    """The study's section `figures`. `width` is one of WIDTHS or millimetres, `font_size` in points
-    or None for that of the width; `labels` replaces words of the figures; `explored` is a figure on
-    a page, whose parts name their treatment."""
+    """The study's section `figures`. `width` is one of WIDTHS or in millimetres; `font_size` is in
+    points, or None for the size of the width; `labels` replaces words of the figures; `explored`
+    marks a figure on a page, whose parts contain their treatment."""
 
     formats: tuple[str, ...] = ("svg", "pdf", "png")
     width: str | float = "page"
@@ -92,8 +92,8 @@ class Options:
         return self.font_size or WIDTHS.get(self.width, WIDTHS["page"])[1]
 
     def in_words(self, text: str, dollar: str = "$") -> str:
-        """A text of a figure in the study's words, with `dollar` for each of their dollars; ours
-        may have their n in italics there."""
+        """A text of a figure with words replaced by `labels`, whose dollars become `dollar`. In the
+        text, the n of a word may be in italics."""
         if not self.labels:
             return text
         words = {ours.replace("n", "$n$", 1): theirs for ours, theirs in self.labels.items()}
@@ -115,7 +115,7 @@ in_use = _in_use.get
 
 @contextmanager
 def used(options: Options) -> Iterator[None]:
-    """Draw and save with these options."""
+    """Inside this block, figures are drawn and saved with these options."""
     token = _in_use.set(options)
     try:
         yield
@@ -125,8 +125,8 @@ def used(options: Options) -> Iterator[None]:
 
 @contextmanager
 def styled(at_least: float = 0.0) -> Iterator[None]:
-    """The theme and the sizes in use, whatever the user's own settings are. A figure that needs
-    `at_least` so many inches gets smaller letters where there is less room."""
+    """Sets the theme and the sizes in use, independent of the user's matplotlib settings. If a
+    figure needs `at_least` inches and has fewer, its letters are smaller."""
     options = in_use()
     scale = options.points / LETTERS
     if at_least:
@@ -140,27 +140,27 @@ def styled(at_least: float = 0.0) -> Iterator[None]:
 
 
 def scaled(size: float) -> float:
-    """A size for letters of LETTERS, in points or inches, at the letters in use."""
+    """A size in points or inches, given for letters of LETTERS points, for the letters in use."""
     return size * mpl.rcParams["font.size"] / LETTERS
 
 
 def new_figure(height: float) -> Figure:
-    """A figure of the width in use, whose height grows with its letters."""
+    """A figure with the width in use; its height grows with its letters."""
     return Figure(figsize=(in_use().inches, scaled(height)), layout="constrained")
 
 
 def room() -> float:
-    """The width in use, in inches at letters of LETTERS."""
+    """The width in use, in inches, if letters had LETTERS points."""
     return in_use().inches / scaled(1)
 
 
 def tag(label: str, words: str = "") -> dict[str, str]:
-    """The gid of an artist on a page: its treatment, and the words that hovering shows."""
+    """The gid of an artist on a page: its treatment, and the words shown under the pointer."""
     return {"gid": f"of:{label}|{in_use().in_words(words)}"} if in_use().explored else {}
 
 
 class Look(NamedTuple):
-    """How a treatment is drawn: its marker and dashes tell it apart without colour too."""
+    """The look of a treatment: marker and dashes also distinguish it without colour."""
 
     label: str
     meaning: str
@@ -168,18 +168,18 @@ class Look(NamedTuple):
     marker: str
     filled: bool = True
     dashes: str | tuple[float, tuple[float, ...]] = "-"
-    # Layers by which the marker stands beside its n, so that treatments do not cover one another.
+    # The marker's distance from its n, in layers, so that treatments do not cover each other.
     offset: float = 0.0
 
     @property
     def style(self) -> dict[str, object]:
-        """Matplotlib's properties of its line and markers."""
+        """Matplotlib's properties for the line and markers."""
         face = self.colour if self.filled else PAPER
         marker = {"marker": self.marker, "markerfacecolor": face}
         return {"color": self.colour, "linestyle": self.dashes, **marker, **tag(self.label)}
 
     def sample(self, label: str | None = None) -> Line2D:
-        """A legend's sample."""
+        """The sample for a legend."""
         return Line2D([], [], label=label or f"{self.label}  {self.meaning}", **self.style)
 
 
@@ -208,16 +208,16 @@ NOT_LEARNED = {"marker": "x", "linestyle": "none", "label": "did not learn"}
 
 
 def layer_palette(layers: list[int]) -> dict[int, str]:
-    """A colour for each n: the deeper, the further from the colour of the paper."""
+    """A colour for each n: the contrast to the paper grows with depth."""
     name = "viridis" if in_use().theme == "dark" else "viridis_r"
-    # The first colour is left to the paper.
+    # The first colour is too close to that of the paper.
     palette = sns.color_palette(name, len(layers) + 1).as_hex()[1:]
     return dict(zip(layers, palette, strict=True))
 
 
 def legend(figure: Figure, handles: list[Line2D], column: float = 2.3, lost: bool = False) -> None:
-    """The legend above all panels, in as many columns, of so many inches, as there is room for;
-    with the cross of networks that did not learn, if any are `lost`."""
+    """Draws the legend above all panels, with as many columns of width `column` (inches) as there
+    is space for, and with the cross of networks that did not learn if `lost`."""
     handles = [*handles, *[Line2D([], [], color=GREY, **NOT_LEARNED)] * lost]
     columns = min(len(handles), max(1, int(room() / column)))
     drawn = figure.legend(handles=handles, loc="outside upper left", ncols=columns)
@@ -228,8 +228,8 @@ def legend(figure: Figure, handles: list[Line2D], column: float = 2.3, lost: boo
 
 
 def note(figure: Figure, *sentences: str) -> None:
-    """The lines below a figure. The figure grows with them."""
-    # A sign stays on the line of its number.
+    """Writes sentences below a figure, whose height grows with them."""
+    # A sign must be on the same line as its number.
     text = re.sub(r" (?=[%=−])|(?<=[=−]) ", "\u00a0", " ".join(filter(None, sentences)))
     lines = textwrap.wrap(text, round(19 * room()), break_on_hyphens=False)
     figure.set_figheight(figure.get_figheight() + scaled(len(lines) * LINE))
@@ -238,31 +238,31 @@ def note(figure: Figure, *sentences: str) -> None:
 
 
 def empty(message: str) -> Figure:
-    """A figure that says what the study lacks for it."""
+    """A figure with a message about what the study lacks for it."""
     figure = new_figure(1.0)
     figure.text(0.5, 0.5, message, ha="center", va="center", color=GREY, wrap=True)
     return figure
 
 
 def set_words(figure: Figure) -> None:
-    """Replace words of the figure's texts by those of `figures.labels`."""
+    """Replaces words in the figure's texts by those of `figures.labels`."""
     options = in_use()
     for text in figure.findobj(mpl.text.Text):
-        # A dollar in `figures.labels` is a dollar.
+        # A dollar in `figures.labels` is an ordinary character.
         words = options.in_words(text.get_text(), r"\$")
-        # Text in a page is set by the browser, which knows no mathematics.
+        # In a page the browser sets the text, without mathematics.
         text.set_text(words.replace("$n$", "n") if options.explored else words)
 
 
 @styled()
 def save(figure: Figure, stem: Path | str) -> None:
-    """Write `stem`.svg and the other formats in use, each atomically and the same bytes each time.
-    Other formats are removed, since they would show what was drawn before."""
+    """Writes `stem`.svg and the other formats in use, each atomically and with reproducible bytes.
+    Files of other formats are removed, because they would show an older figure."""
     stem, options = Path(stem), in_use()
     set_words(figure)
     for suffix, metadata in METADATA.items():
         path = stem.with_name(f"{stem.name}.{suffix}")
-        # SVG is what the report shows.
+        # The report shows SVG.
         if suffix == "svg" or suffix in options.formats:
             with atomic_write(path) as file:
                 figure.savefig(file, format=suffix, dpi=DOTS_PER_INCH, metadata=metadata)

@@ -1,4 +1,4 @@
-"""Top-1 against n, each network a marker: figure 2 above, and random features (figure 3)."""
+"""Top-1 of each network against n: figure 2 (above) and random features (figure 3)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,21 +8,21 @@ from transferability.analysis.effects import of_treatment
 from transferability.analysis.treatments import BASE, RANDOM
 from transferability.figures import notes, panels, style
 
-# Random features fall so far that they would flatten all others: they have a separate figure.
+# Random features are so low that all others would look flat: they have their own figure.
 SHOWN = [treatment for treatment in style.LOOKS if treatment != RANDOM]
 NO_NETWORKS = "This study has no selffer or transfer networks with a score."
 NO_RANDOM = "This study has no networks with random features."
-# What a page shows of a network, and of a mean.
+# The words that a page shows for a network, and for a mean.
 WORDS = {"name": "network", "value": "top-1 (%)", "n": "n", "layer": "layer"}
 MEAN_WORDS = {"treatment": "treatment", "value": "mean top-1 (%)", "networks": "networks"}
 MEAN_WORDS |= {"n": "n", "layer": "layer"}
-# Layers over which the networks of one n stand beside their mean.
+# The networks of one n are spread over this width (in layers) next to their mean.
 SPREAD = 0.06
 
 
 def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
-    """The line through the means of one treatment, in %, and small markers of its networks; it is
-    broken where none learned."""
+    """Draws a line through the means of one treatment, in %, with small markers for its networks.
+    The line has a gap where no network learned."""
     rows = rows.assign(top1=rows["top1"].where(rows["learned"]))
     panels.draw_line(axes, _means(rows, look), look)
     place = rows.groupby("n").cumcount() / rows.groupby("n")["n"].transform("size") - 0.5
@@ -33,7 +33,7 @@ def _draw_networks(axes: Axes, rows: pd.DataFrame, look: style.Look) -> None:
 
 
 def _means(rows: pd.DataFrame, look: style.Look) -> pd.DataFrame:
-    """The means of a treatment over its networks, and the words that a page shows of them."""
+    """The means of a treatment over its networks, and the words that a page shows for them."""
     means, of_n = panels.means(rows, "top1", ["n"]), rows.groupby("n")
     counts, layers = of_n["top1"].count().tolist(), of_n["layer"].first().tolist()
     label, top1 = look.label.replace("$n$", "n"), _percent(means["mean"])
@@ -47,7 +47,7 @@ def _percent(fractions: pd.Series) -> list[str]:
 
 def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> Figure:
     table = panels.trained(networks[networks["kind"].isin([kind for kind, _ in shown])])
-    # Without those that the study has only as the same networks as partial ones.
+    # Leaves out treatments whose networks are all the same as partial ones.
     own = table.assign(own=~panels.twins(table)).groupby(["kind", "fine_tuned"])["own"]
     table = table[own.transform("any")]
     if table.empty:
@@ -88,15 +88,15 @@ def _top1(networks: pd.DataFrame, shown: list[tuple[str, bool]], lack: str) -> F
 def transfer(networks: pd.DataFrame) -> Figure:
     """Top-1 (%) of bases, BnB, BnB+, AnB and AnB+ against n, from the table of networks.
 
-    A panel for each kind of split, target size and, except on random splits, target. n = 0 are the
-    bases, and B0B, which copies nothing. Intervals are drawn of paired differences alone, in
-    `effects`. Source: Yosinski et al. 2014, Figure 2, above. Raises ValueError when a column is
-    missing or a network is listed twice.
+    There is a panel for each kind of split, target size and, except on random splits, target. At n
+    = 0 are the bases and B0B, which copies nothing. Intervals are drawn only for paired
+    differences, in `effects`. Source: Yosinski et al. 2014, Figure 2, above. Raises ValueError if a
+    column is missing or a network is listed twice.
     """
     return _top1(networks, SHOWN, NO_NETWORKS)
 
 
 @style.styled()
 def random_features(networks: pd.DataFrame) -> Figure:
-    """As `transfer`, of RnB and its base. Source: Yosinski et al. 2014, Figure 3, middle."""
+    """Like `transfer`, for RnB and its base. Source: Yosinski et al. 2014, Figure 3, middle."""
     return _top1(networks, [BASE, RANDOM], NO_RANDOM)
