@@ -1,1 +1,1 @@
-"""What the tables say, in words."""
+"""Describes the tables in sentences."""

@@ -1,4 +1,4 @@
-"""What the numbers say: the tables of a study in, a page of numbers and sentences out.
+"""Makes a page of numbers and sentences, findings.html, from the tables of a study.
 
 The rows are grouped here; all sentences are in templates/findings*.
 """
@@ -17,7 +17,7 @@ from transferability.reports.render import Row, distinct, matching, render
 from transferability.study.learned import reason
 
 SIGNIFICANCE = 1 - CONFIDENCE
-# Numbers and formulas that stay on one line.
+# Numbers and formulas that must not be broken across lines.
 UNBROKEN = re.compile(
     r"\[[−\d., ]+\]|[−\d.]+ points?|\bn = \d[\d–]*|\b\w+\+? − \w+\+?|[\d.]+ %|Table 1"
 )
@@ -26,9 +26,9 @@ COLUMNS = ("size", "other", "split_kind", "letter", "pool", "target_size")
 
 @dataclass(frozen=True)
 class Place:
-    """The rows of the tables of one kind of split, source or group of sources (empty for halves,
-    and for the controls that sources share), target size and, but on random splits, target
-    (`pool`). All sources have the same networks, those of the controls among them."""
+    """The rows of the tables for one kind of split, one source or group of sources (empty for
+    halves, and for controls that sources share), one target size and, except on random splits, one
+    target (`pool`). `networks` is the same for all sources and includes the controls."""
 
     split_kind: str
     source: str
@@ -42,12 +42,12 @@ class Place:
 
     @property
     def identity(self) -> str:
-        """Its name inside the page."""
+        """The id of this place on the page."""
         return "-".join(filter(None, [self.split_kind, self.source, self.pool, self.target_size]))
 
     @property
     def bases(self) -> list[Row]:
-        """The base networks of the halves that are targets."""
+        """The bases of the target halves."""
         targets = {target for row in self.effects for target in row["target"].split("+")}
         return [
             row
@@ -57,28 +57,28 @@ class Place:
 
     @property
     def of_group(self) -> list[Row]:
-        """The networks that copy a source of the group that it is about."""
+        """The networks that copy a source of this group."""
         return [row for row in self.networks if self.source == row["source_group"] != ""]
 
     @property
     def letters(self) -> str:
-        """Its source, or the sources of its group, e.g. P/Q."""
+        """The source, or the sources of the group, e.g. P/Q."""
         return "/".join(sorted(distinct(self.of_group, "letter"))) or self.source
 
     @property
     def replicated(self) -> bool:
-        """Whether any effect has several replicates, and so a p."""
+        """Whether any effect has several replicates, and therefore a p."""
         return any(pd.notna(row["p"]) for row in self.effects)
 
     @property
     def unit(self) -> str:
-        """What intervals over replicates are over."""
+        """The unit of intervals over replicates: source, split or seed."""
         if self.of_group:
             return "source"
         return "split" if len(distinct(self.networks, "split")) > 1 else "seed"
 
     def units(self, row: Row) -> int:
-        """How many splits, or seeds, a row is of."""
+        """The number of units (see `unit`) in a row."""
         seeds = len(distinct(self.networks, "seed")) if self.unit != "seed" else 1
         return ceil(row["replicates"] / seeds)
 
@@ -88,18 +88,18 @@ class Place:
 
     @property
     def cell(self) -> tuple[str, str, str]:
-        """What places of several sources share."""
+        """The key that the places of several sources share."""
         return self.split_kind, self.pool, self.target_size
 
     @property
     def imported(self) -> bool:
-        """Whether its source was not trained here."""
+        """Whether the source was imported (not trained here)."""
         return bool(matching(self.networks, source=self.source, source_kind="weights"))
 
     @property
     def decided(self) -> dict[str, Row | float | None] | None:
-        """How many layers to freeze: the rows of n*, of the best n, and of the first that fails,
-        and the accuracy where none is frozen; None without a verdict."""
+        """The result on how many layers to freeze: the rows of n*, of the best n and of the first n
+        that fails, and the accuracy with none frozen; None without a verdict."""
         if not self.decision or pd.isna(self.decision[0]["n_star"]):
             return None
         by_n = {row["n"]: row for row in self.decision}
@@ -117,7 +117,7 @@ class Place:
 
     @property
     def without_control(self) -> list[str]:
-        """The effects of which there are networks, but no controls."""
+        """The effects that have networks, but no controls."""
         treated = {(row["kind"], row["fine_tuned"]) for row in self.networks if row["n"] > 0}
         kinds = "sources" if self.source else "halves"
         return [
@@ -132,14 +132,14 @@ class Place:
 
     @property
     def transferred(self) -> dict[str, Transferred]:
-        """What transfers with a loss below the margin, by estimator."""
+        """The layers that transfer with a loss below the margin, by estimator."""
         judged = by_estimator(self.of("transfer"))
         return {name: transferred(rows, self.margin) for name, rows in judged.items()}
 
 
 def by_estimator(rows: list[Row]) -> dict[str, list[Row]]:
-    """The rows with a p, one for each n: with all networks (`paired`) and, where some did not
-    learn, without these (`paired_learned`)."""
+    """The rows with a p, one for each n: with all networks (`paired`) and, if some did not learn,
+    without these (`paired_learned`)."""
     judged = [row for row in rows if pd.notna(row["p"])]
     every = matching(judged, estimator="paired")
     learned = {row["n"]: row for row in matching(judged, estimator="paired_learned")}
@@ -150,7 +150,7 @@ def by_estimator(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def signs(rows: list[Row]) -> dict[str, list[Row]]:
-    """The rows by the verdict on them: below zero, above it, or neither."""
+    """The rows by their result: below zero, above zero, or neither."""
     groups: dict[str, list[Row]] = {"below": [], "above": [], "neither": []}
     for row in rows:
         sign = "below" if row["mean"] < 0 else "above"
@@ -159,7 +159,7 @@ def signs(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def found(row: Row) -> bool:
-    """Whether the row differs from zero, corrected for the number of n."""
+    """Whether the mean differs from zero, corrected for the number of n."""
     return row["p_holm"] < SIGNIFICANCE
 
 
@@ -170,18 +170,18 @@ def page(
     margin: float,
     decision: pd.DataFrame | None = None,
 ) -> str:
-    """A self-contained HTML page: how many layers to freeze, where there is a `decision`; base
-    accuracy beside chance, the networks that did not learn, up to which layer features transfer
-    with a loss below `margin`, then every effect and Table 1.
+    """A self-contained HTML page: how many layers to freeze, if there is a `decision`; base
+    accuracy and chance; the networks that did not learn; up to which layer features transfer with a
+    loss below `margin`; every effect; and Table 1.
 
-    `networks`, `effects`, `boost` and `decision` are the tables of one study. Raises ValueError
-    when they are of several studies.
+    `networks`, `effects`, `boost` and `decision` are the tables of one study. Raises ValueError if
+    they contain several studies.
     """
     studies = sorted({*networks["study"], *effects["study"], *boost["study"]})
     if len(studies) > 1:
         raise ValueError(f"the tables are of several studies: {', '.join(studies)}; give one")
     networks = checked(networks)
-    # P7f0B and P7f7B are P7B+ and P7B, and were trained once.
+    # P7f0B and P7f7B are the same networks as P7B+ and P7B, trained only once.
     partial = networks["kind"].str.endswith("partial")
     twins = partial & ((networks["n"] == 0) | (networks["n"] == networks["copied"]))
     trained = networks[~twins]
@@ -212,9 +212,9 @@ def _places(
     decision: pd.DataFrame | None,
     margin: float,
 ) -> list[Place]:
-    """The places that have effects: small target sizes first, random splits before others, and the
-    controls that sources share after these."""
-    # Where a study has few n, averages over layers 3-7 and 5-7 are of the same networks.
+    """The places that have effects, in order: small target sizes first, random splits before
+    others, and shared controls after the sources."""
+    # With few n, the averages over layers 3-7 and 5-7 are of the same networks.
     boost = boost.drop_duplicates(boost.columns.drop("layers"))
     tables = []
     for rows in (networks, effects, boost, effects[:0] if decision is None else decision):

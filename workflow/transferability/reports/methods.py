@@ -1,6 +1,6 @@
-"""METHODS.md: how a study was made, in English, every number of it read from the study's files.
+"""METHODS.md: a description of how a study was made; all its numbers come from the study's files.
 
-The values are gathered here; all sentences are in templates/METHODS.md.j2.
+The values are collected here; all sentences are in templates/METHODS.md.j2.
 """
 
 import platform
@@ -29,11 +29,11 @@ ANALYSIS = ("numpy", "pandas", "scipy", "statsmodels", "seaborn", "matplotlib")
 def text(
     study: Study, results: Path, effects: pd.DataFrame, boost: pd.DataFrame, citation: dict
 ) -> str:
-    """The Methods section of a study, Markdown.
+    """The Methods section of a study, as Markdown.
 
-    `study` is the resolved study, `results` the folder results/<study>, `effects` and `boost`
-    its tables, `citation` what CITATION.cff says. Raises ValueError naming the metrics that are
-    missing or of no use.
+    `study` is the resolved study, `results` the folder results/<study>, `effects` and `boost` its
+    tables, `citation` the content of CITATION.cff. Raises ValueError naming metrics that are
+    missing or cannot be used.
     """
     networks = results / "networks"
     metrics = {
@@ -67,14 +67,14 @@ def _sources(study: Study, results: Path) -> list[dict]:
 
 
 def _design(study: Study, metrics: Metrics) -> dict:
-    """The splits, the halves, and the networks that were trained on them."""
+    """The splits, the halves, and the networks trained on them."""
     networks = [(split, parse_name(name), found) for (split, _, name), found in metrics.items()]
     # A source that is trained here has other images.
     networks = [
         (split, network, found) for split, network, found in networks if network.target in HALVES
     ]
     halves = {(split, network.target) for split, network, _ in networks}
-    # A half's images are counted by a network that was trained on all of them.
+    # The images of a half are counted with a network that was trained on all of them.
     complete = {
         (split, network.target): found["train_images"]
         for split, network, found in networks
@@ -84,7 +84,7 @@ def _design(study: Study, metrics: Metrics) -> dict:
     dissimilar = study["splits"] and study["splits"]["dissimilar"]
     return {
         "splits": len(splits),
-        # random0 and random1 are ways to split of one kind.
+        # random0 and random1 are splits of one kind.
         "ways": {
             kind: [name for name in splits if _kind(name) == kind] for kind in map(_kind, splits)
         },
@@ -120,7 +120,7 @@ def _kind(split: str) -> str:
 
 
 def _architecture(study: Study, metrics: Metrics) -> dict:
-    """The size of the network, built for as many classes as the first that was trained."""
+    """The size of the network, built for the number of classes of the first trained network."""
     settings, pixels = study["architecture"], study.input_size
     classes = next(iter(metrics.values()))["classes"]
     built = models.module(settings["name"]).build(settings, pixels, classes)
@@ -133,8 +133,8 @@ def _architecture(study: Study, metrics: Metrics) -> dict:
 
 
 def _estimates(effects: pd.DataFrame, boost: pd.DataFrame) -> dict:
-    """How effects and their intervals were estimated, as the tables say that they were."""
-    # Of all networks: a second row without those that did not learn is of the same effect.
+    """The methods by which effects and intervals were estimated, from the tables."""
+    # Only rows with all networks; `paired_learned` rows repeat the same effects.
     effects = effects[effects["estimator"] == "paired"]
     return {
         "retraining": sorted(effects[effects["effect"] == "retraining"]["mean"]),
@@ -151,7 +151,7 @@ def _estimates(effects: pd.DataFrame, boost: pd.DataFrame) -> dict:
 
 
 def _computation(metrics: list[dict]) -> dict:
-    """On which machines the networks were trained, for how long, with which software."""
+    """The machines, durations and software of the trainings."""
     jobs = [found["job"] for found in metrics]
     made_by = [found["provenance"] for found in metrics]
     return {
@@ -164,7 +164,7 @@ def _computation(metrics: list[dict]) -> dict:
         "python": sorted({origin["versions"]["python"] for origin in made_by}),
         "own_python": platform.python_version(),
         "libraries": [f"{name} {metadata.version(name)}" for name in ANALYSIS],
-        # An environment of conda may lack it.
+        # A conda environment may not contain it.
         "snakemake": metadata.version("snakemake") if find_spec("snakemake") else "",
         "commits": Counter(
             (origin["commit"], tuple(origin["changed_files"] or ())) for origin in made_by
@@ -173,7 +173,7 @@ def _computation(metrics: list[dict]) -> dict:
 
 
 def _machine(metrics: dict) -> tuple[str, str, int, str]:
-    """Processor (`cpu` or `gpu`), its name without marks, threads, precision."""
+    """`cpu` or `gpu`, name of the processor without trademark signs, threads, precision."""
     if metrics["device"] != "cpu":
         return "gpu", metrics["device"].removeprefix("cuda "), 0, metrics["precision"]
     name = re.sub(r"\((R|TM)\)", "", metrics["provenance"]["processor"], flags=re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""A first study of a folder of images: what it holds, and settings that suit it."""
+"""Proposes a first study for a folder of images, with settings that suit the images."""
 
 import json
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from transferability.study.design import FEW_STEPS
 from transferability.study.networks import steps_per_epoch
 
 LOOKED_AT = 200
-"""Images whose sizes are read."""
+"""The number of images whose sizes are read."""
 VALIDATED = 10
-"""Validation images of the smallest class, where it has enough."""
+"""The number of validation images of the smallest class, if it has enough."""
 FEWEST_CLASSES = 4
 
 
 def proposal(path: Path, name: str, file: Path) -> str:
-    """The text of a study `file`, with comments, of the images in a folder.
+    """The text of a study `file`, with comments, for the images in a folder.
 
-    Raises ValueError if the folder is not there, has another form, or too few classes.
+    Raises ValueError if the folder does not exist, has another structure, or has too few classes.
     """
     settings = sections.Folder(source="folder", path=str(path)).model_dump()
     found = folder.read(settings)
@@ -32,16 +32,16 @@ def proposal(path: Path, name: str, file: Path) -> str:
             f"{path}: has {len(totals)} classes, but each of two halves needs at least 2; add "
             "classes, or write a study with a source (docs/pretrained.md), which needs only 2"
         )
-    # The names are <class>/<file>, or have the folder of their part before them.
+    # Names are <class>/<file>, or <part>/<class>/<file> if the folder is already split.
     is_split = found.train[0][1].count("/") > 1
     share = round(min(0.4, max(settings["validation"], VALIDATED / min(totals))), 2)
     sides = _sides(path, [item for _, item in [*found.train, *found.validation]])
     per_class = [train for train, _ in sample.counts(found)]
     if not is_split:
         per_class = [total - round(total * share) for total in totals]
-    # The half with the smallest classes.
+    # The images of a half with the smallest classes.
     half = sum(sorted(per_class)[: len(per_class) // 2])
-    # Eight steps an epoch or more, if batches of eight allow it.
+    # At least eight steps per epoch, if this is possible with batches of eight.
     batch_size = min(64, max(8, 2 ** ((half // 8).bit_length() - 1) if half >= 8 else 8))
     steps = steps_per_epoch(half, batch_size)
     epochs = max(20, -(-2 * FEW_STEPS // steps))
@@ -70,8 +70,8 @@ def proposal(path: Path, name: str, file: Path) -> str:
 
 
 def _sides(root: Path, names: Sequence[str]) -> list[int]:
-    """The shorter sides of some of the images, in pixels, sorted; without those that are damaged,
-    which are named when all are read."""
+    """The shorter sides of some of the images, in pixels, sorted. Damaged images are skipped; they
+    are reported when all images are read."""
     sides = []
     for name in names[:: -(-len(names) // LOOKED_AT)]:
         try:

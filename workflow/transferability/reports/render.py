@@ -1,4 +1,4 @@
-"""The templates of the reports, and the filters by which they write numbers and lists."""
+"""The templates of the reports, and their filters that write numbers and lists."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ def distinct(rows: Iterable[Row], column: str) -> list:
 
 
 def differing(rows: Iterable[Row]) -> list[str]:
-    """The columns of the setting that have several values: target, replicates, interval."""
+    """Those of the columns target, replicates and interval that have several values."""
     rows = list(rows)
     columns = ("target", "replicates", "interval")
     return [column for column in columns if len(distinct(rows, column)) > 1]
@@ -35,17 +35,17 @@ def pick(keys: Iterable[str], table: Mapping, entry: str = "") -> list:
 
 
 def layers_of(numbers: object) -> str:
-    """`1–3 and 7`, of the layers `1 2 3 7` of a row of Table 1."""
+    """A text such as `1–3 and 7` for the layers `1 2 3 7` in a row of Table 1."""
     return layers(int(n) for n in str(numbers).split())
 
 
 def of_source(text: str, source: str) -> str:
-    """A formula or sentence about AnB with the letter of a source in place of A."""
+    """A formula or sentence about AnB, with A replaced by the letter of a source."""
     return re.sub(r"\b(s?)A(?=n|7f)", rf"\1{source or 'A'}", text)
 
 
 def interval(row: Row) -> str:
-    """The interval of a row in points; empty where there is none."""
+    """The interval of a row in points; empty if there is none."""
     return bracket(row["low"], row["high"])
 
 
@@ -89,7 +89,7 @@ def written(value: object) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital at its beginning, the rest unchanged."""
+    """The text with a capital first letter, otherwise unchanged."""
     return text[:1].upper() + text[1:]
 
 
