@@ -1,5 +1,5 @@
-# How transferable are the features of a network, layer by layer: the whole study, from the images
-# to the figures. The study is config.yaml, or the file given with --configfile, alone.
+# Measures how transferable the features of a network are, layer by layer: the whole study, from
+# images to figures. The study is either config.yaml or the file given with --configfile.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -17,11 +17,11 @@ include: "workflow/rules/figures.smk"
 report: "workflow/report/workflow.rst"
 
 
-# From the folder in which the command was typed.
+# The results, relative to the folder in which the command was typed.
 SHOWN = Path(workflow.overwrite_workdir or "", RESULTS)
 
 
-# The lock is held as long as this process lives; Snakemake's own lock would outlive one that is killed.
+# The lock ends with this process; Snakemake's own lock would remain if the process is killed.
 onstart:
     try:
         runs.begin(Path(".snakemake"), STUDY["study"], SHARE)
@@ -29,12 +29,12 @@ onstart:
         raise WorkflowError(str(error)) from None
     files = ", ".join(map(os.path.relpath, STUDY_FILES[::-1])) or "a module"
     print(f"study: {STUDY['study']} ({files})", file=sys.stderr)
-    # Before images are read, it may not be known how many there are; listing them may take long.
+    # The number of images may not be known before they are read; listing them may take long.
     with suppress(ValueError):
         if warning := design.few_steps(STUDY, images.size(STUDY["dataset"])):
             print(warning, file=sys.stderr)
     study_config.write(STUDY, Path(STUDY_FILE))
-    # No network is trained where only published results are asked for.
+    # No network is trained if only published results are requested.
     if not all(
         target == "published" or schema.PUBLISHED in Path(target).parts
         for target in workflow.dag_settings.targets or ["all"]
@@ -47,7 +47,7 @@ onstart:
 
 
 onsuccess:
-    # What trainings have kept for a second run has served its purpose.
+    # The files that trainings kept for a second run are no longer needed.
     if SHARE is None:
         network_folder.forget_finished(Path(RESULTS, "networks"))
     if SHARE is None and Path(RESULTS, targets.FINDINGS).exists():
@@ -62,7 +62,7 @@ onsuccess:
             f"All as a report:      uv run snakemake {STUDY_FLAG}--report report.zip",
             file=sys.stderr,
         )
-    # What the log of prepare_images says of the images, where it is seen.
+    # Notes on the images from the log of prepare_images, repeated here so that they are seen.
     for note in images.notes(Path(STORE)):
         print(note, file=sys.stderr)
 
@@ -73,7 +73,7 @@ rule all:
         [f"{RESULTS}/{file}" for file in targets.files(STUDY)]
         if SHARED is None
         else of_every_network("metrics.json", SHARED),
-        # By name, so that a study that comes to want them trains what has none yet.
+        # Named here, so that after a change of keep_weights, networks without weights are trained.
         of_every_network(
             "weights.safetensors", STUDY.trained if SHARED is None else SHARED
         )

@@ -1,11 +1,11 @@
-# From networks to tables, each with a page beside it to be sorted in a browser, to findings, and to
-# the Methods section of a paper. The published networks of 2014 go the same way.
+# Makes tables from networks (each also as a page that a browser can sort), the findings, and the
+# Methods section of a paper. The published networks of 2014 are treated in the same way.
 #   in:  results/<study>/networks/…  workflow/resources/yosinski2014/…
 #   out: results/<study>/tables/{networks,evaluations,search,probes,mechanism,predictors}.{csv,html}
 #        tables/{differences,effects,boost,decision}.{csv,html}  findings.html  METHODS.md
 #   1. collect_networks gathers metrics and histories; read_published copies those of 2014
 #   2. estimate_effects pairs networks, with intervals, and writes findings.html
-#   3. write_methods says how the study was made
+#   3. write_methods describes how the study was made
 
 
 rule collect_networks:
@@ -67,7 +67,7 @@ rule read_published:
         "python -m transferability read-published {input:q} --table {output.csv:q} > {log:q} 2>&1"
 
 
-# None where each effect has replicates enough.
+# None if each effect has several replicates.
 LABELS = targets.labels(STUDY)
 
 

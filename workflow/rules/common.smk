@@ -1,4 +1,4 @@
-# What all rules share.
+# Imports and paths for all rules.
 import json
 import os
 import shlex
@@ -7,10 +7,10 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-# The library beside the Snakefile, installed or not: for the Snakefile, and for its jobs, which run
-# in the Python that runs Snakemake, activated or not, unless conda or a container brings another.
-# The prefix is only in the shells of jobs, and not in the commands that Snakemake prints.
-# As a module of another workflow, this one has a folder other than workflow.basedir.
+# The Snakefile and its jobs use the library next to the Snakefile, also if not installed. Jobs
+# use the Python that runs Snakemake, also if its environment is not activated, unless conda or a
+# container provides another. The commands that Snakemake prints do not show this prefix.
+# If another workflow uses this one as a module, its folder is not workflow.basedir.
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 LIBRARY = ROOT / "workflow"
 PROGRAMS = Path(sys.executable).parent

@@ -1,11 +1,11 @@
-# The study, checked and complete. No rule reads config itself.
+# The complete, checked study. Rules read STUDY, never config.
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-# As a module of another workflow, the study is the config that is handed over.
+# As a module of another workflow, the study is the config that this workflow passes.
 IS_MODULE = not os.path.samefile(ROOT, workflow.basedir)
 STUDY_FLAG = ""
-# A study given on the command line stands alone: Snakemake would merge it into config.yaml.
+# A study given on the command line replaces config.yaml; Snakemake would merge the two.
 if workflow.configfiles and not IS_MODULE:
     STUDY_FLAG = shlex.join(["--configfile", *map(str, workflow.configfiles)]) + " "
 elif not IS_MODULE:
@@ -15,9 +15,9 @@ elif not IS_MODULE:
 
 STUDY_FILES = [] if IS_MODULE else workflow.configfiles[::-1]
 if not IS_MODULE:
-    # Numbers and lists again, where --config has made texts of them.
+    # --config turns numbers and lists into texts; this turns them back.
     update_config(config, study_config.typed(workflow.config_settings.config))
-# Of several runs that divide a study, which this is: 2/8.
+# The part of this run if several runs divide a study, such as 2/8.
 SHARE = config.pop("share", None)
 try:
     for file in STUDY_FILES:
@@ -27,15 +27,15 @@ try:
 except design.StudyError as error:
     files = ", ".join(map(str, STUDY_FILES[::-1])) or "the module's config"
     raise WorkflowError(f"The study in {files} cannot be run:\n{error}") from None
-# For the report, which shows it.
+# The report shows the config.
 config.update(STUDY)
 
 RESULTS = f"results/{STUDY['study']}"
 STORE = targets.store(STUDY)
-# The study's own, and those on which sources are trained here.
+# The study's dataset, and those of sources that are trained here.
 DATASETS = {images.store_name(dataset): dataset for dataset in targets.datasets(STUDY)}
-# No input of a rule, which would be rerun whenever the study changes in anything: jobs have the
-# settings that decide what they do in their params. It is written as a run starts.
+# Not an input of rules, which any change of the study would then rerun. Instead, jobs have the
+# settings that affect them in their params. The file is written when a run starts.
 STUDY_FILE = f"{RESULTS}/{targets.STUDY}"
 
 

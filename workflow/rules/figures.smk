@@ -1,9 +1,9 @@
-# From tables to figures, one rule each: SVG for the report and the web, other formats beside it, and
-# two as pages to explore.
+# Draws figures from tables, one rule each: SVG for the report and the web, other formats, and (for
+# two of them) interactive pages.
 #   in:  results/<study>/tables/…  the bases' weights (filters only)
 #   out: results/<study>/figures/<figure>.{svg,pdf,png}  {transfer,effects}.html
 
-# What is no table of the study.
+# Inputs that are not tables of the study.
 OTHERS = {
     "reference": partial(study_only, targets.reference(STUDY)),
     "weights": of_every_network("weights.safetensors", targets.drawn_bases(STUDY)),

@@ -23,7 +23,7 @@ rule prepare_images:
     conda:
         "../../envs/training.yaml"
     threads: 8
-    # Not a parameter, since it changes nothing in the images.
+    # Not a parameter, since it does not change the images.
     resources:
         download=lambda wc: "yes" if DATASETS[wc.dataset].get("download") else "no",
     params:
@@ -46,7 +46,7 @@ rule split_classes:
         "<results>/splits/{split}.csv",
     log:
         "<results>/logs/splits/{split}.log",
-    # Not worth a cluster's job; nor are the analysis and the figures.
+    # Too short for a job on a cluster, like the analysis and the figures.
     localrule: True
     conda:
         "../../envs/training.yaml"

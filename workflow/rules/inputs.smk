@@ -1,6 +1,6 @@
-# What rules ask of the study for one network, one split, or one folder of results.
+# Functions that give rules the inputs of one network, one split, or one folder of results.
 
-# As seen from the folder of the run, so that a repository can move.
+# Relative to the folder of the run, so that the repository can be moved.
 PUBLISHED_DATA = os.path.relpath(LIBRARY / "resources" / schema.PUBLISHED)
 if {"{", "}"} & set(str(LIBRARY)):
     raise WorkflowError(
@@ -9,7 +9,7 @@ if {"{", "}"} & set(str(LIBRARY)):
 
 
 def of_every_network(file, trained=STUDY.trained):
-    """That file of each network of the study, or of those given."""
+    """The path of `file` for each network of the study, or for each in `trained`."""
     return [
         f"<results>/networks/{split}/seed{seed}/{network}/{file}"
         for split, seed, network in trained
@@ -26,7 +26,7 @@ def gpus_of(wildcards):
 
 
 def base_file(wildcards, file):
-    """That file of the base whose layers a treatment copies; none if it copies none."""
+    """The path of `file` of the base that a treatment copies; [] if it copies none."""
     base = networks.parse_name(wildcards.network).base
     if base is None:
         return []
@@ -39,7 +39,7 @@ def read_by_probes(wildcards, file):
     return [f"{RESULTS}/{folder}/{file}" for folder in folders]
 
 
-# Tables and texts say from which files sources were read.
+# Tables and texts name the files from which sources were read.
 SOURCES = [
     f"<results>/sources/{letter}/metrics.json" for letter in STUDY.imported.values()
 ]
@@ -50,7 +50,7 @@ def source_store(wildcards):
 
 
 def weights_file(wildcards):
-    """The file that a source is read from, if it is a file and there."""
+    """The file from which a source is read, if it is a file that exists."""
     weights = images.path_of(STUDY["sources"][wildcards.source]["weights"])
     return [str(weights)] if weights.is_file() else []
 
@@ -60,17 +60,17 @@ def drawn_from(wildcards):
 
 
 def contents(paths):
-    """Checksums: a file that takes the place of another may have an older time stamp."""
+    """Checksums, because a file that replaces another may have an older time stamp."""
     return [files.samples_sha256(Path(path)) for path in paths]
 
 
 def study_only(files, wildcards):
-    """What a study has, and the results that were published have not."""
+    """These files for a study, but none for the published results, which do not have them."""
     return [] if wildcards.study == schema.PUBLISHED else files or []
 
 
 def report_category(name, wildcards):
-    """A category of the report, numbered in reading order; the published results have one for each
-    of the study's."""
+    """A category of the report, numbered in reading order; the published results have their own
+    category for each of the study's."""
     published = wildcards.study == schema.PUBLISHED
     return f"4 Published in 2014: {name[2:]}" if published else name

@@ -1,13 +1,13 @@
 # Training.
 #   in:  results/<study>/study.yaml  images/<dataset>/…  results/<study>/splits/<split>.csv
 #   out: results/<study>/networks/<split>/seed<seed>/<network>/…
-#   1. train_base trains baseA, baseB, base2B, … from new layers; train_source does so on the images
-#      of a source, and import_source reads pretrained weights
-#   2. train_treatment trains B3B, A3B+, R5B, …, which begin with layers of a base, or random ones
-#   3. probe_layers, where the study has probes, evaluates layers and networks of a split and seed
+#   1. train_base trains baseA, baseB, base2B, … from random initialisation; train_source does this
+#      on the images of a source, and import_source reads pretrained weights
+#   2. train_treatment trains B3B, A3B+, R5B, …, whose first layers are copied from a base or random
+#   3. probe_layers evaluates layers and networks of a split and seed, if the study has probes
 
 
-# Whose code counts, beside that of training.
+# The code of the architecture also counts for the fingerprint, in addition to the training code.
 ARCHITECTURE = STUDY["architecture"]["name"], STUDY["architecture"].get("build")
 
 
@@ -33,11 +33,11 @@ rule import_source:
 
 rule train_base:
     input:
-        # The manifest, which holds the arrays' checksums, stands for them: Snakemake compares small
-        # files by content and large ones by time.
+        # The manifest has the arrays' checksums and is compared instead of them: Snakemake compares
+        # small files by content and large ones by time.
         manifest="<store>/manifest.json",
         arrays=ancient(expand(ARRAYS, dataset=Path(STORE).name)),
-        # A source that is trained here, since all networks are then normalised by its images.
+        # With a source that is trained here, all networks are normalised with its images.
         normalised_by=expand(
             "{store}/manifest.json", store=targets.source_store(STUDY) or []
         ),
@@ -51,25 +51,25 @@ rule train_base:
         "<results>/logs/networks/{split}/seed{seed}/{network}.log",
     benchmark:
         "<results>/costs/networks/{split}/seed{seed}/{network}.tsv"
-    # Everything waits for the bases.
+    # All other networks wait for the bases.
     priority: 10
     conda:
         "../../envs/training.yaml"
     threads: gpus_of
-    # --resources gpu=4 lets four GPUs be used at once; without it, or a GPU, this says nothing.
+    # --resources gpu=4 allows four GPUs at once; without it or without a GPU, this has no effect.
     resources:
         gpu=gpus_of,
-        # A training that is cut short goes on in its next job.
+        # A training that reaches the time limit continues in its next job.
         runtime=lambda wc, attempt: (
             attempt * targets.minutes_to_train(STUDY, Path(RESULTS), *network(wc))
         ),
-    # What of the study decides the network: after a change, what differs by it is trained again.
+    # Everything in the study that affects this network: a change trains it again.
     params:
         study=STUDY_FILE,
         training=lambda wc: as_json(vars(STUDY.training(*network(wc)))),
         code=fingerprint.training_fingerprint(*ARCHITECTURE),
-    # exec, since SLURM signals every process of a job, and a shell that waits for the training would
-    # end before it has saved; SLURM then kills what is left of the job.
+    # exec, because SLURM signals every process of a job: a shell that waits for the training would
+    # end before the training has saved, and SLURM would then kill the training.
     shell:
         "exec python -m transferability train"
         " --study {params.study:q} --split {wildcards.split} --seed {wildcards.seed}"
@@ -78,7 +78,7 @@ rule train_base:
 
 use rule train_base as train_treatment with:
     input:
-        # In the same way, the base's metrics stand for its weights.
+        # In the same way, the base's metrics are compared instead of its weights.
         manifest=rules.train_base.input.manifest,
         arrays=rules.train_base.input.arrays,
         normalised_by=rules.train_base.input.normalised_by,
