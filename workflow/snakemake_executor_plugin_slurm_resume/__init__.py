@@ -1,16 +1,16 @@
 """The executor of profiles/slurm: Snakemake's SLURM plugin, changed where it would lose a study.
 
-It replaces four methods of snakemake-executor-plugin-slurm, only in the version TESTED.
-A version makes one unnecessary when it
+It replaces four methods of snakemake-executor-plugin-slurm, only in the version TESTED. A method is
+no longer needed if a later version of that plugin
 
-- tries a submission again that SLURM refuses for now, without an attempt, and says what to change
-  after one that it refuses for good: `_report_job_error_threadsafe`;
-- asks SLURM for no other job meanwhile: `run_job`;
-- lets a job that SLURM ended go on without an attempt, and loses none while the controller is away,
-  or after it has forgotten the job: `check_active_jobs`. squeue is enough for this: what it does
-  not list any more has ended, and the files tell how;
-- asks neither for MinJobAge, by which it chooses between sacct and squeue, nor for an account, by a
-  call of sacct that has a wrong option: `__init__`.
+- submits a job again that SLURM refuses temporarily, without using up an attempt, and says what to
+  change after a permanent refusal: `_report_job_error_threadsafe`;
+- submits no other job in the meantime: `run_job`;
+- continues a job that SLURM ended without using up an attempt, and loses no job while the
+  controller is away or after it forgot the job: `check_active_jobs`. squeue is enough for this: a
+  job that is not listed any more has ended, and its files show how;
+- asks neither for MinJobAge (to choose between sacct and squeue) nor for an account (with a call of
+  sacct that has a wrong option): `__init__`.
 """
 
 import re
@@ -24,12 +24,12 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
-# Snakemake's keys of this executor.
+# Snakemake expects these names in an executor.
 ExecutorSettings, common_settings = plain.ExecutorSettings, plain.common_settings
 PACKAGE, TESTED = "snakemake-executor-plugin-slurm", "2.8.0"
 PROFILE, ALLOCATION = "profiles/slurm/profile.yaml", "profiles/slurm/allocation.sh"
 LONGEST_PAUSE = 60
-"""The most seconds between two looks at the jobs, and between two tries at a submission."""
+"""The longest pause in seconds between checks of the jobs, and between tries of a submission."""
 GONE = "no longer listed"
 ENDED_BY_SLURM = {"NODE_FAIL", "PREEMPTED", "TIMEOUT", GONE}
 FAILED = {*ENDED_BY_SLURM, "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY"}
@@ -38,10 +38,10 @@ TEMPORARY = re.compile(
     "|timed out|Zero Bytes|standby mode|not establish a configuration source",
     re.IGNORECASE,
 )
-"""What SLURM says when it would take the same job later: limits on submitted jobs (as
-AssocMaxSubmitJobLimit), a full controller (MaxJobCount), one that is away."""
+"""SLURM's messages if it could accept the same job later: limits on submitted jobs (such as
+AssocMaxSubmitJobLimit), a full controller (MaxJobCount), or an absent one."""
 KEYS = {
-    # First, since the name of the partition follows.
+    # First, because the name of the partition follows in the message.
     r"partition specified": "slurm_partition",
     r"feature": "constraint",
     r"node configuration": "gres, constraint, mem_mb and set-threads; no node has as much",
@@ -54,11 +54,11 @@ KEYS = {
     r"account": "slurm_account, and remove the # before it",
     r"partition": "slurm_partition",
 }
-"""The line of the profile to change, by what SLURM's message has; the first that fits."""
+"""The line of the profile to change, by a part of SLURM's message; the first match counts."""
 
 
 class Executor(plain.Executor):
-    """Submits, watches and resumes the jobs of a study."""
+    """Submits, watches and continues the jobs of a study."""
 
     def __init__(self, workflow, logger):
         if version(PACKAGE) != TESTED:
@@ -80,7 +80,7 @@ class Executor(plain.Executor):
 
     def run_job(self, job: JobExecutorInterface) -> None:
         try:
-            # Here, since every start of Snakemake imports this module.
+            # Imported here because every start of Snakemake imports this module.
             from transferability.storage.network_folder import NetworkFolder
 
             with self.lock:
@@ -91,7 +91,7 @@ class Executor(plain.Executor):
                 self._steps[_folder(job)] = NetworkFolder(_folder(job)).saved_step()
                 super().run_job(job)
         except Exception as error:
-            # This runs in a pool, where an error would be lost and Snakemake wait for ever.
+            # This runs in a pool, where an error would be lost and Snakemake would wait forever.
             message = f"The job was not submitted: {type(error).__name__}: {error}\n"
             self._report_job_error_threadsafe(SubmittedJobInfo(job), message)
 
@@ -128,7 +128,7 @@ class Executor(plain.Executor):
                 self.logger.info(f"SLURM job {number} is {state}; training continues in another.")
                 self._submit_again(job_info.job)
             elif state in ("COMPLETED", GONE):
-                # Snakemake looks for the files, and without them the job has failed.
+                # Snakemake checks the files; if they are missing, the job has failed.
                 keeps = self.workflow.executor_settings.keep_successful_logs
                 if state != GONE and not keeps:
                     job_info.aux["slurm_logfile"].unlink(missing_ok=True)
@@ -147,7 +147,7 @@ class Executor(plain.Executor):
         self.next_seconds_between_status_checks = longer if waiting else first
 
     def _goes_on(self, job_info: SubmittedJobInfo, state: str) -> bool:
-        """Whether a training was ended from outside, by SLURM or a signal, and has come further."""
+        """Whether a training was ended from outside (SLURM or a signal) and has made progress."""
         from transferability.storage import lease
         from transferability.storage.network_folder import NetworkFolder
 
@@ -155,23 +155,23 @@ class Executor(plain.Executor):
             return False
         folder = _folder(job_info.job)
         step = NetworkFolder(folder).saved_step()
-        # Before a time limit, a training saves and ends by itself, which SLURM calls FAILED.
+        # Before a time limit, a training saves and exits, which SLURM reports as FAILED.
         taken, how = lease.last_writer(folder) or ({}, None)
         is_saved = how == "interrupted" and taken["slurm_job_id"] == job_info.external_jobid
         return step not in (None, self._steps.get(folder)) and (state != "FAILED" or is_saved)
 
     def _submit_again(self, job: JobExecutorInterface) -> None:
-        # Snakemake may be ending.
+        # Raised if Snakemake is ending.
         with suppress(RuntimeError):
             self._job_submission_executor.submit(self.run_job, job)
 
     def _tell(self, message: str) -> None:
-        """Warn once."""
+        """Log a warning, each message only once."""
         if message not in self._told:
             self._told.add(message)
             self.logger.warning(message)
 
 
 def _folder(job: JobExecutorInterface) -> Path:
-    """Where a job writes."""
+    """The folder that a job writes to."""
     return Path(next(iter(job.output), "")).parent
