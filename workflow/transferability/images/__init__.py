@@ -1,10 +1,9 @@
-"""Where images come from: one module per source, found by its name.
+"""The sources of images: one module per source, found by its name.
 
-It has `info(settings) -> DatasetInfo`, for which the standard library is enough, and
-`read(settings) -> ImageSource`. `settings` is the `dataset` section of a study, complete and
-checked; a source checks what the schema cannot say. `info` raises ValueError, naming
-`dataset.<key>`, for settings that it cannot meet, and `read` if the data are missing or have
-another form.
+A source has two functions: `info(settings) -> DatasetInfo`, which imports only the standard
+library, and `read(settings) -> ImageSource`. `settings` is the `dataset` section of a study,
+complete and checked by the schema; the source checks the rest. `info` raises ValueError, naming
+`dataset.<key>`, if settings are not possible; `read`, if data are missing or have another form.
 """
 
 import hashlib
@@ -23,20 +22,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 Item = str | int
-"""What a source loads one or several images from: the name of a file, a number, a character."""
+"""An item from which a source loads one or several images: a file name, a number, a character."""
 
 STORES = Path("images")
-"""Where the workflow keeps the stores, as seen from the folder of the run."""
+"""The folder of the stores, relative to the folder of the run."""
 
-# What changes how a store is made, or how its classes are split, but nothing in it.
+# Settings that do not affect the content of a store.
 NOT_STORED = frozenset({"download", "groups"})
 
-# Of keys that are younger than some stores: these defaults leave a store as it was without them.
+# Defaults of keys that older stores do not have; with these values, a store keeps its name.
 SINCE = {"on_duplicate": "keep", "interpolation": "bilinear"}
 
 
 class Size(NamedTuple):
-    """How many classes and images a dataset has."""
+    """The numbers of classes and images of a dataset."""
 
     classes: int
     train: int
@@ -45,21 +44,21 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a dataset before a single image is read; None is unknown."""
+    """Facts about a dataset that are known before any image is read; None means unknown."""
 
     classes: int | None = None
     groups: Mapping[str, int] = field(default_factory=dict)
-    """The groups that a dissimilar split can choose from, each with its least number of classes."""
+    """The groups that a dissimilar split can use, each with its smallest number of classes."""
     images_per_class: int | None = None
-    """Training images of the smallest class."""
+    """The number of training images of the smallest class."""
     size: Size | None = None
-    """The expected size; a store may be smaller, where a folder holds some classes only."""
+    """The expected size; a store may be smaller, if a folder has only some of the classes."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What a source gives: its classes, (name, group) in the order of the labels, and the items of
-    both parts, (label, item), labels ascending; nothing is loaded yet."""
+    """The images of a source, not loaded yet: its classes as (name, group) in the order of the
+    labels, and the items of both parts as (label, item) with ascending labels."""
 
     classes: Sequence[tuple[str, str]]
     image_size: tuple[int, int]
@@ -67,16 +66,16 @@ class ImageSource:
     train: Sequence[tuple[int, Item]]
     validation: Sequence[tuple[int, Item]]
     load: "Callable[[Item], np.ndarray]"
-    """The images of an item, uint8 n×H×W×3, or H×W×3 of one. Raises decode.BadImage, whose message
-    says why, if it has none."""
+    """Load the images of an item: uint8 n×H×W×3, or H×W×3 if it has one. Raises decode.BadImage,
+    with the reason, if they cannot be read."""
     stamp: Callable[[Item], Sequence[int]] = lambda item: ()
     """Numbers that change when the images of an item change."""
     per_item: tuple[int, int] = (1, 1)
-    """Images of each item, in training and in validation."""
+    """The number of images of each item, in training and in validation."""
     in_parallel: bool = True
-    """Whether threads may load at the same time."""
+    """Whether several threads may call `load` at the same time."""
     left_out: Sequence[tuple[str, str]] = ()
-    """(file or folder, why) of what lies among the images and is none of them."""
+    """(file or folder, reason) for everything next to the images that is not used."""
 
 
 def source_module(name: str) -> ModuleType:
@@ -85,7 +84,7 @@ def source_module(name: str) -> ModuleType:
 
 
 def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide what a store holds."""
+    """The settings that affect the content of a store."""
     return {
         key: value
         for key, value in settings.items()
@@ -94,28 +93,28 @@ def stored(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def store_name(settings: Mapping[str, Any]) -> str:
-    """The folder name of a dataset's store, `<source>-<8 hex>`: same settings, same store."""
+    """The folder name of a dataset's store, `<source>-<8 hex>`; it depends only on `stored`."""
     canonical = json.dumps(stored(settings), sort_keys=True, separators=(",", ":"))
     return f"{settings['source']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
 def path_of(text: str) -> Path:
-    """A path as people write it, with ~ and $HOME."""
+    """A path in which ~ and variables such as $HOME are replaced."""
     return Path(os.path.expandvars(text)).expanduser()
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What the source knows beforehand, without reading an image.
+    """The source's facts about the dataset, without reading an image.
 
-    Raises ValueError, naming `dataset.<key>`, for settings that the source cannot meet.
+    Raises ValueError, naming `dataset.<key>`, if the source does not allow the settings.
     """
     return source_module(settings["source"]).info(settings)
 
 
 def size(settings: Mapping[str, Any]) -> Size:
-    """How many images a dataset has: as its store says, or, where there is none yet, its source.
+    """The size of a dataset, from its store or, if there is none yet, from its source.
 
-    Raises ValueError where neither does.
+    Raises ValueError if neither has it.
     """
     manifest = STORES / store_name(settings) / "manifest.json"
     if manifest.is_file():
@@ -135,13 +134,13 @@ DUPLICATES = {
     "train": "Training images with the same pixels as another one",
     "validation": "Validation images with the same pixels as another one",
 }
-"""What the lists of equal images in a manifest are of."""
+"""The kinds of equal images in a manifest, with the beginning of their sentence in `notes`."""
 
 
 def notes(store: Path, advice: bool = True) -> list[str]:
-    """What a store leaves out and holds twice, a sentence each; none if there is no store.
+    """Sentences about images that a store leaves out or has twice; none if there is no store.
 
-    `advice` adds the key that leaves out what is there twice.
+    `advice` adds the key that leaves out duplicates.
     """
     if not (store / "manifest.json").is_file():
         return []

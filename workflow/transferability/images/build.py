@@ -1,11 +1,11 @@
-"""The one writer of stores: the images of any source, read or drawn by threads, into arrays.
+"""Write a store: threads read or draw the images of any source into arrays.
 
-The arrays grow in a folder beside the store, `<source>-<8 hex>.unfinished`, since Snakemake deletes
-what it knows of a store when a job fails. Beside each lies a list with a row for each item: a
-checksum over its name and all that decides its pixels, and one over its pixels, 0 while these are
-not there. Images are synced to the disk before they are entered in the list. So a run that was
-killed loses the last moment, and a run whose images were added, removed or replaced meanwhile reads
-only these again.
+The arrays are built in a folder next to the store, `<source>-<8 hex>.unfinished`, since Snakemake
+deletes the files of a store if the job fails. Each array has a list with a row for each item: a
+checksum of the item's name and of all that decides its pixels, and a checksum of its pixels, which
+is 0 until they are loaded. Images are synced to the disk before the list is updated. A killed run
+therefore loses only its last moments. If images are added, removed or replaced between two runs,
+only these are read again.
 """
 
 import hashlib
@@ -32,38 +32,38 @@ from transferability.storage import files
 logger = logging.getLogger(__name__)
 
 BLOCK = 64
-"""Images that a thread loads at a time; one item, where that has more."""
+"""The number of images that a thread loads at a time, or one item if that has more."""
 SECONDS_BETWEEN_LINES = 20
 HEADER = 128
-"""The bytes of numpy's header in the file of an array, whatever its length."""
+"""The size in bytes of numpy's header in an array's file, for arrays of any length."""
 
 
 def write_store(
     source: ImageSource, folder: Path, settings: Mapping[str, Any], workers: int = 1, code: str = ""
 ) -> None:
-    """Load all images of a source, by so many threads, and write the store in `folder`.
+    """Load all images of a source with `workers` threads, and write the store in `folder`.
 
-    The same settings and `code`, the version of the code that loads, continue what was interrupted.
-    The same images give the same bytes, whatever the number of threads. Bad images are listed in
-    `<folder>/bad_images.csv`, images with the same pixels in the manifest. Raises ValueError if
-    there are bad images, unless the setting on_bad_image is skip, or for classes that make no store
-    (see `store.write`); OSError if the disk is too small.
+    `code` is the version of the code that loads images. With the same settings and code, an
+    interrupted run is continued. The same images give the same bytes with any number of threads.
+    Bad images are listed in `<folder>/bad_images.csv`, images with the same pixels in the manifest.
+    Raises ValueError if there are bad images, unless on_bad_image is skip, or if a class has no
+    images (see `store.write`); OSError if the disk is too small.
     """
-    # A run that leaves images out continues one that had to stop.
+    # Without on_bad_image and on_duplicate: if they change, the run continues nevertheless.
     deciding = {key: value for key, value in settings.items() if not key.startswith("on_")}
     version = json.dumps([deciding, code, PIL.__version__, np.__version__], sort_keys=True)
     unfinished = folder.parent / f"{store_name(deciding)}.unfinished"
-    # Stores that differ in what they leave out share it.
+    # The lock, since stores that differ only in the images that they leave out share this folder.
     with _locked(unfinished.parent / f".{unfinished.stem}.lock"):
         unfinished.mkdir(exist_ok=True)
-        # Files that a killed run was writing.
+        # Incomplete files of a killed run.
         for left in unfinished.glob(".*.npy"):
             left.unlink()
         parts = [
             _Part(unfinished, name, source, count, version)
             for name, count in zip(store.PARTS, source.per_item, strict=True)
         ]
-        # Decoding and resampling, which take most of the time, let other threads run.
+        # Threads help: Python's lock is free during decoding and resampling, most of the time.
         pool = ThreadPoolExecutor(workers if source.in_parallel else 1)
         try:
             with files.room(parts[0].file, sum(part.bytes_to_come for part in parts)):
@@ -76,7 +76,7 @@ def write_store(
         _report_bad(bad, count, folder, settings.get("on_bad_image"))
         found = _duplicates(parts, settings.get("on_duplicate") == "skip")
         facts: dict[str, Any] = {}
-        # Drawn images are never left out.
+        # Drawn images do not have this setting, since they are never left out.
         if "on_bad_image" in settings:
             facts["left_out"] = {part.name: part.left_out() for part in parts}
             facts["left_out"] |= {"files": [*source.left_out]} if source.left_out else {}
@@ -87,8 +87,8 @@ def write_store(
 
 
 def _locked(file: Path) -> filelock.AcquireReturnProxy:
-    """A lock, held until the end of a `with` block. Its file lies beside what is deleted while
-    others wait for it."""
+    """A lock, held until the end of a `with` block. Its file is not in the folder that it protects,
+    since that folder is deleted while other processes wait."""
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(file)
     try:
@@ -99,7 +99,7 @@ def _locked(file: Path) -> filelock.AcquireReturnProxy:
 
 
 class _Part:
-    """The images of a part in a file, as far as they are loaded, and the list of those."""
+    """The file with the images of a part that are loaded so far, and its list."""
 
     def __init__(self, folder: Path, name: str, source: ImageSource, count: int, version: str):
         self.name, self.items, self.load = name, getattr(source, name), source.load
@@ -108,12 +108,12 @@ class _Part:
         """The shape of an item's images."""
         self.block = max(1, BLOCK // count)
         self.bad: dict[int, str] = {}
-        """Why an item is bad, by its index."""
+        """The reasons why items are bad, by their indices."""
         keys = [
             _checksum(json.dumps([version, item, *source.stamp(item)])) for _, item in self.items
         ]
         listed = np.empty((0, 2), np.uint64)
-        # A store that could not be completed has taken the array, but not the list.
+        # A list without its array is left if a store took the array but was not completed.
         if self.file.exists():
             with suppress(OSError, ValueError):
                 listed = np.load(self.list_file)
@@ -122,7 +122,7 @@ class _Part:
         if rows != list(range(len(listed))):
             pixels = [0 if row is None else listed[row, 1] for row in rows]
             ordered = self._copied(rows)
-            # Without its list an array is not believed.
+            # The list goes first: an array without a list is not used.
             self.list_file.unlink(missing_ok=True)
             ordered.replace(self.file)
             with files.atomic_write(self.list_file) as temporary:
@@ -134,7 +134,7 @@ class _Part:
         return np.count_nonzero(self.listed[:, 1] == 0) * math.prod(self.shape)
 
     def fill(self, pool: ThreadPoolExecutor) -> None:
-        """Load the items that are not there yet."""
+        """Load the items that are not loaded yet."""
         to_do = np.flatnonzero(self.listed[:, 1] == 0).tolist()
         blocks = [to_do[i : i + self.block] for i in range(0, len(to_do), self.block)]
         per_item, there = self.shape[0], len(self.items) - len(to_do)
@@ -156,10 +156,10 @@ class _Part:
                 last_line = now
 
     def _load(self, rows: Sequence[int]) -> list[int | str]:
-        """Write the images of some items; the checksum of each item's pixels, or why it is bad."""
+        """Write the images of some items; return the checksum of each, or why the item is bad."""
         results: list[int | str] = []
         size = math.prod(self.shape)
-        # Not by a memory map, which ends the process without a word where the disk is full.
+        # Not with a memory map, which ends the process without an error if the disk is full.
         with files.room(self.file, len(rows) * size), self.file.open("r+b") as file:
             for row in rows:
                 item = self.items[row][1]
@@ -181,17 +181,17 @@ class _Part:
         return results
 
     def left_out(self) -> list[list[str]]:
-        """[item, why] of each bad one."""
+        """[item, reason] for each bad item."""
         return [[str(self.items[index][1]), why] for index, why in self.bad.items()]
 
     def good(self) -> tuple[np.ndarray, Path]:
-        """The labels, int32 N, and the file of the images that are not bad."""
+        """The labels (int32 N) and the file of the images that are not bad."""
         rows = [row for row in range(len(self.items)) if row not in self.bad]
         labels = np.repeat([self.items[row][0] for row in rows], self.shape[0]).astype(np.int32)
         return labels, self._copied(rows) if self.bad else self.file
 
     def _copied(self, rows: Sequence[int | None]) -> Path:
-        """A file of these items' images, with room for those that are None."""
+        """A new file with the images of these rows, and empty space where a row is None."""
         copy, size = self.file.with_suffix(".copy.npy"), math.prod(self.shape)
         with (
             files.atomic_write(copy, len(rows) * size) as temporary,
@@ -201,7 +201,7 @@ class _Part:
             header["shape"] = (len(rows) * self.shape[0], *self.shape[1:])
             np.lib.format.write_array_header_1_0(written, header)
             written.truncate(HEADER + len(rows) * size)
-            # Not by memory maps, whose pages would count as this process's memory.
+            # Not with memory maps, whose pages would count as memory of this process.
             with open(self.file if self.file.exists() else os.devnull, "rb") as read:
                 for row in rows:
                     if row is None:
@@ -213,14 +213,14 @@ class _Part:
 
 
 def _checksum(content: bytes | str) -> int:
-    """Of 64 bits, and never 0."""
+    """A checksum of 64 bits that is never 0."""
     content = content.encode() if isinstance(content, str) else content
     return max(1, int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()))
 
 
 def _duplicates(parts: Sequence[_Part], skip: bool) -> dict[str, list[list[str]]]:
-    """[image, an earlier one] of images with the same pixels, by kind (images.DUPLICATES), training
-    before validation; with `skip`, the later ones are left out."""
+    """Pairs [image, earlier image] with the same pixels, by kind (images.DUPLICATES). Training
+    images are earlier than validation images; with `skip`, the later images are left out."""
     found = {kind: [] for kind in DUPLICATES}
     earlier: dict[int, tuple[str, int, Item]] = {}
     for part in parts:
@@ -239,7 +239,7 @@ def _duplicates(parts: Sequence[_Part], skip: bool) -> dict[str, list[list[str]]
 
 
 def _report_bad(bad: list[list[str]], count: int, folder: Path, on_bad_image: str | None) -> None:
-    """List bad images, and raise ValueError if there are any and none may be."""
+    """Write the table of bad images; raise ValueError if there are any, unless they are skipped."""
     table = folder / "bad_images.csv"
     table.unlink(missing_ok=True)
     if not bad:

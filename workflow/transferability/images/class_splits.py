@@ -1,4 +1,4 @@
-"""A class split: the classes of a dataset, split into halves A and B, as a CSV file."""
+"""Class splits: the classes of a dataset, split into halves A and B, as a CSV file."""
 
 import csv
 import random
@@ -10,15 +10,15 @@ from transferability.storage import files
 
 
 def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
-    """The random split of that number: class → half, halves equal but for an odd class, which A
-    gets (Yosinski et al. 2014, section 4.1). Raises ValueError for fewer than four classes."""
+    """The random split with that number: class → half. The halves are equal, except that A gets an
+    odd class (Yosinski et al. 2014, section 4.1). Raises ValueError for fewer than four classes."""
     if len(names) < 4:
         raise ValueError(
             f"splits.random: the dataset has {len(names)} classes, and each half needs at least 2; "
             "use a dataset of 4 or more"
         )
     order = list(names)
-    # A split stays the same whatever else is drawn anywhere, and on every platform.
+    # A separate generator, so that a split does not depend on other random numbers or the platform.
     random.Random(f"class split {number}").shuffle(order)
     in_a = set(order[: (len(order) + 1) // 2])
     return {name: "A" if name in in_a else "B" for name in names}
@@ -27,7 +27,7 @@ def draw_random(names: Sequence[str], number: int) -> dict[str, str]:
 def draw_dissimilar(
     names: Sequence[str], groups: Sequence[str], halves: dict[str, list[str]]
 ) -> dict[str, str]:
-    """The split into two lists of groups, {"A": …, "B": …}: class → half, as large as they are.
+    """The split by lists of groups, {"A": …, "B": …}: class → half. Halves may differ in size.
 
     Classes of other groups are in neither half. Raises ValueError if a half has fewer than two.
     """
@@ -45,10 +45,10 @@ def draw_dissimilar(
 
 
 def draw_published(names: Sequence[str], path: Path | str, split: str) -> dict[str, str]:
-    """A split of the 2014 paper, of that name in a CSV file with the column wnid and one for each
-    split: class → half.
+    """A split of the 2014 paper, class → half, from the column `split` of a CSV file in which the
+    column wnid has the classes.
 
-    Raises ValueError, naming the first that differ, unless the classes are those of the file.
+    Raises ValueError, naming the first classes that differ, if the file has other classes.
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         half_of = {row["wnid"]: row[split] for row in csv.DictReader(file)}
@@ -67,10 +67,10 @@ def write(split: dict[str, str], path: Path | str) -> None:
 
 
 def read(path: Path | str, names: Sequence[str]) -> dict[str, list[int]]:
-    """The indices in the store of the classes of each half, in store order: {"A": …, "B": …}; where
-    half B holds all classes, {"B": …}.
+    """The indices in the store of the classes of each half, in store order: {"A": …, "B": …}; or
+    {"B": …} if half B has all classes.
 
-    `names` are the store's classes. Raises ValueError naming the file if it does not fit them.
+    `names` are the store's classes. Raises ValueError, naming the file, if it does not match them.
     """
     index = {name: i for i, name in enumerate(names)}
     halves: dict[str, list[int]] = {"A": [], "B": []}

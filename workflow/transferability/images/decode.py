@@ -1,8 +1,8 @@
-"""From an image as somebody saved it to the pixels that the store holds: what a person sees.
+"""From an image file to the pixels in the store, as an image viewer shows them.
 
-Rotation as the camera recorded it, palettes, transparency, CMYK, 16 bits and colour profiles are
-all resolved to RGB of 8 bits. Transparency is shown over white, the page on which cut-out objects
-are most often looked at; simply dropped, it would uncover colours that nobody was meant to see.
+The rotation recorded by the camera, palettes, transparency, CMYK, 16 bits and colour profiles are
+all converted to RGB with 8 bits. Transparent parts become white, the usual background of cut-out
+objects; without the transparency, they could have colours that are not meant to be visible.
 """
 
 import io
@@ -18,15 +18,15 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
-# Above this the image is refused, and the reason says so; a warning below it helps nobody.
+# Images that are too large raise an error. A warning about images below the limit does not help.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# Programs that make images write more than a megabyte about it; of all texts, 64 may be read.
+# Some programs write more than a megabyte of text into a PNG; Pillow allows 64 MB for all texts.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
-# A JPEG may be decoded at a half, a quarter or an eighth of its size, while this many times the
-# stored size remain for the resampling: then nothing is lost that can be seen.
+# A JPEG may be decoded at a half, a quarter or an eighth of its size if the result is at least this
+# many times the stored size: after the resampling, no difference is visible.
 SPARE = 2
 BITS, PHOTOMETRIC = 258, 262
-"""Tags of TIFF."""
+"""Numbers of TIFF tags."""
 OTHER_FILES = {
     rb"....ftyp(hei|hev|mif1|msf1)": "HEIC, as phones write it",
     rb"....ftypcrx|II\*\0....CR|IIRO|IIU\0|FUJIFILMCCD-RAW": "the raw data of a camera",
@@ -37,19 +37,19 @@ OTHER_FILES = {
     rb"\0*\Z": "empty, or its content was lost",
     rb"[\t\n\r\x20-\x7e]+\Z": "a text",
 }
-"""How files begin that have the name of an image and are none of these formats."""
+"""Patterns for the beginning of other files that have the name of an image, and their kinds."""
 
 
 class BadImage(ValueError):
-    """An image that cannot be shown; the message says why."""
+    """An image that cannot be decoded; the message is the reason."""
 
 
 def load_file(name: str, root: Path | str, settings: Mapping[str, Any]) -> np.ndarray:
-    """The image of a file below `root`, as `pixels` gives it.
+    """The pixels of the image in a file below `root` (see `pixels`).
 
-    The format is found by the content, not by the suffix; of several images in one file it is the
-    first. Raises BadImage if the file is no image, or only a part of one; an OSError of the system,
-    such as a disk that fails, is not the image's fault and passes.
+    The format is found from the content, not the suffix. If a file has several images, the first is
+    used. Raises BadImage if the file is not an image, or is incomplete. Errors of the system
+    (OSError), such as a failing disk, are not the image's fault and are not caught.
     """
     path, size = Path(root, name), settings["image_size"]
     with blamed_on_the_image(path), Image.open(path, formats=FORMATS) as image:
@@ -58,8 +58,8 @@ def load_file(name: str, root: Path | str, settings: Mapping[str, Any]) -> np.nd
 
 
 def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
-    """Size in bytes and time of the last change in nanoseconds of a file below `root`; nothing if
-    it is not there, which `load_file` reports."""
+    """The size in bytes and the time of the last change, in nanoseconds, of a file below `root`;
+    empty if there is no such file, which `load_file` reports."""
     try:
         status = Path(root, name).stat()
     except FileNotFoundError:
@@ -68,18 +68,18 @@ def file_stamp(name: str, root: Path | str) -> tuple[int, ...]:
 
 
 def pixels(image: Image.Image, settings: Mapping[str, Any]) -> np.ndarray:
-    """What a person sees of an image, uint8 image_size×image_size×3.
+    """The pixels of an image as a viewer shows it, uint8 image_size×image_size×3.
 
-    By the study's `settings`: with resize warp, height and width are changed independently; with
-    crop, the largest square in the centre is taken. Resampling is bilinear with antialiasing, as
-    torchvision's Resize does it, unless `interpolation` says otherwise. Raises BadImage if the
-    image is damaged or has no defined look.
+    With `resize` warp in the `settings`, height and width are changed independently; with crop, the
+    largest square in the centre is used. Resampling is bilinear with antialiasing, as in
+    torchvision's Resize, unless `interpolation` says otherwise. Raises BadImage if the image is
+    damaged or its colours are not defined.
     """
     with blamed_on_the_image():
         profile, sides = image.info.get("icc_profile"), (settings["image_size"],) * 2
-        # In place, since a copy is made otherwise also of what needs no turning.
+        # In place, since otherwise Pillow also copies images that need no rotation.
         ImageOps.exif_transpose(image, in_place=True)
-        # What names a store leaves out the usual interpolation.
+        # Settings may lack the key with the usual value (see images.SINCE).
         method = Image.Resampling[settings.get("interpolation", "bilinear").upper()]
         if settings["resize"] == "crop":
             small = ImageOps.fit(_opaque(image), sides, method)
@@ -92,7 +92,7 @@ def pixels(image: Image.Image, settings: Mapping[str, Any]) -> np.ndarray:
 
 @contextmanager
 def blamed_on_the_image(path: Path | None = None) -> Iterator[None]:
-    """Whatever Pillow raises for a damaged file, as a BadImage."""
+    """Turn errors that Pillow raises for a damaged file into BadImage."""
     try:
         yield
     except (BadImage, MemoryError):
@@ -103,14 +103,14 @@ def blamed_on_the_image(path: Path | None = None) -> Iterator[None]:
         kind = f"; it is {_kind(path)}" if path and _kind(path) else ""
         raise BadImage(f"not an image in any of the formats {', '.join(FORMATS)}{kind}") from None
     except Exception as error:
-        # These are of many kinds; but what has an error number is the system's.
+        # Pillow raises errors of many classes. An error with a number comes from the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise BadImage(str(error) or type(error).__name__) from error
 
 
 def _kind(path: Path) -> str:
-    """What a file is that is not an image; empty if unknown."""
+    """The kind of a file that is not an image; empty if unknown."""
     with path.open("rb") as file:
         start = file.read(512)
     flags = re.DOTALL | re.IGNORECASE
@@ -118,10 +118,10 @@ def _kind(path: Path) -> str:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """The image in grey, RGB or CMYK of 8 bits, transparency over white."""
+    """The image in grey, RGB or CMYK with 8 bits, and white in place of transparency."""
     if image.mode.startswith("I;16"):
         tags = getattr(image, "tag_v2", {})
-        # Also 12 bits.
+        # The tag gives the number of bits, which may be 12.
         share = np.asarray(image, np.float32) / (2 ** tags.get(BITS, (16,))[0] - 1)
         if tags.get(PHOTOMETRIC) == 0:
             share = 1 - share
@@ -142,7 +142,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From a colour profile to sRGB; None if it is damaged or of another colour space."""
+    """From a colour profile to sRGB; None if the profile is damaged or not for this `mode`."""
     try:
         opened = ImageCms.getOpenProfile(io.BytesIO(profile))
         return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")

@@ -1,6 +1,6 @@
 """The source `digits`: scikit-learn's 1,797 handwritten digits of 8×8 pixels.
 
-Real, tiny and on every machine that has scikit-learn: for tests and first steps.
+These real images are part of scikit-learn and small, so they suit tests and first steps.
 """
 
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any
 
 from transferability.images import DatasetInfo, ImageSource, Size
 
-# How often each digit occurs: written here because a DAG is built without scikit-learn.
+# The number of images of each digit, since Snakemake builds its graph without scikit-learn.
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
 CLOSED = frozenset({0, 6, 8, 9})
 GREATEST_VALUE = 16
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """How many digits there are, and how many of each class are held back."""
+    """The number of digits, and how many of them are for validation."""
     share = settings["validation"]
     held_out = [round(count * share) for count in COUNTS]
     fewest = min(count - held for count, held in zip(COUNTS, held_out, strict=True))
@@ -30,10 +30,10 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """The digits, grey in three equal channels, a share of each class held out for validation.
+    """The digits, grey in three equal channels; a share of each class is for validation.
 
-    Group `closed` holds the digits drawn with a closed loop (0, 6, 8, 9), `open` the others.
-    Images above 8×8 pixels are enlarged bilinearly.
+    The group `closed` has the digits with a closed loop (0, 6, 8, 9), `open` the others. Images are
+    resized bilinearly.
     """
     import numpy as np
     from PIL import Image

@@ -1,7 +1,7 @@
-"""The source `folder`: a user's own images, one folder a class.
+"""The source `folder`: a user's images, with one folder for each class.
 
-Either `train/<class>/` and `validation/<class>/`, as they are or by the names that others give
-them, or `<class>/` alone, of which a share is held back for validation.
+The folders are either `train/<class>/` and `validation/<class>/`, or other usual names for these,
+or only `<class>/`; then a share of each class is used for validation.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ PARTS = {
     "validation": ("validation", "val", "valid", "eval", "evaluation", "dev"),
     "test": ("test", "testing"),
 }
-"""The names of the folders of each part, in any case."""
+"""The names of the folders of each part, in upper or lower case."""
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 )
@@ -27,16 +27,16 @@ OF_SYSTEMS = frozenset(
     {"desktop.ini", "icon\r", "thumbs.db", "#recycle", "$recycle.bin", "@eadir", "__macosx"}
     | {"lost+found", "system volume information"}
 )
-"""Files and folders that systems put beside images."""
+"""Files and folders that operating systems put next to images, in lower case."""
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """The groups of the classes, if a file names these."""
+    """The groups of the classes, if a file has them."""
     return DatasetInfo(groups=groups.sizes(settings["groups"]))
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """List the files of the folder, classes and files by name."""
+    """List the images of the folder, with classes and files sorted by name."""
     root = path_of(settings["path"])
     tree = Tree(
         root,
@@ -58,15 +58,15 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
 
 
 class Tree:
-    """A folder of images as it lies on the disk.
+    """A folder of images on the disk.
 
-    Raises ValueError, which says what form is expected, if it is not there.
+    Raises ValueError, with the expected form, if there is no such folder.
     """
 
     def __init__(self, root: Path, expected: str):
         self.root, self.expected = root, expected
         self.left_out: dict[str, str] = {}
-        """Why a file or folder is left out, by its name below the root."""
+        """The reasons why files or folders are left out, by their paths below the root."""
         if not root.is_dir():
             raise self.wrong_form(f"there is no folder {root} (current folder: {Path.cwd()})")
 
@@ -74,9 +74,9 @@ class Tree:
         return ValueError(f"dataset.path: {problem}; expected {self.expected}")
 
     def parts(self) -> dict[str, str]:
-        """The folder of each part that there is.
+        """The folder of each part that exists.
 
-        Raises ValueError for two folders of one part, unless none is for training.
+        Raises ValueError if a part has two folders, unless there is no folder for training.
         """
         parts = {}
         for part, names in PARTS.items():
@@ -92,9 +92,9 @@ class Tree:
         return self._listed(below)[0]
 
     def by_class(self, part: str = "") -> dict[str, list[str]]:
-        """The files of each class, whose folder has its name and lies in that part of the root.
+        """The image files of each class; the classes are the folders in `part` of the root.
 
-        Raises ValueError if there is no class, or a class has no image or holds a folder.
+        Raises ValueError if there is no class, or if a class has no image or contains a folder.
         """
         folders, files = self._listed(part)
         self.left_out |= dict.fromkeys(files, "it is beside the folders of the classes")
@@ -115,7 +115,7 @@ class Tree:
             for file in set(files).difference(images):
                 suffix = suffixes[file] or "a file without a suffix"
                 self.left_out[file] = f"{suffix} is not read"
-            # Macs store names in another form than most programs write them.
+            # macOS may store names in another Unicode form than most programs.
             by_class.setdefault(unicodedata.normalize("NFC", name), []).extend(images)
         if empty := [name for name, images in by_class.items() if not images]:
             raise ValueError(
@@ -125,9 +125,9 @@ class Tree:
         return by_class
 
     def train_and_validation(self, parts: Mapping[str, str]) -> tuple[dict, dict]:
-        """The files of each class in the folder for training and in that for validation.
+        """The files of each class in the folders for training and for validation.
 
-        Raises ValueError unless both have the same classes.
+        Raises ValueError if the two have different classes.
         """
         folders = [parts["train"], parts.get("validation", parts.get("test"))]
         others, files = self._listed("")
@@ -144,7 +144,7 @@ class Tree:
         return dict(sorted(train.items())), dict(sorted(validation.items()))
 
     def source(self, by_part: Sequence[Mapping], settings: Mapping[str, Any]) -> ImageSource:
-        """Images to be read, from the files below the root of each class in both parts."""
+        """An ImageSource of the files of each class (paths below the root), for both parts."""
         from transferability.images import decode
 
         root, size = str(self.root), settings["image_size"]
@@ -153,7 +153,7 @@ class Tree:
             for by_class in by_part
         ]
         return ImageSource(
-            # The groups of a user's file are for splitting the classes, and stay out of the store.
+            # The groups of a user's file only affect class splits and are not in the store.
             [(name, "") for name in by_part[0]],
             (size, size),
             *labelled,
@@ -163,10 +163,10 @@ class Tree:
         )
 
     def _listed(self, below: str) -> tuple[list[str], list[str]]:
-        """The names of the folders in a folder, and those of its other files below the root, both
-        sorted; what is hidden, and what systems put beside images, does not count.
+        """The names of the folders in a folder, and the paths of its files below the root, both
+        sorted, without hidden files and those in OF_SYSTEMS.
 
-        Raises ValueError for a name that is not UTF-8, and a link that leads nowhere.
+        Raises ValueError for a name that is not UTF-8, and for a broken link.
         """
         folders, files = [], []
         for entry in sorted(os.scandir(self.root / below), key=lambda entry: entry.name):
@@ -178,7 +178,7 @@ class Tree:
                 folders.append(entry.name)
                 continue
             files.append(os.path.join(below, entry.name))
-            # That of an image is reported with the other bad images.
+            # A broken link to an image is reported with the other bad images.
             is_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES
             if entry.is_symlink() and not is_image and not os.path.exists(entry.path):
                 raise ValueError(
@@ -189,10 +189,10 @@ class Tree:
 
 
 def held_back(images: Sequence[str], share: float, seed: int, name: str) -> set[str]:
-    """Those of a class's images that are for validation: a share, but at least one, and not all.
+    """The images of a class that are for validation: a share, but at least one and not all.
 
-    They are drawn by the seed and their own names, so that an image that is added or removed moves
-    at most one other. Raises ValueError if there are fewer than two.
+    The choice depends on the seed and the images' names, so that adding or removing an image moves
+    at most one other image. Raises ValueError if there are fewer than two images.
     """
     count = len(images)
     if count < 2:

@@ -1,7 +1,7 @@
 """The characters that the source `glyphs` draws, by code point: letters, numbers, punctuation and
-symbols that its typefaces have, without those that look like another one or are drawn wrongly.
+symbols in its typefaces, without those that look like another character or are drawn wrongly.
 
-`tests/glyph_shapes.py` finds them by comparing drawings.
+`tests/glyph_shapes.py` finds these characters by comparing drawings.
 """
 
 import unicodedata
@@ -43,7 +43,7 @@ LETTERS, SYMBOLS = (
 
 
 def symbol_count(classes: int, wanted: int | None) -> int:
-    """How many of so many classes are symbols: as many as wanted, or half of them for None. Where a
-    group runs out, the other fills its place."""
+    """The number of symbols among `classes` classes: `wanted`, or half of the classes for None. If
+    there are not enough letters or symbols, the other group fills the gap."""
     count = min(classes // 2 if wanted is None else wanted, classes, len(SYMBOLS))
     return max(count, classes - len(LETTERS))

@@ -1,6 +1,6 @@
-"""The drawings behind the source `glyphs`: which characters are classes, and their images.
+"""The choice of characters for the source `glyphs`, and the drawing of their images.
 
-Lengths inside an image are in units of half its side: larger images show as much, only finer.
+Lengths in an image are in units of half its side: larger images show the same with more detail.
 """
 
 import itertools
@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter
 
 from transferability.images.glyph_characters import LETTERS, SYMBOLS, symbol_count
 
-# Bold Serif is for validation: both its letterforms and its weight occur in training, but never
-# together. DejaVu Sans Mono is left out because it lacks a quarter of the characters of these.
+# Bold Serif is for validation: its letterforms and its weight both occur in training, but never
+# together. DejaVu Sans Mono is not used, because it lacks a quarter of the characters.
 TYPEFACES = {
     "train": (
         "DejaVuSans",
@@ -27,21 +27,21 @@ TYPEFACES = {
     ),
     "validation": ("DejaVuSerif-Bold", "DejaVuSerif-BoldItalic"),
 }
-# An image: how much of it a glyph spans, and how far each random change may go. Chosen so that a
-# small network recognises about nine in ten validation images: neither ceiling nor floor.
+# The size of a glyph in an image, and the limits of the random changes. With these, a small network
+# recognises about nine in ten validation images, so that results can still rise or fall.
 REACH = 0.72
 ROTATION, SCALE, ASPECT, SHEAR, SHIFT, WARP = np.deg2rad(14), 0.2, 0.13, 0.18, 0.15, 0.035
 CONTRAST, TEXTURE, NOISE = 0.22, 0.08, 0.05
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
-# Glyphs are drawn once at this many pixels to a pixel of the image, then resampled.
+# Glyphs are drawn once, with this number of pixels for each pixel of the image, then resampled.
 OVERSAMPLING = 2
-# Bounds the memory of drawing one class with many or large images.
+# Limits the memory for drawing one class with many or large images.
 PIXELS_AT_ONCE = 1 << 18
 
 
 def choose(classes: int, seed: int, symbols: int | None = None) -> list[str]:
-    """A seeded sample of the distinct characters, by code point, `symbol_count` of them symbols.
-    Fewer classes are a subset of more."""
+    """A random sample of the distinct characters, sorted by code point, with `symbol_count`
+    symbols. With the same seed, the classes of a smaller sample are a subset of a larger one."""
     generator = np.random.default_rng([seed, 0])
     letters, others = (
         [members[i] for i in generator.permutation(len(members))] for members in (LETTERS, SYMBOLS)
@@ -54,7 +54,7 @@ def draw(character: str, part: str, count: int, image_size: int, seed: int) -> n
     """Images of one character: uint8 count×S×S×3.
 
     Each has a random typeface of the part (`train`, `validation`), rotation, scale, aspect, shear,
-    shift and smooth warp, random colours of enough contrast, a faint texture and a little noise.
+    shift and smooth warp, random colours with enough contrast, a faint texture and a little noise.
     """
     generator = np.random.default_rng([seed, ord(character), list(TYPEFACES).index(part)])
     masters = np.stack([_master(t, character, image_size) for t in TYPEFACES[part]])
@@ -70,12 +70,12 @@ def draw(character: str, part: str, count: int, image_size: int, seed: int) -> n
 @lru_cache(maxsize=64)
 def _font(typeface: str, size: int) -> ImageFont.FreeTypeFont:
     file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{typeface}.ttf"
-    # The basic layout is in every build of Pillow; the other one depends on installed libraries.
+    # The basic layout is in all builds of Pillow; the other one depends on installed libraries.
     return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _glyph(typeface: str, character: str, size: int) -> Image.Image | None:
-    """The glyph as a grey image cropped to its ink; None for a blank one."""
+    """The glyph as a grey image, cropped to its ink; None for a blank glyph."""
     mask = _font(typeface, size).getmask(character, mode="L")
     if 0 in mask.size:
         return None
@@ -85,17 +85,17 @@ def _glyph(typeface: str, character: str, size: int) -> Image.Image | None:
 
 
 def _large_glyph(typeface: str, character: str, longest: int) -> Image.Image:
-    """The glyph at a size at which its longer side has at least `longest` pixels.
+    """The glyph, drawn so large that its longer side has at least `longest` pixels.
 
-    Shrinking it from there leaves little of the hinting, which suits strokes to a pixel grid.
+    Shrinking it afterwards removes most effects of hinting, which moves strokes to the pixel grid.
     """
-    # Doubled rather than fitted, so that few sizes of each typeface have to be opened.
+    # Sizes are doubled, not fitted, so that only few sizes of each typeface are opened.
     glyphs = (_glyph(typeface, character, 64 << doublings) for doublings in itertools.count())
     return next(glyph for glyph in glyphs if max(glyph.size) >= longest)
 
 
 def _fitted(glyph: Image.Image, longest: int, margin: int) -> np.ndarray:
-    """The glyph with its longer side resized, centred on a square: float32 in 0…1."""
+    """The glyph, resized so that its longer side is `longest`, centred on a square: float32 0…1."""
     scale = longest / max(glyph.size)
     width, height = (max(1, round(side * scale)) for side in glyph.size)
     resized = glyph.resize((width, height), Image.Resampling.BOX)
@@ -106,7 +106,7 @@ def _fitted(glyph: Image.Image, longest: int, margin: int) -> np.ndarray:
 
 
 def _master(typeface: str, character: str, image_size: int) -> np.ndarray:
-    """The glyph that all images of one typeface are resampled from, slightly blurred."""
+    """The slightly blurred glyph from which all images of one typeface are resampled."""
     longest = round(OVERSAMPLING * REACH * image_size)
     glyph = _large_glyph(typeface, character, 2 * longest)
     master = _fitted(glyph, longest, margin=2 * OVERSAMPLING)
@@ -116,14 +116,14 @@ def _master(typeface: str, character: str, image_size: int) -> np.ndarray:
 def _resample(
     masters: np.ndarray, count: int, image_size: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """How much of each pixel the glyph covers, randomly placed and warped: float32 count×S×S."""
+    """The share of each pixel that the randomly placed, warped glyph covers: float32 count×S×S."""
 
     def uniform(extent: float) -> np.ndarray:
         return generator.uniform(-extent, extent, count).astype(np.float32)
 
     typeface = generator.integers(len(masters), size=count)
     angle, scale, aspect, shear = (uniform(e) for e in (ROTATION, SCALE, ASPECT, SHEAR))
-    # The inverse of rotation · shear · scale: from a place in the image to one in the glyph.
+    # The inverse of rotation · shear · scale: from a position in the image to one in the glyph.
     cos, sin = np.cos(angle), np.sin(angle)
     along, across = np.exp(-scale - aspect), np.exp(-scale + aspect)
     inverse = (
@@ -143,7 +143,7 @@ def _resample(
     for (from_x, from_y), bend in zip(inverse, warp, strict=True):
         glyph = from_x[:, None, None] * x + from_y[:, None, None] * y + bend
         pixel = glyph * (OVERSAMPLING * image_size / 2) + (side - 1) / 2
-        # The outermost pixels of a master are empty, and so is all beyond them.
+        # The outermost pixels of a master are empty, and stand for everything outside it.
         place.append(np.clip(pixel, 0, side - 1.001))
     column, row = (p.astype(np.int32) for p in place)
     right, below = place[0] - column, place[1] - row
@@ -155,7 +155,7 @@ def _resample(
 
 
 def _colour(coverage: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Coverage n×S×S to uint8 n×S×S×3: two colours, each with its texture, and noise."""
+    """Coverage n×S×S → uint8 n×S×S×3: two colours, each with a texture, and noise."""
     count, size, _ = coverage.shape
     back, fore = (
         colours[:, None, None, :] + _texture(count, size, generator)
@@ -168,7 +168,7 @@ def _colour(coverage: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _pairs(count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Background and foreground, float32 count×3, that differ enough in brightness."""
+    """Background and foreground colours, float32 count×3, that differ enough in brightness."""
     pairs = generator.random((2, count, 3), np.float32)
     while True:
         brightness = pairs @ LUMA
@@ -179,10 +179,10 @@ def _pairs(count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.n
 
 
 def _texture(count: int, size: int, generator: np.random.Generator) -> np.ndarray:
-    """A faint grating of random direction, period and colour for each image: n×S×S×3."""
+    """A faint grating with random direction, period and colour for each image: n×S×S×3."""
     waves = generator.uniform(-2.5, 2.5, (2, count, 1)) * np.pi * np.linspace(-1, 1, size)
     phase = generator.uniform(0, 2 * np.pi, (count, 1))
-    # cos(a + b) from the cosines and sines of rows and columns alone.
+    # cos(a + b), computed only from cosines and sines of the rows and of the columns.
     rows, columns = np.exp(1j * (waves[0] + phase)), np.exp(1j * waves[1])
     grating = (rows[:, :, None] * columns[:, None, :]).real.astype(np.float32)
     tint = generator.uniform(-TEXTURE, TEXTURE, (count, 1, 1, 3)).astype(np.float32)

@@ -1,8 +1,7 @@
-"""The source `glyphs`: Unicode characters drawn from the DejaVu fonts that matplotlib carries.
+"""The source `glyphs`: Unicode characters, drawn with the DejaVu fonts of matplotlib.
 
-Nothing is downloaded, there are as many as 1,400 classes, and validation images use typefaces
-that training never saw. What is here needs the standard library only; the drawing itself is in
-`glyph_drawings.py`.
+Nothing is downloaded, there are up to 1,400 classes, and validation images use typefaces that do
+not occur in training. This module imports only the standard library; `glyph_drawings.py` draws.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """How many letters and symbols are drawn, and how often."""
+    """The numbers of letters and symbols, and of images of each."""
     classes, wanted = settings["classes"], settings["symbols"]
     symbols = symbol_count(classes, wanted)
     if wanted not in (None, symbols):
@@ -32,13 +31,13 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """Choose the classes, whose images are drawn a class at a time.
+    """Choose the classes; their images are drawn one class at a time.
 
     Half of the classes are letters (Unicode category L) and half symbols (numbers, punctuation,
-    symbols), so that both halves of a dissimilar split are large; where the symbols run out,
-    letters take their place. `symbols` asks for so many of them instead. The classes are drawn by
-    `seed`, and fewer classes are a subset of more. The images of a class depend on its character,
-    the seed and the image size, and on nothing else.
+    symbols), so that both halves of a dissimilar split are large. If there are not enough symbols,
+    letters replace them. The key `symbols` sets another number of symbols. `seed` decides the
+    classes, and a smaller number of classes is a subset of a larger one. The images of a class
+    depend only on its character, the seed and the image size.
     """
     from transferability.images import glyph_drawings
 

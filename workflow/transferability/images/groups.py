@@ -10,12 +10,12 @@ from pathlib import Path
 from transferability.images import path_of
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-"""What a file begins with that Excel saved as Unicode text."""
+"""The first bytes of a file that Excel saved as Unicode text."""
 
 
 def read(path: Path | str) -> dict[str, str]:
-    """Class → group, of a CSV file as people and spreadsheets write it: with commas, semicolons or
-    tabs, further columns, empty rows, and blanks around names.
+    """Class → group, from a CSV file written by hand or by a spreadsheet: it may have commas,
+    semicolons or tabs, more columns, empty rows, and blanks around names.
 
     Raises ValueError, naming `dataset.groups` and the line, if there is no such file or it has
     another form.
@@ -25,7 +25,7 @@ def read(path: Path | str) -> dict[str, str]:
         if {"{", "}"} & set(str(path)):
             raise ValueError(": Snakemake reads braces as wildcards, so rename it")
         content = path_of(str(path)).read_bytes()
-        # With the mark that spreadsheets put in front, and without it.
+        # With or without the byte order mark that spreadsheets write first.
         text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8").lstrip("\ufeff")
         head = next(iter(text.splitlines()), "")
         delimiter = next((mark for mark in ";\t" if mark in head), ",")
@@ -34,7 +34,7 @@ def read(path: Path | str) -> dict[str, str]:
         if columns.count("class") != 1 or columns.count("group") != 1:
             raise ValueError(f", line 1, has other columns: {head!r:.80}")
         for row in filter(any, reader):
-            # As folders are named: see folder.Tree.by_class.
+            # The same normal form as for the names of folders (folder.Tree.by_class).
             cells = [unicodedata.normalize("NFC", cell.strip()) for cell in row]
             named = dict(zip(columns, cells, strict=False))
             name, group = named.get("class"), named.get("group")
@@ -61,13 +61,13 @@ def read(path: Path | str) -> dict[str, str]:
 
 
 def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
-    """The group of each of the classes, in their order.
+    """The group of each class, in the order of `names`.
 
-    Raises ValueError, naming `dataset.groups`, if the file lacks one of them, or names a class
-    that is none of them.
+    Raises ValueError, naming `dataset.groups`, if the file lacks one of these classes or has other
+    classes.
     """
     group_of = read(path)
-    # A folder's name may begin or end with a blank, which nobody sees in a table.
+    # A folder's name may begin or end with a blank, which is not visible in a table.
     names = [name.strip() for name in names]
     if mistakes := differences(group_of, names, "the dataset has no class"):
         raise ValueError(
@@ -78,13 +78,13 @@ def of_classes(path: Path | str, names: Sequence[str]) -> list[str]:
 
 
 def sizes(path: Path | str | None) -> dict[str, int]:
-    """How many classes each group has, sorted by name; without a file, there are none."""
+    """The number of classes of each group, sorted by name; empty without a file."""
     return dict(sorted(Counter(read(path).values()).items())) if path is not None else {}
 
 
 def differences(names: Collection[str], expected: Collection[str], surplus: str) -> str:
-    """Which of the expected classes are lacking, and which there are beside them, after the words
-    `surplus`; empty if none."""
+    """A text that lists the expected classes that are missing and, after the words `surplus`, the
+    classes that are not expected; empty if there are none."""
     mistakes = {
         "it lacks": sorted(set(expected) - set(names)),
         surplus: sorted(set(names) - set(expected)),
@@ -93,6 +93,6 @@ def differences(names: Collection[str], expected: Collection[str], surplus: str)
 
 
 def first_of(names: Sequence[str], shown: int = 5) -> str:
-    """The first of many names, in quotes, and how many more there are."""
+    """The first `shown` names, in quotes, and the number of the others."""
     listed = ", ".join(map(repr, names[:shown]))
     return f"{listed} and {len(names) - shown} more" if len(names) > shown else listed

@@ -1,8 +1,8 @@
-"""The source `imagenet`: ILSVRC-2012, in the folders in which people have it.
+"""The source `imagenet`: ILSVRC-2012 in its usual folders.
 
-Training images lie in `train/<wnid>/`, validation images in `val/<wnid>/` (or `validation`), where
-torchvision.datasets.ImageNet puts them. A class's name is its WordNet id (wnid), and classes stand
-in the order of these, as in the paper's own lists.
+Training images are in `train/<wnid>/`, validation images in `val/<wnid>/` (or `validation`), where
+torchvision.datasets.ImageNet puts them. The name of a class is its WordNet id (wnid), and classes
+are sorted by it, as in the paper's lists.
 """
 
 import re
@@ -13,13 +13,13 @@ from transferability.images import DatasetInfo, ImageSource, Size, folder, group
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """What is known of ImageNet beforehand: the size as published (Russakovsky et al. 2015), and
-    no more, since a folder may hold some classes only."""
+    """The published size of ImageNet (Russakovsky et al. 2015). Nothing else is known before
+    reading, since a folder may have only some of the classes."""
     return DatasetInfo(size=Size(classes=1000, train=1281167, validation=50000))
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """List the files, classes by wnid and files by name."""
+    """List the images, with classes sorted by wnid and files by name."""
     root = path_of(settings["path"])
     tree = folder.Tree(
         root,
@@ -27,7 +27,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
         "unpacks the files of image-net.org",
     )
     parts = tree.parts()
-    # The images for testing have no labels.
+    # The test images have no labels.
     parts.pop("test", None)
     if len(parts) < 2:
         raise tree.wrong_form(f"{root} has {', '.join(tree.folders()) or 'no folders'}")

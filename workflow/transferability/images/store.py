@@ -1,11 +1,11 @@
-"""The image store: a folder of arrays that every split, seed and study of a dataset shares.
+"""The image store: a folder of arrays, shared by all splits, seeds and studies of a dataset.
 
     train.images.npy  train.labels.npy  validation.images.npy  validation.labels.npy
     classes.csv  manifest.json
 
 Images are uint8 N×H×W×3, labels int32 N and ascending. The manifest is written last: a folder
-without it is no store. It holds the size of every other file, its checksum, and that of a few
-samples, which are read each time the store is opened. The same settings give the same bytes.
+without it is not a store. It has the size of each other file, its checksum, and a checksum of a few
+samples, which is compared when the store is opened. The same settings give the same bytes.
 """
 
 import csv
@@ -28,12 +28,12 @@ FORMAT = 2
 
 
 class StoreError(ValueError):
-    """A store that is unfinished or damaged; the message says which file and what to do."""
+    """A store that is unfinished or damaged; the message names the file and a remedy."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """An image store on disk, its arrays memory-mapped."""
+    """An image store on disk, with memory-mapped arrays."""
 
     folder: Path
     train_images: np.ndarray
@@ -43,12 +43,12 @@ class Store:
     classes: list[str]
     groups: list[str]
     settings: dict
-    """The study's section `dataset` by which it was made."""
+    """The section `dataset` of the study that made the store."""
     digest: str
-    """sha256 of the manifest, and so of everything in the store."""
+    """The sha256 of the manifest, which represents everything in the store."""
 
     def verify(self) -> None:
-        """Read all files and compare checksums; raise StoreError, naming the files that differ."""
+        """Read all files and compare checksums. Raises StoreError, naming the files that differ."""
         expected = _read_manifest(self.folder)["files"]
         sums = {name: files.sha256(self.folder / name) for name in expected}
         changed = ", ".join(name for name in expected if sums[name] != expected[name]["sha256"])
@@ -63,14 +63,14 @@ def write(
     settings: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> None:
-    """Make a store of arrays that lie on the same disk, and which it takes over.
+    """Make a store; the files of images must be on the same disk, and are moved into the store.
 
-    `classes` are (name, group), in the order of the labels. Each part has its labels, int32 N and
-    ascending, and its images, a file uint8 N×H×W×3. The manifest, with these further `facts`, is
+    `classes` are (name, group), in the order of the labels. Each part has labels (int32 N,
+    ascending) and a file of images (uint8 N×H×W×3). The manifest, which includes the `facts`, is
     written last. Raises ValueError for a class without images.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Without its manifest an older store in this folder no longer counts as complete.
+    # Without a manifest, an older store in this folder is no longer complete.
     (folder / MANIFEST).unlink(missing_ok=True)
     for part, (labels, _) in parts.items():
         if empty := sorted(set(range(len(classes))).difference(labels.tolist())):
@@ -79,7 +79,7 @@ def write(
                 f"no {part} images of {names} ({len(empty)} classes); each class needs at least "
                 "one, so add images, or remove the class"
             )
-    # Checksums take long, and Snakemake deletes what lies in the store when a job is interrupted.
+    # Before files are moved to the store: this takes long, and an interruption would delete them.
     checksums = {f"{part}.images.npy": files.sha256(images) for part, (_, images) in parts.items()}
     for part, (labels, images) in parts.items():
         images.replace(folder / f"{part}.images.npy")
@@ -114,12 +114,12 @@ def read_classes(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def selection(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Which validation images serve to select (a learning rate, the best n), bool N; what was
-    selected is reported by the others. `labels` int32 N are those of all.
+    """The validation images (bool N) that are used to select, e.g. a learning rate or the best n.
+    The results of the selection are reported on the other images. `labels` (int32 N) are of all.
 
-    In each class they alternate, in an order that depends on nothing but the class's name and the
-    images' places in the store; each class goes on where the one before ends, so that the halves
-    differ by one image at most, also where classes have one image each.
+    In each class, selected and other images alternate in an order that depends only on the class's
+    name and the images' positions in the store. The alternation continues from class to class, so
+    that the two halves differ by at most one image, even if classes have one image each.
     """
     hashes = [
         hashlib.sha256(f"{classes[label]}/{place}".encode()).digest()
@@ -134,8 +134,8 @@ def selection(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 def open_store(folder: Path | str) -> Store:
     """Open a store without reading all of its images.
 
-    Sizes and samples of the content are checked against the manifest; `Store.verify` checks all of
-    the content. Raises StoreError if a file is missing, truncated, or changed where it is sampled.
+    Sizes and samples of the content are compared with the manifest; `Store.verify` compares all of
+    the content. Raises StoreError if a file is missing or truncated, or if its samples changed.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)

@@ -1,7 +1,7 @@
 """The source `torchvision`: a dataset of torchvision, by its name.
 
-It can be any class of torchvision.datasets whose items are an image and one label. What is here
-needs the standard library only; the datasets themselves are handled in `torchvision_datasets.py`.
+It can be any class of torchvision.datasets whose items are an image and one label. This module
+imports only the standard library; `torchvision_datasets.py` reads the datasets.
 """
 
 import difflib
@@ -14,12 +14,12 @@ from typing import Any
 
 from transferability.images import DatasetInfo, ImageSource, groups, path_of
 
-# Folders of images, which other sources read better.
+# These classes read folders of images, for which other sources are better.
 OTHER_SOURCES = {"ImageFolder": "folder", "DatasetFolder": "folder", "ImageNet": "imagenet"}
 
 
 def info(settings: Mapping[str, Any]) -> DatasetInfo:
-    """The groups of the classes, if a file names these."""
+    """The groups of the classes, if a file has them."""
     name = settings["name"]
     if name in OTHER_SOURCES:
         raise ValueError(
@@ -31,7 +31,7 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
         close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         hint = f"; did you mean {' or '.join(by_lower[other] for other in close)}?" if close else ""
         raise ValueError(f"dataset.name: torchvision.datasets has no {name!r}{hint}")
-    # A study may read anywhere, and writes in the folder of the run alone.
+    # A study may read from any folder, but writes only in the folder of the run.
     if settings["download"] and not path_of(settings["root"]).resolve().is_relative_to(Path.cwd()):
         raise ValueError(
             f"dataset.root: {settings['root']} is outside this folder, where nothing is "
@@ -42,9 +42,9 @@ def info(settings: Mapping[str, Any]) -> DatasetInfo:
 
 
 def read(settings: Mapping[str, Any]) -> ImageSource:
-    """Open the dataset, downloaded if need be, and list its images.
+    """Open the dataset, after a download if necessary, and list its images.
 
-    Where it has no images for testing, a share of each class is held back for validation.
+    If it has no test images, a share of each class is used for validation.
     """
     from transferability.images import torchvision_datasets
 
@@ -53,7 +53,7 @@ def read(settings: Mapping[str, Any]) -> ImageSource:
 
 @cache
 def _names() -> frozenset[str]:
-    """What torchvision.datasets offers, read from its text, since importing it takes seconds."""
+    """The names in torchvision.datasets, read from its source, since importing it takes seconds."""
     origin = importlib.util.find_spec("torchvision").origin
     text = Path(origin).with_name("datasets").joinpath("__init__.py").read_text("utf-8")
     return frozenset(re.findall(r'"(\w+)"', text.partition("__all__ =")[2]))

@@ -1,4 +1,4 @@
-"""Datasets of torchvision: their parts, the names of their classes, and where labels lie."""
+"""Datasets of torchvision: their parts, class names, labels and image files."""
 
 import gzip
 import inspect
@@ -23,9 +23,9 @@ from transferability.images import ImageSource, decode, path_of
 from transferability.images.folder import held_back
 
 Arguments = Sequence[dict[str, Any]]
-# How to ask for the images for training and for those for testing, where that is not train=True and
-# train=False, or split="train" and split="test". A validation part beside the test
-# images is used for training.
+# The arguments for the training images and for the test images, if they are not train=True and
+# train=False, or split="train" and split="test". If a dataset has a validation part and a test
+# part, the validation part is used for training.
 PARTS: dict[str, tuple[Arguments, Arguments]] = {
     "CLEVRClassification": ([{"split": "train"}], [{"split": "val"}]),  # no labels for its test
     "Country211": ([{"split": "train"}, {"split": "valid"}], [{"split": "test"}]),
@@ -41,18 +41,18 @@ PARTS: dict[str, tuple[Arguments, Arguments]] = {
     "Places365": ([{"split": "train-standard"}], [{"split": "val"}]),
     "RenderedSST2": ([{"split": "train"}, {"split": "val"}], [{"split": "test"}]),
 }
-# Datasets of four files, which torchvision reads unpacked, in <root>/<name>/raw/.
+# Datasets of four files, which torchvision reads from <root>/<name>/raw/ after unpacking.
 OF_FOUR_FILES = ("MNIST", "FashionMNIST", "KMNIST")
-# Attributes by which datasets give their labels and their image files without reading an image.
+# Attributes with the labels, the image files and the class names, available without reading images.
 LABELS = ("targets", "labels", "_labels", "y")
 SAMPLES = ("samples", "_samples", "imgs")
 CLASSES = ("classes", "categories", "all_categories", "_characters")
 
 
 def source_of(settings: Mapping[str, Any]) -> ImageSource:
-    """A dataset as images to be read.
+    """The images of a dataset, not loaded yet.
 
-    Raises ValueError, naming `dataset.<key>`, if it is not there or not of images and labels.
+    Raises ValueError, naming `dataset.<key>`, if it is missing or does not have images and labels.
     """
     name, size = settings["name"], settings["image_size"]
     train, test = (_opened(settings, given) for given in _arguments(getattr(datasets, name)))
@@ -60,9 +60,9 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
     labels = list(chain.from_iterable(map(_labels, images.datasets)))
     files_of = [_files(part) for part in images.datasets]
     files = None if None in files_of else list(chain.from_iterable(files_of))
-    # Some datasets list their files in the order in which the disk does.
+    # Sorted by file, since some datasets list their files in the order of the disk.
     order = sorted(range(len(labels)), key=files.__getitem__ if files else None)
-    # Not every name need have images.
+    # Only labels that have images become classes.
     places_of = defaultdict(list)
     for place, number in enumerate(order):
         places_of[labels[number]].append(place)
@@ -74,7 +74,7 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
     for index, (label, places) in enumerate(sorted(places_of.items())):
         back: set[str] = set()
         if not test:
-            # By their places, not by the files' names, which depend on where the data lie.
+            # Drawn by position, not by file name, which depends on the folder of the data.
             chosen = [str(place) for place in places]
             back = held_back(chosen, settings["validation"], settings["seed"], names[label])
         for place in places:
@@ -94,7 +94,7 @@ def source_of(settings: Mapping[str, Any]) -> ImageSource:
         **items,
         load=partial(decode.load_file, root="", settings=settings) if files else load,
         stamp=partial(decode.file_stamp, root="") if files else lambda number: (),
-        # Others may read from one open file, or draw from torch's global generator.
+        # Other datasets may read from one open file, or use torch's global generator.
         in_parallel=files is not None,
     )
 
@@ -111,21 +111,21 @@ def _arguments(dataset: type) -> tuple[Arguments, Arguments]:
 
 
 def _class_names(dataset: Any, count: int) -> list[str]:
-    """The name of each of so many labels; its number where the dataset has no names."""
+    """The names of the labels from 0 to `count` - 1; their numbers if the dataset has no names."""
     for names in (getattr(dataset, attribute, None) for attribute in CLASSES):
         if isinstance(names, list | tuple) and len(names) >= count:
-            # Some have several names for a class.
+            # Some datasets have several names for a class.
             return [name if isinstance(name, str) else ", ".join(name) for name in names]
     return [str(label) for label in range(count)]
 
 
 def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
-    """The parts of a dataset that these arguments ask for, if they are of images and labels."""
+    """The parts of a dataset for these arguments, checked to have images and labels."""
     name = settings["name"]
     try:
         parts = [_part(settings, argument) for argument in arguments]
         for image, label in (part[0] for part in parts[:1]):
-            # Numbers of numpy and torch are labels, too.
+            # Labels may also be numbers of numpy or torch.
             int(label)
             if not isinstance(image, Image.Image):
                 raise TypeError(f"its images are of the type {type(image).__name__}")
@@ -151,7 +151,7 @@ def _opened(settings: Mapping[str, Any], arguments: Arguments) -> list[Any]:
 
 
 def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
-    """A part of a dataset, downloaded if it is not there and may be."""
+    """A part of a dataset, downloaded if it is missing and downloads are allowed."""
     name, root = settings["name"], path_of(settings["root"])
     dataset = getattr(datasets, name)
     parameters = inspect.signature(dataset).parameters
@@ -161,7 +161,7 @@ def _part(settings: Mapping[str, Any], argument: Mapping[str, Any]) -> Any:
         if "download" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
             return dataset(**given)
         try:
-            # Some refuse to download what is there already.
+            # Without download first, since some datasets refuse it if the data exist already.
             return dataset(**given, download=False)
         except (OSError, RuntimeError):
             if not settings["download"]:
@@ -175,8 +175,8 @@ def _four_files(name: str) -> list[str]:
 
 @contextmanager
 def _unpacked(root: Path, name: str) -> Iterator[Path]:
-    """The root in which torchvision finds the four files of a dataset: a temporary one if they lie,
-    packed or not, in a folder of that name (as `fashion-mnist`), which may be the root itself."""
+    """The root in which torchvision finds the four files of a dataset. It is temporary if these,
+    packed or not, are in a folder with the dataset's name (`fashion-mnist`), e.g. the root."""
     found = {
         file.name.removesuffix(".gz"): file
         # The root may be ".".
@@ -199,13 +199,13 @@ def _unpacked(root: Path, name: str) -> Iterator[Path]:
 
 
 def _list_of(dataset: Any, attributes: Sequence[str]) -> list[Any] | None:
-    """The first of these attributes that is a list with an entry for each image."""
+    """The value of the first of these attributes that is a list with an entry for each image."""
     lists = (getattr(dataset, attribute, None) for attribute in attributes)
     return next((e for e in lists if isinstance(e, list) and len(e) == len(dataset)), None)
 
 
 def _labels(dataset: Any) -> list[int]:
-    """The label of each image; where the dataset has no list of them, by reading each image."""
+    """The label of each image; if the dataset has no list of labels, each image is read."""
     for attribute in LABELS:
         labels = np.asarray(getattr(dataset, attribute, []))
         if labels.shape == (len(dataset),) and np.issubdtype(labels.dtype, np.integer):
