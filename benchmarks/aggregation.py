@@ -1,10 +1,10 @@
-"""How long tables, findings and figures of many networks take, and what memory.
+"""Time and memory that tables, findings and figures of many networks need.
 
     python benchmarks/aggregation.py --networks 5000
 
-Metrics and histories of so many networks are made up, with the default study's networks in each
-(split, seed). Then the commands of the analysis run one after the other, each in a new process. The
-goal is 30 s in all and 1 GB in each. Reading the files alone is timed, too.
+The script makes up metrics and histories of that many networks, with the default study's networks
+in each (split, seed). Then the commands of the analysis run one after the other, each in a new
+process. The goal is 30 s in total and 1 GB each. Reading the files alone is timed too.
 """
 
 import argparse
@@ -38,7 +38,7 @@ FIGURES = {
 
 
 def made_up(name: str, evaluations: int, draw: random.Random) -> tuple[dict, list[dict]]:
-    """Metrics and history of a network, such as a training leaves."""
+    """Metrics and history of a network, as a training writes them."""
     network = parse_name(name)
     top1 = 0.9 - 0.01 * network.n * (not network.fine_tuned) + draw.gauss(0, 0.01)
     history = [
@@ -60,7 +60,7 @@ def made_up(name: str, evaluations: int, draw: random.Random) -> tuple[dict, lis
 
 
 def run(*arguments: object) -> tuple[float, int]:
-    """A command of the library; its seconds, and bytes of memory at most."""
+    """Run a command of the library; return its seconds and its peak memory in bytes."""
     command = [sys.executable, "-m", "transferability", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     start = time.perf_counter()

@@ -1,11 +1,10 @@
-"""Whether a study's effects are the same where its networks are trained in fp32.
+"""Whether a study's effects are the same when its networks are trained in fp32.
 
     python benchmarks/agreement.py
 
-The study runs in two folders: as it is, where bf16 is used if the processor or GPU is
-fast at it, and in fp32. Rounding alone makes another training of each network, as another seed
-does, so effects are compared by their intervals, which hold the noise of training only where there
-are several replicates.
+The study runs in two folders: unchanged, which uses bf16 if the processor or GPU is fast at it, and
+in fp32. Rounding alone changes each training as another seed does. Effects are therefore compared
+by their intervals, which include the noise of training only if there are several replicates.
 """
 
 import argparse

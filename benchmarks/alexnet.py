@@ -2,12 +2,11 @@
 
     python benchmarks/alexnet.py
 
-torchvision's AlexNet at 224 × 224, from the same JPEGs of 500 × 375, in batches of 128, whole
-epochs: by `training.train` from the store, and by a loop of the kind of torchvision's reference
-script (ImageFolder through a DataLoader of 2 processes, SGD, fp32). Both augment by a random
-resized crop and mirroring. Images a second are those of the epochs; processor time is that of all,
-start and evaluation too. The plain loop once more from a batch that is there shows what loading
-takes of it.
+Both train torchvision's AlexNet at 224 × 224 on the same JPEGs of 500 × 375, in batches of 128, for
+whole epochs: `training.train` from the store, and a loop like torchvision's reference script
+(ImageFolder through a DataLoader of 2 processes, SGD, fp32). Both augment with a random resized
+crop and mirroring. Images per second are measured over the epochs; processor time includes start
+and evaluation. To show the cost of loading, the plain loop also runs from a batch in memory.
 """
 
 import argparse
@@ -41,7 +40,7 @@ ARCHITECTURE = {"name": "torchvision", "model": "alexnet"}
 
 
 def recipe(epochs: int, precision: str) -> dict:
-    """The recipe of the plain loop, as far as it has one; precision auto or fp32."""
+    """A recipe with the settings of the plain loop; precision is auto or fp32."""
     given = {
         **{"epochs": epochs, "evaluate_every": epochs, "batch_size": BATCH, "crop": CROP},
         **{
@@ -57,7 +56,7 @@ def recipe(epochs: int, precision: str) -> dict:
 
 
 def train(store: Path, split: Path, folder: Path, wanted: dict) -> float:
-    """Seconds of the epochs of a training of this project."""
+    """Seconds that the epochs of a training by this project take."""
     task = TrainingSpec.of("baseB", split.stem, 0, ARCHITECTURE, wanted)
     metrics = loop.train(task, store, split, None, NetworkFolder(folder), "code", False)
     NetworkFolder(folder).remove_resume()
@@ -65,7 +64,7 @@ def train(store: Path, split: Path, folder: Path, wanted: dict) -> float:
 
 
 def train_plainly(batches: Iterable, classes: int, epochs: int) -> float:
-    """Seconds of the epochs of a plain loop over batches of images and labels."""
+    """Seconds that the epochs of a plain loop over batches of images and labels take."""
     model = alexnet(num_classes=classes).train()
     optimizer = torch.optim.SGD(
         model.parameters(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY

@@ -1,9 +1,9 @@
-"""What watching a study costs it, and pictures of both terminals when half of it is done.
+"""The cost of watching a study, and pictures of both terminals when half of the study is done.
 
     python benchmarks/board.py [--study studies/digits.yaml] [--pictures docs]
 
-The study (`--study`, by default config.yaml) runs on all cores, in a temporary folder, in a
-terminal, while `status --watch` draws its board in another; then the processor time of both is
+The study (`--study`, by default config.yaml) runs on all cores in one terminal, in a temporary
+folder, while `status --watch` draws its board in another. Then the processor times of both are
 compared.
 """
 
@@ -33,10 +33,10 @@ from transferability.study import config, targets
 STUDY = "config.yaml"
 COLUMNS = 100
 ERASED = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
-"""What rich writes to erase its last output."""
+"""The characters that rich writes to erase its last output."""
 HIDDEN = r"\x1b\[\?25[hl]|\x1b\[\d+m.\x1b\[0m Building workflow graph\.\.\.\n?"
-"""The cursor, shown and hidden, and what turns before there are jobs."""
-# As rich draws it, without the frame of a window and the address from which it takes its font.
+"""The codes that show and hide the cursor, and the spinner before there are jobs."""
+# As rich draws it, without the window frame and without the address of a web font.
 PICTURE = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" \
 xmlns="http://www.w3.org/2000/svg">
@@ -63,7 +63,7 @@ xmlns="http://www.w3.org/2000/svg">
 
 
 class Terminal:
-    """A command in a terminal; `said` is what it has written there."""
+    """A command in a terminal; `said` is its output so far."""
 
     def __init__(self, *command: str):
         master, terminal = pty.openpty()
@@ -81,13 +81,13 @@ class Terminal:
         self.reader.start()
 
     def _read(self, master: int) -> None:
-        # An error is what Linux says of a terminal whose last process has ended.
+        # On Linux, reading a terminal whose last process has ended is an error.
         with contextlib.suppress(OSError):
             while said := os.read(master, 65536):
                 self.said += said
 
     def screen(self, command: str, folder: str) -> Text:
-        """The screen with that command in its first line: all lines that stay, and the panel that
+        """The screen with that command in its first line: all permanent lines, and the panel that
         was drawn last. Paths are relative to the project or to `folder`."""
         text = self.said.decode("utf-8", errors="ignore").replace("\r\n", "\n")
         for place in (folder, str(ROOT), os.path.relpath(ROOT, folder)):
@@ -100,20 +100,20 @@ class Terminal:
 
 
 def processor_seconds(process: subprocess.Popen) -> float:
-    """Wait for a process; the processor time of it and of its ended children."""
+    """Wait for a process; return the processor time of it and of its ended children."""
     _, _, used = os.wait4(process.pid, 0)
     return used.ru_utime + used.ru_stime
 
 
 def shows_all(found: status.StudyStatus) -> bool:
-    """Whether half is done, and every core is at work with some epochs behind it."""
+    """Whether half is done, and every core runs a training that has finished some epochs."""
     running = found.of(status.RUNNING)
     reached = all(network.reached for network in running)
     return found.share > 0.5 and len(running) == os.cpu_count() and reached
 
 
 def draw(shown: RenderableType, picture: Path) -> None:
-    """Write what a terminal shows as a picture."""
+    """Write the content of a terminal as a picture."""
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), color_system="truecolor")
     console.print(shown)
     svg = console.export_svg(

@@ -1,12 +1,12 @@
-"""Whether intervals and verdicts keep what they promise, on real trainings.
+"""Whether intervals have their stated coverage and verdicts their error rate, on real trainings.
 
     python benchmarks/calibration.py
 
-A small study is trained 24 times in this process: by 24 seeds of one split, and on 24 splits.
-Random subsets of 3, 4 and 6 replicates then stand for studies. Of each, the intervals are compared
-with the mean of the other replicates; since these are finite in number, an interval is wider by
-sqrt(1 + k / (24 - k)). Wanted: 93 to 97 % of them hold that mean, and in at most 5 % of the subsets
-any n of an effect seems to differ from it (by p_holm).
+A small study is trained 24 times in this process: with 24 seeds of one split, and on 24 splits.
+Random subsets of k = 3, 4 and 6 replicates then serve as studies. The intervals of each are
+compared with the mean of the other replicates; since their number is finite, an interval is wider
+by sqrt(1 + k / (24 - k)). The goal: 93 to 97 % of the intervals contain that mean, and in at most
+5 % of the subsets an effect at any n seems to differ from it (by p_holm).
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def trained(study, folder: Path) -> pd.DataFrame:
-    """The differences of all effects of a study, trained here unless that was done before."""
+    """The differences of all effects of a study; networks that are not finished are trained."""
     store = folder / targets.store(study)
     if not store.exists():
         images.prepare_images(settings=study["dataset"], folder=store)
@@ -88,15 +88,15 @@ def trained(study, folder: Path) -> pd.DataFrame:
 def covered(
     differences: pd.DataFrame, size: int, draws: int, family: Sequence[str]
 ) -> tuple[float, float]:
-    """The share of intervals that hold the mean of the other replicates, and the share of (subset,
-    effect) in which any n seems to differ from it."""
+    """The share of intervals that contain the mean of the other replicates, and the share of
+    (subset, effect) in which any n seems to differ from it."""
     random = np.random.default_rng(0)
     values = differences.pivot(index=REPLICATE, columns=["effect", "n"], values="difference")
     chosen = np.array([random.choice(len(values), size, replace=False) for _ in range(draws)])
     subsets, others = values.to_numpy()[chosen], len(values) - size
     means = subsets.mean(1, keepdims=True)
     of_others = (values.to_numpy().sum(0) - size * means) / others
-    # Of a spread that is so much larger, while the mean is the same.
+    # The spread is larger by this factor; the mean is the same.
     widened = means + (subsets - means) * np.sqrt(1 + size / others) - of_others
     index = pd.MultiIndex.from_product([range(draws), range(size)], names=["draw", "member"])
     wide = pd.DataFrame(widened.reshape(draws * size, -1), index, values.columns)

@@ -1,12 +1,12 @@
-"""How close each part of a training comes to what the machine can do at all.
+"""How close each part of a training comes to the limits of the machine.
 
     python benchmarks/ceilings.py                      studies/glyphs100.yaml, on one thread
     python benchmarks/ceilings.py studies/paper.yaml   any other, without its images
 
-Two ceilings, measured in the same run: operations a second of a matrix product in the study's
-precision, and bytes a second of a copy in memory. Steps and evaluations are held against the first,
-by the operations that torch counts; the way of images from bytes to what the first layer takes
-against the second, by the bytes that have to be read and written.
+Two ceilings are measured in the same run: operations per second of a matrix product in the study's
+precision, and bytes per second of a copy in memory. Steps and evaluations are compared with the
+first, by the operations that torch counts. The conversion of images from bytes to the input of the
+first layer is compared with the second, by the bytes that must be read and written.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from transferability.training.data import ImageSet
 from transferability.training.rng import Stream
 
 SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}
-"""Of the square matrices that are multiplied."""
+"""Side of the square matrices that are multiplied."""
 
 COPIED = 2**28
-"""Bytes that are copied; far more than a processor's cache holds."""
+"""Number of bytes that are copied; far more than a processor's cache holds."""
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, repeats: int = 9) -> float:
-    """The least seconds that some work takes, after once that does not count."""
+    """The shortest time that some work takes, in seconds; the first repetition is not counted."""
     taken = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -52,22 +52,22 @@ def best_seconds(work: Callable[[], object], device: torch.device, repeats: int 
 
 
 def product_ceiling(device: torch.device, precision: str) -> float:
-    """Operations a second of a matrix product."""
+    """Operations per second of a matrix product."""
     side, kind = SIDE[device.type], torch.bfloat16 if precision == "bf16" else torch.float32
     one, other = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
     return 2 * side**3 / best_seconds(lambda: one @ other, device)
 
 
 def copy_ceiling(device: torch.device) -> float:
-    """Bytes a second, read and written, of a copy."""
+    """Bytes per second, read and written, of a copy."""
     source = torch.ones(COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * COPIED / best_seconds(lambda: target.copy_(source), device)
 
 
 def bytes_of_entry(checked: dict, device: torch.device, seconds: float) -> float:
-    """Bytes a second, read and written, of shuffled batches, from stored bytes to the
-    float32 that the first layer takes."""
+    """Bytes per second, read and written, for shuffled batches, from stored bytes to the
+    float32 input of the first layer."""
     size, recipe = checked["dataset"]["image_size"], checked["recipe"]
     count = max(recipe["batch_size"] * 4, 64 * 2**20 // (3 * size**2))
     stored = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, device=device)

@@ -1,10 +1,10 @@
-"""How long Snakemake takes to plan a study of many networks, and to plan as many bare jobs.
+"""How long Snakemake takes to plan a study of many networks, and to plan as many plain jobs.
 
     python benchmarks/dag.py --networks 5000
 
-The bare workflow has the same jobs with the same files and the same dependencies, in rules with
-wildcards and nothing else: no study, params, logs, environments. What the project's own workflow
-takes beyond it is the price of these; the goal is a ratio of at most 1.5.
+The bare workflow has the same jobs, files and dependencies, in rules with wildcards and nothing
+else: no study, params, logs or environments. These cost the additional time of the project's own
+workflow; the goal is a ratio of at most 1.5.
 """
 
 import argparse
@@ -87,7 +87,7 @@ rule {name}:
 
 
 def many_replicates(networks: int) -> dict:
-    """The default study with enough random splits, of ten seeds each, for so many networks."""
+    """The default study with enough random splits, of ten seeds each, for this many networks."""
     one = config.read(ROOT / "config.yaml")
     of_a_replicate = len(one.network_names)
     splits = -(-networks // (of_a_replicate * SEEDS))
@@ -95,7 +95,7 @@ def many_replicates(networks: int) -> dict:
 
 
 def bare_workflow(checked: dict) -> str:
-    """A Snakefile with the jobs of a study of random splits, and nothing but files."""
+    """A Snakefile with the jobs of a study of random splits, with files and nothing else."""
     replicate = "networks/{split}/seed{seed}"
     networks = checked.network_names
     tables = {
@@ -138,7 +138,7 @@ def bare_workflow(checked: dict) -> str:
 
 
 def _trainings(networks: list[str]) -> Iterator[tuple[str, str | None, str]]:
-    """A rule for the bases and one for the treatments of each base: name, base, which networks."""
+    """One rule for the bases and one for the treatments of each base: name, base, networks."""
     yield "train_base", None, "base.+"
     treatments = [name for name in networks if not parse_name(name).is_base]
     for base in dict.fromkeys(parse_name(name).base for name in treatments):
@@ -148,10 +148,10 @@ def _trainings(networks: list[str]) -> Iterator[tuple[str, str | None, str]]:
 
 
 def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
-    """Seconds of a dry run, and the number of its jobs."""
+    """The seconds of a dry run, and the number of its jobs."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
     start = time.perf_counter()
-    # Snakemake's own text, which has the number of jobs.
+    # Snakemake's own text, which contains the number of jobs.
     environment = {**os.environ, "PLAIN": "1"}
     run = subprocess.run(command, cwd=folder, text=True, capture_output=True, env=environment)
     seconds = time.perf_counter() - start
@@ -175,7 +175,7 @@ def main() -> None:
         (bare / "Snakefile").write_text(bare_snakefile, encoding="utf-8")
         times: dict[str, list[float]] = {"this workflow": [], "bare": []}
         jobs = {}
-        # In turns, so that whatever else the machine does weighs on both.
+        # In turns, so that other work on the machine slows down both.
         for _ in range(flags.repeats):
             for name, folder, arguments in (
                 ("this workflow", ours, ["--configfile", "study.yaml"]),

@@ -1,10 +1,10 @@
-"""How often the number of layers to freeze is too large, and how often it is found, on made data.
+"""How often the number of layers to freeze is too large, and how often right, on simulated data.
 
     python benchmarks/decision.py
 
-Made studies have partial networks with n = 0 to 7 frozen layers. Freezing the first 4 costs
-nothing, and the fifth costs exactly the margin, so that every n* above 4 is wrong. Networks differ
-by noise, which is alike for every n, or grows with n to twice as much.
+The simulated studies have partial networks with n = 0 to 7 frozen layers. Freezing the first 4
+costs nothing, and the fifth costs exactly the margin, so every n* above 4 is wrong. The noise of
+networks is equal for every n, or grows with n to twice as much.
 """
 
 import argparse
@@ -18,7 +18,7 @@ MARGIN = 0.01
 TRUTH = 4
 COSTS = np.array([0, 0, 0, 0, 0, -MARGIN, -2 * MARGIN, -4 * MARGIN])
 SEEDS = (3, 6, 10)
-# Std of a network's top-1; that of a difference is 1.4 times as large.
+# Std of a network's top-1; the std of a difference is 1.4 times as large.
 NOISE = 0.005
 GROWTH = {"alike": 1.0, "growing": 2.0}
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def drawn(seeds: int, draws: int, most: float = 1.0) -> pd.DataFrame:
-    """The networks of made studies; the noise of the last n is `most` times that of n = 0."""
+    """The networks of simulated studies; the noise at the last n is `most` times that at n = 0."""
     random = np.random.default_rng(seeds)
     table = pd.MultiIndex.from_product(
         [range(draws), range(seeds), range(len(COSTS))], names=["study", "seed", "n"]

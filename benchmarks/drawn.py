@@ -14,8 +14,8 @@ from transferability.images import build, class_splits, store
 
 
 def store_and_split(dataset: dict, place: Path) -> tuple[Path, Path]:
-    """The image store of a study's section `dataset`, and a random split of its classes, in a
-    folder."""
+    """Write the image store for the section `dataset` of a study, and a random split of its
+    classes, into a folder."""
     folder, split = place / "images", place / "splits" / "random0.csv"
     source = images.source_module(dataset["source"]).read(dataset)
     build.write_store(source, folder, dataset, os.cpu_count())
@@ -24,7 +24,7 @@ def store_and_split(dataset: dict, place: Path) -> tuple[Path, Path]:
 
 
 def training(checked: dict, images: Path, split: Path, seed: int, to: Path) -> list[str]:
-    """What follows `python -m transferability` to train baseB of a study, with its own recipe."""
+    """The arguments of `python -m transferability` that train a study's baseB with its recipe."""
     study = split.parent.parent / "study.yaml"
     study.write_text(yaml.safe_dump({**checked, "layers": [0], "overrides": []}), encoding="utf-8")
     return [

@@ -1,10 +1,10 @@
-"""What freezing saves: seconds of AnB over seconds of baseB, n = 1…7.
+"""How much time freezing saves: seconds of AnB divided by seconds of baseB, n = 1…7.
 
     python benchmarks/frozen.py
 
-The networks of studies/glyphs100.yaml, on one thread, some epochs each, in turns. With
-augmentation every image goes through the frozen layers each time, and the time should follow the
-share of operations that remain; without, frozen layers' features are computed once.
+Networks of studies/glyphs100.yaml are trained on one thread, for some epochs each, in turns. With
+augmentation every image passes through the frozen layers each time, and the time should follow the
+share of operations that remain. Without augmentation, features of frozen layers are computed once.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""How fast images come into a training, from the store and from JPEGs.
+"""How fast images are loaded for a training, from the store and from JPEGs.
 
     python benchmarks/loading.py
 
 2,000 JPEGs of 500 × 375 pixels are read into a store of 256 × 256. Then, in turns, an epoch of
-batches of a random resized crop of 224 × 224, mirrored and normalised, is taken from the store,
-lying in memory and mapped from the disk, and by torchvision's ImageFolder through a DataLoader of 2
-processes, as torchvision's reference script has it; and, by the latter, of images that are only
-decoded. The goal is 10 times ImageFolder's images a second.
+batches (random resized crop of 224 × 224, mirrored, normalised) is loaded from the store, in memory
+and mapped from the disk, and by torchvision's ImageFolder through a DataLoader of 2 processes, as
+in torchvision's reference script. ImageFolder also loads an epoch of images that are only decoded.
+The goal is 10 times the images per second of ImageFolder.
 """
 
 import argparse
@@ -35,8 +35,8 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def epoch_from_store(store: Store, recipe: dict, room: int) -> Callable[[], None]:
-    """An epoch of the training images as a training takes it; `room` in bytes decides whether they
-    lie in memory."""
+    """An epoch of the training images as a training reads them; they are kept in memory if they
+    fit into `room` bytes."""
     device, stream = torch.device("cpu"), Stream("base", "random0", 0, "B")
     classes = range(len(store.classes))
     images = data.image_set(store.train_images, store.train_labels, classes, device, room)
@@ -53,7 +53,7 @@ def epoch_from_store(store: Store, recipe: dict, room: int) -> Callable[[], None
 
 
 def augmented() -> transforms.Compose:
-    """What torchvision's reference script does with a decoded image."""
+    """The transforms of a decoded image in torchvision's reference script."""
     return transforms.Compose(
         [
             transforms.RandomResizedCrop(CROP),
@@ -65,12 +65,12 @@ def augmented() -> transforms.Compose:
 
 
 def nothing(_: object) -> torch.Tensor:
-    """In place of a decoded image."""
+    """An empty tensor instead of a decoded image."""
     return torch.empty(0)
 
 
 def epoch_from_files(photos: Path, transform: Callable) -> Callable[[], None]:
-    """An epoch as torchvision's reference script takes it."""
+    """An epoch as torchvision's reference script loads it."""
     images = ImageFolder(photos, transform)
     loader = DataLoader(
         images, BATCH, shuffle=True, num_workers=preparation.WORKERS, drop_last=True

@@ -1,4 +1,4 @@
-"""On what a benchmark was run."""
+"""The machine on which a benchmark was run."""
 
 import datetime
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def described() -> str:
-    """Date, processor, cores and versions, in a line."""
+    """Date, processor, cores and versions, in one line."""
     cpuinfo, model, amx = Path("/proc/cpuinfo"), platform.machine(), ""
     if cpuinfo.exists():
         text = cpuinfo.read_text(encoding="utf-8")

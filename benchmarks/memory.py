@@ -1,14 +1,14 @@
-"""How much memory a training takes.
+"""How much memory a training needs.
 
     python benchmarks/memory.py
 
-First an epoch of a small network on 100, 200 and 400 MB of images that are memory-mapped. What
-counts is the peak of anonymous memory, which is a process's own; pages of mapped files are the
-system's, and it takes them back when it needs them. Then two epochs of baseB of glyphs100,
-whose images fit: the peak of all its memory, less that of `import torch` alone, against what it
-cannot do without: the image store, the weights, and what the layers make of one batch. A Python
-that has imported torch holds most as it takes itself down, which a training does not wait for: so
-both are given, that peak and what torch holds once it is imported.
+First, a small network is trained for an epoch on 100, 200 and 400 MB of memory-mapped images.
+Measured is the peak of anonymous memory, which belongs to the process; pages of mapped files belong
+to the system, which can take them back. Then baseB of glyphs100, whose images fit in memory, is
+trained for two epochs: the peak of all its memory, minus that of `import torch` alone, is compared
+with the least it needs: the image store, the weights, and the outputs of the layers for one batch.
+A Python with torch uses the most memory when it exits, which a training does not wait for: so both
+are printed, that peak and the memory of torch after its import.
 """
 
 import argparse
@@ -43,7 +43,7 @@ sys.exit(main())
 
 
 def write_store(folder: Path, megabytes: int) -> None:
-    """Four classes of noise, of which two have so many megabytes."""
+    """Write four classes of noise, two of which together have this many megabytes."""
     count = -(-megabytes * 10**6 // (2 * 3 * SIZE**2 * BLOCK)) * BLOCK
     random = np.random.default_rng(0)
     block = random.integers(0, 256, (BLOCK, SIZE, SIZE, 3), dtype=np.uint8)
@@ -68,7 +68,7 @@ def peak_of_mapped(place: Path, megabytes: int) -> float:
     images, split = place / "images", place / "random0.csv"
     write_store(images, megabytes)
     class_splits.write(HALVES, split)
-    # In noise there is nothing to learn, and a higher rate diverges.
+    # Noise contains nothing to learn, and a higher rate diverges.
     given = {"epochs": 1, "crop": 32, "augment": ["crop"], "device": "cpu", "learning_rate": 1e-5}
     checked = config.complete({"dataset": {"image_size": SIZE}, "recipe": given})
     return peak(
@@ -81,7 +81,7 @@ def peak_of_mapped(place: Path, megabytes: int) -> float:
 
 
 def report_job(place: Path) -> None:
-    """Print the peak of baseB of glyphs100, and what it cannot do without."""
+    """Print the peak of baseB of glyphs100, and the least memory that it needs."""
     checked = config.read(ROOT / "studies" / "glyphs100.yaml")
     checked["recipe"] |= {"epochs": 2, "device": "cpu"}
     dataset, recipe = checked["dataset"], checked["recipe"]
@@ -113,7 +113,7 @@ def report_job(place: Path) -> None:
 
 
 def peak(kind: str, log: Path, *arguments: str) -> float:
-    """The most memory of that kind, in MB, that a new Python process has at one time."""
+    """The peak memory of that kind of a new Python process, in MB."""
     command = [sys.executable, *arguments]
     with (
         log.open("wb") as said,
@@ -129,7 +129,7 @@ def peak(kind: str, log: Path, *arguments: str) -> float:
 
 
 def at_present(process: int, kind: str) -> int:
-    """The memory of a process at this moment, in kB; 0 if it has ended."""
+    """The memory of a process now, in kB; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,10 +1,10 @@
-"""Whether tests notice mistakes: small edits of the modules that decide numbers, one at a time.
+"""Whether tests find mistakes: small edits of the modules that decide numbers, one at a time.
 
     python benchmarks/mutants.py
 
 Each mutant changes one operator, number or condition, drawn at random, in a copy of the project,
-and the essential tests of its module run there. One that all tests pass is printed: it is a gap in
-the tests, or makes no difference to what the module does.
+and the essential tests of its module run there. A mutant that passes all tests is printed: it is a
+gap in the tests, or it does not change what the module does.
 """
 
 import argparse
@@ -42,7 +42,7 @@ TESTS = {
 }
 COPIED = ("Snakefile", "config.yaml", "pyproject.toml", "studies", "tests", "workflow")
 SECONDS = 600
-"""A mutant that runs longer does not end, which its tests would notice too."""
+"""Seconds; a mutant that runs longer is taken as endless, and counts as found."""
 
 SWAPPED = {
     ast.Add: ast.Sub,
@@ -76,7 +76,7 @@ class Mutant:
 
 
 def mutated(node: ast.AST) -> ast.expr | None:
-    """The same expression with another operator, number or condition; None if it has none."""
+    """The expression with another operator, number or condition; None if it contains none."""
     match node:
         case ast.BinOp(op=op) if type(op) in SWAPPED:
             return ast.BinOp(node.left, SWAPPED[type(op)](), node.right)
@@ -96,7 +96,7 @@ def mutated(node: ast.AST) -> ast.expr | None:
 
 
 def decides(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a module, but for decorators, annotations and what only makes messages."""
+    """The nodes of a module, except for decorators, annotations and the texts of messages."""
     decorators = getattr(tree, "decorator_list", [])
     for child in ast.iter_child_nodes(tree):
         is_message = isinstance(child, ast.Raise | ast.JoinedStr) or (
@@ -108,7 +108,7 @@ def decides(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def mutants(module: str) -> list[Mutant]:
-    """Each mutant of a module."""
+    """All mutants of a module."""
     source = (ROOT / LIBRARY / module).read_text(encoding="utf-8")
     # Offsets in the tree count bytes.
     lines = source.encode().splitlines(keepends=True)
@@ -128,11 +128,11 @@ def mutants(module: str) -> list[Mutant]:
 
 
 def survives(mutant: Mutant, folder: Path) -> bool:
-    """Whether all tests of its module pass in a copy of the project that has the mutant."""
+    """Whether all tests of its module pass in a copy of the project with the mutant."""
     file = folder / LIBRARY / mutant.module
     whole = file.read_text(encoding="utf-8")
     file.write_text(mutant.text, encoding="utf-8")
-    # A copy of this process, in which torch and pandas are imported already.
+    # A fork of this process, in which torch and pandas are already imported.
     process = multiprocessing.get_context("fork").Process(target=run_tests, args=(mutant, folder))
     process.start()
     process.join(SECONDS)
@@ -143,7 +143,7 @@ def survives(mutant: Mutant, folder: Path) -> bool:
 
 
 def run_tests(mutant: Mutant, folder: Path) -> None:
-    """Run the tests of a mutant's module up to the first that fails; exit with their status."""
+    """Run the tests of a mutant's module until one fails; exit with their status."""
     os.chdir(folder)
     sys.path.insert(0, str(folder / "workflow"))
     os.environ["PYTHONPATH"] = str(folder / "workflow")
@@ -162,7 +162,7 @@ def main() -> None:
     modules = [asked.module] if asked.module else list(TESTS)
     drawn = {module: mutants(module) for module in modules}
     for module, found in drawn.items():
-        # So that a module alone has the same ones.
+        # So that a module has the same mutants when it runs alone.
         random.Random(f"{asked.seed} {module}").shuffle(found)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "project")

@@ -1,9 +1,10 @@
-"""How long CaffeNet's local response normalisation takes, against torch's own.
+"""How long CaffeNet's local response normalisation takes, compared with torch's own.
 
     python benchmarks/normalisation.py
 
-What conv1 makes of 64 images of 227 × 227, in each precision, on one thread or on the GPU that is
-there: the values, then values and gradients; and a whole step of CaffeNet with either.
+The outputs of conv1 for 64 images of 227 × 227 are normalised in each precision, on one thread or,
+if there is one, on the GPU: the values, then values and gradients. Then a whole training step of
+CaffeNet is timed with each.
 """
 
 import argparse
@@ -30,7 +31,7 @@ OURS, TORCHS = "this project", "torch"
 
 
 def run_of(checked: dict, normalisation: str) -> Trainer:
-    """A training of CaffeNet on noise, with our normalisation or torch's own."""
+    """A training of CaffeNet on noise, with our normalisation or with torch's own."""
     run = plan.on_noise(checked, CLASSES, frozen=0)
     if normalisation == TORCHS:
         for layer in run.network:
@@ -42,7 +43,7 @@ def run_of(checked: dict, normalisation: str) -> Trainer:
 
 
 def normalise(features: torch.Tensor, gradient: torch.Tensor | None, run: Trainer) -> None:
-    """Conv1's normalisation of features, and the gradient's way back if there is one."""
+    """Normalise features as conv1 does, and propagate the gradient back if one is given."""
     with torch.set_grad_enabled(gradient is not None), run.autocast():
         normalised = run.network[0][-1](features)
     if gradient is not None:

@@ -1,11 +1,11 @@
-"""What a study that searches would have answered with one learning rate of the copied layers.
+"""The result that a study with a search would have with one learning rate of the copied layers.
 
     uv run snakemake --cores all --configfile studies/how_many_layers.yaml
     uv run python benchmarks/one_rate.py results/how_many_layers
 
-For each rate of the grid and each number of images a class: top-1 on the reporting images for each
-n, the n that is best by the selection images, n*, and what that n gains over n = 0. The last
-lines are those of the search.
+For each rate of the grid and each number of images per class, it prints top-1 on the reporting
+images for each n, the n that is best on the selection images, n*, and the gain of the best n over
+n = 0. The last lines are those of the search.
 """
 
 import argparse
@@ -26,7 +26,7 @@ MEASURED = ["top1_selection", "top1_reporting"]
 
 
 def at_rate(networks: pd.DataFrame, search: pd.DataFrame, rate: float) -> pd.DataFrame:
-    """The partial networks by their trainings with one rate of the copied layers, or with none."""
+    """The partial networks as trained with one rate of the copied layers, or without a rate."""
     rates = search["copied_learning_rate"]
     measured = search[(rates == rate) | rates.isna()].set_index(CELL)[MEASURED]
     trained = networks.assign(network=networks["network"].map(trained_name))[CELL]

@@ -1,7 +1,7 @@
-"""JPEGs that cost what photographs cost: 500 × 375 pixels, of 40 to 100 kB.
+"""JPEGs that take as long to decode as photographs: 500 × 375 pixels, 40 to 100 kB.
 
-Smooth noise of several sizes stands for light and texture, ellipses for objects with edges, fine
-noise for the grain of a camera.
+Smooth noise of several sizes imitates light and texture, ellipses imitate objects with edges, and
+fine noise imitates the grain of a camera.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ OBJECTS = 10
 
 
 def write(folder: Path, classes: int, images_per_class: int, workers: int) -> list[int]:
-    """Write so many, the same each time, into a folder a class; the size of each in bytes."""
+    """Write the same images each time, one folder per class; return the size of each in bytes."""
     numbers = range(classes * images_per_class)
     for label in range(classes):
         (folder / f"class{label:03}").mkdir(parents=True)
@@ -31,17 +31,17 @@ def write(folder: Path, classes: int, images_per_class: int, workers: int) -> li
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All of them, sorted."""
+    """All images, sorted."""
     return sorted(folder.glob("*/*.jpg"))
 
 
 def described(sizes: list[int]) -> str:
-    """How many there are, and of which size, in bytes, they are."""
+    """The number of images, and their sizes in bytes."""
     return f"{len(sizes)} JPEGs of {min(sizes) / 1000:.0f} to {max(sizes) / 1000:.0f} kB"
 
 
 def decode(files: Iterable[Path]) -> None:
-    """Decode them to RGB, as torchvision's ImageFolder does, and let go of them."""
+    """Decode images to RGB, as torchvision's ImageFolder does, and discard them."""
     for file in files:
         with file.open("rb") as opened:
             Image.open(opened).convert("RGB")

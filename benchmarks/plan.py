@@ -1,9 +1,9 @@
-"""How long Snakemake takes to plan a study whose images are not there yet.
+"""How long Snakemake takes to plan a study whose images do not exist yet.
 
     python benchmarks/plan.py studies/paper.yaml
 
-The goal is at most 5 s for the experiment of 2014. The processor's time is less than that of the
-clock where the machine does something else beside.
+The goal is at most 5 s for the experiment of 2014. The processor time is less than the elapsed time
+if the machine does other work at the same time.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _processor_seconds() -> float:
-    """What the programs that this one started, and that have ended, have used so far."""
+    """The processor time of all ended programs that this one started."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,10 +1,10 @@
-"""What bf16 brings on this machine, against fp32.
+"""How much faster bf16 is than fp32 on this machine.
 
     python benchmarks/precision.py                          glyphs100, on one thread
     python benchmarks/precision.py studies/cifar100.yaml    any other, without its images
 
-Some epochs of a base on noise, and its evaluations, in turns. `auto` takes bf16 where this should
-be more than 1.
+Some epochs of a base on noise, and its evaluations, are timed in turns. `auto` uses bf16 where this
+ratio should be more than 1.
 """
 
 import argparse

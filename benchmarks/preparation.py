@@ -1,9 +1,9 @@
-"""How fast a store is made of JPEGs, against decoding them alone.
+"""How fast a store is made from JPEGs, compared with decoding them alone.
 
     python benchmarks/preparation.py
 
-2,000 JPEGs of 500 × 375 pixels are decoded, resized to 256 × 256 and written as a store, and, in
-turn, only decoded, by as many threads. The goal is a preparation at the speed of decoding.
+2,000 JPEGs of 500 × 375 pixels are decoded, resized to 256 × 256 and written as a store and, in
+turn, only decoded, with as many threads. The goal is a preparation as fast as decoding.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from transferability.study import config
 
 CLASSES, STORED, WORKERS = 10, 256, 2
 BLOCK = 64
-"""Images that a thread is given at a time, as by the preparation."""
+"""Number of images that a thread gets at a time, as in the preparation."""
 
 
 def prepare(photos: Path, place: Path, resize: str) -> Path:
-    """Make a store as the command prepare-images does; its folder."""
+    """Make a store as the command prepare-images does; return its folder."""
     dataset = {"source": "folder", "path": str(photos), "resize": resize, "image_size": STORED}
     # All but one image of each class are for training.
     asked = config.complete({"dataset": {**dataset, "validation": 1e-6}})["dataset"]
@@ -40,14 +40,14 @@ def prepare(photos: Path, place: Path, resize: str) -> Path:
 
 
 def decode(files: list[Path]) -> None:
-    """Decode the files, and nothing else, by as many threads as prepare a store."""
+    """Decode the files and nothing else, with as many threads as a preparation uses."""
     blocks = [files[first : first + BLOCK] for first in range(0, len(files), BLOCK)]
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(photographs.decode, blocks))
 
 
 def preparation(photos: Path, place: Path, resize: str) -> turns.Action:
-    """To make a store, timed whole."""
+    """An action that makes a store; its whole time counts."""
 
     def action() -> None:
         prepare(photos, place, resize)

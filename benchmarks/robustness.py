@@ -1,11 +1,11 @@
-"""Whether networks of the default recipe learn, whatever the images.
+"""Whether networks learn with the default recipe on different images.
 
     apt-get install dataset-fashion-mnist        or the four files of Fashion-MNIST in --fashion
     python benchmarks/robustness.py
 
-Bases of both halves of random splits, with a seed for each split, on glyphs, digits and
-Fashion-MNIST, on many images a class and on 25. Where the recipe comes to fewer than 300 steps, of
-which `transferability plan` warns, 300 steps take the place of its epochs.
+It trains bases on both halves of random splits, with a seed for each split, on glyphs, digits and
+Fashion-MNIST, with many images per class and with 25. Where the epochs of the recipe give fewer
+than 300 steps, which `transferability plan` warns about, each training has 300 steps instead.
 """
 
 import argparse
@@ -40,11 +40,11 @@ CASES = (
     (FASHION, 1000, 10),
     (FASHION, 25, 30),
 )
-"""A dataset, how many images a class, how many trainings."""
+"""Dataset, number of images per class, number of trainings."""
 
 
 def trained(dataset: dict, size: str | int, count: int, folder: Path) -> list[dict]:
-    """The metrics of so many bases."""
+    """The metrics of this many bases."""
     study = config.complete({"dataset": dataset, "target_sizes": [size]})
     written = folder / images.store_name(study["dataset"])
     if not written.exists():

@@ -1,11 +1,11 @@
-"""What several trainings on one device bring, against one at a time.
+"""How much faster several trainings on one device are than one at a time.
 
     python benchmarks/sharing.py                                      studies/glyphs100.yaml's baseB
     python benchmarks/sharing.py studies/glyphs1000.yaml --together 1 2 4 8
 
-So many trainings of baseB, each in a separate process with another seed, start at the same
-time; images a second are those of all of them, from the start of the first to the end of the last.
-On a small network most of a large GPU is idle, and trainings that share it should add up; on a
+Several trainings of baseB, each in a separate process with another seed, start at the same time;
+images per second are those of all of them, from the start of the first to the end of the last. A
+small network leaves most of a large GPU idle, so trainings that share it should add up; on a
 processor each needs a core.
 """
 
@@ -33,14 +33,14 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THRE
 
 
 def trained_together(count: int, words: Callable, place: Path) -> list[dict]:
-    """So many trainings at the same time; the metrics of each."""
+    """Run this many trainings at the same time; return the metrics of each."""
     folders = [Path(tempfile.mkdtemp(dir=place)) for _ in range(count)]
     processes = []
     for seed, folder in enumerate(folders):
         with (folder / "log").open("wb") as log:
             command = [*COMMAND, *words(seed, folder)]
             processes.append(subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log))
-    # To the end of each, whatever becomes of the others.
+    # Wait for each, even if others fail.
     failed = [process for process in processes if process.wait()]
     if failed:
         sys.exit("\n".join((folder / "log").read_text(encoding="utf-8") for folder in folders))
@@ -61,7 +61,7 @@ def main() -> None:
         place = Path(temporary)
         images, split = drawn.store_and_split(checked["dataset"], place)
         words = partial(drawn.training, {**checked, "recipe": recipe}, images, split)
-        # Files come into the system's memory, and CUDA compiles what it compiles once.
+        # This reads the files into the system's memory, and CUDA compiles its kernels once.
         trained_together(1, words, place)
         alone = None
         print(f"{'trainings':>9}{'seconds':>9}{'images/s':>10}{'times one':>11}{'of steps':>10}")

@@ -1,12 +1,12 @@
-"""What a cluster adds to a study: waiting between its levels, and questions to the controller.
+"""What a cluster adds to a study: waiting between its levels, and requests to the controller.
 
     python benchmarks/slurm.py --levels        waits, with profiles/slurm as shipped
     python benchmarks/slurm.py --networks 200  many networks of one step each
     python benchmarks/slurm.py --ways 500      500 networks of a second each, one job per network
                                                and in two allocations; each way, four at a time
 
-Starts a SLURM on this machine, as the tests do (with accounts for --ways alone); only root
-can.
+It starts a SLURM on this machine, as the tests do (with accounts only for --ways). This needs
+root.
 """
 
 import argparse
@@ -32,11 +32,11 @@ from cluster import Cluster, running
 from project import TINY, Project
 
 EPOCHS_A_SECOND = 60
-"""Of the tiny study, alone on a core."""
+"""Epochs per second of a training of the tiny study, alone on a core."""
 LEVELS = ("prepare_images", "train_base", "train_treatment")
 NETWORKS_A_SEED = 4
 FEW = {"layers": [3], "treatments": ["selffer", "transfer"], "controls": ["baseB", "B0B"]}
-# What Snakemake asks of the controller: submissions, squeue, scontrol; the rest is SLURM's own.
+# Snakemake's requests to the controller: submissions, squeue, scontrol; others are SLURM's own.
 ASKED = re.compile(
     r"^\s*(REQUEST_(?:SUBMIT_BATCH_JOB|JOB_INFO|BUILD_INFO|PARTITION_INFO))\b.*? count:(\d+)",
     re.MULTILINE,
@@ -44,7 +44,7 @@ ASKED = re.compile(
 
 
 def ran(cluster: Cluster, folder: Path, **study) -> tuple[Project, float]:
-    """A project whose study has run on the cluster, and the seconds that it took."""
+    """A project whose study has run on the cluster, and the seconds that this took."""
     project = Project.copied(folder, cluster=cluster)
     project.write_study(**FEW, **study)
     cluster.ask("sdiag --reset")
@@ -62,7 +62,7 @@ def when(job: dict, what: str) -> datetime:
 
 def report_levels(cluster: Cluster, folder: Path) -> None:
     """Print how long each level of the graph waited for the one before it."""
-    # Some 10 s each, alone on a core.
+    # About 10 s each, alone on a core.
     recipe = {**TINY["recipe"], "epochs": 300, "augment": ["crop"]}
     project, seconds = ran(cluster, folder, recipe=recipe)
     levels = [
@@ -85,7 +85,7 @@ def metrics(project: Project, network: str) -> dict:
 
 
 def report_many(cluster: Cluster, folder: Path, networks: int) -> None:
-    """Print what the controller was asked while so many short trainings ran."""
+    """Print the requests to the controller while this many short trainings ran."""
     seeds = list(range(-(-networks // NETWORKS_A_SEED)))
     recipe = {**TINY["recipe"], "iterations": 1}
     project, seconds = ran(cluster, folder, seeds=seeds, recipe=recipe)
@@ -98,7 +98,7 @@ def report_many(cluster: Cluster, folder: Path, networks: int) -> None:
 
 
 def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -> None:
-    """Print what short trainings take, with one job per network and in two allocations."""
+    """Print the time of short trainings, with one job per network and in two allocations."""
     seeds = list(range(-(-networks // NETWORKS_A_SEED)))
     recipe = {**TINY["recipe"], "epochs": EPOCHS_A_SECOND, "augment": ["crop"]}
     profile, allocation = "profiles/slurm/profile.yaml", "profiles/slurm/allocation.sh"
@@ -140,11 +140,11 @@ def report_ways(cluster: Cluster, folder: Path, networks: int, minutes: float) -
 
 
 def processor_seconds(cluster: Cluster) -> float:
-    """What the processes that this one started and has waited for took, and the cluster's jobs."""
+    """The processor time of the cluster's jobs, and of this process's finished children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     options = "--noheader --parsable2 --format=JobID,TotalCPU --starttime=now-1days"
     rows = [line.split("|") for line in cluster.ask(f"sacct {options}").splitlines()]
-    # [days-][hours:]minutes:seconds; steps, with a dot, are in the sums of their jobs.
+    # [days-][hours:]minutes:seconds; steps, with a dot, are included in the sums of their jobs.
     parts = [re.split("[-:]", time)[::-1] for job, time in rows if "." not in job]
     return (
         used.ru_utime

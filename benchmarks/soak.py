@@ -1,11 +1,11 @@
-"""Whether a study ends with the same numbers when its processes are killed all the time.
+"""Whether a study ends with the same numbers when its processes are killed again and again.
 
     python benchmarks/soak.py
 
-The study runs in a temporary folder, and every so many seconds one of its processes, Snakemake
-or any below it, chosen at random, is killed (SIGKILL). Whenever Snakemake has ended, the same
-command is typed again, until all is done. Then it runs once more in another folder in peace, and
-the tables are compared, but for what a clock measured.
+The study runs in a temporary folder. At a fixed interval, one of its processes, Snakemake or any
+below it, chosen at random, is killed (SIGKILL). When Snakemake has ended, the same command is run
+again, until all is done. Then the study runs undisturbed in another folder, and the tables are
+compared, except for measured times.
 """
 
 import argparse
@@ -34,7 +34,7 @@ TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 
 
 def started(folder: Path, study: Path) -> subprocess.Popen:
-    """Snakemake at work in a folder."""
+    """Start Snakemake in a folder."""
     with (folder / "log").open("a") as log:
         return subprocess.Popen(
             [
@@ -48,7 +48,7 @@ def started(folder: Path, study: Path) -> subprocess.Popen:
 
 
 def kind(process: psutil.Process) -> str:
-    """What a process is, for the count of those that were killed."""
+    """The kind of a process, for the count of killed processes."""
     words = process.cmdline()
     if "transferability" in words:
         return words[words.index("transferability") + 1]
@@ -56,8 +56,8 @@ def kind(process: psutil.Process) -> str:
 
 
 def harassed(folder: Path, study: Path, seconds: float, draw: random.Random) -> tuple[int, Counter]:
-    """Run the study to its end while processes are killed; how often it was started, and what was
-    killed how often."""
+    """Run the study to its end while processes are killed; return how often it was started, and
+    how often each kind of process was killed."""
     starts, killed = 1, Counter()
     snakemake = started(folder, study)
     while True:

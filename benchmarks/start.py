@@ -1,9 +1,9 @@
-"""How long a training takes before its first step, against `import torch` alone.
+"""How long a training takes to start and end, compared with `import torch` alone.
 
     python benchmarks/start.py
 
-A training of one epoch on scikit-learn's digits, timed from the start of its process to the end,
-less the seconds that it spent in its steps.
+A training of one epoch on scikit-learn's digits is timed from the start of its process to the end,
+minus the seconds that its steps took.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from transferability.study import config
 
 
 def timed(*arguments: str) -> float:
-    """Seconds of a new Python process, on one thread."""
+    """Seconds that a new Python process takes, on one thread."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
     start = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)

@@ -1,13 +1,13 @@
-"""How long a small network takes to train, against a plain script.
+"""How long a small network takes to train, compared with a plain script.
 
     python benchmarks/training.py
 
-BaseB of glyphs100, from the start of the process to the metrics: by the command `train`, and by a
-script of the kind people write: the same images as PNG files through ImageFolder and a
-DataLoader of 2 processes, fp32, torch's default order in memory, the same network, optimizer,
-learning rates and number of steps. On one core, or, where there is a GPU, on the GPU and three
-cores, one for each process. `--cores 2` gives both a second core, which the script's DataLoader
-then uses; `--no-amx` hides AMX from torch.
+BaseB of glyphs100 is trained by the command `train` and by a typical script, each timed from the
+start of the process to the metrics. The script reads the same images as PNG files through
+ImageFolder and a DataLoader of 2 processes, in fp32 and torch's default memory format, with the
+same network, optimizer, learning rates and number of steps. Both use one core or, if there is a
+GPU, the GPU and three cores, one for each process. `--cores 2` gives both a second core, which the
+script's DataLoader then uses; `--no-amx` hides AMX from torch.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def plain_script(photos: Path, settings: dict) -> None:
 
 
 def write_files(opened: store.Store, half: list[str], folder: Path) -> None:
-    """The images of some classes as PNG files, `<part>/<class>/<number>.png`."""
+    """Write the images of some classes as PNG files, `<part>/<class>/<number>.png`."""
     arrays = {
         "train": (opened.train_images, opened.train_labels),
         "validation": (opened.validation_images, opened.validation_labels),
@@ -119,7 +119,7 @@ def write_files(opened: store.Store, half: list[str], folder: Path) -> None:
 
 
 def run(*arguments: object, environment: dict | None = None) -> str:
-    """What a new Python process on one thread prints."""
+    """The output of a new Python process on one thread."""
     everything = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **(environment or {})}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, check=True, env=everything, capture_output=True, text=True)
@@ -142,12 +142,12 @@ def main() -> None:
     recipe["epochs"] = flags.epochs or recipe["epochs"]
     environment = {"OMP_NUM_THREADS": "1"}
     if flags.no_amx:
-        # Hides AMX from oneDNN, and our code then chooses fp32.
+        # This hides AMX from oneDNN; our code then chooses fp32.
         environment["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
         recipe["precision"] = "fp32"
     on_gpu = devices.choose_device(recipe["device"]).type == "cuda"
     cores = flags.cores or (1 + LOADERS if on_gpu else 1)
-    # What is started from here on inherits it.
+    # Processes that are started from here on inherit it.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)

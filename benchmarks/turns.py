@@ -1,7 +1,7 @@
-"""Measuring some things in turn, so that whatever else the machine does weighs on each.
+"""Measuring several actions in turns, so that other work on the machine slows down all of them.
 
-Processor time says more on a machine that is shared; it includes that of processes which an action
-started and which have ended with it.
+Processor time is more reliable on a shared machine; it includes the processes that an action
+started and that ended with it.
 """
 
 import os
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Action = Callable[[], float | None]
-"""It may return the seconds that count, where these are not all that it takes."""
+"""An action may return the seconds that count, if these are not its whole time."""
 
 
 @dataclass
 class Measured:
-    """Of each repetition the seconds, and the seconds of processors, that some images took."""
+    """The elapsed seconds and the processor seconds of each repetition, for some images."""
 
     images: int
     seconds: list[float] = field(default_factory=list)
@@ -30,15 +30,15 @@ class Measured:
 
 
 def processor_seconds() -> float:
-    """Seconds of processors that this process and its ended children have used."""
+    """The processor seconds that this process and its ended children have used."""
     ended = os.times()
-    # Of this process more finely than in the hundredths of a second that os.times counts.
+    # For this process, finer than the hundredths of a second of os.times.
     return time.process_time() + ended.children_user + ended.children_system
 
 
 def take_turns(actions: dict[str, Action], images: int, repeats: int) -> dict[str, Measured]:
-    """Each action, over so many images, so many times, forwards and backwards in turn, after one
-    that does not count."""
+    """Repeat each action over these images, in forward and backward order in turn, after one
+    repetition that does not count."""
     measured = {name: Measured(images) for name in actions}
     for action in actions.values():
         action()
@@ -49,7 +49,7 @@ def take_turns(actions: dict[str, Action], images: int, repeats: int) -> dict[st
 
 
 def print_table(title: str, measured: dict[str, Measured], reference: str) -> None:
-    """A line for each: medians, and medians of the ratios to the reference's in the same turn."""
+    """One line per action: medians, and medians of the ratio to the reference in the same turn."""
     print(f"\n{title:34}{'images/s':>9}{'processor':>13}{'times as fast':>15}{'by processor':>14}")
     other = measured[reference]
     for name, one in measured.items():
