@@ -37,7 +37,7 @@ def paper() -> nn.Sequential:
     return transplant.initialised(PAPER, 227, 1000, STREAM)
 
 
-def test_small_guesses_before_it_learns():
+def test_the_untrained_small_network_guesses():
     settings = {"name": "small", "channels": [16, 32, 48, 48, 32], "units": [128, 128]}
     settings |= {"batch_norm": False, "dropout": 0.0}
     network = transplant.initialised(settings, 20, 30, STREAM)
@@ -60,7 +60,7 @@ def test_caffenet_is_the_paper_s_network(paper):
     assert shapes == [*convolutions, (4096,), (4096,), (1000,)]
 
 
-def test_caffenet_starts_from_the_paper_s_values_or_as_wide_layers_need(paper):
+def test_caffenet_starts_from_the_values_of_the_paper_or_of_he(paper):
     for name, layer in paper.named_children():
         weight, bias = layer.parameters()
         std = 0.005 if name in ("fc6", "fc7") else 0.01
@@ -143,7 +143,7 @@ def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize("stem", ["paper", "small"])
 @pytest.mark.parametrize("width", [0.01, 1 / 3, 1.5])
-def test_caffenet_s_shape_can_be_had_at_other_sizes(stem, width):
+def test_caffenet_has_other_stems_and_widths(stem, width):
     settings = {**PAPER, "width": width, "stem": stem, "initialisation": "he"}
     smallest = models.info(settings, 227).smallest_image
     for image_size in (smallest, smallest + 9):
@@ -155,7 +155,7 @@ def test_caffenet_s_shape_can_be_had_at_other_sizes(stem, width):
         assert abs(layer[0].out_channels - max(2, width * paper)) <= 1
 
 
-def test_the_small_stem_shows_later_layers_as_much_as_the_paper_s():
+def test_the_small_stem_gives_later_layers_the_paper_s_sizes():
     def sizes(settings: dict, image_size: int) -> list[int]:
         layers = caffenet.build({**settings, "width": 1 / 16}, image_size, 7)
         features, found = images(image_size), []

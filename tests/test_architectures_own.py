@@ -46,14 +46,14 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_the_short_form_is_the_long_one():
+def test_the_short_form_means_the_same_as_the_long_one():
     short = config.complete(STUDY)
     assert short["architecture"] == settings()
     assert config.complete({**STUDY, "architecture": settings()}) == short
     assert config.complete(short) == short
 
 
-def test_a_text_that_names_no_function_is_no_architecture():
+def test_a_text_without_a_function_is_not_an_architecture():
     with pytest.raises(StudyError, match=r"^architecture: \"resnet18\" is not valid") as caught:
         config.complete({"architecture": "resnet18"})
     assert "my_module:build" in str(caught.value)
@@ -68,7 +68,7 @@ def test_the_layers_are_known_when_the_study_is_read():
         config.complete({**deep, "layers": [5]})
 
 
-def test_the_function_is_asked_with_the_study_s_size(folder):
+def test_the_function_is_called_with_the_size_of_the_study(folder):
     text = NETWORK.replace("'''Two layers or more.'''", "assert image_size == 8, image_size")
     (folder / "my_network.py").write_text(text)
     config.complete(STUDY)
@@ -76,7 +76,7 @@ def test_the_function_is_asked_with_the_study_s_size(folder):
         config.complete({**STUDY, "dataset": {"source": "digits", "image_size": 16}})
 
 
-def test_a_module_may_lie_on_pythonpath_or_in_a_package(folder, monkeypatch):
+def test_a_module_may_be_on_pythonpath_or_in_a_package(folder, monkeypatch):
     package = folder / "elsewhere" / "my_package"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -140,7 +140,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_named_before_anything_runs(folder, monkeypatch, name):
+def test_a_mistake_is_an_error_before_anything_runs(folder, monkeypatch, name):
     text, words = MISTAKES[name]
     own_modules(folder, monkeypatch, my_bad=text)
     build = NAMED.get(name, "my_bad:build")
@@ -149,7 +149,7 @@ def test_a_mistake_is_named_before_anything_runs(folder, monkeypatch, name):
     assert not [word for word in words if word not in str(caught.value)]
 
 
-def test_what_the_dataset_decides_is_no_argument():
+def test_values_of_the_dataset_are_not_arguments():
     with pytest.raises(StudyError, match=r"^architecture\.arguments: classes cannot be set here"):
         config.complete({**STUDY, "architecture": settings(classes=3)})
 
@@ -157,7 +157,7 @@ def test_what_the_dataset_decides_is_no_argument():
 @pytest.mark.parametrize(
     "widths", [{1: 8}, datetime.date(2026, 1, 1), float("nan"), float("inf")], ids=str
 )
-def test_an_argument_that_no_file_of_results_can_hold_is_named(widths):
+def test_an_argument_that_json_cannot_store_is_an_error(widths):
     with pytest.raises(StudyError, match=r"^architecture\.arguments: .* cannot be written as JSON"):
         config.complete({**STUDY, "architecture": settings(widths=widths)})
 
@@ -177,7 +177,7 @@ def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder, monkeypatch)
     assert first != fingerprint.training_fingerprint("small")
 
 
-def test_an_installed_module_does_not_bring_its_neighbours(monkeypatch, folder):
+def test_neighbours_of_an_installed_module_do_not_count(monkeypatch, folder):
     """Which would be all that is installed."""
     monkeypatch.setattr(fingerprint.sysconfig, "get_path", lambda kind: os.fspath(folder))
     before = fingerprint.training_fingerprint("custom", "my_network:build")

@@ -35,7 +35,7 @@ def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
 @pytest.mark.parametrize(
     "name", ["densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "swin_v2_t", "vit_b_16"]
 )
-def test_layers_learn_in_bf16_and_channels_last(name):
+def test_layers_are_trained_in_bf16_and_channels_last(name):
     image_size, _ = FAMILIES[name]
     network = transplant.initialised(settings(name), image_size, 5, TREATMENT)
     network.to(memory_format=torch.channels_last)
@@ -51,7 +51,7 @@ def test_layers_learn_in_bf16_and_channels_last(name):
 
 
 @pytest.mark.full
-def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
+def test_the_table_agrees_with_the_installed_torchvision(tmp_path):
     with warnings.catch_warnings(action="error"):
         torchvision_table.write_table(tmp_path / "made.csv")
     made = (tmp_path / "made.csv").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_the_smallest_image_passes_through(name):
+def test_the_smallest_image_passes_through_the_model(name):
     smallest = architectures.info(settings(name), FAMILIES[name][0]).smallest_image
     with torchvision_table.WithoutMemory():
         layers = torchvision_cuts.cut(torchvision_cuts.make(name, classes=7, image_size=smallest))
@@ -71,6 +71,6 @@ def test_the_smallest_image_passes_through(name):
     assert network(torch.empty(2, 3, smallest, smallest, device="meta")).shape == (2, 7)
 
 
-def test_what_torchvision_does_not_have_is_not_built():
+def test_an_unknown_torchvision_model_is_an_error():
     with pytest.raises(ValueError, match=r"^architecture\.model: .*'resnet19'"):
         torchvision.build(settings("resnet19"), 32, 5)

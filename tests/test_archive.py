@@ -41,7 +41,7 @@ def names(archive: Path) -> list[str]:
         return opened.namelist()
 
 
-def test_it_holds_the_results_and_no_images(archive, finished):
+def test_an_archive_contains_results_and_no_images(archive, finished):
     held = {name.removeprefix("tiny/") for name in names(archive)}
     there = [file for file in finished.results.rglob("*") if file.is_file()]
     of_study = {file.relative_to(finished.results).as_posix() for file in there}
@@ -61,14 +61,14 @@ def test_the_same_results_give_the_same_bytes(archive, finished, tmp_path):
     assert again.read_bytes() == archive.read_bytes()
 
 
-def test_weights_are_not_compressed_and_all_else_is(archive):
+def test_all_files_except_weights_are_compressed(archive):
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             is_stored = info.compress_type == zipfile.ZIP_STORED
             assert is_stored == info.filename.endswith(".safetensors"), info.filename
 
 
-def test_what_it_says_of_itself(archive, unpacked):
+def test_an_archive_describes_itself(archive, unpacked):
     crate = ROCrate(unpacked)
     assert (crate.version, crate.name) == ("1.2", "Results of the study tiny")
     assert crate.license.id == "https://spdx.org/licenses/CC-BY-4.0"
@@ -86,7 +86,7 @@ def test_what_it_says_of_itself(archive, unpacked):
         assert len(files[name]["description"].split()) >= 4
 
 
-def test_no_licence_and_no_author_are_made_up(finished, tmp_path):
+def test_no_licence_or_author_is_invented(finished, tmp_path):
     with zipfile.ZipFile(packed(finished.results, tmp_path)) as opened:
         graph = json.loads(opened.read(f"tiny/{METADATA}"))["@graph"]
     (root,) = [entity for entity in graph if entity["@id"] == "./"]
@@ -94,7 +94,7 @@ def test_no_licence_and_no_author_are_made_up(finished, tmp_path):
     assert root["author"] == []
 
 
-def test_an_archive_and_its_folder_are_good_elsewhere(archive, unpacked, capsys, caplog):
+def test_an_archive_and_its_folder_verify_elsewhere(archive, unpacked, capsys, caplog):
     for path in (archive, unpacked):
         status, verdicts, _ = verified(path, capsys, caplog)
         assert status == 0
@@ -102,7 +102,7 @@ def test_an_archive_and_its_folder_are_good_elsewhere(archive, unpacked, capsys,
         assert set(verdicts.values()) == {"good"}
 
 
-def test_an_archive_without_weights_is_good_too(finished, tmp_path, capsys, caplog):
+def test_an_archive_without_weights_verifies_too(finished, tmp_path, capsys, caplog):
     file = packed(finished.results, tmp_path, "--without-weights")
     assert not any(name.endswith(".safetensors") for name in names(file))
     assert set(verified(file, capsys, caplog)[1].values()) == {"good"}
@@ -126,7 +126,7 @@ KINDS = (
     ("change", "told"),
     [(flipped, "its bytes changed"), (longer, "its bytes changed"), (Path.unlink, "is missing")],
 )
-def test_whatever_changed_is_named(unpacked, capsys, caplog, change, told):
+def test_each_kind_of_change_is_named(unpacked, capsys, caplog, change, told):
     changed = [name for name in KINDS if (unpacked / name).stat().st_size]
     assert len(changed) >= len(KINDS) - 1
     for name in changed:
@@ -139,7 +139,7 @@ def test_whatever_changed_is_named(unpacked, capsys, caplog, change, told):
     assert "get the archive again" in said
 
 
-def test_labels_that_changed_are_named_by_their_store_too(unpacked, capsys, caplog):
+def test_changed_labels_are_also_found_by_the_store(unpacked, capsys, caplog):
     (labels,) = unpacked.glob("images/*/validation.labels.npy")
     flipped(labels)
     _, verdicts, _ = verified(unpacked, capsys, caplog)
@@ -157,7 +157,7 @@ def test_a_file_that_is_not_in_the_manifest_is_named(unpacked, capsys, caplog):
 @pytest.mark.parametrize(
     ("network", "told"), [("A3B", "metrics.json"), ("baseA", "weights.safetensors")]
 )
-def test_a_study_that_is_not_done_is_not_archived(project, tmp_path, caplog, network, told):
+def test_an_unfinished_study_is_not_archived(project, tmp_path, caplog, network, told):
     lacking = project.network(network) / told
     lacking.unlink()
     packed(project.results, tmp_path, status=1)
@@ -173,7 +173,7 @@ def test_damaged_results_are_not_archived(project, tmp_path, caplog):
     assert not list(tmp_path.glob("*.zip"))
 
 
-def test_networks_that_the_study_has_no_more_stay_at_home(project, tmp_path):
+def test_networks_outside_the_study_are_not_archived(project, tmp_path):
     study = project.results / "study.yaml"
     reduced = yaml.safe_load(study.read_text(encoding="utf-8"))
     reduced["treatments"].remove("random")
@@ -188,7 +188,7 @@ def test_networks_that_the_study_has_no_more_stay_at_home(project, tmp_path):
         ("tiny.tar", "expected one that ends in .zip"),
     ],
 )
-def test_a_mistake_is_named_and_nothing_is_written(finished, tmp_path, caplog, name, told):
+def test_a_mistake_is_an_error_and_nothing_is_written(finished, tmp_path, caplog, name, told):
     (tmp_path / "tiny.zip").write_text("mine")
     assert main(["archive", str(finished.results), "--to", str(tmp_path / name)]) == 1
     assert told in caplog.text

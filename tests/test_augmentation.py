@@ -58,7 +58,7 @@ def test_without_the_key_a_crop_shifts_by_up_to_an_eighth_and_continues_the_bord
     assert shifts == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
 
 
-def test_a_crop_takes_any_part_of_its_size():
+def test_a_crop_can_be_at_any_position():
     corners = set()
     for image in augmented(["crop"], crop=13).long():
         assert image.shape == (13, 13, 3)
@@ -69,7 +69,7 @@ def test_a_crop_takes_any_part_of_its_size():
 
 
 @pytest.mark.parametrize(("crop", "corner"), [(13, 1), (12, 2), (16, 0)])
-def test_without_augmentation_the_middle_is_seen(crop, corner):
+def test_without_augmentation_the_centre_is_used(crop, corner):
     middle = PLACES[corner : corner + crop, corner : corner + crop]
     plain = augmentation.centre(PLACED, (crop, crop))
     assert torch.equal(plain, middle.expand(COUNT, crop, crop, 3))
@@ -87,7 +87,7 @@ def test_a_mirror_flips_half_of_the_images_left_to_right():
 
 
 @pytest.mark.parametrize("crop", ["crop", "random_resized_crop"])
-def test_with_another_kind_added_crops_stay_what_they_were(crop):
+def test_another_augmentation_does_not_change_the_crops(crop):
     flips = augmented(["horizontal_flip"])[:, 0, 0, 1] == SIZE - 1
     crops, both = augmented([crop], crop=12), augmented([crop, "horizontal_flip"], crop=12)
     expected = torch.where(flips[:, None, None, None], crops.flip(2), crops)
@@ -97,7 +97,7 @@ def test_with_another_kind_added_crops_stay_what_they_were(crop):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_augmentation_is_of_the_stream_and_the_epoch_alone(kind):
+def test_augmentation_depends_on_the_stream_and_the_epoch_alone(kind):
     first, made = augmented([kind]), drawn([kind])
     assert torch.equal(augmented([kind]), first)
     assert not torch.equal(augmented([kind], number=1), first)
@@ -132,7 +132,7 @@ def test_boxes_cover_8_to_100_percent_at_ratios_of_3_4_to_4_3():
     "box", [(0, 0, 40, 40), (3, 5, 31, 23), (10, 0, 7, 9), (39, 39, 1, 1), (0, 8, 40, 16)]
 )
 @pytest.mark.parametrize("size", [16, 24, 40])
-def test_a_box_is_resized_as_torchvision_does_it(box, size):
+def test_a_box_is_resized_as_in_torchvision(box, size):
     images = random_images(2, 40)
     boxes = torch.tensor([box, box])
     mirrored = torch.tensor([False, True])
@@ -147,7 +147,7 @@ def test_a_box_is_resized_as_torchvision_does_it(box, size):
     assert (found[1].int() - expected[1].flip(1).int()).abs().max() <= 1
 
 
-def test_a_cpu_sees_large_images_as_a_gpu_does(monkeypatch):
+def test_a_cpu_augments_large_images_as_a_gpu_does(monkeypatch):
     images = random_images(20, 64)
     recipe = {"augment": ["random_resized_crop", "horizontal_flip"], "crop": 56}
     seen = []
@@ -167,7 +167,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("order", range(6))
-def test_colours_change_as_torchvision_changes_them(order):
+def test_colours_change_as_in_torchvision(order):
     images = random_images(3, 12).float()
     uniform = torch.tensor([[0.1, 0.9, 0.4, 0], [0.5, 0.2, 0.99, 0], [0.8, 0.6, 0.0, 0]])
     uniform[:, 3] = (order + 0.5) / 6

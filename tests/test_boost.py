@@ -52,7 +52,7 @@ def test_pooled_and_paired_agree_on_a_complete_table():
         ({"treatments": ()}, "layers", set()),
     ],
 )
-def test_rows_are_of_the_layers_and_halves_that_exist(made, column, values):
+def test_rows_exist_for_existing_layers_and_halves_alone(made, column, values):
     assert set(boost(networks(**made))[column]) == values
 
 
@@ -66,7 +66,7 @@ def test_networks_that_did_not_learn_are_named():
     assert set(of(table, comparison="base")["not_learned"]) == {"random1/seed0/baseA"}
 
 
-def test_pooled_and_paired_part_on_an_unbalanced_table():
+def test_pooled_and_paired_differ_on_an_unbalanced_table():
     table = networks(splits=("random0", "random1"))
     # A split on which everything is worse, and of whose AnB+ all but one are lost.
     worse = table["split"] == "random1"
@@ -88,7 +88,7 @@ def test_boost_with_one_replicate_bootstraps_images():
     pd.testing.assert_frame_equal(table, boost(networks(), correctness))
 
 
-def test_where_no_control_was_published_bases_link_the_halves():
+def test_without_a_published_control_bases_link_the_halves():
     table = apart(noise=0)
     # A halves are harder, by far more than any boost.
     table.loc[table["target"] == "A", "top1"] -= 0.1
@@ -133,7 +133,7 @@ def test_across_a_gap_one_replicate_bootstraps_images():
     assert inside.all()
 
 
-def test_one_lost_control_brings_the_comparison_across_gaps():
+def test_a_lost_control_adds_the_comparison_across_gaps():
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     lost = (table["network"] == "B3B+") & (table["split"] == "random2")
     rows = of(boost(table.assign(top1=table["top1"].mask(lost))), comparison="selffer")
@@ -155,7 +155,7 @@ def test_without_a_base_halves_cannot_be_linked():
     assert set(boost(table)["estimator"]) == {"pooled"}
 
 
-def test_no_interval_where_one_side_stands_in_one_split():
+def test_no_interval_if_one_side_has_one_split():
     """How splits differ cannot be told from one."""
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     lost = kind(table, "transfer") & (table["split"] != "random0")

@@ -41,7 +41,7 @@ def saved(tmp_path):
     return path
 
 
-def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
+def test_saved_tensors_are_loaded_bit_for_bit(tmp_path):
     path = tmp_path / "folder" / "weights.safetensors"
     digest = checkpoint.save(path, tensors(), HEADER)
     loaded, header, read_digest = checkpoint.load(path)
@@ -54,7 +54,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
         torch.testing.assert_close(loaded[name], tensor, rtol=0, atol=0, equal_nan=True)
 
 
-def test_the_checksum_is_of_the_content(tmp_path, saved):
+def test_the_checksum_depends_on_the_content(tmp_path, saved):
     again = tmp_path / "again.safetensors"
     reordered = dict(reversed(tensors().items()))
     first = checkpoint.load(saved)[2]
@@ -64,7 +64,7 @@ def test_the_checksum_is_of_the_content(tmp_path, saved):
     assert checkpoint.save(again, tensors(), {**HEADER, "epoch": 4}) != first
 
 
-def test_a_flipped_bit_is_found_wherever_it_is(saved):
+def test_a_flipped_bit_is_found_anywhere(saved):
     few = {name: tensors()[name] for name in ("odd", "num_batches_tracked", "bf16")}
     checkpoint.save(saved, {name: t.flatten()[:6] for name, t in few.items()}, HEADER)
     content = saved.read_bytes()
@@ -115,7 +115,7 @@ def with_tensors(change: Callable[[dict], dict]) -> Callable[[Path], None]:
     ],
     ids=["missing", "truncated", "other", "header", "shape", "type", "names", "fewer"],
 )
-def test_what_was_not_written_is_refused_by_name(saved, damage, told):
+def test_a_file_that_was_not_written_so_is_refused(saved, damage, told):
     damage(saved)
     with pytest.raises(CheckpointError, match=f"{saved.name}.*{told}"):
         checkpoint.load(saved)
@@ -147,13 +147,13 @@ def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(saved, monke
     assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_those_read_it_who_may_read_new_files(saved):
+def test_a_saved_file_has_the_mode_of_any_new_file(saved):
     plain = saved.with_name("plain")
     plain.touch()
     assert saved.stat().st_mode == plain.stat().st_mode
 
 
-def test_a_file_that_is_replaced_while_it_is_read_is_one_of_both(saved, monkeypatch):
+def test_a_file_replaced_during_reading_is_the_old_or_the_new(saved, monkeypatch):
     """Another process writes the next epoch's state just after this one opened the last."""
     read = Path.read_bytes
     newer = {name: tensor.clone().fill_(1) for name, tensor in tensors().items()}

@@ -10,7 +10,7 @@ HALVES = {"A": ["letters"], "B": ["symbols"]}
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(20, (10, 10)), (7, (4, 3)), (4, (2, 2))])
-def test_random_halves_are_equal_but_for_an_odd_class(count, sizes):
+def test_random_halves_are_equal_except_for_an_odd_class(count, sizes):
     split = class_splits.draw_random(NAMES[:count], 0)
     assert list(split) == NAMES[:count]
     halves = list(split.values())
@@ -23,14 +23,14 @@ def test_too_few_classes_for_two_halves_are_refused(count):
         class_splits.draw_random(NAMES[:count], 0)
 
 
-def test_a_random_split_is_its_number_alone_and_stays_what_it_was():
+def test_a_random_split_depends_on_its_number_alone():
     drawn = {tuple(class_splits.draw_random(NAMES, number).values()) for number in range(20)}
     assert len(drawn) == 20
     split = class_splits.draw_random([str(digit) for digit in range(10)], 0)
     assert "".join(split.values()) == "BABABAABBA"
 
 
-def test_a_dissimilar_split_is_as_large_as_its_groups():
+def test_halves_of_a_dissimilar_split_are_its_groups():
     groups = ["letters"] * 5 + ["symbols"] * 3 + ["others"] * 12
     split = class_splits.draw_dissimilar(NAMES, groups, HALVES)
     assert split == dict(zip(NAMES[:8], "AAAAABBB", strict=True))
@@ -47,7 +47,7 @@ def test_a_half_of_fewer_than_two_classes_is_refused(count):
         class_splits.draw_dissimilar(NAMES, groups, HALVES)
 
 
-def test_what_is_written_is_read_as_indices_in_store_order(tmp_path):
+def test_a_written_split_is_read_as_indices_in_store_order(tmp_path):
     split = dict(zip(NAMES[:6], "BABAAB", strict=True))
     # The file may hold the classes in any order.
     class_splits.write(dict(reversed(split.items())), tmp_path / "random0.csv")
@@ -66,7 +66,7 @@ def test_what_is_written_is_read_as_indices_in_store_order(tmp_path):
         ("class,half\na,A\na,B\nb,A\nc,B\n", "'a'"),
     ],
 )
-def test_a_file_that_does_not_fit_the_store_is_named(tmp_path, text, words):
+def test_a_split_that_does_not_fit_the_store_is_an_error(tmp_path, text, words):
     path = tmp_path / "random0.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=rf"^{path}: .*{words}"):
@@ -86,7 +86,7 @@ def test_published_splits_come_after_the_drawn_ones():
     assert found.split_names == ["random0", "random1", "natman"]
 
 
-def test_groups_of_a_file_part_the_classes_of_a_folder(tmp_path):
+def test_a_groups_file_divides_the_classes_of_a_folder(tmp_path):
     file = tmp_path / "groups.csv"
     file.write_text("class,group\na,x\nb,y\nc,x\nd,y\n")
     dataset = {**FOLDER, "groups": str(file)}
@@ -95,11 +95,11 @@ def test_groups_of_a_file_part_the_classes_of_a_folder(tmp_path):
         complete(dataset, {"random": 0, "dissimilar": {"A": "z", "B": "y"}})
 
 
-def test_what_only_reading_tells_is_not_checked_beforehand():
+def test_unread_images_are_not_checked_beforehand():
     found = config.complete({"dataset": FOLDER, "target_sizes": [1000000]})
     assert found["dataset"]["image_size"] == 64
 
 
-def test_images_that_are_only_read_may_lie_anywhere():
+def test_images_that_are_only_read_may_be_anywhere():
     dataset = {"source": "torchvision", "name": "MNIST", "root": "/data", "download": False}
     assert config.complete({"dataset": dataset})["dataset"]["root"] == "/data"

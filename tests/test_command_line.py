@@ -19,7 +19,7 @@ def run(line: str) -> None:
     assert main(shlex.split(line)) == 0, line
 
 
-def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_path):
+def test_published_effects_can_be_drawn_behind_a_study_s(finished, tmp_path):
     published = ROOT / "workflow" / "resources" / "yosinski2014" / "networks.csv"
     run(f"read-published {published} --table {tmp_path}/networks.csv")
     run(
@@ -36,7 +36,7 @@ def test_published_networks_can_stand_behind_a_study_s_effects(finished, tmp_pat
     assert of_2014 not in alone.read_text(encoding="utf-8")
 
 
-def test_a_network_leaves_its_files_and_no_more(finished):
+def test_a_network_leaves_its_files_and_nothing_else(finished):
     of_all = {"metrics.json", "history.jsonl", "predictions.npy", "writers"}
     for network in finished.network("baseA").parent.iterdir():
         kept = {"weights.safetensors"} if network.name.startswith("base") else set()
@@ -60,19 +60,19 @@ def training(laboratory, folder: Path, name: str, **changes: object) -> list[obj
         ("A3B", ["--base", "none.safetensors"], "none.safetensors"),
     ],
 )
-def test_a_base_is_given_to_those_who_copy_one(laboratory, tmp_path, failure, name, base, words):
+def test_only_networks_that_copy_a_base_get_one(laboratory, tmp_path, failure, name, base, words):
     assert words in failure(*training(laboratory, tmp_path / name, name), *base)
     assert not (tmp_path / name / "metrics.json").exists()
 
 
-def test_a_study_that_lacks_a_key_is_named_without_traceback(laboratory, tmp_path, failure):
+def test_a_missing_key_is_an_error_without_traceback(laboratory, tmp_path, failure):
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump({**config.complete({}), "recipe": None}))
     arguments = ["--split", "random0", "--seed", 0, "--network", "baseB", "--to", tmp_path]
     assert f"{study}: is not a complete study" in failure("train", "--study", study, *arguments)
 
 
-def test_a_missing_input_is_named(laboratory, tmp_path, failure):
+def test_a_missing_input_is_an_error(laboratory, tmp_path, failure):
     missing = tmp_path / "none" / "networks.csv"
     assert str(missing) in failure("plot", "cost", missing, "--figure", tmp_path / "cost")
     study = laboratory.study(ARCHITECTURE, RECIPE)
@@ -85,7 +85,7 @@ def test_a_missing_input_is_named(laboratory, tmp_path, failure):
 @pytest.mark.parametrize(
     "arguments", [[], ["train"], ["paint"], ["plot", "cost", "--colour", "red"]]
 )
-def test_a_command_that_is_none_ends_with_its_usage(arguments, capsys):
+def test_a_wrong_command_prints_its_usage(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -108,7 +108,7 @@ runpy.run_module("transferability", run_name="__main__", alter_sys=True)
 """
 
 
-def test_the_program_ends_with_all_that_it_said_and_at_once():
+def test_the_program_prints_everything_and_ends_at_once():
     command = ["plan", ROOT / "config.yaml", "--images-per-second=1"]
     found = subprocess.run(
         [sys.executable, "-c", WITH_A_LAST_WORD, *command],

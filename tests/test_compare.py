@@ -39,7 +39,7 @@ def test_each_study_is_a_line_and_each_effect_a_panel():
     assert len(bars(axes)) == 4
 
 
-def test_depth_is_a_share_where_networks_have_other_numbers_of_layers():
+def test_depth_is_a_share_if_numbers_of_layers_differ():
     alike = pd.concat([effects("small", 8, layers=(1, 7)), effects("large", 8, layers=(1, 7))])
     for layers, expected in ((8, [1, 7]), (16, [1 / 8, 7 / 8])):
         table = alike.assign(layers=np.where(alike["study"] == "large", layers, 8))
@@ -89,7 +89,7 @@ def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path, cap
     assert [part.get_suptitle() for part in figure.subfigs] == list(made)
 
 
-def test_a_study_that_is_not_finished_is_named(tmp_path, caplog):
+def test_an_unfinished_study_is_an_error(tmp_path, caplog):
     config.write(config.complete({"study": "begun"}), tmp_path / "begun" / "study.yaml")
     for given, told in {
         ("none",): f"none is not a study that was started; studies in {tmp_path}: begun",

@@ -29,9 +29,7 @@ def test_default_rates_are_those_of_all_layers(laboratory, bases, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_at_a_rate_of_0_copied_layers_are_as_good_as_frozen(
-    laboratory, tmp_path, monkeypatch, optimizer
-):
+def test_a_rate_of_0_gives_the_same_bits_as_freezing(laboratory, tmp_path, monkeypatch, optimizer):
     # Features that are computed once would differ by rounding.
     monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
     # Gradients of layers that do not learn must not count towards the norm.
@@ -48,7 +46,7 @@ def test_at_a_rate_of_0_copied_layers_are_as_good_as_frozen(
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_new_layers_learn_alone_at_first(laboratory, bases, tmp_path, monkeypatch, optimizer):
+def test_new_layers_are_trained_alone_at_first(laboratory, bases, tmp_path, monkeypatch, optimizer):
     monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
     recipe = {"epochs": 3, "optimizer": optimizer, "clip_gradient_norm": 0.1}
     base, found = bases["baseA"], saves(monkeypatch)
@@ -66,14 +64,14 @@ def test_new_layers_learn_alone_at_first(laboratory, bases, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(("key", "length"), [("iterations", 40), ("epochs", 2)])
-def test_new_layers_may_not_learn_alone_to_the_end(laboratory, bases, tmp_path, key, length):
+def test_new_layers_may_not_be_trained_alone_to_the_end(laboratory, bases, tmp_path, key, length):
     # Of 20 steps an epoch.
     recipe, words = {key: length, "probe_epochs": 2}, f"recipe.probe_epochs: 2 .*40 .* recipe.{key}"
     with pytest.raises(ValueError, match=words):
         laboratory.train("A3B+", tmp_path, bases["baseA"], recipe=recipe)
 
 
-def test_rates_fall_from_the_head_down(laboratory):
+def test_rates_decrease_from_the_head_to_the_input(laboratory):
     recipe = {"copied_learning_rate": 0.5, "layer_decay": 0.8}
     task = laboratory.task("A3B+", recipe=recipe)
     stream = Stream("treatment", "random0", 0, "B")
@@ -86,7 +84,7 @@ def test_rates_fall_from_the_head_down(laboratory):
     assert set(multiples) <= set(dict(network.named_parameters()))
 
 
-def test_the_keys_are_in_the_recipes_of_copied_layers_that_learn_alone():
+def test_only_recipes_with_trained_copied_layers_have_the_keys():
     recipe = {"copied_learning_rate": 0.1, "layer_decay": 0.8, "probe_epochs": 2}
     study = config.complete({"recipe": recipe})
     for name in study.network_names:

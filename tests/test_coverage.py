@@ -47,7 +47,7 @@ def covered(table: pd.DataFrame, truth: float) -> float:
     return ((table["low"] <= truth) & (truth <= table["high"])).mean()
 
 
-def test_intervals_of_effects_cover():
+def test_intervals_of_effects_have_their_coverage():
     effects = estimate(studies(draws=2000))
     truths = {"coadaptation": -0.02, "specificity": -0.03, "boost": 0.02}
     for effect, truth in truths.items():
@@ -56,7 +56,7 @@ def test_intervals_of_effects_cover():
 
 @pytest.mark.full
 @pytest.mark.parametrize("gaps", [False, True])
-def test_intervals_of_the_boost_cover(gaps):
+def test_intervals_of_the_boost_have_their_coverage(gaps):
     """Also where, as in 2014, one half has the AnB+ and the other the BnB+."""
     of_half_b = studies(draws=300)
     of_half_a = of_half_b.assign(
@@ -83,7 +83,7 @@ def test_intervals_of_the_boost_cover(gaps):
 
 
 @pytest.mark.full
-def test_the_bootstrap_over_images_covers_the_difference_on_all_images():
+def test_the_image_bootstrap_covers_the_difference_on_all_images():
     """Of one training each: what more images of the kind would tell, not what more trainings."""
     draws, images = 300, 500
     random = np.random.default_rng(0)

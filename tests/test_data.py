@@ -43,7 +43,7 @@ def order(*arguments: object, **named: object) -> list[int]:
 @pytest.mark.parametrize(
     ("count", "steps"), [(40, [8] * 5), (47, [8] * 5), (8, [8]), (5, [5]), (1, [1])]
 )
-def test_an_epoch_shows_each_image_once_but_for_what_fills_no_batch(count, steps):
+def test_an_epoch_uses_each_image_once_in_whole_batches(count, steps):
     batches = epoch(numbered(count))
     assert [len(labels) for _, labels, _ in batches] == steps
     assert networks.steps_per_epoch(count, 8) == len(steps)
@@ -57,7 +57,7 @@ def test_an_epoch_shows_each_image_once_but_for_what_fills_no_batch(count, steps
     assert len(set().union(*orders)) == count
 
 
-def test_the_order_is_of_the_stream_and_the_epoch():
+def test_the_order_depends_on_the_stream_and_the_epoch():
     images = numbered(40)
     assert order(images) == order(images)
     assert order(images) != list(range(40))
@@ -65,12 +65,12 @@ def test_the_order_is_of_the_stream_and_the_epoch():
     assert order(images, stream=STREAMS[1]) != order(images)
 
 
-def test_ordered_images_are_all_there_in_store_order():
+def test_ordered_images_are_complete_and_in_store_order():
     images = torch.cat(list(data.ordered(numbered(21), 8)))
     assert images[:, 0, 0, 0].tolist() == list(range(21))
 
 
-def test_a_process_with_a_batch_less_looks_for_signals_as_often_as_the_others(monkeypatch):
+def test_a_process_with_fewer_batches_checks_signals_as_often(monkeypatch):
     looks = []
     monkeypatch.setattr(processes, "highest", lambda batches: batches + 1)
     monkeypatch.setattr(processes, "check_signals", lambda: looks.append(1))
@@ -85,7 +85,7 @@ def test_the_order_does_not_depend_on_the_batch_size():
     assert all(found[:shortest] == orders[0][:shortest] for found in orders)
 
 
-def test_what_is_left_of_an_epoch_is_what_came_last():
+def test_the_rest_of_an_epoch_is_its_last_batches():
     images = numbered(47)
     whole, left = epoch(images), list(data.shuffled(images, 8, STREAM, 0, first_step=3))
     assert len(left) == 2
@@ -95,7 +95,7 @@ def test_what_is_left_of_an_epoch_is_what_came_last():
         assert here == there
 
 
-def test_each_purpose_of_each_stream_draws_other_numbers():
+def test_each_purpose_of_each_stream_has_its_own_numbers():
     purposes = [("layer", "conv1"), ("layer", "conv2"), ("order", 0), ("order", 1), ("augment", 0)]
     numbers = [stream.number(*purpose) for stream in STREAMS for purpose in purposes]
     assert len(set(numbers)) == len(numbers)
@@ -131,7 +131,7 @@ def test_the_images_of_some_classes_are_labelled_within_the_half():
     assert np.array_equal(found.classes[found.labels.numpy()], STORE_LABELS[found.indices])
 
 
-def test_fewer_images_a_class_are_balanced_and_always_among_more():
+def test_smaller_image_sets_are_balanced_and_nested():
     sets = {count: chosen(count) for count in (5, 10, 30)}
     for count, found in sets.items():
         assert np.bincount(found.labels.numpy()).tolist() == [count] * 3
@@ -149,7 +149,7 @@ def test_a_class_with_too_few_images_is_refused(classes, name):
         chosen(31, classes=classes)
 
 
-def test_images_lie_on_the_device_if_they_fit_there():
+def test_images_are_on_the_device_if_they_fit():
     size = 120 * 2 * 2 * 3
     assert isinstance(chosen(None, room=size).images, torch.Tensor)
     assert isinstance(chosen(None, room=size - 1).images, np.ndarray)
@@ -157,7 +157,7 @@ def test_images_lie_on_the_device_if_they_fit_there():
 
 @pytest.mark.parametrize("batch_size", [1, 7, 40, 1000])
 @pytest.mark.parametrize("ordered", [True, False])
-def test_mapped_images_come_as_resident_ones_do(batch_size, ordered):
+def test_mapped_images_equal_resident_ones(batch_size, ordered):
     order = None if ordered else torch.randperm(120, generator=STREAM.generator("order", 0))[:100]
     resident = list(chosen(None).batches(batch_size, order))
     mapped = list(chosen(None, room=0).batches(batch_size, order))
@@ -166,7 +166,7 @@ def test_mapped_images_come_as_resident_ones_do(batch_size, ordered):
     assert all(map(torch.equal, mapped, resident))
 
 
-def test_readers_end_with_the_batches_that_nobody_wants_any_more():
+def test_readers_end_when_no_more_batches_are_read():
     batches = chosen(None, room=0).batches(1)
     next(batches)
     batches.close()
@@ -204,7 +204,7 @@ print(of_file, most - before)
 
 @pytest.mark.full
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells")
-def test_memory_does_not_grow_with_images_that_are_mapped(tmp_path):
+def test_memory_does_not_grow_with_mapped_images(tmp_path):
     file, shape = tmp_path / "images.npy", (32000, 64, 64, 3)
     np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
     growth = {}

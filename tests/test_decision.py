@@ -21,7 +21,7 @@ def decided(table) -> pd.DataFrame:
     return decision(table, MARGIN)
 
 
-def test_each_number_of_frozen_layers_is_judged_by_its_effect(table, decided):
+def test_the_effect_decides_each_number_of_frozen_layers(table, decided):
     assert list(decided.columns) == COLUMNS
     assert list(decided["n"]) == [1, 2, 3, 4, 5, 6, 7]
     assert set(decided["source"]) == {"P"}
@@ -63,7 +63,7 @@ def test_a_network_that_is_worse_or_did_not_learn(table, name, how, n_star, repl
         pd.testing.assert_series_equal(rows["lower"], cost.set_index("n")["lower"])
 
 
-def test_the_best_n_is_chosen_on_selection_images_and_told_on_the_others(table):
+def test_the_best_n_is_selected_and_reported_on_different_images(table):
     """Of networks that differ by nothing but noise, the best on selection images is not better."""
     lucky = table["network"] == "P7f4B"
     changed = table.assign(
@@ -106,7 +106,7 @@ def test_a_single_training_of_a_new_split_varies_as_splits_and_seeds_do():
     assert rows.loc[3, "one_training_low"] == pytest.approx(low, abs=1e-6)
 
 
-def test_seeds_are_needed_where_something_is_not_shown():
+def test_needed_seeds_are_given_if_something_is_not_shown():
     table = of_sources(seeds=(0, 1, 2))
     spread = 0.02 * (table["seed"] - 1) * (table["network"] == "P7f1B")
     rows = decision(table.assign(top1=table["top1"] + spread), MARGIN).set_index("n")
@@ -125,7 +125,7 @@ def test_one_replicate_gives_no_verdict():
     assert rows[[*judged, "reporting_low"]].isna().all(axis=None)
 
 
-def test_several_sources_and_sizes_are_decided_apart():
+def test_several_sources_and_sizes_are_decided_separately():
     rows = decision(of_sources("PQ", target_sizes=("25", "all"), noise=0.001), MARGIN)
     keys = rows[["target_size", "source"]].drop_duplicates().to_numpy().tolist()
     assert keys == [["25", "P"], ["25", "Q"], ["all", "P"], ["all", "Q"]]
@@ -133,7 +133,7 @@ def test_several_sources_and_sizes_are_decided_apart():
     assert rows.groupby("target_size")["n_star"].first().to_dict() == {"25": 4, "all": 5}
 
 
-def test_halves_are_decided_as_sources_are():
+def test_halves_are_decided_like_sources():
     halves = pd.concat(
         of_sources("A", seeds=(0,), source_kind="half", noise=0.001).assign(split=split)
         for split in FOUR_SPLITS

@@ -25,7 +25,7 @@ with gpus.taken(sys.argv[3:], Path(sys.argv[1]), int(sys.argv[2])) as index:
 
 
 @pytest.mark.parametrize(("amx", "avx512_bf16"), [*itertools.product((True, False), repeat=2)])
-def test_a_processor_computes_in_bf16_if_it_multiplies_it(amx, avx512_bf16, monkeypatch):
+def test_bf16_is_used_on_processors_that_multiply_it(amx, avx512_bf16, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     processor = torch.device("cpu")
@@ -52,7 +52,7 @@ def start(tmp_path):
         process.wait()
 
 
-def test_processes_take_the_gpu_on_which_the_fewest_run(start):
+def test_processes_use_the_gpu_with_the_fewest_processes(start):
     held = [start() for _ in range(8)]
     assert [index for _, index in held] == [0, 1, 2, 3, 0, 1, 2, 3]
     # The place of a killed process is free.
@@ -61,7 +61,7 @@ def test_processes_take_the_gpu_on_which_the_fewest_run(start):
     assert start()[1] == 2
 
 
-def test_a_training_of_several_gpus_takes_a_place_on_each(start):
+def test_a_training_on_several_gpus_occupies_each_of_them(start):
     assert start(wanted=2)[1] == 0
     assert start()[1] == 2
     # A place on the last one alone does not do.
@@ -74,13 +74,13 @@ def test_a_training_of_several_gpus_takes_a_place_on_each(start):
 
 
 @pytest.mark.full
-def test_processes_that_see_some_gpus_only_reckon_with_the_others(start):
+def test_processes_that_see_some_gpus_count_the_other_processes(start):
     start(["GPU-a"])
     assert start(["GPU-a", "GPU-b"])[1] == 1
     assert start(["GPU-b", "GPU-c"])[1] == 1
 
 
-def test_a_place_is_given_back_after_an_error(tmp_path):
+def test_a_gpu_is_released_after_an_error(tmp_path):
     for _ in range(3):
         with contextlib.suppress(RuntimeError), gpus.taken(FOUR, tmp_path) as index:
             assert index == 0
@@ -96,7 +96,7 @@ def test_processes_that_start_at_once_spread_evenly(start):
 
 @pytest.mark.parametrize("padding", [1, "same"])
 @pytest.mark.parametrize("size", [1, 2, 8])
-def test_gradients_in_bf16_are_those_in_fp32_also_of_the_smallest_maps(size, padding):
+def test_gradients_in_bf16_equal_fp32_on_the_smallest_maps(size, padding):
     stride, kernel = (2, 3) if padding == 1 else (1, 7)
     network = nn.Sequential(nn.Conv2d(16, 32, kernel, stride=stride, padding=padding))
     images = torch.randn(4, 16, size, size)

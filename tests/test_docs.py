@@ -83,7 +83,7 @@ RUN_HERE = [
     "command",
     [c.text for c in COMMANDS if re.search(r" transferability \w.*\.zip| compare ", c.text)],
 )
-def test_a_command_that_is_not_run_here_is_understood(command):
+def test_commands_that_are_not_run_are_parsed(command):
     program, *arguments = shlex.split(command.partition(" transferability ")[2])
     parser().parse_args([program, *arguments])
     for word in arguments:
@@ -147,7 +147,7 @@ def documented_paths(folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_each_block_is_of_a_kind_that_is_tested(block):
+def test_each_block_has_a_tested_language(block):
     assert block.language in ("sh", "yaml", "python", "csv", "text"), (
         f"{block}: a block of {block.language or 'no language'}; test it here before it is there"
     )
@@ -172,13 +172,13 @@ def ended(desk) -> dict[Piece, tuple[str, int]]:
 
 @pytest.mark.full
 @pytest.mark.parametrize("piece", [*RUN_HERE, *SCRIPTS], ids=str)
-def test_a_command_does_its_work(ended, piece):
+def test_a_command_succeeds(ended, piece):
     said, status = ended[piece]
     assert status == 0, said
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=str)
-def test_each_setting_makes_a_study_that_can_be_run(reader, study):
+def test_each_setting_gives_a_valid_study(reader, study):
     """What a snippet leaves out has the defaults, which are those of config.yaml."""
     complete = study_file.complete(yaml.safe_load(study.text))
     assert any(not name.startswith("base") for name in complete.network_names)
@@ -186,12 +186,12 @@ def test_each_setting_makes_a_study_that_can_be_run(reader, study):
 
 @pytest.mark.full
 @pytest.mark.parametrize("command", OF_SLURM, ids=str)
-def test_a_cluster_knows_its_commands(cluster, tmp_path, command):
+def test_commands_for_a_cluster_are_accepted(cluster, tmp_path, command):
     said, status = run(tmp_path, command.text, cluster.environment)
     assert status == 0, said
 
 
-def test_config_yaml_is_the_defaults_that_snippets_start_from():
+def test_config_yaml_contains_the_defaults_of_snippets():
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     changed = {"splits": {"random": 5}, "layers": [0, 1, 5, 7]}
     assert study_file.complete(config) == study_file.complete(changed)
@@ -200,7 +200,7 @@ def test_config_yaml_is_the_defaults_that_snippets_start_from():
 @pytest.mark.parametrize(
     "piece", [piece for piece in INLINE if documents.SETTING.fullmatch(piece.text)], ids=str
 )
-def test_a_setting_in_a_sentence_is_one_of_the_study_or_of_the_cluster(piece):
+def test_a_setting_in_a_sentence_exists(piece):
     ((key, value),) = yaml.safe_load(piece.text).items()
     profile = (ROOT / "profiles" / "slurm" / "profile.yaml").read_text(encoding="utf-8")
     in_blocks = any(piece.text in block.text for block in STUDIES)
@@ -216,7 +216,7 @@ def is_allowed(key: str, value: object) -> bool:
 
 @pytest.mark.full
 @pytest.mark.parametrize("tree", TREES, ids=str)
-def test_what_a_tree_names_lies_there(desk, tree):
+def test_paths_in_a_tree_exist(desk, tree):
     missing = [
         path
         for path in documents.paths(tree.text)
@@ -226,14 +226,14 @@ def test_what_a_tree_names_lies_there(desk, tree):
 
 
 @pytest.mark.full
-def test_the_tree_of_results_names_all_that_a_study_leaves(desk):
+def test_the_tree_of_results_names_all_files_of_a_study(desk):
     left = {path.name for path in (desk / "results" / "glyphs").iterdir()}
     named = {path.split("/")[0] for path in documented_paths("results/*/")}
     assert left == named
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_and_pictures_lead_somewhere(page):
+def test_links_and_pictures_exist(page):
     wrong = []
     for line, pointer in documents.pointers(page):
         file, _, anchor = pointer.partition("#")

@@ -47,7 +47,7 @@ def known(effect: str, n: int, of_sources: bool = False) -> float:
 
 
 @pytest.mark.parametrize("targets", ["B", "AB"])
-def test_known_effects_come_out(targets):
+def test_known_effects_are_estimated(targets):
     effects = estimate(networks(splits=FOUR_SPLITS, seeds=(0, 1), targets=targets))
     assert " ".join(effects.columns) == (
         "study split_kind source target target_size effect n layer estimator mean median std low "
@@ -89,7 +89,7 @@ def test_pairs_share_split_seed_target_size_and_n():
         assert control["n"] == (0 if control["kind"].endswith("base") else treated["n"])
 
 
-def test_targets_are_averaged_on_random_splits_alone():
+def test_targets_are_averaged_on_random_splits_only():
     table = networks(splits=("random0", "dissimilar"), targets="AB", noise=0.01)
     effects = estimate(table)
     assert set(of(effects, split_kind="random")["target"]) == {"A+B"}
@@ -149,7 +149,7 @@ def test_the_base_of_a_selffer_has_its_size_and_other_bases_saw_all_images():
     assert [name.strip().rpartition("/")[2] for name in found][3:] == ["", "baseA"]
 
 
-def test_equal_differences_are_certain_to_one_image_only():
+def test_equal_differences_keep_the_uncertainty_of_one_image():
     table = networks(splits=FOUR_SPLITS[:2]).assign(validation_images=20)
     table = table[(table["n"] == 3) | (table["n"] == 0)]
     row = of(estimate(table), effect="specificity").iloc[0]
@@ -159,7 +159,7 @@ def test_equal_differences_are_certain_to_one_image_only():
     assert row["p"] > 0.05
 
 
-def test_columns_of_one_variance_share_their_degrees_of_freedom():
+def test_columns_with_equal_variance_pool_degrees_of_freedom():
     contrasts = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]).T
     alone, independent, same = (
         moderated(pd.DataFrame(contrasts[:, columns])) for columns in ([0], [0, 1, 2], [0, 0, 0])
@@ -239,7 +239,7 @@ def test_bootstrap_over_images_with_one_replicate():
     assert (row["low"], row["high"]) == pytest.approx((-0.1467309, -0.1183309), abs=1e-7)
 
 
-def test_bootstrap_lies_about_the_score_where_that_is_not_the_final_accuracy():
+def test_the_bootstrap_interval_is_around_the_score():
     table = networks(layers=(7,))
     scored = table.assign(top1=table["top1"] + 0.01 * (table["network"] == "A7B"))
     truth = table.set_index("network")["top1"]
@@ -287,7 +287,7 @@ def test_without_predictions_the_number_of_images_gives_an_unpaired_interval():
     assert row["high"] - row["low"] > paired["high"] - paired["low"]
 
 
-def test_differences_and_those_missing_are_counted_and_said(caplog):
+def test_found_and_missing_differences_are_counted_and_logged(caplog):
     table = networks(splits=FOUR_SPLITS, targets="AB")
     lost = (table["network"] == "A3B") & table["split"].isin(["random1", "random2"])
     incomplete = table.assign(top1=table["top1"].mask(lost))
@@ -304,7 +304,7 @@ def test_differences_and_those_missing_are_counted_and_said(caplog):
 
 
 @pytest.mark.parametrize("how", ["row", "score"])
-def test_a_missing_network_takes_its_own_effects_away_alone(how, caplog):
+def test_a_missing_network_removes_only_its_own_effects(how, caplog):
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     lost = table["network"] == "B3B"
     incomplete = table[~lost] if how == "row" else table.assign(top1=table["top1"].mask(lost))
@@ -323,7 +323,7 @@ def test_a_missing_network_takes_its_own_effects_away_alone(how, caplog):
     pd.testing.assert_frame_equal(found, others.reset_index(drop=True)[same])
 
 
-def test_wholly_missing_treatments_leave_an_empty_table(caplog):
+def test_entirely_missing_treatments_give_an_empty_table(caplog):
     table = networks()
     with caplog.at_level(logging.INFO):
         assert paired_differences(table[table["kind"] == "base"]).empty
@@ -334,7 +334,7 @@ def test_wholly_missing_treatments_leave_an_empty_table(caplog):
     assert all(effect.name in said for effect in EFFECTS)
 
 
-def test_what_is_wrong_with_a_table_is_named():
+def test_an_error_in_a_table_is_named():
     table = networks()
     with pytest.raises(ValueError, match=r"random0/seed0/A3B twice"):
         estimate(pd.concat([table, table[table["network"] == "A3B"]]))

@@ -55,7 +55,7 @@ def described(file: Path) -> dict:
 @pytest.mark.parametrize(
     "name", ["resnet18", *(pytest.param(name, marks=pytest.mark.full) for name in MODELS)]
 )
-def test_plain_torchvision_loads_the_weights_and_sees_the_same(large, tmp_path, name):
+def test_plain_torchvision_gives_the_same_outputs(large, tmp_path, name):
     network = trained(
         large,
         tmp_path,
@@ -74,7 +74,7 @@ def test_plain_torchvision_loads_the_weights_and_sees_the_same(large, tmp_path, 
         assert torch.equal(model.eval()(images), layers.eval()(images))
 
 
-def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_path, capsys):
+def test_the_exported_files_reproduce_the_predictions(laboratory, tmp_path, capsys):
     network = trained(laboratory, tmp_path)
     file = exported(network, laboratory.images)
     about = described(file)
@@ -97,7 +97,7 @@ def test_with_what_is_written_alone_the_predictions_come_again(laboratory, tmp_p
     assert agreeing.mean() > 0.995
 
 
-def test_the_mean_image_goes_along(laboratory, tmp_path):
+def test_the_mean_image_is_exported(laboratory, tmp_path):
     network = trained(laboratory, tmp_path, recipe={"normalise": "mean_image"})
     file = exported(network, laboratory.images)
     mean = np.load(tmp_path / "exported.mean_image.npy")
@@ -107,7 +107,7 @@ def test_the_mean_image_goes_along(laboratory, tmp_path):
     np.testing.assert_allclose(mean, opened.train_images[half].mean(axis=0), rtol=1e-5)
 
 
-def test_the_study_beside_the_results_names_the_images(finished, tmp_path, capsys):
+def test_the_images_are_found_through_the_study_file(finished, tmp_path, capsys):
     file = tmp_path / "baseA.safetensors"
     assert main(["export", str(finished.network("baseA")), "--to", str(file)]) == 0
     found = described(file)
@@ -118,7 +118,7 @@ def test_the_study_beside_the_results_names_the_images(finished, tmp_path, capsy
     assert same(safetensors.torch.load_file(file), kept)
 
 
-def test_one_s_own_module_is_named(laboratory, tmp_path, monkeypatch):
+def test_a_user_s_own_module_is_named(laboratory, tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n\n\n"
         "def build(image_size, classes, width=4):\n"
@@ -135,7 +135,7 @@ def test_one_s_own_module_is_named(laboratory, tmp_path, monkeypatch):
     }
 
 
-def test_what_cannot_be_exported_is_named(laboratory, large, tmp_path, caplog):
+def test_networks_that_cannot_be_exported_are_errors(laboratory, large, tmp_path, caplog):
     network = trained(laboratory, tmp_path)
     images = ["--images", str(laboratory.images)]
 

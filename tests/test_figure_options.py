@@ -62,7 +62,7 @@ def font_sizes(stem: Path) -> set[float]:
     return sizes
 
 
-def test_letters_have_the_size_that_the_study_asks_for(tmp_path):
+def test_letters_have_the_size_in_the_study(tmp_path):
     assert max(font_sizes(saved(tmp_path))) == pytest.approx(8, rel=0.01)
     assert max(font_sizes(saved(tmp_path, font_size=12))) == pytest.approx(12, rel=0.01)
     assert max(font_sizes(saved(tmp_path, width="slide"))) == pytest.approx(14, rel=0.01)
@@ -73,7 +73,7 @@ def test_letters_have_the_size_that_the_study_asks_for(tmp_path):
 @pytest.mark.parametrize(
     ("name", "theme"), [*((name, "dark") for name in DRAWN), ("transfer", "light")]
 )
-def test_each_figure_has_the_ground_of_its_theme(tmp_path, name, theme):
+def test_each_figure_has_the_background_of_its_theme(tmp_path, name, theme):
     stem = saved(tmp_path, name, theme=theme, width="column", formats=("png",))
     with Image.open(stem.with_suffix(".png")) as picture:
         counted = picture.convert("RGB").getcolors(picture.width * picture.height)
@@ -81,14 +81,14 @@ def test_each_figure_has_the_ground_of_its_theme(tmp_path, name, theme):
     assert "#{:02x}{:02x}{:02x}".format(*ground) == THEMES[theme][1]
 
 
-def test_other_formats_are_not_left_from_before(tmp_path):
+def test_files_of_former_formats_are_deleted(tmp_path):
     stem = saved(tmp_path)
     saved(tmp_path, formats=("png",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["transfer.png", "transfer.svg"]
     assert stem.with_suffix(".png").exists()
 
 
-def test_the_words_of_the_study_take_the_place_of_ours(tmp_path):
+def test_words_of_the_study_replace_the_default_ones(tmp_path):
     theirs = {"AnB": "copied", "selffer, frozen": "frozen control", "selffer": "control"}
     stem = saved(tmp_path, labels=theirs, formats=("pdf",))
     text = pypdf.PdfReader(stem.with_suffix(".pdf")).pages[0].extract_text()
@@ -99,13 +99,13 @@ def test_the_words_of_the_study_take_the_place_of_ours(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["cost $5 to $9 net", "US$ (net_$)", "a $x^2$ b", "50% {n} #1 _"])
-def test_a_dollar_in_words_is_no_mathematics(tmp_path, word):
+def test_a_dollar_sign_in_words_is_not_mathematics(tmp_path, word):
     stem = saved(tmp_path, labels={"AnB": word}, formats=("pdf",))
     text = pypdf.PdfReader(stem.with_suffix(".pdf")).pages[0].extract_text()
     assert word in text.replace("\xa0", " ")
 
 
-def test_words_are_taken_whole_and_the_longest_first():
+def test_whole_words_are_replaced_the_longest_first():
     wanted = Options(labels={"AnB": "x", "AnB+": "y"})
     assert wanted.in_words("A$n$B+ − A$n$B, AnB+ and AnBs") == "y − x, y and AnBs"
 
@@ -119,7 +119,7 @@ def test_the_published_figures_fit_a_column(tmp_path):
         assert first.get_window_extent().width > 0.4 * drawn.bbox.width
 
 
-def test_options_end_with_the_figure():
+def test_options_apply_to_one_figure_only():
     with used(Options(theme="dark")):
         pass
     assert figures.transfer(networks()).get_facecolor()[:3] == (1, 1, 1)
@@ -142,7 +142,7 @@ def test_saved_files_are_reproducible_and_complete(tmp_path):
         assert not re.search(rb"CreationDate|<dc:date>", first)
 
 
-def test_a_failed_save_leaves_the_former_file(tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_former_file(tmp_path, monkeypatch):
     figure = figures.filters({"baseA": np.zeros((4, 3, 3, 3))})
     (tmp_path / "filters.svg").write_text("former")
 

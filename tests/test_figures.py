@@ -50,7 +50,7 @@ FIRST = ("dissimilar", "did not learn", "random alone", "no selffer", "bases alo
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_figure_shows_what_it_showed_when_it_was_read_last(name):
+def test_a_figure_agrees_with_its_golden_file(name):
     assert drawn(name) == (GOLDEN / "figures" / f"{name}.txt").read_text(encoding="utf-8")
 
 
@@ -77,7 +77,7 @@ def texts(monkeypatch) -> list[Text]:
         for pair in PAIRS
     ],
 )
-def test_every_study_is_drawn_without_a_warning_and_no_text_over_another(name, study, texts):
+def test_figures_have_no_warnings_and_no_overlapping_text(name, study, texts):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Of the published table, which has no sources.
@@ -136,7 +136,7 @@ def test_a_table_is_drawn_as_it_is_read_from_its_file(tmp_path):
     assert len(line(axes, "A$n$B")) == 7
 
 
-def test_the_published_lines_stand_quietly_behind_and_set_no_axis():
+def test_published_lines_are_behind_and_do_not_change_the_axes():
     figure, plain = draw("effects", "dissimilar, 2014"), draw("effects", "dissimilar")
     for axes, without in zip(figure.axes, plain.axes, strict=True):
         assert axes.get_ylim() == without.get_ylim()
@@ -175,14 +175,14 @@ def test_filters_shows_each_filter_at_its_own_range(count, size):
 
 
 @pytest.mark.parametrize("name", sorted({*DRAWN} - {"boost", "random_features"}))
-def test_a_network_that_is_left_out_is_counted(name):
+def test_an_omitted_network_is_counted(name):
     assert re.search(
         r"(\b1 (network|difference) is|\d (networks|differences) are) missing",
         words(draw(name, "left out")),
     )
 
 
-def test_effects_over_data_sizes_are_drawn_where_a_study_has_several():
+def test_effects_over_data_sizes_need_several_sizes():
     for sizes in (["all"], [20, "all"]):
         asked_for = targets.figures(config.complete({**TINY, "target_sizes": sizes}))
         assert ("data_size" in asked_for) == (len(sizes) > 1)

@@ -71,7 +71,7 @@ def test_comments_docstrings_and_formatting_do_not_count(package, untouched, edi
         assert changed(untouched, package / f"{module}.py", edit) == set(), module
 
 
-def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
+def test_time_stamps_and_unused_modules_do_not_count(package, untouched):
     for file in package.rglob("*.py"):
         file.touch()
     for folder in ("images", "models"):
@@ -101,7 +101,7 @@ def test_time_stamps_and_what_nobody_uses_do_not_count(package, untouched):
     ],
     ids=lambda value: None if isinstance(value, set) else value[0],
 )
-def test_a_file_counts_for_what_it_decides(package, untouched, results, files):
+def test_a_file_counts_for_the_results_that_it_decides(package, untouched, results, files):
     for name in files:
         is_template = "templates" in name
         file, added = (name, "More.\n") if is_template else (f"{name}.py", "\nADDED = 1\n")
@@ -109,7 +109,7 @@ def test_a_file_counts_for_what_it_decides(package, untouched, results, files):
         assert found == results, name
 
 
-def test_what_is_imported_from_afar_counts_too(package, untouched):
+def test_indirect_imports_count_too(package, untouched):
     """Names of networks are read by trainings and tables; effects are named in what shows them."""
     for module, counts, does_not in (
         ("study/networks", {*TRAININGS, "collection", "effects", "figures"}, {"digits", "splits"}),
@@ -128,7 +128,7 @@ def test_what_is_imported_from_afar_counts_too(package, untouched):
 @pytest.mark.parametrize(
     "imported", ["", "def build():\n    from transferability.models import inner\n"]
 )
-def test_an_architecture_counts_for_those_who_use_it(package, imported):
+def test_an_architecture_counts_for_networks_that_use_it(package, imported):
     """Also by what it imports inside a function."""
     added, inner = (package / "models" / f"{name}.py" for name in ("added", "inner"))
     added.write_text(ADDED + imported, encoding="utf-8")

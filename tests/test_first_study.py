@@ -52,7 +52,7 @@ def here(tmp_path, monkeypatch):
         *(("", 2, "My photos (2)"), ("", 2, "2024"), ("", 2, "no")),
     ],
 )
-def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, name):
+def test_a_proposed_study_is_valid_and_has_enough_steps(here, form, count, name):
     folders = ["train/", "val/"] if form else [""]
     tree(here / name, [part + c for part in folders for c in "abcd"], count)
     Image.new("RGB", (40, 30)).save(min((here / name).rglob("a/*.png")))
@@ -75,7 +75,7 @@ def test_a_proposed_study_can_be_run_and_takes_steps_enough(here, form, count, n
     assert config.read("other.yaml")["study"] == "other"
 
 
-def test_a_first_study_replaces_no_file_and_has_four_classes(here, failure):
+def test_new_replaces_no_file_and_needs_four_classes(here, failure):
     tree(here / "photos", "abc")
     found = failure("new", "photos")
     assert "has 3 classes" in found
@@ -93,7 +93,7 @@ def checked(capsys, **changes: object) -> str:
     return capsys.readouterr().out
 
 
-def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, capsys):
+def test_a_check_draws_images_and_trains_each_kind(here, capsys):
     tree(here / "photos", count=9)
     shutil.copy("photos/a/000.png", "photos/b/same.png")
     (here / "photos" / "b" / "bad.png").write_bytes(b"none")
@@ -118,7 +118,7 @@ def test_a_check_draws_the_images_trains_each_kind_and_leaves_no_more(here, caps
     assert sorted(path.name for path in here.iterdir()) == ["mine.yaml", "mine_check.png", "photos"]
 
 
-def test_a_check_reads_the_store_where_there_is_one(here, capsys):
+def test_a_check_reads_an_existing_store(here, capsys):
     settings = config.complete(STUDY)["dataset"]
     folder = here / "images" / images.store_name(settings)
     few = sample.few(digits.read(settings), settings, 40)
@@ -184,7 +184,7 @@ def sampled(dataset: dict) -> list[tuple[int, str]]:
         ({"architecture": "net:build", "layers": [1]}, ["baseA, baseB", "cannot be trained"]),
     ],
 )
-def test_what_would_fail_later_fails_the_check(here, capsys, failure, monkeypatch, changes, words):
+def test_later_failures_are_found_by_the_check(here, capsys, failure, monkeypatch, changes, words):
     (here / "net.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(here)
     tree(here / "photos")
@@ -200,7 +200,7 @@ def test_what_would_fail_later_fails_the_check(here, capsys, failure, monkeypatc
     assert "A1B" not in said
 
 
-def test_each_step_is_one_process_s():
+def test_each_step_runs_in_one_process():
     several = {"gpus": 2}
     overrides = [{"where": {"kind": "base"}, "recipe": {"gpus": 4}}]
     recipe = {**STUDY["recipe"], **several}
@@ -211,7 +211,7 @@ def test_each_step_is_one_process_s():
 
 
 @pytest.mark.parametrize("augment", [[], ["horizontal_flip"], ["random_resized_crop"]])
-def test_what_is_shown_is_what_is_seen(laboratory, augment):
+def test_shown_images_are_those_of_the_training(laboratory, augment):
     opened = store.open_store(laboratory.images)
     halves = class_splits.read(laboratory.split, opened.classes)
     recipe = {**STUDY["recipe"], "augment": augment}

@@ -10,9 +10,7 @@ from transferability.training import device, frozen_features, transplant
 from transferability.training.rng import Stream
 
 
-def test_features_computed_once_change_nothing_but_rounding(
-    laboratory, bases, tmp_path, monkeypatch
-):
+def test_features_computed_once_change_only_rounding(laboratory, bases, tmp_path, monkeypatch):
     kept: list[bool] = []
     compute = frozen_features.compute
 
@@ -101,7 +99,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize(("part", "expected"), PARTS.values(), ids=PARTS)
-def test_features_count_as_unchanging_only_where_they_are(part, expected):
+def test_features_count_as_constant_only_if_they_are(part, expected):
     frozen = nn.Sequential(nn.Linear(8, 8), nn.Sequential(part, nn.ReLU()))
     images = torch.randn(16, 6, 8)
     before = images.clone()

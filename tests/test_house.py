@@ -33,7 +33,7 @@ def checked(*command: str) -> str:
         pytest.param("snakemake --lint --configfile studies/digits.yaml", marks=pytest.mark.full),
     ],
 )
-def test_form(command):
+def test_format_and_lint(command):
     tool, *arguments = command.split()
     checked(sys.executable, "-m", tool, *arguments)
 
@@ -53,7 +53,7 @@ def requirements(text: str) -> list[str]:
     return [line.removesuffix("\\").rstrip() for line in lines(text) if not line.startswith(" ")]
 
 
-def test_requirements_lock_holds_what_the_project_requires():
+def test_requirements_lock_contains_all_requirements():
     uv = shutil.which("uv")
     if uv is None:
         assert "CI" not in os.environ, "uv is not installed"
@@ -86,7 +86,7 @@ def test_environments_name_the_locked_versions(name):
         assert version == locked.get(package), requirement
 
 
-def test_what_takes_a_gpu_is_sent_to_one_by_the_profile_of_a_cluster():
+def test_the_slurm_profile_requests_gpus_for_rules_that_use_them():
     """Snakemake looks up resources by a rule's own name."""
     rules = (ROOT / "workflow" / "rules" / "networks.smk").read_text(encoding="utf-8")
     blocks = re.findall(r"^rule (\w+):\n((?: .*\n|\n)*)", rules, re.MULTILINE)
@@ -97,7 +97,7 @@ def test_what_takes_a_gpu_is_sent_to_one_by_the_profile_of_a_cluster():
     assert {rule for rule, of in resources.items() if "gres" in of} == takes
 
 
-def test_the_profiles_agree_in_what_is_no_matter_of_the_cluster():
+def test_the_profiles_agree_except_for_cluster_settings():
     """A profile is complete in itself: Snakemake takes nothing from another one."""
     default, slurm = (
         yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text(encoding="utf-8"))

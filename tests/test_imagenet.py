@@ -44,7 +44,7 @@ def validation(root: Path, folder: str = "val") -> None:
 
 
 @pytest.mark.parametrize("name", ["val", "validation"])
-def test_each_form_gives_the_same_classes_in_the_order_of_their_ids(tmp_path, name):
+def test_each_form_gives_the_same_classes_in_order_of_ids(tmp_path, name):
     training(tmp_path / "ILSVRC2012")
     validation(tmp_path / "ILSVRC2012", name)
     assert prepare(tmp_path / "store", settings(tmp_path / "ILSVRC2012")) == 0
@@ -77,13 +77,13 @@ def without_folders(root: Path) -> None:
         (without_folders, ["val has no folders", "val/<wnid>/", "torchvision.datasets.ImageNet"]),
     ],
 )
-def test_a_folder_of_another_form_is_named(tmp_path, caplog, make, words):
+def test_an_unknown_folder_structure_is_an_error(tmp_path, caplog, make, words):
     make(tmp_path / "ILSVRC2012")
     assert prepare(tmp_path / "store", settings(tmp_path / "ILSVRC2012")) == 1
     assert not [word for word in words if word not in caplog.text]
 
 
-def test_nothing_is_needed_to_plan():
+def test_planning_needs_no_images():
     told = images.info(settings(Path("nowhere")))
     assert (told.classes, told.images_per_class, told.groups) == (None, None, {})
 
@@ -131,7 +131,7 @@ def part_classes(store_folder: Path, split: Path) -> int:
     return main(["split-classes", *flags])
 
 
-def test_the_command_takes_the_split_that_the_file_to_write_is_named_after(tmp_path, caplog):
+def test_the_name_of_the_file_selects_the_published_split(tmp_path, caplog):
     wnids = [row["wnid"] for row in published()]
     store_folder = store_of(wnids, tmp_path / "store")
     assert part_classes(store_folder, tmp_path / "natman.csv") == 0

@@ -85,7 +85,7 @@ def test_glyph_is_visible_in_every_image():
     assert contrast.min() > 255 * glyph_drawings.CONTRAST / 2
 
 
-def test_the_characters_are_those_whose_drawings_differ():
+def test_the_characters_are_those_that_look_different():
     assert "".join(glyph_shapes.distinct()) == DISTINCT
     assert len(set(glyph_drawings.choose(MOST_CLASSES, seed=0))) == MOST_CLASSES
     for alike in ("AΑА", "oOοОо", "xXхХ", "cCсС", ".•●·"):
@@ -103,7 +103,7 @@ def test_groups_follow_the_unicode_category():
 
 
 @pytest.mark.parametrize(("classes", "wanted", "symbols"), [(101, None, 50), (20, 0, 0), (9, 9, 9)])
-def test_so_many_symbols_as_are_asked_for(classes: int, wanted: int | None, symbols: int):
+def test_the_requested_number_of_symbols(classes: int, wanted: int | None, symbols: int):
     settings = {**SMALL, "classes": classes, "symbols": wanted}
     groups = [group for _, group in glyphs.read(settings).classes]
     assert groups.count("symbols") == symbols
@@ -111,7 +111,7 @@ def test_so_many_symbols_as_are_asked_for(classes: int, wanted: int | None, symb
 
 
 @pytest.mark.parametrize("settings", [SMALL, DIGITS], ids=["glyphs", "digits"])
-def test_what_is_known_beforehand_agrees_with_what_is_read(settings):
+def test_the_info_before_reading_agrees_with_the_images(settings):
     told, content = images.info(settings), images.source_module(settings["source"]).read(settings)
     counts = np.bincount([label for label, _ in content.train]) * content.per_item[0]
     assert (told.classes, told.images_per_class) == (len(content.classes), counts.min())
@@ -133,7 +133,7 @@ PHOTOS = made_photos.settings(Path("photos"))
         ({"source": "torchvision", "name": "CIFAR10", "download": False}, {"download": True}, True),
     ],
 )
-def test_a_store_s_name_depends_on_what_changes_it_and_not_on_the_order(settings, change, is_same):
+def test_the_name_of_a_store_depends_on_its_content_only(settings, change, is_same):
     name = images.store_name(settings)
     assert re.fullmatch(f"{settings['source']}-[0-9a-f]{{8}}", name)
     changed = dict(reversed({**settings, **change}.items()))
@@ -167,7 +167,7 @@ def test_enlarged_digits_show_the_same():
     assert np.corrcoef(blocks.ravel(), small.ravel())[0, 1] > 0.95
 
 
-def test_validation_images_are_halved_class_by_class():
+def test_validation_images_are_halved_within_each_class():
     def halved(classes: str, counts: list[int]) -> list[np.ndarray]:
         labels = np.repeat(np.arange(len(classes)), counts)
         return np.split(store.selection(labels, [*classes]), np.cumsum(counts)[:-1])
@@ -182,7 +182,7 @@ def test_validation_images_are_halved_class_by_class():
 
 
 @pytest.mark.parametrize("name", ["train.images.npy", "validation.labels.npy", "classes.csv"])
-def test_a_truncated_or_missing_file_is_named(digits_store: Path, name: str):
+def test_a_truncated_or_missing_file_is_an_error(digits_store: Path, name: str):
     file = digits_store / name
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(store.StoreError, match=rf"{name} has .* bytes.*delete the folder"):
@@ -220,9 +220,7 @@ def test_a_changed_byte_is_found_by_verify(large):
         *((name, start, 0) for name in store.FILES for start in (0, 1)),
     ],
 )
-def test_a_changed_twentieth_and_each_file_s_first_and_last_byte_are_seen_at_once(
-    large, name, start, share
-):
+def test_large_changes_and_end_bytes_are_found_on_opening(large, name, start, share):
     content = np.fromfile(large / name, np.uint8)
     first = min(int(start * len(content)), len(content) - 1)
     content[first : first + max(1, int(share * len(content)))] ^= 0xFF
@@ -244,7 +242,7 @@ def test_nothing_is_trained_on_changed_images(laboratory, tmp_path, caplog):
     assert written(tmp_path / "baseB") == []
 
 
-def test_a_manifest_of_an_older_form_says_what_to_do(digits_store: Path):
+def test_an_older_manifest_is_an_error_with_advice(digits_store: Path):
     manifest = digits_store / "manifest.json"
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(text.replace('"format": 2', '"format": 1'), encoding="utf-8")

@@ -42,7 +42,7 @@ def saved(values: np.ndarray, file: Path, **options: object) -> Path:
 
 @pytest.mark.parametrize("resize", ["crop", "warp"])
 @pytest.mark.parametrize("name", COLOURED)
-def test_each_format_shows_what_a_person_sees(tmp_path, name, resize):
+def test_each_format_is_read_as_a_person_sees_it(tmp_path, name, resize):
     COLOURED[name](quartered(), tmp_path / name)
     pixels = seen(tmp_path / name, SIDE // 2, resize)
     assert pixels.shape == (SIDE // 2, SIDE // 2, 3)
@@ -59,7 +59,7 @@ def test_grey_is_grey_in_three_channels(tmp_path, name):
 
 
 @pytest.mark.parametrize("orientation", [*range(1, 9), "damaged"])
-def test_an_image_stands_as_the_camera_noted(tmp_path, orientation):
+def test_the_orientation_from_the_camera_is_applied(tmp_path, orientation):
     is_damaged, file = orientation == "damaged", io.BytesIO()
     stored, exif = rotated_by_camera(quartered(), 1 if is_damaged else orientation)
     stored.save(file, "JPEG", quality=95, subsampling=0, exif=exif)
@@ -71,13 +71,13 @@ def test_an_image_stands_as_the_camera_noted(tmp_path, orientation):
     assert np.abs(quarters(seen(tmp_path / "a.jpg", SIDE)) - QUARTERS).max() <= 12
 
 
-def test_16_bits_become_8_over_their_whole_range(tmp_path):
+def test_16_bits_are_scaled_to_8_over_the_whole_range(tmp_path):
     values = np.array([[0, 257 * 7], [257 * 128, 65535]], np.uint16)
     pixels = seen(saved(values, tmp_path / "a.png"), 2)
     assert pixels[..., 0].tolist() == [[0, 7], [128, 255]]
 
 
-def test_crop_takes_the_centre_and_warp_all(tmp_path):
+def test_crop_keeps_the_centre_and_warp_everything(tmp_path):
     wide = np.zeros((32, 96, 3), np.uint8)
     wide[:, 32:64] = 255
     file = saved(wide, tmp_path / "a.png")
@@ -94,7 +94,7 @@ def test_resizing_is_antialiased(tmp_path):
     assert np.abs(seen(saved(stripes, tmp_path / "a.png")).astype(int) - 128).max() <= 10
 
 
-def test_reading_a_large_jpeg_at_a_part_of_its_size_loses_nothing_to_see(tmp_path, monkeypatch):
+def test_a_large_jpeg_read_at_reduced_size_looks_the_same(tmp_path, monkeypatch):
     coarse = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     large = Image.fromarray(coarse).resize((1200, 800), Image.Resampling.BICUBIC)
     large.save(tmp_path / "a.jpg", quality=90)
@@ -106,19 +106,19 @@ def test_reading_a_large_jpeg_at_a_part_of_its_size_loses_nothing_to_see(tmp_pat
 
 
 @pytest.mark.parametrize("name", RAMPS)
-def test_bits_photometry_and_texts_are_those_of_the_file(tmp_path, name):
+def test_bits_photometry_and_texts_of_a_file_are_used(tmp_path, name):
     RAMPS[name](tmp_path / name)
     assert np.abs(seen(tmp_path / name).astype(int) - 255 * RAMP[..., None]).max() <= 5
 
 
-def test_a_profile_of_srgb_changes_nothing(tmp_path):
+def test_an_srgb_profile_changes_nothing(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert np.array_equal(seen(saved(noise, tmp_path / "a.png", icc_profile=profile)), noise)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_image_says_why(tmp_path, name):
+def test_a_bad_image_is_an_error_with_the_reason(tmp_path, name):
     write, why = BAD[name]
     write(tmp_path / name)
     with pytest.raises(decode.BadImage, match=why):
@@ -126,13 +126,13 @@ def test_a_bad_image_says_why(tmp_path, name):
 
 
 @pytest.mark.parametrize(("start", "kind"), NO_IMAGES.items(), ids=NO_IMAGES.values())
-def test_what_is_no_image_is_called_what_it_is(tmp_path, start, kind):
+def test_a_file_that_is_not_an_image_is_identified(tmp_path, start, kind):
     (tmp_path / "a.jpg").write_bytes(start)
     with pytest.raises(decode.BadImage, match=f"not an image in any of .*; it is .*{kind}"):
         seen(tmp_path / "a.jpg")
 
 
-def test_signed_numbers_are_called_that(tmp_path):
+def test_signed_numbers_are_refused_with_the_reason(tmp_path):
     tiff(tmp_path / "a.tif", np.zeros((16, 16), "<i2"), 16, 1, 2)
     with pytest.raises(decode.BadImage, match="signed or 32-bit numbers"):
         seen(tmp_path / "a.tif")

@@ -60,7 +60,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     assert (lock.endswith(".lock"), made) == (True, "store")
 
 
-def test_bad_images_stop_with_a_list_or_are_skipped_and_only_they_are_read_again(
+def test_bad_images_are_listed_or_skipped_and_only_they_are_reread(
     tmp_path, damaged, caplog, read_files
 ):
     assert prepare(tmp_path / "store", settings(damaged)) == 1
@@ -88,9 +88,7 @@ def test_bad_images_stop_with_a_list_or_are_skipped_and_only_they_are_read_again
     assert (shades // 5 // 8 == labels).all()
 
 
-def test_an_image_that_is_replaced_removed_or_added_meanwhile_is_noticed(
-    tmp_path, damaged, read_files
-):
+def test_replaced_removed_and_added_images_are_noticed(tmp_path, damaged, read_files):
     def parts() -> dict[str, str]:
         album = folder.read(settings(damaged))
         return {name: p for p in store.PARTS for _, name in getattr(album, p)}
@@ -110,7 +108,7 @@ def test_an_image_that_is_replaced_removed_or_added_meanwhile_is_noticed(
     assert contents(tmp_path / "store") == contents(tmp_path / "fresh" / "store")
 
 
-def test_other_settings_trust_nothing_that_was_read(tmp_path, damaged, read_files):
+def test_other_settings_read_all_images_again(tmp_path, damaged, read_files):
     assert prepare(tmp_path / "store", settings(damaged)) == 1
     read_files.clear()
     asked = settings(damaged, on_bad_image="skip", resize="warp")
@@ -118,7 +116,7 @@ def test_other_settings_trust_nothing_that_was_read(tmp_path, damaged, read_file
     assert len(read_files) == 38
 
 
-def test_a_class_left_without_images_is_named(tmp_path, caplog):
+def test_a_class_without_images_is_an_error(tmp_path, caplog):
     root = tree(tmp_path / "photos")
     for file in (root / "c").iterdir():
         truncated_jpeg(file)
@@ -132,7 +130,7 @@ def test_a_class_left_without_images_is_named(tmp_path, caplog):
     # In the second training images alone would have room, in the third not even they.
     [(False, 1000, len(BAD)), (True, 20_000, 32), (True, 1000, 24)],
 )
-def test_the_room_for_what_is_still_to_be_read_is_asked_for_at_once(
+def test_disk_space_for_unread_images_is_checked_first(
     tmp_path, caplog, monkeypatch, damaged, read_files, is_fresh, free, count
 ):
     root = tree(tmp_path / "good") if is_fresh else damaged
@@ -147,7 +145,7 @@ def test_the_room_for_what_is_still_to_be_read_is_asked_for_at_once(
     assert not read_files
 
 
-def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path, caplog, monkeypatch):
+def test_a_disk_that_becomes_full_is_an_error(tmp_path, caplog, monkeypatch):
     def load(*_: object, **__: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
@@ -156,7 +154,7 @@ def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path, caplog, monkeypatch):
     assert "train.images.npy: the disk or the quota is full: at least" in caplog.text
 
 
-def test_a_store_that_could_not_be_completed_and_was_deleted_is_made_again(tmp_path, monkeypatch):
+def test_a_deleted_incomplete_store_is_made_again(tmp_path, monkeypatch):
     asked = settings(tree(tmp_path / "photos"))
 
     def full(*_: object) -> None:
@@ -172,7 +170,7 @@ def test_a_store_that_could_not_be_completed_and_was_deleted_is_made_again(tmp_p
     assert contents(tmp_path / "store") == contents(tmp_path / "fresh" / "store")
 
 
-def test_what_a_killed_run_was_writing_is_deleted(tmp_path, damaged):
+def test_temporary_files_of_a_killed_run_are_deleted(tmp_path, damaged):
     assert prepare(tmp_path / "store", settings(damaged)) == 1
     (unfinished,) = tmp_path.glob("*.unfinished")
     (unfinished / ".train.images.copy.0123.npy").touch()
@@ -204,7 +202,7 @@ def command(asked: dict, folder: Path) -> list[str]:
 
 
 @pytest.mark.full
-def test_killed_in_the_middle_the_same_command_goes_on(tmp_path):
+def test_a_killed_command_continues_when_repeated(tmp_path):
     root = tree(tmp_path / "photos", "ab", count=4)
     # Large, so that reading them takes a while.
     for file in sorted(root.glob("*/*")):

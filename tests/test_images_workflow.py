@@ -17,7 +17,7 @@ def write_groups(project: Project, groups: str) -> None:
     (project.folder / "groups.csv").write_text("class,group\n" + "".join(rows))
 
 
-def test_other_groups_part_the_classes_anew_and_read_no_image(tmp_path):
+def test_other_groups_split_the_classes_and_read_no_image(tmp_path):
     project = Project.copied(tmp_path / "project")
     tree(project.folder / "photos", "abcdefgh")
     write_groups(project, "xxxxyyyy")

@@ -53,7 +53,7 @@ def folder(run: Path) -> NetworkFolder:
     return NetworkFolder(run / "results" / "mine" / "sources" / "P")
 
 
-def test_weights_become_a_base_that_says_where_it_is_from(tmp_path):
+def test_weights_become_a_base_with_their_origin(tmp_path):
     given = {f"module.{name}": tensor for name, tensor in weights().items()}
     torch.save({"state_dict": given, "epoch": 3}, tmp_path / "given.pth")
     assert imported(study(tmp_path, {"weights": "given.pth"})) == 0
@@ -75,7 +75,7 @@ def test_weights_become_a_base_that_says_where_it_is_from(tmp_path):
     assert "top1" not in metrics
 
 
-def test_the_same_file_leaves_the_metrics_as_they_are_and_another_one_does_not(tmp_path):
+def test_only_another_file_changes_the_metrics(tmp_path):
     given = tmp_path / "given.safetensors"
     safetensors.torch.save_file(weights(), given)
     file = study(tmp_path, {"weights": str(given)})
@@ -94,7 +94,7 @@ def test_the_same_file_leaves_the_metrics_as_they_are_and_another_one_does_not(t
 
 
 @pytest.mark.full
-def test_an_older_file_in_its_place_is_imported_anew(tmp_path):
+def test_an_older_file_is_imported_again(tmp_path):
     """As `mv` leaves one: its time stamp is not newer than the result's."""
     project, metrics = Project.copied(tmp_path / "project"), "results/tiny/sources/P/metrics.json"
     given = project.folder / "given.safetensors"
@@ -108,7 +108,7 @@ def test_an_older_file_in_its_place_is_imported_anew(tmp_path):
     assert project.jobs(metrics) == {"import_source"}
 
 
-def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch, caplog):
+def test_torchvision_weights_are_read_from_torch_s_cache(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     file = study(tmp_path, {"weights": "IMAGENET1K_V1"}, RESNET, size=32)
     assert imported(file) == 1
@@ -127,7 +127,7 @@ def test_what_torchvision_names_is_read_from_torch_s_cache(tmp_path, monkeypatch
     assert metrics["names"] == "original"
 
 
-def test_what_cannot_be_imported_leaves_nothing(tmp_path, caplog):
+def test_a_failed_import_leaves_nothing(tmp_path, caplog):
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     assert imported(study(tmp_path, {"weights": "other.safetensors"})) == 1
     for word in ("sources.P.weights", "conv1.0.weight: expected", "nothing was loaded"):
@@ -136,7 +136,7 @@ def test_what_cannot_be_imported_leaves_nothing(tmp_path, caplog):
     assert not folder(tmp_path).metrics.exists()
 
 
-def test_a_source_that_there_is_not_is_named(tmp_path, caplog):
+def test_an_unknown_source_is_an_error(tmp_path, caplog):
     file = study(tmp_path, {"weights": "given.pth"})
     assert main(["import-source", "--study", str(file), "--source", "Q"]) == 1
     assert "no source 'Q'" in caplog.text

@@ -51,7 +51,7 @@ for name in ("sgd", "adamw"):
 
 
 @pytest.mark.parametrize(("code", "absent"), PROGRAMS.values(), ids=PROGRAMS)
-def test_what_is_not_needed_is_not_imported(code, absent):
+def test_unneeded_libraries_are_not_imported(code, absent):
     program = f"{code}\nimport sys\nprint(*{absent} & {{*sys.modules}})"
     command = [sys.executable, "-c", program]
     folder = ROOT / "workflow"

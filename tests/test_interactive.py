@@ -85,7 +85,7 @@ def test_a_page_of_effects_has_the_rows_of_the_table(study):
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, atol=0.01)
 
 
-def test_what_did_not_learn_is_named_with_its_true_value():
+def test_a_network_that_did_not_learn_has_its_true_value():
     table, effects = tables("did not learn")
     page = interactive.page(figures.transfer, table)
     found = marks(page).set_index("network").loc[list(FAILED)]
@@ -100,7 +100,7 @@ def test_what_did_not_learn_is_named_with_its_true_value():
     assert all(np.isclose(shown, mean, atol=0.01).any() for mean in 100 * lost["mean"])
 
 
-def test_the_published_lines_stand_behind():
+def test_published_lines_are_behind_the_others():
     _, of_study = tables("one replicate")
     alone = interactive.page(figures.effects, of_study)
     page = interactive.page(figures.effects, of_study, published_tables()[1])
@@ -120,7 +120,7 @@ def test_a_study_without_treatments_says_so():
 
 
 @pytest.mark.parametrize("word", ["transplant", 'the "A" net', 'Anna\'s & "B" <net>', "$5 $n$ |"])
-def test_a_page_takes_the_theme_and_the_words_of_the_study(word):
+def test_a_page_uses_the_theme_and_the_words_of_the_study(word):
     with used(Options(theme="dark", labels={"AnB": word})):
         page = interactive.page(figures.transfer, networks())
     assert "background: #16181d" in page
@@ -158,7 +158,7 @@ def test_the_figure_fits_the_window_and_its_letters_can_be_read(page):
 
 @pytest.mark.full
 @pytest.mark.parametrize("kind", ["mouse", "touch"])
-def test_a_pointer_on_a_mark_tells_its_effect_interval_and_replicates(page, kind):
+def test_hovering_shows_effect_interval_and_replicates(page, kind):
     page.run("scrollTo(0, 0)")
     mark = seen(page, "svg [role=img]")[0]
     actions = ActionBuilder(page.driver, mouse=PointerInput(kind, kind))
@@ -177,7 +177,7 @@ def test_a_pointer_on_a_mark_tells_its_effect_interval_and_replicates(page, kind
 
 @pytest.mark.full
 @pytest.mark.parametrize("how", ["click", "key"])
-def test_a_click_in_the_legend_brings_out_a_treatment(page, how):
+def test_a_click_in_the_legend_highlights_a_treatment(page, how):
     faint = "return document.querySelectorAll('.axes .faint').length"
     (entry,) = [label for label in seen(page, ".legend [role=button]") if "AnB " in label.text]
 

@@ -92,7 +92,7 @@ def ctrl_c(snakemake: subprocess.Popen, training: psutil.Process) -> None:
         pytest.param(ctrl_c, "interrupted", marks=pytest.mark.full),
     ],
 )
-def test_the_same_command_goes_on_to_the_same_bits(project, uninterrupted, end, how):
+def test_the_repeated_command_gives_the_same_bits(project, uninterrupted, end, how):
     network = project.network("baseA")
     snakemake, training = started(project)
     # These jobs have to run the copy's code, or all of the tests here would be of another one.
@@ -115,7 +115,7 @@ def test_the_same_command_goes_on_to_the_same_bits(project, uninterrupted, end, 
 
 
 @pytest.mark.full
-def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterrupted):
+def test_a_training_that_outlived_snakemake_is_not_repeated(project, uninterrupted):
     network = project.network("baseA")
     snakemake, training = started(project)
     snakemake.kill()
@@ -136,7 +136,7 @@ def test_a_training_that_outlived_snakemake_is_not_done_again(project, uninterru
 
 
 @pytest.mark.full
-def test_a_training_that_is_finished_is_kept_until_the_run_has_ended_well(project):
+def test_a_finished_training_is_kept_until_the_run_succeeds(project):
     """A job's own end and a dry run are not the run's."""
     project.write_study(recipe={**RECIPE, "epochs": 10})
     network = project.network("baseA")

@@ -41,7 +41,7 @@ def test_operations_are_shares_of_the_multiplications():
     assert [line.split()[4] for line in lines[1:4]] == ["56.1%", "35.1%", "8.8%"]
 
 
-def test_no_line_is_too_long_and_parts_are_counted():
+def test_long_lines_are_shortened_and_parts_counted():
     layer = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(40)), nn.ReLU(), nn.SELU())
     line = summary.table([("a", layer)], 4, []).splitlines()[1]
     assert line.endswith("40 Conv2d, ReLU, SELU")
@@ -50,7 +50,7 @@ def test_no_line_is_too_long_and_parts_are_counted():
     assert sum(line.count("a") for line in named[1:-1]) == 120
 
 
-def test_layers_that_do_not_fit_are_named():
+def test_layers_that_do_not_fit_are_an_error():
     layers = [("first", nn.Conv2d(3, 4, 3)), ("second", nn.Linear(5, 2))]
     with pytest.raises(ValueError, match=r"layer second: it cannot take 4×6×6"):
         summary.table(layers, 8, [])

@@ -12,25 +12,25 @@ from transferability.study.learned import binomial_tail, reason, why_not
     ("hits", "trials", "chance"),
     [(0, 10, 0.2), (10, 10, 0.2), (45, 200, 0.2), (70, 2500, 0.02), (120, 25_000, 0.004)],
 )
-def test_the_test_is_the_exact_binomial_one(hits, trials, chance):
+def test_the_test_of_learning_is_the_exact_binomial_test(hits, trials, chance):
     expected = binomtest(hits, trials, chance, "greater").pvalue
     assert binomial_tail(hits, trials, chance) == pytest.approx(expected, rel=1e-6)
 
 
-def test_top1_must_lie_above_chance_by_more_than_luck():
+def test_top1_must_be_significantly_above_chance():
     # Of 1,000 images 200 are right by chance, and 240 in 1 of 1,000 cases.
     assert why_not(0.2, 1000, 0.2, 5)
     assert why_not(0.239, 1000, 0.2, 5)
     assert not why_not(0.241, 1000, 0.2, 5)
 
 
-def test_a_training_loss_near_that_of_guessing_is_not_learning():
+def test_a_training_loss_near_guessing_is_not_learning():
     assert why_not(0.5, 1000, 0.2, 5, 0.96 * math.log(5))
     assert why_not(0.5, 1000, 0.2, 5, math.nextafter(0.95 * math.log(5), 2))
     assert not why_not(0.5, 1000, 0.2, 5, 0.94 * math.log(5))
 
 
-def test_the_loss_of_smoothed_labels_is_compared_with_the_lowest_that_they_allow():
+def test_label_smoothing_raises_the_lowest_possible_loss():
     # A network that gives 68 % of two classes' images their own probability.
     assert not why_not(0.68, 10_000, 0.5, 2, 0.661, smoothing=0.3)
     assert why_not(0.5, 10_000, 0.5, 2, 0.69, smoothing=0.3)
@@ -40,7 +40,7 @@ def test_the_loss_of_smoothed_labels_is_compared_with_the_lowest_that_they_allow
         assert bool(why_not(0.68, 10_000, 0.5, 2, loss, smoothing=0.3)) == is_above
 
 
-def test_of_very_few_images_the_training_loss_decides():
+def test_with_very_few_images_the_training_loss_decides():
     # Even all 8 right are 1 in 256 at a chance of one half.
     assert not why_not(0.75, 8, 0.5, 2, 0.3)
     assert why_not(0.5, 8, 0.5, 2, 0.3)

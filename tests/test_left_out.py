@@ -86,7 +86,7 @@ LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
 
 
 @pytest.mark.parametrize(("change", "said"), LEFT_OUT.values(), ids=LEFT_OUT)
-def test_what_is_left_out_is_said(tmp_path, caplog, change, said):
+def test_omitted_files_are_logged(tmp_path, caplog, change, said):
     root = tree(tmp_path / "photos")
     change(root)
     assert prepare(tmp_path / "store", settings(root)) == 0
@@ -144,7 +144,7 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
-def test_a_folder_of_another_form_is_refused(tmp_path, caplog, change, words):
+def test_an_unknown_folder_structure_is_refused(tmp_path, caplog, change, words):
     root = tree(tmp_path / "photos")
     change(root)
     assert prepare(tmp_path / "store", settings(root)) == 1
@@ -156,7 +156,7 @@ def copied(root: Path, part: str, name: str, to: str) -> None:
     shutil.copy(root / part / name, root / to)
 
 
-def test_images_that_are_there_twice_are_counted_named_and_left_out_where_asked(tmp_path, caplog):
+def test_duplicates_are_counted_named_and_omitted_on_request(tmp_path, caplog):
     root = tmp_path / "photos"
     in_parts("train", "val")(tree(root))
     copied(root, "train/a", "0.png", "train/a/0 (1).png")
@@ -183,7 +183,7 @@ def test_images_that_are_there_twice_are_counted_named_and_left_out_where_asked(
     assert len(images.notes(tmp_path / "skipped")) == 4
 
 
-def test_a_validation_folder_that_is_a_copy_of_training_cannot_be_left_out(tmp_path, caplog):
+def test_a_validation_folder_that_copies_training_is_an_error(tmp_path, caplog):
     root = tmp_path / "photos"
     tree(root / "train")
     shutil.copytree(root / "train", root / "val")
@@ -191,7 +191,7 @@ def test_a_validation_folder_that_is_a_copy_of_training_cannot_be_left_out(tmp_p
     assert "no validation images of a, b, c, d" in caplog.text
 
 
-def test_the_form_in_which_a_mac_stores_names_makes_no_difference(tmp_path):
+def test_unicode_forms_of_names_make_no_difference(tmp_path):
     composed, decomposed = (
         [unicodedata.normalize(form, name) for name in ("écureuil", "âne", "lion", "ours")]
         for form in ("NFC", "NFD")
@@ -207,7 +207,7 @@ def test_the_form_in_which_a_mac_stores_names_makes_no_difference(tmp_path):
     assert groups.of_classes(file, names) == ["g"] * 4
 
 
-def test_two_folders_of_one_name_are_one_class(tmp_path):
+def test_two_folders_with_one_name_are_one_class(tmp_path):
     """On Linux both forms of a name can be there, one of them copied from a Mac."""
     forms = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
     source = folder.read(settings(tree(tmp_path / "photos", [*forms, "lion"], 3)))
@@ -258,9 +258,7 @@ TABLES = {
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize(("text", "expected"), TABLES.values(), ids=TABLES)
-def test_groups_are_read_as_people_write_them_or_the_line_is_named(
-    tmp_path, text, expected, encoding
-):
+def test_groups_are_read_or_the_wrong_line_is_named(tmp_path, text, expected, encoding):
     file = tmp_path / "groups.csv"
     file.write_bytes(text.encode(encoding))
     if isinstance(expected, dict):
@@ -271,7 +269,7 @@ def test_groups_are_read_as_people_write_them_or_the_line_is_named(
     assert expected in str(caught.value)
 
 
-def test_a_name_that_the_workflow_cannot_take_is_refused(tmp_path):
+def test_a_name_that_the_workflow_cannot_use_is_refused(tmp_path):
     for name, words in (
         ("{x}.csv", "wildcard"),
         (".", "Is a directory"),
@@ -302,7 +300,7 @@ def test_the_share_depends_on_the_seed_and_not_on_other_classes(tmp_path):
     assert held_back(few) != held_back(few, seed=1)
 
 
-def test_an_image_that_goes_moves_one_other_to_validation_at_most(tmp_path):
+def test_a_removed_image_moves_at_most_one_to_validation(tmp_path):
     root = tree(tmp_path / "photos", "a", count=40)
     before = names(folder.read(settings(root)).validation)
     (root / "a" / "007.png").unlink()
@@ -312,7 +310,7 @@ def test_an_image_that_goes_moves_one_other_to_validation_at_most(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.99])
-def test_no_class_is_left_without_images_by_its_share(tmp_path, share):
+def test_every_class_keeps_training_and_validation_images(tmp_path, share):
     album = folder.read(settings(tree(tmp_path / "photos", count=2), validation=share))
     assert len(album.train) == len(album.validation) == 4
 
@@ -329,7 +327,7 @@ def test_links_to_images_are_images(tmp_path):
     assert 250 in both[:, 0, 0, 0]
 
 
-def test_groups_are_counted_beforehand_and_have_to_fit_the_classes(tmp_path):
+def test_groups_are_counted_first_and_must_fit_the_classes(tmp_path):
     path = tmp_path / "groups.csv"
     path.write_text("class,group\na,x\nb,y\nc,x\nz,x\n", encoding="utf-8")
     told = images.info(settings(tmp_path, groups=str(path)))

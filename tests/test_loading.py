@@ -77,7 +77,7 @@ def of_old(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_torchvision_s_own_file_gives_torchvision_s_own_outputs(name, tmp_path):
+def test_torchvision_weights_give_torchvision_outputs(name, tmp_path):
     model, (image_size, count) = published(name), FAMILIES[name]
     state = model.state_dict()
     if name.startswith(("densenet", "vit_")):
@@ -103,7 +103,7 @@ def test_torchvision_s_own_file_gives_torchvision_s_own_outputs(name, tmp_path):
         assert torch.equal(network.eval()(seen), model(images))
 
 
-def test_the_table_has_what_transform_input_makes_of_imagenet_s_statistics():
+def test_the_table_has_the_statistics_after_transform_input():
     pixels = torch.rand(2, 3, 8, 8)
     wanted = models.GoogLeNet_Weights.IMAGENET1K_V1.transforms()
     seen = (pixels - torch.tensor(wanted.mean)[:, None, None]) / torch.tensor(wanted.std)[
@@ -115,7 +115,7 @@ def test_the_table_has_what_transform_input_makes_of_imagenet_s_statistics():
     torch.testing.assert_close(model._transform_input(seen), (pixels - 0.5) / 0.5)
 
 
-def test_positions_of_a_vision_transformer_are_interpolated_and_names_brought_up_to_date():
+def test_vit_positions_are_interpolated_and_old_names_updated():
     settings = {"name": "torchvision", "model": "vit_b_32"}
     tensors = {"encoder.pos_embedding": torch.randn(1, 1 + 7 * 7, 6), "other": torch.zeros(1)}
     older = tensors | {"e.encoder_layer_0.mlp.linear_2.bias": torch.zeros(1)}
@@ -128,7 +128,7 @@ def test_positions_of_a_vision_transformer_are_interpolated_and_names_brought_up
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_file_by_the_layers_names(tmp_path, suffix):
+def test_a_file_with_the_names_of_the_layers(tmp_path, suffix):
     """Whose last layer may have any number of classes, and is left out."""
     network = small(classes=9)
     loaded = loading.load(saved(tmp_path / f"own{suffix}", network.state_dict()), SMALL, 8)
@@ -139,7 +139,7 @@ def test_a_file_by_the_layers_names(tmp_path, suffix):
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "module.backbone.", "encoder."])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-def test_prefixes_and_wrappers_are_taken_off_and_said(tmp_path, prefix, wrapper):
+def test_prefixes_and_wrappers_are_removed_and_logged(tmp_path, prefix, wrapper):
     network = small()
     state = {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
     state["projector.weight"] = torch.zeros(2)
@@ -150,7 +150,7 @@ def test_prefixes_and_wrappers_are_taken_off_and_said(tmp_path, prefix, wrapper)
     assert loaded.left_out == ["fc8", "projector"]
 
 
-def test_numbers_of_half_the_width_are_widened_and_counts_may_be_missing(tmp_path):
+def test_half_precision_is_widened_and_counts_may_be_missing(tmp_path):
     state = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in small().state_dict().items()
@@ -162,7 +162,7 @@ def test_numbers_of_half_the_width_are_widened_and_counts_may_be_missing(tmp_pat
     assert loaded.tensors["conv1.1.num_batches_tracked"] == 0
 
 
-def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path):
+def test_weights_that_do_not_fit_are_an_error(tmp_path):
     state = small().state_dict()
     state["conv2.0.weights"] = state.pop("conv2.0.weight")
     state["conv3.0.weight"] = torch.zeros(4, 4, 5, 5)
@@ -189,7 +189,7 @@ def test_sparse_tensors_and_those_without_values_are_refused(tmp_path):
     assert "(torch.strided, meta)" in text
 
 
-def test_another_architecture_is_refused_also_where_all_names_are_there(tmp_path):
+def test_another_architecture_with_the_same_names_is_refused(tmp_path):
     settings = {"name": "torchvision", "model": "shufflenet_v2_x0_5"}
     model = published("shufflenet_v2_x0_5")
     text = refused(saved(tmp_path / "shufflenet.pth", model.state_dict()))
@@ -229,7 +229,7 @@ def test_code_in_a_pickle_does_not_run(tmp_path):
         ("list.pth", [1], "holds no named tensors, but list"),
     ],
 )
-def test_what_is_no_file_of_weights_is_named(tmp_path, name, content, words):
+def test_a_file_without_weights_is_an_error(tmp_path, name, content, words):
     if isinstance(content, str):
         (tmp_path / name).write_text(content)
     elif content:
@@ -238,7 +238,7 @@ def test_what_is_no_file_of_weights_is_named(tmp_path, name, content, words):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_file_that_ends_too_soon_is_named(tmp_path, suffix):
+def test_a_truncated_file_is_an_error(tmp_path, suffix):
     whole = saved(tmp_path / f"weights{suffix}", small().state_dict())
     whole.write_bytes(whole.read_bytes()[:-3000])
     assert "damaged" in refused(whole)
@@ -252,7 +252,7 @@ def transforms(given: str, architecture: dict = RESNET, **source: object) -> wei
     return weights.transforms({**NOTHING_GIVEN, "weights": given, **source}, architecture)
 
 
-def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
+def test_the_table_agrees_with_the_installed_torchvision(tmp_path):
     torchvision_table.write_weights(tmp_path / "made.csv")
     made = (tmp_path / "made.csv").read_text(encoding="utf-8")
     assert weights.TABLE.read_text(encoding="utf-8") == made, (
@@ -260,7 +260,7 @@ def test_the_table_is_what_the_installed_torchvision_says(tmp_path):
     )
 
 
-def test_declared_transforms_are_torchvision_s():
+def test_declared_transforms_agree_with_torchvision():
     found = weights.declared("resnet50", "IMAGENET1K_V2")
     assert found.url == models.ResNet50_Weights.IMAGENET1K_V2.url
     statistics = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -268,20 +268,20 @@ def test_declared_transforms_are_torchvision_s():
     assert transforms("files/resnet50-11ad3fa6.pth") == transforms("IMAGENET1K_V2")
 
 
-def test_another_enum_is_refused_with_those_that_there_are():
+def test_an_unknown_enum_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="known: IMAGENET1K_V1, IMAGENET1K_V2; choose one"):
         transforms("IMAGENET_V2")
     with pytest.raises(ValueError, match="for this architecture; known: none; choose"):
         transforms("IMAGENET1K_V2", {"name": "small"})
 
 
-def test_what_the_source_gives_itself_counts_and_resizing_keeps_its_proportion():
+def test_transforms_in_the_source_win_and_resizing_is_in_proportion():
     found = transforms("IMAGENET1K_V2", image_size=96, mean=[0.5, 0.5, 0.5])
     assert (found.image_size, found.resize) == (96, 99)
     assert (found.mean, found.std) == ((0.5, 0.5, 0.5), (0.229, 0.224, 0.225))
 
 
-def test_a_file_that_says_nothing_has_to_be_described():
+def test_a_file_without_transforms_needs_a_description():
     with pytest.raises(ValueError, match=r"mine.pth .*does not .*, give image_size and mean"):
         transforms("mine.pth")
     with pytest.raises(ValueError, match=r"beside weights, give std "):
@@ -290,7 +290,7 @@ def test_a_file_that_says_nothing_has_to_be_described():
     assert found == weights.Transforms(64, 64, "bilinear", (0.5,) * 3, (0.25,) * 3)
 
 
-def test_an_exported_file_says_it_itself(tmp_path):
+def test_an_exported_file_contains_its_transforms(tmp_path):
     wanted = weights.Transforms(56, 64, "bilinear", (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
     described = {"transforms": vars(wanted)}
     metadata = {"format": "pt", "description": json.dumps(described)}

@@ -34,7 +34,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 50)
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
     reason="only glibc can be told to keep what is freed",
 )
-def test_what_a_training_frees_stays_with_it():
+def test_freed_memory_is_used_again_by_the_training():
     command = [sys.executable, "-c", FRESH_PAGES]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     # Else over 1,000.

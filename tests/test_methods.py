@@ -16,12 +16,12 @@ from transferability.study import config
 VERSION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
 
 
-def test_the_sentences_of_a_change_are_as_they_were_read_last():
+def test_the_sentences_of_a_change_agree_with_the_golden_file():
     expected = (GOLDEN / "methods_changes.md").read_text(encoding="utf-8")
     assert methods_changes() == expected
 
 
-def test_what_was_not_done_is_not_told():
+def test_methods_does_not_mention_what_was_not_done():
     """One effect has two estimates; no bootstrap ran; Table 1 is of one n."""
     effects, boost = tables("four_splits")[1:]
     retrained = effects[effects["effect"] == "retraining"]
@@ -34,7 +34,7 @@ def test_what_was_not_done_is_not_told():
     assert "was averaged over layer 3 by" in text
 
 
-def test_a_run_writes_what_its_files_say(finished):
+def test_the_methods_of_a_run_agree_with_its_files(finished):
     text = (finished.results / "METHODS.md").read_text(encoding="utf-8")
     base = finished.network("baseA")
     metrics = json.loads((base / "metrics.json").read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def test_a_run_writes_what_its_files_say(finished):
         assert words in text, words
 
 
-def test_metrics_that_are_missing_are_named(tmp_path):
+def test_missing_metrics_are_an_error(tmp_path):
     study = config.complete({"study": "made", "dataset": {"source": "digits"}})
     with pytest.raises(ValueError, match=r"baseA/metrics\.json: cannot be read"):
         methods.text(study, tmp_path, pd.DataFrame(), pd.DataFrame(), {})

@@ -28,7 +28,7 @@ def left(folder) -> NetworkFolder:
     return folder
 
 
-def test_what_is_written_is_read(folder):
+def test_written_files_are_read_back(folder):
     history = [{"epoch": 2, "top1": 0.1}, {"epoch": 4, "top1": 0.2}]
     folder.write_history(history)
     assert read_history(folder.history) == history
@@ -39,18 +39,18 @@ def test_what_is_written_is_read(folder):
     assert predictions.tolist() == [3, -1, 0]
 
 
-def test_a_training_that_was_never_begun_leaves_nothing(folder):
+def test_a_training_that_never_began_leaves_nothing(folder):
     assert folder.load_resume(IDENTITY) is None
     folder.remove_resume()
 
 
-def test_what_a_killed_writer_left_goes_with_the_resume_file(left):
+def test_temporary_files_are_deleted_with_the_resume_file(left):
     (left.path / f".resume.{'0' * 32}.safetensors").write_bytes(b"half of it")
     left.remove_resume()
     assert list(left.path.iterdir()) == []
 
 
-def test_a_training_of_the_same_identity_goes_on(left):
+def test_a_training_with_the_same_identity_continues(left):
     tensors, state = left.load_resume(IDENTITY)
     assert tensors.keys() == TENSORS.keys()
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
@@ -70,7 +70,7 @@ def fill(folder: NetworkFolder, with_weights: bool) -> list[Path]:
 
 
 @pytest.mark.parametrize("with_weights", [True, False])
-def test_what_is_finished_is_put_back(left, with_weights):
+def test_finished_results_are_restored(left, with_weights):
     *files, metrics = fill(left, with_weights)
     before = [file.read_bytes() for file in files]
     left.keep_finished()
@@ -88,7 +88,7 @@ def test_what_is_finished_is_put_back(left, with_weights):
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_what_is_kept_takes_no_room_where_files_may_have_two_names(folder, monkeypatch, has_links):
+def test_kept_results_are_hard_links_where_possible(folder, monkeypatch, has_links):
     files = fill(folder, with_weights=True)
     if not has_links:
         monkeypatch.setattr(os, "link", refused)
@@ -99,7 +99,7 @@ def test_what_is_kept_takes_no_room_where_files_may_have_two_names(folder, monke
         assert kept.read_bytes() == file.read_bytes()
 
 
-def test_what_is_finished_is_forgotten_and_no_other(tmp_path):
+def test_only_finished_results_are_forgotten(tmp_path):
     networks = tmp_path / "networks"
     done, other = (NetworkFolder(networks / "random0" / "seed0" / name) for name in ("B0B", "B3B"))
     other.save_resume(TENSORS, IDENTITY, STATE)
@@ -111,7 +111,7 @@ def test_what_is_finished_is_forgotten_and_no_other(tmp_path):
 
 
 @pytest.mark.parametrize("write", ["history", "predictions", "weights", "metrics", "resume"])
-def test_nothing_is_written_where_it_must_not_be(folder, write):
+def test_nothing_is_written_if_the_check_fails(folder, write):
     folder = NetworkFolder(folder.path, check=refused)
     with pytest.raises(OSError, match="not here"):
         {
@@ -139,7 +139,7 @@ def refused(*_: object) -> None:
         ({}, lambda content: content[:-1] + b"\x7f", "checksum does not match"),
     ],
 )
-def test_what_is_damaged_or_of_another_training_is_not_used(left, caplog, changes, damage, reason):
+def test_damaged_or_foreign_resume_files_are_not_used(left, caplog, changes, damage, reason):
     if damage:
         left.resume.write_bytes(damage(left.resume.read_bytes()))
     with caplog.at_level(logging.WARNING, logger="transferability"):

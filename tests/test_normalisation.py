@@ -78,7 +78,7 @@ def test_channels_give_the_bits_of_a_difference_times_a_scale(store, monkeypatch
     assert torch.equal(normalised.permute(0, 2, 3, 1), (seen.float() - mean) * scale)
 
 
-def test_the_mean_image_is_subtracted_none_leaves_pixels_and_one_colour_is_only_centred(tmp_path):
+def test_normalisation_by_mean_image_by_none_and_of_one_colour(tmp_path):
     store = a_store(tmp_path)
     images = half(store)
     assert torch.equal(preprocessing_of("none", store)(images).permute(0, 2, 3, 1), images.float())
@@ -136,7 +136,7 @@ def test_other_images_have_other_statistics(store):
     assert len(list((store.folder / "statistics").iterdir())) == 3
 
 
-def test_damaged_statistics_are_computed_anew(store, caplog):
+def test_damaged_statistics_are_computed_again(store, caplog):
     first = preprocessing.statistics("channels", store, HALF)
     (file,) = (store.folder / "statistics").iterdir()
     content = file.read_bytes()
@@ -148,7 +148,7 @@ def test_damaged_statistics_are_computed_anew(store, caplog):
     assert file.read_bytes() == content
 
 
-def test_where_the_store_cannot_be_written_to_statistics_are_computed_all_the_same(store, caplog):
+def test_statistics_are_computed_if_the_store_is_read_only(store, caplog):
     # A file where the folder would be: nobody can write there, not even the system's owner.
     (store.folder / "statistics").write_text("")
     found = preprocessing.statistics("channels", store, HALF)
@@ -156,7 +156,7 @@ def test_where_the_store_cannot_be_written_to_statistics_are_computed_all_the_sa
     assert "cannot be saved" in caplog.text
 
 
-def test_blocks_change_nothing(store, monkeypatch):
+def test_block_sizes_do_not_change_statistics(store, monkeypatch):
     whole = [preprocessing.statistics(kind, store, HALF) for kind in STATISTICS]
     for file in (store.folder / "statistics").iterdir():
         file.unlink()

@@ -70,7 +70,7 @@ def learn(model: nn.Sequential, step: int) -> None:
 
 @pytest.mark.parametrize("changes", RECIPES.values(), ids=RECIPES)
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_step_is_torch_s_own(changes, fused):
+def test_a_step_equals_torch_s_own(changes, fused):
     recipe = {**RECIPE, **changes}
     mine = network()
     theirs = copy.deepcopy(mine)
@@ -120,7 +120,7 @@ def rates(steps: int = 1000, **changes: object) -> list[float]:
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "step"])
-def test_it_warms_up_linearly_to_the_highest(schedule):
+def test_the_rate_warms_up_linearly_to_the_highest(schedule):
     rising = rates(schedule=schedule)[:101]
     assert rising[0] == pytest.approx(0.1 / 101)
     rises = [later - sooner for sooner, later in pairwise(rising)]
@@ -137,7 +137,7 @@ def test_a_cosine_falls_to_near_0():
     assert 0 < found[-1] < 1e-6
 
 
-def test_steps_are_where_and_as_large_as_the_recipe_says():
+def test_the_step_schedule_follows_the_recipe():
     # The paper's: a tenth each 100,000 of 450,000 iterations.
     shares = [0.22222222, 0.44444444, 0.66666667, 0.88888889]
     recipe = {**RECIPE, "schedule": "step", "warmup": 0.0, "step_at": shares}

@@ -70,7 +70,7 @@ def test_random_features_of_every_n_are_trained_beside_the_others(paper, trained
                 assert (split, row["network"] + target) in trained
 
 
-def test_with_few_images_all_that_the_figure_of_data_size_compares_is_trained(paper, trained):
+def test_networks_of_the_data_size_figure_are_trained(paper, trained):
     few = [size for size in paper["target_sizes"] if size != "all"]
     of_size = {str(size): set() for size in few}
     for split, name in trained:
@@ -122,7 +122,7 @@ def _falls(recipe: dict, step: int) -> bool:
 
 
 @pytest.mark.full
-def test_without_the_images_it_plans_all_and_then_says_what_it_expects(tmp_path):
+def test_without_images_all_is_planned_and_the_images_described(tmp_path):
     project = Project.copied(tmp_path / "project")
     jobs = project.jobs(study="studies/paper.yaml")
     assert {"prepare_images", "plot_data_size", "plot_dissimilar"} <= jobs

@@ -12,7 +12,7 @@ ODD = ("it's mine", 'the "best"', "$5 & more", "Küche #1", "x; y", "a ~ b", "50
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_images_and_their_groups_lie_anywhere(tmp_path, name):
+def test_images_and_groups_can_have_any_path(tmp_path, name):
     photos = tree(tmp_path / name, "ab")
     assert prepare(tmp_path / f"store of {name}", settings(photos)) == 0
     assert store.open_store(tmp_path / f"store of {name}").classes == ["a", "b"]
@@ -22,7 +22,7 @@ def test_images_and_their_groups_lie_anywhere(tmp_path, name):
 
 
 @pytest.mark.full
-def test_a_study_of_photos_ends_with_its_report_where_each_path_is_odd(tmp_path):
+def test_a_study_with_unusual_paths_runs_to_its_report(tmp_path):
     """And where a photo is bad, on resnet18; nothing in a path or a study is run by a shell."""
     project = Project.copied(tmp_path / "OneDrive - Ümlaut" / "my 'own' $1 copy")
     photos = 'the "best" $5 photos\' é; touch was_run; $(touch was_run) `touch was_run`'

@@ -82,7 +82,7 @@ def plain_step(
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
 @pytest.mark.parametrize("name", ["baseB", "A3B", "B5B+"])
-def test_a_step_is_that_of_a_plain_script(
+def test_a_step_equals_that_of_a_plain_script(
     laboratory, tmp_path, monkeypatch, name, batch_norm, precision
 ):
     recorder = Recorder(monkeypatch)

@@ -37,7 +37,7 @@ def study(**changed: object) -> dict:
     return config.complete({**STUDY, **changed})
 
 
-def test_operations_to_learn_from_an_image():
+def test_operations_to_train_on_an_image():
     forward = 2 * (384 + 240 + 60)
     assert plan.forward(LAYERS) == forward
     # No gradient of the images is needed, nor of what frozen layers give.
@@ -68,7 +68,7 @@ def test_networks_images_and_time_of_each_kind():
     )
 
 
-def test_features_are_made_once():
+def test_features_are_computed_once():
     checked = study(layers=[2])
     kinds = plan.of_kinds(checked, SIZES, LAYERS, SPEED)
     assert kinds.loc["random"].operations == (
@@ -78,7 +78,7 @@ def test_features_are_made_once():
     )
 
 
-def test_fewer_images_a_class_are_fewer_and_what_is_left_out_is_not_counted():
+def test_plan_counts_fewer_images_and_skips_omitted_networks():
     recipe = {**STUDY["recipe"], "augment": ["horizontal_flip"]}
     checked = study(target_sizes=["all", 20], recipe=recipe, omit=[{"kind": "random"}])
     kinds = plan.of_kinds(checked, SIZES, LAYERS, SPEED)
@@ -87,7 +87,7 @@ def test_fewer_images_a_class_are_fewer_and_what_is_left_out_is_not_counted():
     assert "random" not in kinds.index
 
 
-def test_few_steps_are_warned_of_with_their_number():
+def test_few_steps_give_a_warning_with_their_number():
     # 7 whole batches of 64 in 500 images, and one of the 100 of baseB@20, 43 times.
     longer = {**STUDY["recipe"], "epochs": 43}
     assert design.few_steps(study(recipe=longer), SIZE) is None
@@ -104,7 +104,7 @@ def test_few_steps_are_warned_of_with_their_number():
 
 
 @pytest.mark.parametrize("flags", [["--seconds", "0.05"], ["--images-per-second", "1000"]])
-def test_the_command_says_it_all(tmp_path, capsys, flags):
+def test_the_command_prints_the_whole_plan(tmp_path, capsys, flags):
     file = tmp_path / "mine.yaml"
     file.write_text(
         "dataset: {source: digits, image_size: 16}\n"
@@ -131,7 +131,7 @@ def test_the_paper_s_study_is_planned_without_its_images(capsys):
     assert "261.7 GB for the store of 1,331,167 images" in said
 
 
-def test_images_that_were_not_read_are_counted_by_a_list_of_them(tmp_path, monkeypatch):
+def test_unread_images_are_counted_from_their_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = config.complete({"dataset": {"source": "folder", "path": "photos"}})["dataset"]
     with pytest.raises(ValueError, match="no folder photos"):
@@ -147,7 +147,7 @@ def test_images_that_were_not_read_are_counted_by_a_list_of_them(tmp_path, monke
     assert sample.size(settings) == Size(4, 30, 8)
 
 
-def test_what_is_still_to_be_downloaded_is_to_be_prepared(tmp_path, monkeypatch):
+def test_images_to_download_need_preparation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     dataset = {"source": "torchvision", "name": "MNIST", "root": "data"}
     for download, words in {True: "--until prepare_images", False: "dataset.download"}.items():

@@ -20,7 +20,7 @@ def made() -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, predictors.predictors(probed(table, **SCORES), table)
 
 
-def test_a_score_of_the_same_order_has_correlation_one_and_leads_over_depth(made):
+def test_a_score_in_the_same_order_has_correlation_1(made):
     table, found = made
     rows = of(found, over="layers", effect="transfer").set_index("predictor")
     assert rows.loc["knn", ["correlation", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
@@ -49,7 +49,7 @@ def test_each_measured_curve_has_its_rows(made):
     assert set(found["over"]) == {"layers", "splits"}
 
 
-def test_over_splits_a_score_is_ranked_at_each_n_without_an_interval(made):
+def test_over_splits_a_score_has_no_interval(made):
     _, found = made
     rows = of(found, over="splits", effect="transfer").set_index("predictor")
     # Depth is the same in each split.
@@ -74,7 +74,7 @@ def test_sources_are_ranked_at_the_same_n():
     assert set(of_layers["interval"]) == {"t over seeds"}
 
 
-def test_a_control_that_did_not_learn_is_no_yardstick(made):
+def test_a_control_that_did_not_learn_is_not_compared(made):
     table, _ = made
     lost = table.assign(learned=~((table["split"] == "random1") & (table["network"] == "baseB")))
     rows = of(predictors.predictors(probed(table, **SCORES), lost), over="layers")
@@ -91,7 +91,7 @@ def test_few_layers_give_no_rows():
     assert list(found) == predictors.COLUMNS
 
 
-def test_the_figure_says_where_no_score_leads_over_depth(made):
+def test_the_figure_says_if_no_score_is_better_than_depth(made):
     worse = made[1].assign(lead_low=-1.0)
     assert "No score has a lead over depth" in words(figures.predictors(worse))
 
@@ -115,7 +115,7 @@ def mechanism_table(tmp_path, seeds=(0, 1), networks=("baseB", "A3B", "A3B+")) -
     return predictors.collect("made", tmp_path, [("whole", seed) for seed in seeds])[1]
 
 
-def test_the_figure_of_mechanism_shows_layers_that_learned_and_barriers(tmp_path):
+def test_the_mechanism_figure_shows_trained_layers_and_barriers(tmp_path):
     table = mechanism_table(tmp_path)
     assert table.set_index("network").loc["A3B", "frozen"].unique().tolist() == [3]
     left, right = figures.mechanism(table).axes
@@ -133,7 +133,7 @@ def test_without_a_second_seed_there_is_no_barrier(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", '{"probes": []}', '{"probes": 3, "mechanism": []}'])
-def test_what_a_replicate_left_damaged_is_named(tmp_path, text):
+def test_a_damaged_file_of_a_replicate_is_named(tmp_path, text):
     file = tmp_path / "random0" / "seed0" / "probes.json"
     file.parent.mkdir(parents=True)
     file.write_text(text, encoding="utf-8")

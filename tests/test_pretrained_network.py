@@ -40,7 +40,7 @@ def write_photos(folder: Path, per_class: dict[str, int]) -> None:
 
 
 @pytest.mark.full
-def test_frozen_features_of_imagenet_are_far_above_random_and_shuffled_ones(tmp_path, monkeypatch):
+def test_imagenet_features_are_far_above_random_and_shuffled_ones(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     pretrained = pytest.importorskip("pretrained")
     if not FASHION.is_dir():

@@ -77,7 +77,7 @@ def test_each_layer_of_both_bases_has_its_scores(found):
     assert value["A", "cka"].between(-0.2, 1).all()
 
 
-def test_the_probe_of_the_last_cut_is_the_network_that_trains_only_its_head(results, found):
+def test_the_probe_of_the_last_cut_agrees_with_training_the_head(results, found):
     metrics = json.loads(
         (results / "networks/random0/seed0/A7B/metrics.json").read_text(encoding="utf-8")
     )
@@ -129,7 +129,7 @@ def test_the_finished_network_has_the_scores_of_its_training(results, found):
         assert rows["loss"].tolist() == pytest.approx([metrics["loss"]], rel=1e-4)
 
 
-def test_layers_that_never_learned_change_nothing_when_set_back(found):
+def test_resetting_untrained_layers_changes_nothing(found):
     random = changes(found, "R3B")
     assert random[["conv1", "conv2", "conv3"]].tolist() == [0, 0, 0]
     assert random["fc8"] < -0.1
@@ -144,7 +144,7 @@ def test_layers_that_never_learned_change_nothing_when_set_back(found):
         assert every.loc[network, "loss"] > 1
 
 
-def test_two_bases_are_apart_by_a_barrier_and_a_network_is_not_from_itself(found, replicate):
+def test_there_is_a_barrier_between_two_bases(found, replicate):
     rows = found["mechanism"].query("measure == 'barrier'").set_index("network")
     assert rows.index.tolist() == ["baseA", "baseB"]
     assert (rows["other_seed"] == 1).all()
@@ -156,7 +156,7 @@ def test_two_bases_are_apart_by_a_barrier_and_a_network_is_not_from_itself(found
     assert mixed["a"].tolist() == [0.25, 0.25]
 
 
-def test_a_study_without_probes_is_told_what_to_add(results, tmp_path, caplog):
+def test_a_study_without_probes_is_an_error_with_advice(results, tmp_path, caplog):
     assert config.complete({"probes": {}})["probes"] == {"images": 5000}
     file = tmp_path / targets.STUDY
     for off in ({}, {"probes": None}, {"probes": yaml.safe_load("off")}):

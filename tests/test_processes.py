@@ -23,7 +23,7 @@ def two(monkeypatch):
         lambda: BatchNormAct2d(3, act_layer=nn.GELU, drop_layer=nn.Softsign),
     ],
 )
-def test_batch_normalisation_gives_what_it_gives_alone(norm):
+def test_batch_normalisation_equals_that_of_one_process(norm):
     inputs, alone, together = torch.randn(8, 3, 4, 4), norm(), norm()
     processes.synchronise(nn.Sequential(together))
     for _ in range(2):

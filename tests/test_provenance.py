@@ -68,7 +68,7 @@ def test_changed_files_are_named(tree):
         ("tree", "PATH", "no commit is recorded"),
     ],
 )
-def test_without_a_commit_the_reason_is_told(
+def test_without_a_commit_the_reason_is_given(
     tree, tmp_path, monkeypatch, caplog, folder, variable, reason
 ):
     (tree / "copy").mkdir()
@@ -78,7 +78,7 @@ def test_without_a_commit_the_reason_is_told(
     assert reason in caplog.text
 
 
-def test_a_training_says_where_its_numbers_come_from(finished):
+def test_metrics_contain_the_provenance(finished):
     metrics = json.loads((finished.network("A3B+") / "metrics.json").read_text(encoding="utf-8"))
     said = metrics["provenance"]
     assert said["command"][:4] == ["python", "-m", "transferability", "train"]
@@ -96,7 +96,7 @@ def test_a_training_says_where_its_numbers_come_from(finished):
     assert (said["commit"], said["changed_files"]) == (None, None)
 
 
-def test_the_version_is_the_same_in_all_places():
+def test_the_version_is_the_same_everywhere():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert transferability.__version__ == cited

@@ -64,7 +64,7 @@ def test_each_network_is_traceable_to_its_published_directory(networks):
     assert networks.loc[lost, "fine_tuned"].all()
 
 
-def test_what_is_derived_follows_from_what_was_published(networks):
+def test_derived_columns_follow_from_published_ones(networks):
     """As the README beside the data says."""
     halves = pd.read_csv(DATA / "class_splits.csv")
     layers = ("", *caffenet.STARTS)
@@ -106,7 +106,7 @@ def test_pooled_boost_rounds_to_table_1(networks, layers):
     assert points == TABLE_1[layers]
 
 
-def test_paired_by_target_most_of_the_boost_over_selffer_is_gone(networks):
+def test_paired_by_target_most_of_the_boost_disappears(networks):
     table = of(boost(networks), layers="1-7")
     over_selffer = of(table, comparison="selffer").set_index("estimator")
     assert set(over_selffer.index) == {"through_base", "linear_model", "pooled"}
@@ -120,7 +120,7 @@ def test_paired_by_target_most_of_the_boost_over_selffer_is_gone(networks):
     assert (paired["mean"], paired["target"]) == (pytest.approx(0.0095, abs=0.00005), "B")
 
 
-def test_effects_can_be_looked_up_and_count_what_is_missing(networks):
+def test_effects_count_missing_differences(networks):
     differences = effects.paired_differences(networks)
     row = of(differences, split="random2", effect="specificity", n=5, target="A").iloc[0]
     directory = networks.set_index(["split", "network"])["directory"]
@@ -162,7 +162,7 @@ def test_published_makes_every_file_and_trains_nothing(project):
 
 
 @pytest.mark.full
-def test_the_published_results_stand_behind_a_study_s_own(project):
+def test_published_results_are_drawn_behind_a_study_s_own(project):
     project.write_study(reference="yosinski2014")
     jobs = project.jobs()
     assert "plot_effects" in jobs

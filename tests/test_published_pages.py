@@ -41,7 +41,7 @@ def tables(name: str) -> list[tuple[str, str]]:
 
 @pytest.mark.full
 @pytest.mark.parametrize("archive", sorted(PAGES.glob("*.zip")), ids=lambda path: path.stem)
-def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path):
+def test_an_archive_verifies_and_gives_the_numbers_of_its_page(archive, tmp_path):
     assert archive.stat().st_size < 1e6
     assert main(["verify", str(archive)]) == 0
     drawn = tmp_path / "drawn"
@@ -59,12 +59,12 @@ def test_an_archive_is_good_and_gives_the_numbers_of_its_page(archive, tmp_path)
         assert cells.split(" | ") == said
 
 
-def test_each_table_is_of_an_archive():
+def test_each_table_comes_from_an_archive():
     assert len(tables(r"\w+")) == len([*PAGES.glob("*.zip")])
 
 
 @pytest.mark.full
-def test_the_leads_over_depth_are_those_of_the_archives(tmp_path):
+def test_the_leads_over_depth_come_from_the_archives(tmp_path):
     text = (PAGES / "predictors.md").read_text(encoding="utf-8")
     head, rows = re.search(
         r"^\| lead over depth \| (.*) \|\n.*\n((?:\|.*\n)+)", text, re.M
@@ -87,7 +87,7 @@ def test_the_leads_over_depth_are_those_of_the_archives(tmp_path):
 
 
 @pytest.mark.full
-def test_what_one_learning_rate_would_answer_is_that_of_the_archives(tmp_path):
+def test_the_results_of_one_learning_rate_come_from_the_archives(tmp_path):
     text = (PAGES / "how-many-layers.md").read_text(encoding="utf-8")
     printed = ""
     for name in ("how_many_layers", "how_many_layers_of_many"):

@@ -61,9 +61,7 @@ def test_micro_batches_add_up_to_the_batch(laboratory, tmp_path, micro_batch):
     assert same(parts.weights, whole.weights) == (micro_batch == 1000)
 
 
-def test_no_more_images_than_a_micro_batch_go_through_the_network_at_once(
-    laboratory, tmp_path, monkeypatch
-):
+def test_at_most_a_micro_batch_passes_through_the_network(laboratory, tmp_path, monkeypatch):
     sizes, begin = set(), Trainer.__init__
 
     def watched(self, network, *arguments):
@@ -102,7 +100,7 @@ def test_one_image_is_too_few_for_batch_normalisation(
     assert not NetworkFolder(tmp_path).history.exists()
 
 
-def test_label_smoothing_is_of_training_alone(laboratory, tmp_path):
+def test_label_smoothing_applies_to_training_alone(laboratory, tmp_path):
     smoothed = laboratory.train(
         "baseB", tmp_path, recipe={"epochs": 8, "label_smoothing": 0.5}, architecture=LEARNS_FAST
     )

@@ -34,7 +34,7 @@ def test_an_archive_is_drawn_again_byte_for_byte(finished, tmp_path):
     assert [file.name for file in (tmp_path / "again").iterdir()] == ["drawn"]
 
 
-def test_what_the_workflow_makes_is_what_the_command_draws(finished):
+def test_the_command_draws_what_the_workflow_makes(finished):
     """One list decides both."""
     checked = config.resolved(finished.results / "study.yaml")
     assert {*targets.files(checked)} - {targets.METHODS} == drawn(finished.results).keys()
@@ -51,7 +51,7 @@ def test_an_archive_file_without_weights_is_drawn_without_filters(finished, tmp_
 
 
 @pytest.mark.full
-def test_it_is_drawn_as_the_study_says(project, tmp_path):
+def test_figures_follow_the_options_of_the_study(project, tmp_path):
     study_yaml = project.results / "study.yaml"
     changed = yaml.safe_load(study_yaml.read_text(encoding="utf-8"))
     changed["figures"] = {**changed["figures"], "theme": "dark", "formats": ["svg"]}
@@ -68,7 +68,7 @@ def test_it_is_drawn_as_the_study_says(project, tmp_path):
 
 
 @pytest.mark.full
-def test_a_reference_goes_with_the_study(project, tmp_path):
+def test_a_reference_is_drawn_again(project, tmp_path):
     study_yaml = project.results / "study.yaml"
     text = study_yaml.read_text(encoding="utf-8")
     study_yaml.write_text(text.replace("reference: none", "reference: yosinski2014"), "utf-8")
@@ -102,14 +102,14 @@ def without(name: str):
         (without("results/tiny/networks/*/*/A3B+/metrics.json"), "A3B+/metrics.json: is missing"),
     ],
 )
-def test_what_is_missing_is_named_and_nothing_is_written(project, tmp_path, caplog, change, told):
+def test_a_missing_file_is_an_error_and_nothing_is_written(project, tmp_path, caplog, change, told):
     change(project)
     assert main(["figures", str(project.results), "--to", str(tmp_path / "to" / "drawn")]) == 1
     assert told in caplog.text
     assert not list(tmp_path.glob("to/*")) + list(tmp_path.glob("to/.*"))
 
 
-def test_a_folder_that_is_there_is_left_alone(finished, tmp_path, caplog):
+def test_an_existing_folder_is_not_changed(finished, tmp_path, caplog):
     assert main(["figures", str(finished.results), "--to", str(tmp_path)]) == 1
     assert f"{tmp_path} already exists; name another folder, or delete it" in caplog.text
     assert not list(tmp_path.iterdir())
@@ -127,7 +127,7 @@ def test_a_folder_that_is_there_is_left_alone(finished, tmp_path, caplog):
         ({"reference": "yosinski2014", "seeds": [0, 1]}, False, True),
     ],
 )
-def test_what_lies_elsewhere(changes, labels, reference):
+def test_labels_and_reference_outside_the_results(changes, labels, reference):
     checked = config.complete({**TINY, **changes})
     assert (targets.labels(checked) is not None) == labels
     assert (targets.reference(checked) == "results/yosinski2014/tables/effects.csv") == reference

@@ -64,7 +64,7 @@ def test_the_categories_are_the_words_of_the_study(page):
     assert page.run(CUT_OFF) == []
 
 
-def test_it_opens_on_the_findings_and_the_main_figures(page):
+def test_it_opens_with_the_findings_and_the_main_figures(page):
     (frame,) = page.all("#app iframe")
     height = page.run("return window.innerHeight")
     top = page.run("return arguments[0].getBoundingClientRect().top", frame)
@@ -82,7 +82,7 @@ def test_it_opens_on_the_findings_and_the_main_figures(page):
         assert min(0.6 * width, 500) < figure.rect["width"] <= width
 
 
-def test_every_figure_is_seen_whole_with_its_caption(page):
+def test_every_figure_is_wholly_visible_with_its_caption(page):
     listed = [f"{name.replace('_', ' ')} no" for name in FIGURES]
     listed += [f"{name} yes" for name in PAGES]
     assert sorted(rows(page, "2 Figures")) == sorted(listed)
@@ -109,7 +109,7 @@ def test_every_figure_is_seen_whole_with_its_caption(page):
         assert page.run(CUT_OFF) == []
 
 
-def test_tables_are_sorted_by_the_column_that_one_clicks_on(page, finished):
+def test_a_click_on_a_column_sorts_the_table(page, finished):
     listed = rows(page, "3 Tables")
     assert sorted(listed) == sorted(TABLES)
     page.click(listed["effects"][0])
@@ -141,7 +141,7 @@ def test_the_findings_are_read_in_the_report(page):
         assert "One replicate: numbers without verdicts." in page.all("main")[0].text
 
 
-def test_results_that_lie_elsewhere_have_the_same_style(finished, tmp_path):
+def test_results_in_another_folder_have_the_same_style(finished, tmp_path):
     project = Project.copied(tmp_path / "project", results_of=finished)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -16,13 +16,13 @@ from transferability.reports.tables import MOST_ROWS, page
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_reports_are_as_they_were_read_last(study):
+def test_reports_agree_with_their_golden_files(study):
     for name, text in written(study).items():
         assert text == (GOLDEN / name).read_text(encoding="utf-8"), name
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_page_stands_alone(study):
+def test_the_page_is_self_contained(study):
     networks, effects, boost, *_ = tables(study)
     name = '<script>alert("a & b")</script>'
     named = [table.assign(study=name) for table in (networks, effects, boost)]
@@ -33,7 +33,7 @@ def test_the_page_stands_alone(study):
     assert len(ids) == len(set(ids))
 
 
-def test_an_interval_without_meaning_is_not_told_in_the_headline():
+def test_a_useless_interval_is_not_in_the_headline():
     networks, effects, boosts = tables("four_splits")
     wide = effects["effect"] == "transfer"
     effects.loc[wide, ["low", "high", "lower"]] = -2.077, 2.052, -1.038
@@ -63,14 +63,14 @@ def test_tables_of_several_studies_are_refused():
         ((0.0, 0.0, -0.009, -0.0099), [1, 2, 3, 4], None),
     ],
 )
-def test_layers_transfer_up_to_the_first_that_is_not_shown(lower, shown, failed):
+def test_transfer_is_shown_up_to_the_first_layer_that_fails(lower, shown, failed):
     rows = [{"n": n, "lower": low, "mean": low, "std": 0.01} for n, low in enumerate(lower, 1)]
     result = transferred(rows[::-1], 0.01)
     assert [row["n"] for row in result.shown] == shown
     assert (result.first_not_shown or {}).get("n") == failed
 
 
-def test_the_replicates_that_would_be_needed():
+def test_the_number_of_replicates_needed():
     needed = replicates_needed(-0.005, 0.01, 0.01)
     sample = np.random.default_rng(0).standard_normal(needed)
     sample = (sample - sample.mean()) / sample.std(ddof=1) * 0.01 - 0.005
@@ -80,7 +80,7 @@ def test_the_replicates_that_would_be_needed():
     assert replicates_needed(-0.011, 0.001, 0.01) is None
 
 
-def test_numbers_and_lists_are_written_as_english():
+def test_numbers_and_lists_are_written_in_english():
     written = {-0.0184: "−1.8", 0.0: "0.0", -0.0004: "0.0", 0.12: "12.0"}
     assert {value: points(value) for value in written} == written
     assert [layers(n) for n in ([4], [4, 5], [3, 1, 2])] == ["4", "4 and 5", "1–3"]
@@ -93,13 +93,13 @@ def shown_rows(text: str) -> int:
 
 
 @pytest.mark.parametrize("count", [1, MOST_ROWS])
-def test_a_table_that_a_browser_can_show_is_there_whole(count):
+def test_a_short_table_is_shown_completely(count):
     text = page(pd.DataFrame({"n": range(count)}), "networks.csv")
     assert shown_rows(text) == count
     assert "These are the first" not in text
 
 
-def test_of_a_longer_table_the_first_rows_are_there_and_the_page_says_where_the_rest_is():
+def test_a_long_table_shows_its_first_rows():
     text = page(pd.DataFrame({"n": range(MOST_ROWS + 1)}), "evaluations.csv")
     assert shown_rows(text) == MOST_ROWS
     assert f"<td>{MOST_ROWS - 1}</td>" in text
@@ -109,7 +109,7 @@ def test_of_a_longer_table_the_first_rows_are_there_and_the_page_says_where_the_
     )
 
 
-def test_an_empty_cell_and_many_digits_are_written_for_a_reader():
+def test_empty_cells_and_long_numbers_are_readable():
     row = {"network": ["A<B"], "top1": [0.123456], "low": [float("nan")], "loss": [0.123456]}
     text = page(pd.DataFrame(row), "x.csv")
     assert "<th>top1 (%)</th>" in text

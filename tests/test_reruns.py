@@ -115,7 +115,7 @@ def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expect
     assert project.jobs() == expected
 
 
-def test_what_changes_no_number_reruns_nothing(project, tmp_path):
+def test_edits_that_change_no_number_rerun_nothing(project, tmp_path):
     """Form, comments and time stamps, code of other images, another place, all at once."""
     project.edit("training/loop.py", "        run.step += 1\n", "        run.step  +=  1\n")
     project.edit("training/loop.py", "# Seeded again", "# Seeded anew")
@@ -135,14 +135,14 @@ def test_what_changes_no_number_reruns_nothing(project, tmp_path):
 
 @pytest.mark.full
 @pytest.mark.parametrize("years", [-20, 20])
-def test_a_clock_that_went_wrong_by_years(project, years):
+def test_time_stamps_wrong_by_years_rerun_nothing(project, years):
     moment = time.time() + years * 365 * 86400
     project.date(lambda: moment)
     assert project.jobs() == set()
 
 
 @pytest.mark.full
-def test_what_is_trained_after_the_clock_was_set_back_is_kept(project):
+def test_networks_are_kept_if_the_clock_was_set_back(project):
     """Its inputs are then of the future, which Snakemake refuses until they are dated back."""
     target = "results/tiny/networks/random0/seed0/B2B/metrics.json"
     project.date(lambda: time.time() + 86400)
@@ -156,7 +156,7 @@ def test_what_is_trained_after_the_clock_was_set_back_is_kept(project):
 
 
 @pytest.mark.full
-def test_deleted_images_are_missed_by_new_networks_alone(project):
+def test_only_new_networks_need_deleted_images(project):
     shutil.rmtree(project.folder / "images")
     assert project.jobs() == set()
     # Snakemake cannot know that they will be the same again.
@@ -165,7 +165,7 @@ def test_deleted_images_are_missed_by_new_networks_alone(project):
 
 
 @pytest.mark.full
-def test_n_taken_out_and_put_back_trains_nothing(project):
+def test_removing_and_restoring_an_n_trains_nothing(project):
     project.write_study(layers=[0, 3])
     output = project.succeed()
     # The end says where the results are.

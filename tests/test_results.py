@@ -58,7 +58,7 @@ def collect(networks: Path, **changes: object) -> tuple[pd.DataFrame, pd.DataFra
     return results.collect(Study({**STUDY, **changes}), networks.parent)
 
 
-def test_the_table_holds_exactly_the_networks_that_are_named(networks):
+def test_the_table_contains_exactly_the_named_networks(networks):
     table, evaluations = collect(networks)
     expected = [(split, seed, name) for split in SPLITS for seed in SEEDS for name in NAMES]
     key = ["split", "seed", "network"]
@@ -72,7 +72,7 @@ def test_the_table_holds_exactly_the_networks_that_are_named(networks):
     assert layers == {**dict.fromkeys(NAMES[:3], ""), "A3B+@20": "conv3", "R3B@20": "conv3"}
 
 
-def test_a_row_says_what_the_name_and_the_metrics_say(networks):
+def test_a_row_agrees_with_the_name_and_the_metrics(networks):
     table, _ = collect(networks)
     row = table.set_index(["split", "seed", "network"]).loc["dissimilar", 3, "A3B+@20"]
     facts = ["kind", "source", "target", "target_size", "n", "layer", "fine_tuned"]
@@ -104,7 +104,7 @@ def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
         *(("history", None), ("history", ""), ("history", "{")),
     ],
 )
-def test_a_file_that_is_missing_or_broken_is_named(networks, file, content):
+def test_a_missing_or_broken_file_is_an_error(networks, file, content):
     folder = NetworkFolder(networks / "random0" / "seed3" / "R3B@20")
     path = getattr(folder, file)
     if content is None:
@@ -120,7 +120,7 @@ LABELS = np.array([0, 0, 3, 3, 5, 5, 6, 6], dtype=np.int32)
 ROW = pd.Series({"split": "random0", "seed": 3, "network": "A3B+@20"})
 
 
-def test_correctness_is_of_the_images_of_the_target_half_in_store_order(networks):
+def test_correctness_is_in_store_order_of_the_target_half(networks):
     folder = NetworkFolder(networks / "random0" / "seed3" / "A3B+@20")
     # Classes 3 and 6 are in the half; class 0 is a class too, so -1 alone means not asked.
     folder.write_predictions(np.array([-1, -1, 3, 6, -1, -1, 3, 6]))
@@ -163,7 +163,7 @@ def test_an_omitted_network_has_a_row_without_numbers(networks):
 
 
 @pytest.mark.parametrize("name", ["NA", "nan", "null", "None", "1e5", "007", "True", "2024-05-01"])
-def test_a_name_is_the_same_text_after_it_is_written_and_read(tmp_path, name):
+def test_a_name_stays_the_same_when_written_and_read(tmp_path, name):
     table = pd.DataFrame({column: [name, ""] for column in TEXTS}).assign(top1=[0.5, None])
     write_table(table, tmp_path / "table.csv")
     pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), table)

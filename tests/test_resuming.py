@@ -120,7 +120,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     identical(resumed, whole)
 
 
-def test_killed_at_each_file_that_it_writes(laboratory, tmp_path, monkeypatch):
+def test_a_training_killed_at_any_file_resumes(laboratory, tmp_path, monkeypatch):
     """The same command again and again, each time killed one file later."""
 
     def train(folder: str) -> int:
@@ -149,7 +149,7 @@ def test_killed_at_each_file_that_it_writes(laboratory, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("reason", ["another code", "cannot be read"])
-def test_a_resume_file_that_cannot_be_used(laboratory, tmp_path, monkeypatch, caplog, reason):
+def test_an_unusable_resume_file_is_ignored(laboratory, tmp_path, monkeypatch, caplog, reason):
     folder = NetworkFolder(tmp_path / "interrupted")
     with monkeypatch.context() as patch:
         interrupt(patch, "save", 20, kill)
@@ -175,7 +175,7 @@ def test_a_resume_file_that_cannot_be_used(laboratory, tmp_path, monkeypatch, ca
         ({"iterations": 50, "evaluate_every": 10}, [20, 40, 50]),
     ],
 )
-def test_it_is_saved_after_each_epoch_and_at_the_end(
+def test_state_is_saved_after_each_epoch_and_at_the_end(
     laboratory, tmp_path, monkeypatch, recipe, saved
 ):
     found = saves(monkeypatch)
@@ -190,7 +190,7 @@ def test_short_epochs_do_not_spend_their_time_on_saves(laboratory, tmp_path, mon
     assert [step for step, _ in found] == [20, 80]
 
 
-def test_in_a_long_epoch_it_is_saved_every_ten_minutes(laboratory, tmp_path, monkeypatch):
+def test_in_a_long_epoch_state_is_saved_every_ten_minutes(laboratory, tmp_path, monkeypatch):
     found = saves(monkeypatch)
     minutes = itertools.count()
     monkeypatch.setattr(loop.time, "monotonic", lambda: 60.0 * next(minutes))

@@ -45,7 +45,7 @@ def test_minutes(name, recipe, base, expected):
     [("A3B+@100", "baseA"), ("B3B", "baseB"), ("R3B", "baseB"), ("B0B", "baseB"),
      ("base2B", "baseB"), ("baseB@100", "baseB")],
 )  # fmt: skip
-def test_which_base_tells_the_speed_of_a_network(name, base):
+def test_which_base_gives_the_speed_of_a_network(name, base):
     assert measured_by(name) == base
 
 
@@ -57,7 +57,7 @@ def asked(project: Project, *arguments: str) -> dict[str, int]:
 
 
 @pytest.mark.full
-def test_a_study_asks_for_its_hours_until_a_base_tells_more(project):
+def test_the_study_s_hours_are_requested_until_a_base_is_done(project):
     project.write_study(hours=5)
     (project.network("baseB") / "metrics.json").unlink()
     times = asked(project)
@@ -67,7 +67,7 @@ def test_a_study_asks_for_its_hours_until_a_base_tells_more(project):
 
 
 @pytest.mark.full
-def test_a_partition_grants_no_more_than_the_profile_says(project):
+def test_requested_minutes_are_limited_by_the_profile(project):
     project.write_study(hours=50)
     profile = ("--workflow-profile", "profiles/slurm", "--executor", "local", "--cores", "2")
     assert asked(project, *profile)["baseB"] <= 1440

@@ -25,7 +25,7 @@ def clouds(random) -> list[np.ndarray]:
     return [features[0], labels[0], features[1], labels[1]]
 
 
-def test_knn_is_the_vote_of_the_nearest_by_cosine(clouds):
+def test_knn_is_the_vote_of_the_nearest_images_by_cosine(clouds):
     train, labels, test, right = clouds
     unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (test, train)]
     nearest = np.argsort(-(unit[0] @ unit[1].T), axis=1)[:, :20]
@@ -77,7 +77,7 @@ def test_logme_is_the_largest_evidence(random, shape):
     assert scores.logme(features, labels) == pytest.approx(expected, abs=1e-4)
 
 
-def test_logme_does_not_depend_on_rotation_and_scale_and_sees_what_is_better(clouds, random):
+def test_logme_ignores_rotation_and_scale_and_prefers_better(clouds, random):
     train, labels, *_ = clouds
     turn = stats.ortho_group.rvs(6, random_state=0)
     first = scores.logme(train, labels)

@@ -75,7 +75,7 @@ def networks(study, tmp_path):
     return tmp_path / "networks"
 
 
-def test_the_best_by_the_selection_half_is_told_by_the_other(study, networks, caplog):
+def test_selection_and_reporting_use_different_halves(study, networks, caplog):
     candidates = search(study, networks)
     assert candidates.query("selected").set_index("network")["training"].to_dict() == {
         "baseA": "baseA",
@@ -101,7 +101,7 @@ def test_the_best_by_the_selection_half_is_told_by_the_other(study, networks, ca
 
 
 @pytest.mark.parametrize("searched", [GRID, None])
-def test_classes_of_one_validation_image_are_named(networks, searched):
+def test_classes_with_one_validation_image_are_an_error(networks, searched):
     study = config.complete({**STUDY, "search": searched})
     folder = NetworkFolder(networks / "random0" / "seed0" / "A7f3B")
     folder.write_metrics({**folder.read_metrics(), "top1_reporting": None})
@@ -109,7 +109,7 @@ def test_classes_of_one_validation_image_are_named(networks, searched):
         collect.collect(study, networks.parent, search(study, networks) if searched else None)
 
 
-def test_a_rate_at_the_edge_of_the_grid_is_said(study, networks, caplog):
+def test_a_rate_at_the_edge_of_the_grid_is_reported(study, networks, caplog):
     edges = search(study, networks).query("at_edge")["network"].tolist()
     # Both rates of a grid of two are edges; nothing was searched for baseA.
     assert edges == ["baseB", "A7B+", "A3B", "A7f3B", "A7B"]
@@ -120,7 +120,7 @@ def test_a_rate_at_the_edge_of_the_grid_is_said(study, networks, caplog):
     assert not caplog.text
 
 
-def test_an_override_of_partial_networks_reaches_those_with_other_names():
+def test_overrides_of_partial_networks_match_other_names():
     override = {"where": {"kind": "partial"}, "recipe": {"epochs": 5}}
     changed = config.complete({"treatments": ["partial", "selffer"], "overrides": [override]})
     epochs = {name: changed.recipe_of("random0", 0, name)["epochs"] for *_, name in changed.trained}
@@ -145,7 +145,7 @@ def test_findings_say_how_rates_were_chosen():
     assert re.search(r"For 4 of \d+\Wnetworks they are at an end of the grid", page)
 
 
-def test_images_that_selected_do_not_report(study, networks):
+def test_selection_images_are_not_used_for_reporting(study, networks):
     candidates = search(study, networks)
     table, _ = collect.collect(study, networks.parent, candidates)
     labels, reported = np.array([0, 0, 1, 1]), np.array([True, False, False, True])
@@ -155,6 +155,6 @@ def test_images_that_selected_do_not_report(study, networks):
     assert correct(rows.loc["baseB"]).tolist() == [1, 0]
 
 
-def test_a_study_with_a_search_is_complete_as_it_is_written(study):
+def test_a_completed_study_with_a_search_is_valid(study):
     assert json.loads(json.dumps(study)) == study
     assert study["search"] == GRID

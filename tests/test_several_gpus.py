@@ -82,7 +82,7 @@ def at_work(process: subprocess.Popen, folder: Path, beyond: int) -> list[psutil
     return sorted(trainings, key=lambda training: int(training.environ()["RANK"]))
 
 
-def test_an_ended_training_goes_on_with_any_number_of_processes(laboratory, tmp_path):
+def test_a_training_continues_with_any_number_of_processes(laboratory, tmp_path):
     first = started(laboratory, tmp_path, gpus=2)
     assert len(at_work(first, tmp_path, beyond=0)) == 2
     first.terminate()

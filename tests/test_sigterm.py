@@ -58,9 +58,7 @@ def whole(laboratory, tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)]
 )
-def test_a_signal_saves_ends_with_75_and_the_same_command_goes_on(
-    laboratory, tmp_path, whole, number
-):
+def test_after_a_signal_the_same_command_continues(laboratory, tmp_path, whole, number):
     folder = tmp_path / "baseA"
     training = begun(command(laboratory, folder), folder / "resume.safetensors")
     for _ in range(3):
@@ -81,7 +79,7 @@ def test_a_signal_saves_ends_with_75_and_the_same_command_goes_on(
 
 
 @pytest.mark.full
-def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
+def test_metrics_contain_the_job(laboratory, tmp_path, monkeypatch):
     for name, value in {
         "SLURM_JOB_ID": "4711",
         "SLURM_JOB_PARTITION": "gpu",
@@ -104,7 +102,7 @@ def test_metrics_tell_of_the_job(laboratory, tmp_path, monkeypatch):
     }
 
 
-def test_who_has_lost_the_folder_saves_nothing_any_more(laboratory, tmp_path, monkeypatch, failure):
+def test_a_training_that_lost_its_folder_saves_nothing(laboratory, tmp_path, monkeypatch, failure):
     folder, left, save = tmp_path / "baseA", {}, NetworkFolder.save_resume
 
     def save_and_lose(self, *arguments: object) -> None:
@@ -139,7 +137,7 @@ def preparation_of_photos(root: Path) -> list[str]:
 
 
 @pytest.mark.full
-def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
+def test_two_preparations_of_the_same_images_run_in_turn(tmp_path):
     arguments = preparation_of_photos(tmp_path)
     first = begun(arguments, tmp_path / "store" / "writers" / "log.jsonl")
     second = started(arguments)
@@ -153,7 +151,7 @@ def test_two_that_prepare_the_same_images_work_one_after_the_other(tmp_path):
 
 
 @pytest.mark.full
-def test_a_signal_ends_the_preparation_and_the_same_command_goes_on(tmp_path):
+def test_a_preparation_continues_after_a_signal(tmp_path):
     arguments = preparation_of_photos(tmp_path)
     preparation = begun(arguments, tmp_path / "store" / "writers" / "log.jsonl")
     preparation.send_signal(signal.SIGTERM)

@@ -81,7 +81,7 @@ def test_allocations_divide_a_study(prepared):
     assert len(prepared.slurm_jobs()) == count
 
 
-def test_the_next_allocation_goes_on(prepared):
+def test_the_next_allocation_continues(prepared):
     prepared.write_study(**STUDY, recipe=LONG)
     jobs = submitted(prepared)
     bases = [folder for folder in folders(prepared) if folder.name.startswith("base")]

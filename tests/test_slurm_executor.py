@@ -63,7 +63,7 @@ def refused(executor: slurm.Executor, job: SimpleNamespace, said: str) -> None:
         "Batch job submission failed: Zero Bytes were transmitted or received",
     ],
 )
-def test_what_slurm_would_take_later_waits(executor, job, said):
+def test_jobs_that_slurm_would_accept_later_wait(executor, job, said):
     refused(executor, job, said)
     assert executor._refused == [job]
     # The next one does not ask.
@@ -98,13 +98,13 @@ def test_what_slurm_would_take_later_waits(executor, job, said):
         ("Access/permission denied", "the block at its top"),
     ],
 )
-def test_what_slurm_refuses_is_told_with_the_line_to_change(executor, job, said, line):
+def test_a_refusal_is_reported_with_the_line_to_change(executor, job, said, line):
     with pytest.raises(Told, match=rf"profile\.yaml: {line}"):
         refused(executor, job, said)
     assert executor._refused == []
 
 
-def test_an_error_before_the_submission_is_told(executor, job, monkeypatch):
+def test_an_error_before_the_submission_is_reported(executor, job, monkeypatch):
     def broken(folder):
         raise OSError("no such node")
 
@@ -132,7 +132,7 @@ def test_an_error_before_the_submission_is_told(executor, job, monkeypatch):
         ("TIMEOUT", None, None, False),
     ],
 )
-def test_a_job_goes_on(executor, job, tmp_path, monkeypatch, state, end, saved, goes_on):
+def test_a_job_continues(executor, job, tmp_path, monkeypatch, state, end, saved, goes_on):
     folder = NetworkFolder(tmp_path)
     executor._steps[tmp_path] = 10
     if saved is not None:
@@ -146,7 +146,7 @@ def test_a_job_goes_on(executor, job, tmp_path, monkeypatch, state, end, saved, 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"half of a file"])
-def test_no_file_that_can_be_read_is_no_step(tmp_path, content):
+def test_an_unreadable_file_has_no_step(tmp_path, content):
     if content is not None:
         NetworkFolder(tmp_path).resume.write_bytes(content)
     assert NetworkFolder(tmp_path).saved_step() is None
@@ -158,7 +158,7 @@ def test_groups_of_jobs_are_refused():
         slurm.Executor(SimpleNamespace(group_settings=groups), None)
 
 
-def test_the_plugin_is_the_one_that_was_tested(monkeypatch):
+def test_only_the_tested_plugin_version_is_accepted(monkeypatch):
     pinned = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert f"{slurm.PACKAGE}=={slurm.TESTED}" in pinned["project"]["dependencies"]
     monkeypatch.setattr(slurm, "version", lambda package: "2.9.0")

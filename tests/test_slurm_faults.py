@@ -139,7 +139,7 @@ def ends_in_turn(network: Path) -> list[str]:
         pytest.param(forgotten, 0, ["finished"], id="job ended, forgotten by SLURM"),
     ],
 )
-def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, retries, ends):
+def test_a_training_continues_after(on_cluster, uninterrupted, fault, retries, ends):
     snakemake, job = started(on_cluster, "--retries", str(retries))
     fault(on_cluster, job)
     output, _ = snakemake.communicate(timeout=TIMEOUT)
@@ -148,7 +148,7 @@ def test_a_training_goes_on_after(on_cluster, uninterrupted, fault, retries, end
     assert results(on_cluster.network("baseA")) == results(uninterrupted)
 
 
-def test_a_second_snakemake_takes_over_from_one_that_was_killed(on_cluster, uninterrupted):
+def test_a_second_snakemake_continues_after_a_killed_one(on_cluster, uninterrupted):
     snakemake, _ = started(on_cluster)
     os.killpg(snakemake.pid, signal.SIGKILL)
     snakemake.communicate()
@@ -158,7 +158,7 @@ def test_a_second_snakemake_takes_over_from_one_that_was_killed(on_cluster, unin
     assert results(on_cluster.network("baseA")) == results(uninterrupted)
 
 
-def test_a_training_goes_on_after_scancel_where_slurm_keeps_accounts(
+def test_a_training_continues_after_scancel_with_accounts(
     finished, uninterrupted, with_accounts, tmp_path
 ):
     project = Project.copied(tmp_path / "project", results_of=finished, cluster=with_accounts)

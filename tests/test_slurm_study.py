@@ -41,7 +41,7 @@ def at_once(first: dict, second: dict) -> bool:
     return first["started"] <= second["ended"] and second["started"] <= first["ended"]
 
 
-def test_the_study_whole(cluster, finished, tmp_path):
+def test_the_whole_study(cluster, finished, tmp_path):
     project = Project.copied(tmp_path / "project", cluster=cluster)
     project.write_study(layers=[3])
     project.succeed()
@@ -95,7 +95,7 @@ def test_four_trainings_share_two_gpus_by_shards(on_cluster):
     assert list(shared.values()) == [2, 2], shared
 
 
-def test_a_training_of_two_gpus_is_one_job_of_two_processes(on_cluster):
+def test_a_training_on_two_gpus_is_one_job_of_two_processes(on_cluster):
     shutil.rmtree(on_cluster.network("baseA"))
     on_cluster.write_study(recipe={**TINY["recipe"], "gpus": 2})
     on_cluster.succeed(TARGET)
@@ -128,7 +128,7 @@ def test_jobs_beyond_a_limit_wait(finished, with_accounts, tmp_path):
     submitted_once(project, output)
 
 
-def test_jobs_wait_for_a_controller_that_is_away(on_cluster):
+def test_jobs_wait_for_an_unavailable_controller(on_cluster):
     on_cluster.write_study(seeds=[1, 2])
     on_cluster.cluster.stop_controller()
     snakemake = on_cluster.start(*FOUR_BASES, "--retries", "0")
@@ -147,9 +147,7 @@ def test_jobs_wait_for_a_controller_that_is_away(on_cluster):
         ("# constraint: gpu80", "constraint: gpu80", "Invalid feature", "constraint"),
     ],
 )
-def test_what_the_cluster_refuses_is_told_with_the_line_to_change(
-    on_cluster, right, wrong, words, line
-):
+def test_a_refusal_by_the_cluster_names_the_line_to_change(on_cluster, right, wrong, words, line):
     shutil.rmtree(on_cluster.network("baseA"))
     on_cluster.edit_profile(right, wrong)
     status, output = on_cluster.run(TARGET, "--retries", "0")
@@ -159,7 +157,7 @@ def test_what_the_cluster_refuses_is_told_with_the_line_to_change(
     assert not on_cluster.network("baseA").exists()
 
 
-def test_an_account_that_the_cluster_does_not_know_is_told(finished, with_accounts, tmp_path):
+def test_an_account_unknown_to_the_cluster_is_reported(finished, with_accounts, tmp_path):
     project = Project.copied(tmp_path / "project", results_of=finished, cluster=with_accounts)
     shutil.rmtree(project.network("baseA"))
     project.edit_profile("# slurm_account: project", "slurm_account: nobody")

@@ -23,7 +23,7 @@ def effects() -> pd.DataFrame:
     return estimate(sources("PQ", treatments=TREATMENTS, noise=1e-9)).set_index("effect")
 
 
-def test_known_effects_come_out(effects):
+def test_known_effects_are_estimated(effects):
     # At n = 7 transfer networks are partial ones, too.
     first = effects[(effects["source"] != "Q") & (effects["n"] < 7)]
     expected = [known(row.Index, row.n, of_sources=True) for row in first.itertuples()]
@@ -49,7 +49,7 @@ def test_each_source_has_its_effects_and_shares_the_controls(effects):
     assert set(effects["missing"]) == {0}
 
 
-def test_intervals_over_seeds_of_a_checkpoint_say_so(effects):
+def test_intervals_over_seeds_of_a_checkpoint_are_marked(effects):
     of_p = effects[effects["source"] == "P"]
     assert set(of_p["interval"]) == {"moderated t over seeds, for this checkpoint"}
     shared = effects[effects["source"] == ""]
@@ -58,7 +58,7 @@ def test_intervals_over_seeds_of_a_checkpoint_say_so(effects):
     assert set(trained["interval"]) == {"moderated t over seeds", "t over seeds"}
 
 
-def test_without_controls_their_effects_are_absent_and_one_line_says_so(caplog):
+def test_effects_without_controls_are_absent_with_one_message(caplog):
     table = sources(controls=False, treatments=(("transfer", False), ("partial", False)))
     with caplog.at_level(logging.INFO):
         differences = paired_differences(table)
@@ -69,7 +69,7 @@ def test_without_controls_their_effects_are_absent_and_one_line_says_so(caplog):
     assert set(estimate(table)["effect"]) == {"freeze_cost", "reinit_cost"}
 
 
-def test_a_lost_network_of_one_source_is_missing_there_alone():
+def test_a_lost_network_is_missing_for_its_source_alone():
     table = sources("PQ")
     lost = (table["network"] == "P3B") & (table["seed"] == 2)
     effects = estimate(table.assign(top1=table["top1"].mask(lost)))
@@ -90,7 +90,7 @@ def test_a_source_that_did_not_learn_is_named_in_effects_of_its_copies():
     assert set(rows.loc[rows["source"] == "", "not_learned"]) == {""}
 
 
-def test_restart_is_of_partial_selffers():
+def test_restart_is_computed_from_partial_selffers():
     table = sources("T", treatments=(("partial", False),), seeds=(0, 1))
     names = table["network"].str.replace("T7", "B7")
     selffers = table.assign(kind=table["kind"].replace("partial", "selffer_partial"))
@@ -115,7 +115,7 @@ def test_halves_may_be_shuffled_too():
     assert set(effects["interval"]) == {"moderated t over splits"}
 
 
-def test_sources_of_a_group_are_replicates_of_it():
+def test_sources_of_a_group_are_its_replicates():
     table = sources("PQT", layers=(0, 3), noise=0.01)
     of_group = {"P": "photos", "Q": "photos"}
     table = table.assign(source_group=table["source"].map(of_group).fillna(""))

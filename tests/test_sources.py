@@ -70,7 +70,7 @@ def test_an_exported_source_given_back_as_weights_gives_the_same_bits(laboratory
         assert same(laboratory.weights(here, f"T{kind}"), laboratory.weights(again, f"P{kind}"))
 
 
-def test_what_is_frozen_is_the_source_s_and_the_rest_learned(laboratory, here):
+def test_frozen_layers_equal_the_source_and_others_are_trained(laboratory, here):
     base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "T3B")
     assert same(layers(network, *COPIED), layers(base, *COPIED))
     learned = layers(network, *NEW)
@@ -99,16 +99,14 @@ def test_fine_tuned_shuffled_layers_start_from_the_same_permutation(laboratory, 
             assert torch.allclose(value, frozen[key], atol=1e-6)
 
 
-def test_reestimated_statistics_are_of_the_target_s_images_and_nothing_else_changes(
-    laboratory, here
-):
+def test_reestimation_changes_only_the_statistics(laboratory, here):
     frozen, network = (laboratory.weights(here, name) for name in ("T3B", "T3B~"))
     for key, value in layers(network, *COPIED).items():
         changed = "running_" in key or "num_batches" in key
         assert torch.equal(value, frozen[key]) != changed, key
 
 
-def test_a_partly_frozen_network_copies_all_but_the_head_and_keeps_the_first(laboratory, here):
+def test_a_partly_frozen_network_copies_all_except_the_head(laboratory, here):
     base, network = laboratory.weights(here, "baseT"), laboratory.weights(here, "T7f3B")
     assert same(layers(network, *COPIED), layers(base, *COPIED))
     moved = (network["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
@@ -134,9 +132,7 @@ def test_the_source_learns_all_classes_of_its_own_dataset(laboratory, here):
     assert laboratory.train(here, "baseB")["classes"] == 10
 
 
-def test_a_study_with_sources_is_verified_and_a_source_that_changed_is_named(
-    laboratory, here, tmp_path
-):
+def test_a_study_with_sources_is_verified_and_changes_found(laboratory, here, tmp_path):
     base = here.parent / "networks" / "whole" / "seed0" / "baseT"
     laboratory.do("export", base, "--to", tmp_path / "glyphs.safetensors")
     sources = {"P": {"weights": str(tmp_path / "glyphs.safetensors")}}
@@ -176,7 +172,7 @@ def write_weights(file: Path, seed: int) -> None:
 
 
 @pytest.mark.full
-def test_a_study_of_pretrained_weights_and_what_other_weights_train_again(tmp_path):
+def test_other_pretrained_weights_train_the_copies_again(tmp_path):
     project = Project.copied(tmp_path / "project")
     (project.folder / "study.yaml").write_text(yaml.safe_dump(PRETRAINED))
     write_weights(project.folder / "pretrained.pt", 0)

@@ -105,7 +105,7 @@ def made(tmp_path) -> Made:
     return Made(tmp_path / "results" / "made")
 
 
-def test_the_networks_are_those_of_the_study_and_wait(made):
+def test_the_networks_of_the_study_wait(made):
     found = made.look()
     assert [network.network for network in found.networks] == NAMES
     assert found.counts == {DONE: 0, RUNNING: 0, WAITING: 8, FAILED: 0}
@@ -113,7 +113,7 @@ def test_the_networks_are_those_of_the_study_and_wait(made):
     assert found.seconds_left is None
 
 
-def test_one_that_writes_runs_as_far_as_its_history_says(made):
+def test_the_progress_of_a_running_network_is_in_its_history(made):
     with made.writing("baseA") as writer:
         assert (made.of("baseA").state, made.of("baseA").reached) == (RUNNING, None)
         made.folder("baseA").write_history([line(1, 10), line(2, 20, top1=0.7)])
@@ -129,7 +129,7 @@ def test_one_that_writes_runs_as_far_as_its_history_says(made):
 
 
 @pytest.mark.parametrize("content", ["", '{"epoch": 1'])
-def test_a_damaged_history_hides_no_other_network(made, content):
+def test_a_damaged_history_does_not_hide_other_networks(made, content):
     made.folder("baseB").write_history([line(2, 20)])
     made.folder("baseA").write_history([])
     made.folder("baseA").history.write_text(content, encoding="utf-8")
@@ -143,9 +143,7 @@ def test_a_damaged_history_hides_no_other_network(made, content):
     # Half of the digits are ten batches.
     [("A3B", 125, 125, "125 of 500 iterations"), ("baseB", 40, 4, "4 of 8 epochs")],
 )
-def test_before_its_first_evaluation_one_is_as_far_as_it_was_saved(
-    made, name, step, reached, words
-):
+def test_before_an_evaluation_progress_is_that_of_the_last_save(made, name, step, reached, words):
     made.folder(name).save_resume({"x": torch.zeros(1)}, {}, {"step": step})
     with made.writing(name):
         assert made.of(name).reached == reached
@@ -181,7 +179,7 @@ transferability FAILED
         (70, "", FAILED, status.ENDS["gone"]),
     ],
 )
-def test_one_stands_where_its_writer_and_its_log_have_ended(made, left, logged, state, why):
+def test_the_state_follows_from_the_writer_and_the_log(made, left, logged, state, why):
     made.folder("baseA").write_history([line(2, 20)])
     if isinstance(left, int):
         made.gone("baseA", ago=left)
@@ -197,7 +195,7 @@ def test_one_stands_where_its_writer_and_its_log_have_ended(made, left, logged, 
     assert (told in " ".join("".join(drawn(made.look(), 200)).split())) == (why is not None)
 
 
-def test_done_is_what_was_trained_as_the_study_wants_it(made):
+def test_done_networks_have_the_recipe_of_the_study(made):
     made.finish("baseA")
     found = made.of("baseA")
     assert (found.state, found.top1, found.seconds) == (DONE, 0.9, 20.0)
@@ -209,7 +207,7 @@ def test_done_is_what_was_trained_as_the_study_wants_it(made):
     assert "1 failed, 7 waiting, 1 of these trained before the study was changed" in said
 
 
-def test_what_is_to_come_takes_as_long_as_what_is_done(made):
+def test_the_remaining_time_comes_from_finished_networks(made):
     for name in ("baseA", "baseB"):
         made.finish(name, seconds=16.0)
     with made.writing("base2B"), made.writing("B0B"):
@@ -224,7 +222,7 @@ def test_what_is_to_come_takes_as_long_as_what_is_done(made):
         assert made.look().share == pytest.approx(3 / 8)
 
 
-def test_what_is_done_but_once_is_not_expected_again(made):
+def test_the_slow_first_epoch_does_not_count_for_the_others(made):
     # The first epoch took 30 s, the two after it 1 s each.
     lines = [line(1, 10, seconds=30), line(2, 20, seconds=31), line(3, 30, seconds=32)]
     made.folder("baseB").write_history(lines)
@@ -239,14 +237,14 @@ def test_what_is_done_but_once_is_not_expected_again(made):
         assert made.of("baseB").seconds == 16
 
 
-def test_one_that_was_slow_changes_no_forecast(tmp_path):
+def test_one_slow_network_does_not_change_the_forecast(tmp_path):
     made = Made(tmp_path, config.complete({**STUDY, "seeds": [0, 1, 2]}))
     for seed, seconds in enumerate((16.0, 160.0, 16.0)):
         made.finish("baseA", seconds=seconds, seed=seed)
     assert made.of("baseB").seconds == 16
 
 
-def test_as_many_at_once_as_in_the_run_so_far(made):
+def test_the_forecast_uses_the_parallelism_so_far(made):
     # For 100 s two ran at a time; one has just ended, and the next has not begun.
     os.utime(made.results / "study.yaml", (time.time() - 100,) * 2)
     for name, ago in (("baseA", 48), ("baseB", 48), ("B0B", 0.1)):
@@ -259,9 +257,7 @@ def test_as_many_at_once_as_in_the_run_so_far(made):
 
 @pytest.mark.parametrize("how", ["failed", "works", "written"])
 @pytest.mark.parametrize("what", ["source P", "prepare_images"])
-def test_what_is_made_before_the_networks_is_named_if_it_failed(
-    tmp_path, monkeypatch, capsys, what, how
-):
+def test_failed_steps_before_the_networks_are_named(tmp_path, monkeypatch, capsys, what, how):
     source = {"weights": "p.pt", "image_size": 8, "mean": [0.5] * 3, "std": [0.25] * 3}
     study = {"study": "made", "dataset": {"source": "digits"}, "sources": {"P": source}}
     made = Made(tmp_path / "results" / "made", config.complete(study))
@@ -290,7 +286,7 @@ def printed(capsys, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_what_is_printed_where_there_is_no_terminal_and_as_json(made, capsys):
+def test_output_without_a_terminal_and_as_json(made, capsys):
     made.finish("baseA")
     made.finish("base2B", learned=False)
     made.gone("baseB")
@@ -311,7 +307,7 @@ def test_what_is_printed_where_there_is_no_terminal_and_as_json(made, capsys):
     assert found["networks"][0]["top1"] == 0.9
 
 
-def test_watching_waits_for_a_run_and_goes_on_until_all_is_done(tmp_path, capsys, monkeypatch):
+def test_watching_waits_for_a_run_and_ends_with_it(tmp_path, capsys, monkeypatch):
     results = tmp_path / "results" / "made"
 
     def pause(_: float) -> None:
@@ -335,7 +331,7 @@ def test_watching_waits_for_a_run_and_goes_on_until_all_is_done(tmp_path, capsys
         (".", "is not a complete study"),
     ],
 )
-def test_what_is_no_study_s_folder_is_named(made, tmp_path, caplog, path, told):
+def test_a_folder_that_is_not_a_study_s_is_an_error(made, tmp_path, caplog, path, told):
     (tmp_path / "a.zip").touch()
     (tmp_path / "study.yaml").write_text("study: half\n")
     assert main(["status", str(tmp_path / path)]) == 1
@@ -370,7 +366,7 @@ def test_the_board_of_the_largest_study_fits_a_screen(tmp_path, width):
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
-def test_names_of_a_search_fit_a_screen(tmp_path, width):
+def test_the_names_of_a_search_fit_a_screen(tmp_path, width):
     rates = {"learning_rate": [0.01, 0.03], "copied_learning_rate": [0.1, 1.0]}
     made = Made(tmp_path, config.complete({**STUDY, "overrides": [], "search": rates}))
     name = "A3B+_lr0.01_copied0.1"
@@ -402,6 +398,6 @@ def test_every_network_of_a_run_is_done_after_it(finished, capsys):
     assert all(network.reached in (10, 20) for network in status.look(finished.results).networks)
 
 
-def test_the_study_beside_the_results_is_the_study_that_was_run(finished):
+def test_study_yaml_in_the_results_is_the_study_that_was_run(finished):
     written = config.read(finished.results / "study.yaml")
     assert written == config.read(finished.folder / "study.yaml")

@@ -63,13 +63,13 @@ def imports(file: Path) -> Iterator[str]:
                 yield module
 
 
-def test_the_top_of_the_library_holds_the_levels_and_nothing_else():
+def test_the_library_contains_the_levels_and_nothing_else():
     entries = {path.stem for path in LIBRARY.iterdir() if path.name != "__pycache__"}
     assert entries == {*LEVEL, "__init__"}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_package_imports_from_lower_levels_alone(module):
+def test_a_package_imports_only_from_lower_levels(module):
     package = module.partition(".")[0]
     for name in imports(MODULES[module]):
         imported = name.partition(".")[0]
@@ -84,7 +84,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_file_is_longer_than_a_reader_follows(module):
+def test_no_file_is_too_long(module):
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
 
 
@@ -102,7 +102,7 @@ def test_the_rules_are_short():
 
 
 @pytest.mark.parametrize("file", sorted(RULES.glob("*.smk")), ids=lambda file: file.stem)
-def test_what_a_rule_hands_to_the_shell_is_quoted(file):
+def test_shell_arguments_of_a_rule_are_quoted(file):
     text = file.read_text(encoding="utf-8")
     shells = re.findall(r"^ +shell:\n((?: +\".*\"\n)+)", text, re.MULTILINE)
     assert len(shells) == text.count("shell:\n")
@@ -110,7 +110,7 @@ def test_what_a_rule_hands_to_the_shell_is_quoted(file):
     assert {name for name in handed if not name.endswith(":q")} <= WITHOUT_BLANKS
 
 
-def test_no_run_of_lines_stands_twice():
+def test_no_lines_are_copied():
     """Blank lines and imports do not count."""
     seen: dict[tuple[str, ...], str] = {}
     copies = []

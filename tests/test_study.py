@@ -25,7 +25,7 @@ def a_study(**changes: object) -> Study:
 EVERYTHING = {"targets": ["A", "B"], "target_sizes": ["all", 20, 100]}
 
 
-def test_each_name_of_a_study_says_what_it_was_made_of():
+def test_each_name_of_a_study_is_parsed_into_its_parts():
     names = a_study(**EVERYTHING).network_names
     assert "A3B+@100" in names
     for name in names:
@@ -69,14 +69,14 @@ def test_each_name_of_a_study_says_what_it_was_made_of():
         ("B7f3B@20", "selffer_partial", "B", "B", 3, False, "20", "baseB@20", "treatment", 3),
     ],
 )
-def test_what_a_name_says(name, kind, source, target, n, fine_tuned, size, base, stream, frozen):
+def test_the_parts_of_a_name(name, kind, source, target, n, fine_tuned, size, base, stream, frozen):
     network = parse_name(name)
     assert (network.kind, network.source, network.target, network.n) == (kind, source, target, n)
     assert (network.fine_tuned, network.target_size, network.base) == (fine_tuned, size, base)
     assert (network.stream, network.frozen_layers) == (stream, frozen)
 
 
-def test_a_training_is_what_its_network_s_name_says():
+def test_a_training_agrees_with_the_name_of_its_network():
     spec = TrainingSpec.of("A3B@20", "random1", 5, {"name": "small"}, {"epochs": 3})
     assert (spec.network, spec.split, spec.seed, spec.target) == ("A3B@20", "random1", 5, "B")
     assert (spec.stream, spec.copied, spec.base, spec.frozen_layers) == ("treatment", 3, "baseA", 3)
@@ -94,7 +94,7 @@ def test_a_training_is_what_its_network_s_name_says():
         *("", " A3B", "A3B ", "A3B\n", "A3B++", "../A3B", "A03B", "A٣B"),
     ],
 )
-def test_what_is_no_name_is_refused_with_the_name(name):
+def test_an_invalid_name_is_an_error(name):
     with pytest.raises(ValueError, match="network") as caught:
         parse_name(name)
     assert repr(name) in str(caught.value)
@@ -104,7 +104,7 @@ def test_what_is_no_name_is_refused_with_the_name(name):
     ("name", "trained"),
     [("P7f0B", "P7B+"), ("B7f0B@20", "B7B+@20"), ("A7f7B", "A7B"), ("A7f3B", "A7f3B")],
 )
-def test_freezing_nothing_and_freezing_all_that_is_copied_have_names_already(name, trained):
+def test_partial_networks_that_equal_others_have_one_name(name, trained):
     assert trained_name(name) == trained
     assert trained_name(trained) == trained
     if name != trained:
@@ -120,7 +120,7 @@ def test_the_networks_of_partial_fine_tuning_alone():
     assert "boost" in targets.figures(a_study(treatments=["partial", "transfer+"]))
 
 
-def test_sources_take_the_place_of_the_other_half():
+def test_sources_replace_the_other_half():
     weights = {"weights": "a.pt", "image_size": 20, "mean": [0.5] * 3, "std": [0.2] * 3}
     found = a_study(
         sources={"P": weights, "T": {"dataset": {"source": "glyphs", "seed": 1}}},
@@ -137,7 +137,7 @@ def test_sources_take_the_place_of_the_other_half():
     assert "filters" in targets.figures(found)
 
 
-def test_where_no_base_is_trained_no_filters_are_drawn():
+def test_without_a_trained_base_no_filters_are_drawn():
     weights = {"weights": "a.pt", "image_size": 20, "mean": [0.5] * 3, "std": [0.2] * 3}
     found = a_study(sources={"P": weights}, treatments=["transfer"], controls=[], layers=[2])
     assert found.network_names == ["P2B"]
@@ -172,7 +172,7 @@ def test_with_target_a_each_network_has_its_mirror_image():
         {"treatments": ["selffer+"], "target_sizes": [20, "all"], "targets": ["A"]},
     ],
 )
-def test_each_network_stands_once_and_after_the_base_that_it_copies(changes):
+def test_each_network_is_listed_once_after_its_base(changes):
     names = a_study(**changes).network_names
     assert len(names) == len(set(names))
     for name in names:
@@ -201,7 +201,7 @@ def test_a_study_has_the_networks_it_asks_for_and_their_bases(changes, expected)
     assert a_study(**changes).network_names == expected
 
 
-def test_all_layers_are_those_of_the_architecture():
+def test_layers_all_means_all_of_the_architecture():
     assert a_study(layers="all")["layers"] == list(range(LAYERS))
     assert a_study(layers=[7, 2])["layers"] == [2, 7]
 
@@ -265,7 +265,7 @@ def test_an_override_of_a_split_or_a_seed_changes_that_replicate():
     assert found == [("random1", 1), ("random1", 2)]
 
 
-def test_a_later_override_wins_and_others_keep_what_they_set():
+def test_a_later_override_wins_for_its_own_keys():
     changed = a_study(
         overrides=[
             {"where": {"n": 3}, "recipe": {"learning_rate": 0.5, "momentum": 0.1}},
@@ -279,7 +279,7 @@ def test_a_later_override_wins_and_others_keep_what_they_set():
     assert {key: chosen[key] for key in others} == {key: changed["recipe"][key] for key in others}
 
 
-def test_a_long_base_has_twice_the_epochs_also_of_an_override():
+def test_a_long_base_doubles_the_epochs_of_an_override_too():
     plain = a_study(recipe={"epochs": 12})
     assert plain.recipe_of("random0", 0, "base2B")["epochs"] == 24
     assert plain.recipe_of("random0", 0, "baseB")["epochs"] == 12
@@ -293,7 +293,7 @@ def test_a_long_base_has_twice_the_epochs_also_of_an_override():
 
 
 @pytest.mark.parametrize(("epochs", "every", "expected"), [(12, 2, 6), (5, 2, 3), (1, 3, 1)])
-def test_evaluations_are_counted_with_the_last(epochs, every, expected):
+def test_the_number_of_evaluations_includes_the_last(epochs, every, expected):
     of_epochs = {"epochs": epochs, "iterations": None, "evaluate_every": every}
     assert design.evaluations(of_epochs) == expected
     of_iterations = {"epochs": 100, "iterations": epochs, "evaluate_every": every}
@@ -315,7 +315,7 @@ def test_omitted_networks_are_those_that_match_any_item():
     assert a_study().omitted == []
 
 
-def test_a_base_may_be_omitted_with_all_that_copies_from_it():
+def test_a_base_may_be_omitted_with_all_its_copies():
     chosen = a_study(treatments=["transfer"], omit=[{"source": "A"}, {"network": "baseA"}])
     kept = set(chosen.network_names) - {name for *_, name in chosen.omitted}
     assert kept == {"baseB", "base2B", "B0B"}
@@ -329,7 +329,7 @@ def test_shares_divide_the_networks_by_replicates():
 
 
 @pytest.mark.parametrize("share", [0, "0/4", "5/4", "1/7", "2", "1/2/3", "a/b", "-1/4"])
-def test_a_share_that_is_none_says_what_one_is(share):
+def test_an_invalid_share_is_an_error_with_advice(share):
     study = a_study(seeds=[0, 1, 2], splits={"random": 2})
     with pytest.raises(design.StudyError, match=rf"share: {share} .* its 6 replicates"):
         study.share(share)

@@ -13,7 +13,7 @@ from transferability.study.design import StudyError
 ROOT = Path(__file__).parents[1]
 
 
-def test_a_study_is_left_as_it_was_given():
+def test_completing_does_not_change_the_given_study():
     given = {"dataset": {"source": "digits"}, "layers": [9]}
     before = copy.deepcopy(given)
     with pytest.raises(StudyError):
@@ -22,7 +22,7 @@ def test_a_study_is_left_as_it_was_given():
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
-def test_the_default_study_spells_out_the_defaults(nothing):
+def test_the_default_study_contains_the_defaults(nothing):
     written = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     defaults = config.complete(nothing)
     # Five replicates of a few n in the time of one of all n.
@@ -36,7 +36,7 @@ def test_the_default_study_spells_out_the_defaults(nothing):
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda f: f.stem)
-def test_each_study_is_complete_and_bears_the_name_of_its_file(file):
+def test_each_study_is_valid_and_named_after_its_file(file):
     assert config.read(file)["study"] == file.stem
 
 
@@ -45,7 +45,7 @@ def test_completing_twice_changes_nothing():
     assert config.complete(once) == once
 
 
-def test_the_schema_and_the_default_study_are_those_of_the_models():
+def test_schema_and_config_yaml_agree_with_the_models():
     assert schema.SCHEMA.read_text(encoding="utf-8") == schema.schema_text(), "run " + schema.WRITE
     assert schema.CONFIG.read_text(encoding="utf-8") == schema.config_text(), "run " + schema.WRITE
 
@@ -68,7 +68,7 @@ def test_each_key_has_a_description():
     assert lacking == {"Override.where", "Override.recipe"}
 
 
-def test_only_what_nobody_else_can_know_has_no_default():
+def test_only_keys_that_the_user_must_know_have_no_default():
     required = {key for key, leaf in LEAVES.items() if "default" not in leaf}
     assert {key for key in required if not key.startswith(("Where.", "Override."))} == {
         *SECTIONS,
@@ -125,9 +125,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRITTEN.values(), ids=WRITTEN)
-def test_a_file_that_holds_no_study_or_another_one_than_was_meant_is_named(
-    tmp_path, monkeypatch, text, words
-):
+def test_a_file_with_no_or_another_study_is_an_error(tmp_path, monkeypatch, text, words):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "mine.yaml"
     if text is not None:
@@ -137,7 +135,7 @@ def test_a_file_that_holds_no_study_or_another_one_than_was_meant_is_named(
     assert {path.name for path in tmp_path.iterdir()} <= {file.name}
 
 
-def test_what_an_alias_stands_for_is_no_key_twice(tmp_path):
+def test_a_yaml_alias_is_not_a_duplicate_key(tmp_path):
     file = tmp_path / "study.yaml"
     once = "{where: {n: 1}, recipe: &once {epochs: 1}}"
     file.write_text(f"overrides: [{once}, {{where: {{n: 2}}, recipe: *once}}]\n", encoding="utf-8")
@@ -147,7 +145,7 @@ def test_what_an_alias_stands_for_is_no_key_twice(tmp_path):
     config.check_file(file, yaml.safe_load(merged))
 
 
-def test_an_empty_file_is_a_study_of_its_name(tmp_path):
+def test_an_empty_file_is_a_study_named_after_the_file(tmp_path):
     (tmp_path / "mine.yaml").touch()
     assert config.read(tmp_path / "mine.yaml")["study"] == "mine"
 
@@ -163,7 +161,7 @@ def test_an_empty_file_is_a_study_of_its_name(tmp_path):
         ("yosinski2014.yaml", "study: my_yosinski2014"),
     ],
 )
-def test_a_file_whose_name_is_none_of_a_study_is_told_to_name_it(tmp_path, name, advice):
+def test_a_file_name_that_cannot_name_a_study_is_an_error(tmp_path, name, advice):
     file = tmp_path / name
     file.write_text("layers: [1]\n", encoding="utf-8")
     with pytest.raises(StudyError, match=f"takes the name of its file.*`{advice}`"):

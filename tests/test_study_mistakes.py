@@ -167,7 +167,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "key", "words"), MISTAKES, ids=[text for text, *_ in MISTAKES])
-def test_a_mistake_is_named_in_one_line_with_what_is_allowed(text, key, words):
+def test_a_mistake_is_one_line_with_the_allowed_values(text, key, words):
     found = message(text)
     assert found.startswith(key)
     assert "\n" not in found
@@ -177,11 +177,11 @@ def test_a_mistake_is_named_in_one_line_with_what_is_allowed(text, key, words):
     assert "1 keys" not in found
 
 
-def test_the_word_on_1e_3_is_for_texts_that_look_like_numbers():
+def test_the_hint_about_1e_3_is_only_for_number_like_texts():
     assert "1e-3" not in message("splits: {random: two}")
 
 
-def test_all_mistakes_are_named_at_once_a_line_each():
+def test_all_mistakes_are_listed_one_line_each():
     found = message("{recipe: {epochs: 0, learning_rate: -1}, targets: [C], stdy: x}")
     assert sorted(line.split(":")[0] for line in found.splitlines()) == [
         *("recipe.epochs", "recipe.learning_rate", "stdy", "targets[0]"),
@@ -191,7 +191,7 @@ def test_all_mistakes_are_named_at_once_a_line_each():
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def test_weights_that_want_images_of_other_sizes_before_the_crop_are_refused():
+def test_weights_with_different_image_sizes_are_refused():
     given = {"weights": "a.pt", "image_size": 224, "mean": MEAN, "std": STD}
     study = {
         "architecture": {"name": "torchvision"},

@@ -23,7 +23,7 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_timm_s_own_file_gives_timm_s_own_outputs(name, tmp_path):
+def test_timm_weights_give_timm_outputs(name, tmp_path):
     settings = {"name": "timm", "model": name}
     torch.manual_seed(0)
     model = timm.make(name, 1000, 32).eval()
@@ -54,7 +54,7 @@ def test_positions_are_interpolated_to_the_size_of_the_images(tmp_path):
     assert loaded.changes == ["pos_embed: interpolated from 16 patches to 36"]
 
 
-def test_positions_that_cannot_be_interpolated_are_named(tmp_path):
+def test_positions_that_cannot_be_interpolated_are_an_error(tmp_path):
     """As of a distilled transformer, which has a token more."""
     tensors = timm.make("vit_tiny_patch16_224", 10, 64).state_dict()
     tensors["pos_embed"] = torch.randn(1, 18, 192)
@@ -73,7 +73,7 @@ def test_positions_that_cannot_be_interpolated_are_named(tmp_path):
         ("convnext_atto", "cannot take 8 pixels"),
     ],
 )
-def test_what_cannot_be_a_list_of_layers_is_named(model, words):
+def test_a_model_that_cannot_be_a_list_of_layers_is_an_error(model, words):
     size = 8 if model.startswith("convnext") else 28
     with pytest.raises(ValueError, match=rf"^architecture.model: .*{words}"):
         architectures.info({"name": "timm", "model": model}, size)
@@ -84,7 +84,7 @@ def test_a_study_names_a_model():
     assert study["layer_names"] == ["conv1", *(f"layer{i}_0" for i in (1, 2, 3, 4)), "fc"]
 
 
-def test_without_timm_it_is_said_what_to_install(monkeypatch):
+def test_without_timm_the_error_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "transferability.models.timm")
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ValueError, match=r"timm needs a package .*pip install timm"):

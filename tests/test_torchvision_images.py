@@ -84,7 +84,7 @@ def test_mnist_is_found_by_the_name_of_a_link(tmp_path):
     ("download", "remedy"),
     [(False, "set dataset.download to true"), (True, "delete the damaged files")],
 )
-def test_a_damaged_packed_file_is_named_with_what_to_do(tmp_path, download, remedy):
+def test_a_damaged_packed_file_is_an_error_with_advice(tmp_path, download, remedy):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for file in torchvision_datasets._four_files("MNIST"):
@@ -93,7 +93,7 @@ def test_a_damaged_packed_file_is_named_with_what_to_do(tmp_path, download, reme
         torchvision.read(settings("MNIST", tmp_path, download=download))
 
 
-def test_the_documented_layouts_are_those_of_torchvision():
+def test_the_documented_layouts_agree_with_torchvision():
     """Each dataset of the table, and each of its paths, stands in torchvision's own code."""
     text = (ROOT / "docs" / "your-images.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)`(.*?) \| (.+) \|$", text, re.MULTILINE)
@@ -117,7 +117,7 @@ def eurosat(root: Path) -> None:
             Image.new("RGB", (64, 64), (60 * c, 30 * i, 0)).save(folder / f"{name}_{i}.png")
 
 
-def test_a_dataset_without_a_part_for_testing_gives_a_share_of_each_class(tmp_path):
+def test_a_dataset_without_a_test_part_holds_back_a_share(tmp_path):
     eurosat(tmp_path)
     opened = stored(tmp_path, settings("EuroSAT", tmp_path))
     assert opened.classes == ["Forest", "Highway", "Pasture", "River"]
@@ -137,7 +137,7 @@ def test_a_bad_image_of_a_dataset_is_named_by_its_file(tmp_path, caplog):
     assert str(bad) in (tmp_path / "store" / "bad_images.csv").read_text()
 
 
-def test_a_dataset_without_names_and_list_of_labels_has_numbers(tmp_path, monkeypatch):
+def test_a_dataset_without_names_uses_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(
         datasets.FakeData.__init__, "__defaults__", (80, (3, 8, 8), 4, None, None, 0)
     )
@@ -152,14 +152,14 @@ def test_a_dataset_without_names_and_list_of_labels_has_numbers(tmp_path, monkey
     assert total.tolist() == np.bincount(labels).tolist()
 
 
-def test_a_dataset_that_is_not_there_is_named_with_what_to_do(tmp_path, caplog):
+def test_a_missing_dataset_is_an_error_with_advice(tmp_path, caplog):
     assert prepare(tmp_path / "store", settings("SVHN", tmp_path / "data")) == 1
     for word in ("dataset.root", "SVHN", str(tmp_path / "data"), "dataset.download"):
         assert word in caplog.text
     assert not (tmp_path / "store").exists()
 
 
-def test_what_is_not_there_is_downloaded_if_it_may_be(tmp_path, monkeypatch):
+def test_a_missing_dataset_is_downloaded_if_allowed(tmp_path, monkeypatch):
     asked = []
 
     def download(dataset: datasets.EuroSAT) -> None:
@@ -176,12 +176,12 @@ def test_what_is_not_there_is_downloaded_if_it_may_be(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["CocoDetection", "PhotoTour", "VisionDataset"])
-def test_a_dataset_of_something_else_is_refused(tmp_path, caplog, name):
+def test_a_dataset_of_another_kind_is_refused(tmp_path, caplog, name):
     assert prepare(tmp_path / "store", settings(name, tmp_path)) == 1
     assert f"dataset.name: {name} cannot be used" in caplog.text
 
 
-def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypatch):
+def test_a_dataset_with_many_labels_per_image_is_refused(tmp_path, caplog, monkeypatch):
     eurosat(tmp_path)
     monkeypatch.setattr(
         datasets.EuroSAT, "__getitem__", lambda *_: (Image.new("RGB", (8, 8)), np.arange(3))
@@ -190,13 +190,13 @@ def test_a_dataset_of_many_labels_an_image_is_refused(tmp_path, caplog, monkeypa
     assert "dataset.name: EuroSAT cannot be used" in caplog.text
 
 
-def test_names_known_beforehand_are_those_of_torchvision():
+def test_known_dataset_names_agree_with_torchvision():
     assert torchvision._names() == set(datasets.__all__)
     assert images.info(settings("Flowers102", Path("data"))).classes is None
 
 
 @pytest.mark.parametrize("name", torchvision_datasets.PARTS)
-def test_parts_are_asked_for_as_torchvision_allows(tmp_path, name):
+def test_parts_are_named_as_in_torchvision(tmp_path, name):
     for arguments in torchvision_datasets.PARTS[name]:
         for part in arguments:
             # Refused for what is not there, and not for what was asked.

@@ -70,9 +70,7 @@ def recorder(monkeypatch) -> Recorder:
 
 @pytest.mark.parametrize("augment", [[], ["crop", "horizontal_flip"]], ids=["plain", "augmented"])
 @pytest.mark.parametrize("name", ["A1B", "B5B", "A7B"])
-def test_frozen_weights_and_statistics_are_the_base_s_bit_for_bit(
-    laboratory, bases, tmp_path, name, augment
-):
+def test_frozen_layers_equal_the_base_bit_for_bit(laboratory, bases, tmp_path, name, augment):
     n, base = int(name[1]), bases[f"base{name[0]}"]
     trained = laboratory.train(name, tmp_path, base, recipe={"augment": augment})
     frozen = of_layers(trained.weights, LAYERS[:n])
@@ -87,7 +85,7 @@ def test_frozen_weights_and_statistics_are_the_base_s_bit_for_bit(
 
 
 @pytest.mark.parametrize("name", ["A3B+", "B7B+"])
-def test_fine_tuned_layers_and_their_statistics_learn(laboratory, bases, tmp_path, name, recorder):
+def test_fine_tuned_layers_and_their_statistics_change(laboratory, bases, tmp_path, name, recorder):
     base = bases[f"base{name[0]}"]
     copied = LAYERS[: int(name[1])]
     trained = laboratory.train(name, tmp_path, base)
@@ -95,7 +93,7 @@ def test_fine_tuned_layers_and_their_statistics_learn(laboratory, bases, tmp_pat
     assert all_differ(of_layers(trained.weights, copied), of_layers(base.weights, copied))
 
 
-def test_b0b_is_a_base_on_the_stream_of_the_treatments(laboratory, bases, tmp_path):
+def test_b0b_is_a_base_with_the_treatments_stream(laboratory, bases, tmp_path):
     b0b = laboratory.train("B0B", tmp_path / "B0B")
     base = laboratory.train("baseB", tmp_path / "baseB", stream="treatment")
     identical(b0b, base)
@@ -105,7 +103,7 @@ def test_b0b_is_a_base_on_the_stream_of_the_treatments(laboratory, bases, tmp_pa
 
 
 @pytest.mark.parametrize("augment", [[], ["crop", "horizontal_flip"]], ids=["plain", "augmented"])
-def test_treatments_share_fresh_layers_order_and_augmentation_but_bases_have_others(
+def test_treatments_share_new_layers_order_and_augmentation(
     laboratory, bases, tmp_path, recorder, augment
 ):
     # A transfer network's images are normalised by those of its source.
@@ -144,14 +142,14 @@ def test_the_same_task_gives_the_same_bits_and_another_seed_others(laboratory, b
     assert seed0.history != seed1.history
 
 
-def test_weights_are_kept_only_if_asked_for_and_earlier_ones_do_not_stay(laboratory, tmp_path):
+def test_weights_are_kept_only_on_request(laboratory, tmp_path):
     laboratory.train("B0B", tmp_path)
     again = laboratory.train("B0B", tmp_path, keep_weights=False)
     assert again.metrics["weights_sha256"] is None
     assert not again.folder.weights.exists()
 
 
-def test_small_maps_are_looked_for_where_a_cpu_trains_in_bf16(laboratory, tmp_path, monkeypatch):
+def test_small_maps_are_searched_only_for_bf16_on_a_cpu(laboratory, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
         device, "keep_small_maps_in_fp32", lambda network, inputs: seen.append(len(network))
@@ -162,15 +160,13 @@ def test_small_maps_are_looked_for_where_a_cpu_trains_in_bf16(laboratory, tmp_pa
     assert seen == [len(LAYERS)]
 
 
-def test_its_seconds_are_within_those_that_pass(laboratory, tmp_path):
+def test_the_seconds_of_a_training_are_plausible(laboratory, tmp_path):
     start = time.perf_counter()
     history = laboratory.train("B0B", tmp_path).folder.history
     assert 0 < read_history(history)[-1]["seconds"] < time.perf_counter() - start
 
 
-def test_target_sizes_take_nested_images_that_bases_and_treatments_share(
-    laboratory, bases, tmp_path
-):
+def test_target_sizes_are_nested_and_shared_by_all_networks(laboratory, bases, tmp_path):
     opened = image_store.open_store(laboratory.images)
 
     def learned(name: str) -> ImageSet:
@@ -189,7 +185,7 @@ def test_target_sizes_take_nested_images_that_bases_and_treatments_share(
     assert metrics["validation_images"] == bases["baseB"].metrics["validation_images"]
 
 
-def test_copied_layers_bring_the_normalisation_of_their_source(laboratory, monkeypatch):
+def test_copied_layers_use_the_normalisation_of_their_source(laboratory, monkeypatch):
     opened = image_store.open_store(laboratory.images)
     halves = class_splits.read(laboratory.split, opened.classes)
     # Which images they are of.
@@ -200,7 +196,7 @@ def test_copied_layers_bring_the_normalisation_of_their_source(laboratory, monke
         assert np.array_equal(found, of_a if name.startswith("A") else learned), name
 
 
-def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):
+def test_the_files_of_a_network_agree(laboratory, bases):
     base = bases["baseB"]
     opened = image_store.open_store(laboratory.images)
     asked = base.predictions >= 0
@@ -227,7 +223,7 @@ def test_the_folder_of_a_network_agrees_with_itself(laboratory, bases):
     }
 
 
-def test_a_network_that_did_not_learn_says_so(laboratory, bases, tmp_path, caplog):
+def test_a_network_that_did_not_learn_gives_a_warning(laboratory, bases, tmp_path, caplog):
     base = bases["baseB"].metrics
     assert base["learned"]
     assert base["layer_names"] == list(LAYERS)
@@ -239,13 +235,13 @@ def test_a_network_that_did_not_learn_says_so(laboratory, bases, tmp_path, caplo
     assert "training loss 1.6" in caplog.messages[-1]
 
 
-def test_a_device_that_is_not_there_is_refused(monkeypatch):
+def test_a_missing_device_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"recipe\.device: cuda is not available, only .*cpu"):
         device.choose_device("cuda")
 
 
-def test_what_gives_other_bits_each_time_is_refused_by_name():
+def test_nondeterministic_operations_are_an_error():
     with (
         pytest.raises(ValueError, match=r"recipe\.deterministic: put_.* set it to false"),
         device.repeatable(True),

@@ -49,7 +49,7 @@ def test_exactly_n_layers_are_copied_with_their_statistics(settings, n):
     assert same(base.state_dict(), trained)
 
 
-def test_what_is_never_trained_is_not_shuffled():
+def test_untrained_tensors_are_not_shuffled():
     network = transplant.initialised({"name": "torchvision", "model": "swin_t"}, 32, 5, BASE)
     weights = network.state_dict()
     found = transplant.shuffled(weights, network, TREATMENT)
@@ -60,7 +60,7 @@ def test_what_is_never_trained_is_not_shuffled():
             assert torch.equal(tensor, found[name]) == (name not in parameters), name
 
 
-def test_a_layer_starts_from_values_of_its_own():
+def test_each_layer_starts_from_its_own_values():
     """Whatever the layers below it are, and however many classes there are above it."""
     first, other = network(), network(channels=[8, 6, 8, 8, 8], classes=7)
     for name in ("conv1.0.weight", "conv4.0.weight", "fc6.1.weight", "fc7.0.weight"):

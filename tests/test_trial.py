@@ -178,7 +178,7 @@ def module(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_trained_or_copied_is_refused_before_anything_runs(module, text, words):
+def test_unsuitable_networks_are_refused_before_anything_runs(module, text, words):
     module(text)
     with pytest.raises(StudyError) as caught:
         config.complete({"dataset": {"source": "digits"}, "architecture": "my_network:build"})
@@ -228,7 +228,7 @@ def trained(laboratory: Laboratory, name: str, *base: str) -> dict:
 
 
 @pytest.mark.parametrize("text", TRAINED.values(), ids=TRAINED)
-def test_saved_weights_give_what_the_training_found(module, laboratory, text):
+def test_saved_weights_give_the_metrics_of_the_training(module, laboratory, text):
     """Evaluated plainly, by the module of the user alone."""
     module(text)
     config.complete({"dataset": {"source": "digits"}, "architecture": "my_network:build"})

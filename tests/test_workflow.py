@@ -57,7 +57,7 @@ def table(project: Project, name: str) -> pd.DataFrame:
     return pd.read_csv(project.results / "tables" / f"{name}.csv", keep_default_na=False)
 
 
-def test_a_run_says_little_where_there_is_no_terminal(finished):
+def test_a_run_prints_little_without_a_terminal(finished):
     said = (finished.folder / MADE).read_text(encoding="utf-8").splitlines()
     jobs = int(re.search(r"^ total +(\d+) *$", "\n".join(said), re.MULTILINE)[1])
     assert len(said) < 2 * jobs
@@ -73,14 +73,14 @@ def test_a_run_says_little_where_there_is_no_terminal(finished):
     ("target", "is_told"),
     [("tiny/splits/random0.csv", True), ("yosinski2014/tables/networks.csv", False)],
 )
-def test_the_status_is_named_from_the_folder_of_the_command(pristine, target, is_told):
+def test_the_status_command_fits_the_working_directory(pristine, target, is_told):
     output = pristine.succeed("--directory", "else where", f"results/{target}")
     assert ("status 'else where/results/tiny' --watch" in output) == is_told
     assert ("--watch" in output) == is_told
 
 
 @pytest.mark.full
-def test_networks_do_not_depend_on_what_else_is_trained_nor_where(finished, elsewhere):
+def test_networks_do_not_depend_on_other_networks_or_the_folder(finished, elsewhere):
     again = table(elsewhere, "networks").drop(columns=NOT_RESULTS).set_index("network")
     assert sorted(again.index) == ["A3B", "B3B+", "base2B", "baseA", "baseB"]
     first = table(finished, "networks").drop(columns=NOT_RESULTS).set_index("network")
@@ -124,7 +124,7 @@ def test_the_line_that_snakemake_prints_trains_the_same_bits(project):
 
 
 @pytest.mark.full
-def test_a_given_study_stands_alone(pristine):
+def test_a_given_study_replaces_config_yaml(pristine):
     given = ("--dry-run", "--printshellcmds")
     alone = commands(pristine.succeed(*given, study="studies/digits.yaml"))
     assert len(alone) > 50
@@ -142,7 +142,7 @@ def test_a_setting_on_the_command_line_wins(pristine, study):
     assert any(told in command for command in commands(output))
 
 
-def test_a_mistake_in_the_study_is_told_before_anything_runs(pristine):
+def test_a_mistake_in_the_study_is_an_error_before_anything_runs(pristine):
     pristine.write_study(recipe={"learning_rte": 0.1})
     status, output = pristine.run()
     assert status != 0

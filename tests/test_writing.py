@@ -104,7 +104,7 @@ def contender(folder) -> Iterator[Callable[..., Contender]]:
         process.communicate()
 
 
-def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypatch):
+def test_a_second_writer_waits_and_names_the_first(folder, contender, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     first = contender()
     assert first.line() == "has it 0 False"
@@ -123,7 +123,7 @@ def test_the_second_waits_says_for_whom_and_goes_on(folder, contender, monkeypat
     assert (taken["slurm_job_id"], taken["process"]) == ("4711", first.process.pid)
 
 
-def test_who_did_other_work_before_is_nobody_s_second(contender):
+def test_work_after_another_work_is_not_a_repetition(contender):
     first, second = contender(work="some"), None
     assert first.line().startswith("has it")
     second = contender(work="other")
@@ -132,7 +132,7 @@ def test_who_did_other_work_before_is_nobody_s_second(contender):
     assert second.line() == "has it 0 False"
 
 
-def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):
+def test_a_killed_writer_is_noticed_on_the_same_machine(folder, contender):
     first = contender()
     first.line()
     first.kill()
@@ -145,7 +145,7 @@ def test_on_one_machine_a_killed_one_is_known_to_be_gone(folder, contender):
 
 @pytest.mark.full
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, contender, hours):
+def test_a_killed_writer_elsewhere_loses_its_lease(folder, contender, hours):
     """Whatever its clock said."""
     first = contender(machine="other", lease=2)
     first.line()
@@ -159,7 +159,7 @@ def test_on_another_machine_a_killed_one_is_gone_when_its_lease_is_over(folder, 
 
 @pytest.mark.full
 @pytest.mark.parametrize("machine", ["", "other"])
-def test_who_stood_still_for_its_lease_finds_the_folder_lost(folder, contender, machine):
+def test_a_stopped_writer_loses_the_folder_after_its_lease(folder, contender, machine):
     first = contender(machine=machine, lease=1)
     first.line()
     assert first.told("check") == "writes"
@@ -175,7 +175,7 @@ def test_who_stood_still_for_its_lease_finds_the_folder_lost(folder, contender, 
 
 
 @pytest.mark.full
-def test_who_lost_the_folder_to_one_that_has_finished_says_nothing_of_an_end(folder, contender):
+def test_a_writer_that_lost_the_folder_logs_no_end(folder, contender):
     first = contender(machine="other", lease=1)
     first.line()
     first.signal(signal.SIGSTOP)
@@ -196,7 +196,7 @@ def test_a_folder_that_was_deleted_is_lost(folder, contender):
 
 @pytest.mark.full
 @pytest.mark.parametrize("text", ["", "filelock/2 lea"])
-def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folder, contender, text):
+def test_an_unknown_writer_is_gone_after_its_lease(folder, contender, text):
     (folder / "writers").mkdir(parents=True)
     (folder / "writers" / "lease").write_text(text)
     (folder / "writers" / "log.jsonl").write_text('{"taken": "2026-')
@@ -208,7 +208,7 @@ def test_who_died_before_it_said_who_it_was_is_gone_when_its_lease_is_over(folde
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_waiting(folder, contender, number):
+def test_a_signal_ends_the_wait(folder, contender, number):
     first, second = contender(), None
     first.line()
     second = contender()
@@ -220,7 +220,7 @@ def test_a_signal_ends_the_waiting(folder, contender, number):
 
 
 @pytest.mark.full
-def test_starts_that_did_not_finish_are_counted(folder, contender):
+def test_unfinished_starts_are_counted(folder, contender):
     killed = contender()
     killed.line()
     killed.kill()
@@ -267,11 +267,11 @@ def test_another_run_is_named_as_long_as_it_lives(tmp_path, other):
     runs.begin(tmp_path, "tiny").release()
 
 
-def test_another_study_may_run_beside_it(tmp_path, other):
+def test_another_study_may_run_at_the_same_time(tmp_path, other):
     runs.begin(tmp_path, "small").release()
 
 
-def test_shares_of_a_study_may_run_side_by_side(tmp_path):
+def test_shares_of_a_study_may_run_at_the_same_time(tmp_path):
     first, second = (runs.begin(tmp_path, "tiny", share) for share in ("1/2", "2/2"))
     with pytest.raises(runs.AnotherRun):
         runs.begin(tmp_path, "tiny", "2/2")
@@ -280,7 +280,7 @@ def test_shares_of_a_study_may_run_side_by_side(tmp_path):
 
 
 @pytest.mark.full
-def test_a_second_run_of_one_study_says_why_it_does_not_begin(project: Project):
+def test_a_second_run_of_a_study_is_refused_with_the_reason(project: Project):
     # Long enough for the second to begin.
     project.write_study(recipe={**RECIPE, "epochs": 1000})
     first = project.start(TARGET)

@@ -73,9 +73,7 @@ def packed(name: str) -> zipfile.ZipInfo:
         *(("tiny/evil", kind) for kind in (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR)),
     ],
 )
-def test_a_path_that_leads_elsewhere_a_link_and_a_device_are_files_inside(
-    tmp_path, unpacked_to, name, kind
-):
+def test_paths_outside_links_and_devices_become_files_inside(tmp_path, unpacked_to, name, kind):
     entry = packed(name)
     if kind:
         entry.create_system, entry.external_attr = 3, (kind | 0o777) << 16
@@ -89,7 +87,7 @@ def test_a_path_that_leads_elsewhere_a_link_and_a_device_are_files_inside(
     assert not Path("/etc/evil").exists()
 
 
-def test_more_than_there_is_room_for_is_refused(tmp_path, caplog, unpacked_to, monkeypatch):
+def test_an_archive_larger_than_the_disk_is_refused(tmp_path, caplog, unpacked_to, monkeypatch):
     file = archive(tmp_path, (f"tiny/{METADATA}", manifest()), ("tiny/a.csv", "1"))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=9))
@@ -103,7 +101,7 @@ def test_more_than_there_is_room_for_is_refused(tmp_path, caplog, unpacked_to, m
         manifest((["a.csv"], "1", "")),
     ],
 )
-def test_a_manifest_that_is_none_is_named(tmp_path, text):
+def test_an_invalid_manifest_is_an_error(tmp_path, text):
     with (
         open_archive(archive(tmp_path, (f"tiny/{METADATA}", text))) as folder,
         pytest.raises(ValueError, match=f"{METADATA}: is not a manifest of a study's archive"),
@@ -111,7 +109,7 @@ def test_a_manifest_that_is_none_is_named(tmp_path, text):
         faults(folder)
 
 
-def test_no_file_outside_is_looked_at(tmp_path):
+def test_files_outside_the_folder_are_not_read(tmp_path):
     (tmp_path / "secret").write_text("1")
     listed = manifest((str(Path("..", "..", "..", "secret")), "1", "0" * 64))
     with open_archive(archive(tmp_path, (f"tiny/{METADATA}", listed))) as folder:
@@ -128,7 +126,7 @@ def test_no_file_outside_is_looked_at(tmp_path):
         (b"PK\x03\x04 and so on", "cannot be read as the archive of a study ("),
     ],
 )
-def test_another_file_is_no_archive(tmp_path, caplog, unpacked_to, content, words):
+def test_other_files_are_not_archives(tmp_path, caplog, unpacked_to, content, words):
     file = tmp_path / "strange.zip"
     if isinstance(content, bytes):
         file.write_bytes(content)
@@ -137,7 +135,7 @@ def test_another_file_is_no_archive(tmp_path, caplog, unpacked_to, content, word
     assert words in refused(file, caplog, unpacked_to)
 
 
-def test_whatever_byte_changes_no_file_is_another_one(tmp_path, unpacked_to):
+def test_a_changed_byte_never_changes_an_unpacked_file(tmp_path, unpacked_to):
     content = "study: tiny\n" * 5
     listed = manifest(("study.yaml", str(len(content)), "0" * 64))
     file = archive(tmp_path, (f"tiny/{METADATA}", listed), ("tiny/study.yaml", content))
@@ -162,7 +160,7 @@ def test_whatever_byte_changes_no_file_is_another_one(tmp_path, unpacked_to):
     assert not list(unpacked_to.iterdir())
 
 
-def test_a_study_from_a_stranger_is_checked_before_it_is_drawn(finished, tmp_path, caplog):
+def test_an_unpacked_study_is_checked_before_it_is_drawn(finished, tmp_path, caplog):
     folder = tmp_path / "tiny"
     folder.mkdir()
     text = (finished.results / "study.yaml").read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ def with_a_bit_flipped(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncated, with_a_bit_flipped, with_code])
-def test_a_damaged_base_is_refused_with_what_to_delete(
+def test_a_damaged_base_is_an_error_with_advice(
     laboratory, bases, tmp_path, monkeypatch, failure, damage
 ):
     monkeypatch.chdir(tmp_path)
@@ -77,7 +77,9 @@ def test_a_base_of_another_architecture_is_refused_layer_by_layer(
     assert written(tmp_path / name) == []
 
 
-def test_weights_whose_header_lies_are_refused_layer_by_layer(laboratory, bases, tmp_path, failure):
+def test_weights_with_a_false_header_are_refused_layer_by_layer(
+    laboratory, bases, tmp_path, failure
+):
     tensors, header, _ = checkpoint.load(bases["baseA"].folder.weights)
     forged = tmp_path / "baseA" / "weights.safetensors"
     checkpoint.save(forged, {**tensors, "conv2.0.weight": torch.zeros(2, 2)}, header)

@@ -37,7 +37,7 @@ def train(laboratory, folder: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.full
-def test_a_training_goes_on_when_there_is_room(laboratory, small_disk, tmp_path):
+def test_a_training_continues_when_there_is_space(laboratory, small_disk, tmp_path):
     folder = NetworkFolder(small_disk / "baseB")
     full = train(laboratory, folder.path)
     assert full.returncode == 1, full.stderr
@@ -64,7 +64,7 @@ def test_a_training_goes_on_when_there_is_room(laboratory, small_disk, tmp_path)
     assert np.array_equal(np.load(folder.predictions), np.load(whole.predictions))
 
 
-def test_what_is_of_unknown_size_leaves_the_old_file_too(small_disk):
+def test_a_failed_write_of_unknown_size_leaves_the_old_file(small_disk):
     table = small_disk / "networks.csv"
     table.write_text("as it was")
     with (

@@ -135,7 +135,7 @@ def likely_studies(draw) -> dict:
 
 @fuzzed(100)
 @given(likely_studies())
-def test_studies_that_are_nearly_right(config):
+def test_nearly_valid_studies(config):
     refused_or_planned(config)
 
 
@@ -181,7 +181,7 @@ HELD = st.sampled_from(["{}", "[]", "3", '"x"', "[" * 5000, '{"header": 3, "sha2
     st.none() | st.dictionaries(st.just("checkpoint"), HELD | st.integers()),
     st.binary(max_size=16),
 )
-def test_safetensors_that_somebody_made_up_are_refused(tmp_path, tensors, metadata, data):
+def test_made_up_safetensors_files_are_refused(tmp_path, tensors, metadata, data):
     header = json.dumps({**tensors, **({} if metadata is None else {"__metadata__": metadata})})
     path = tmp_path / "weights.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + data)

@@ -54,7 +54,7 @@ def crowded(tmp_path, monkeypatch) -> ModuleType:
 
 @pytest.mark.parametrize("full_in", ["training", "evaluation"])
 @pytest.mark.parametrize(("micro_batch", "tried"), [(None, 32), (12, 12)])
-def test_a_full_device_ends_the_training_with_what_was_tried_and_the_key(
+def test_a_full_device_is_an_error_with_the_size_and_the_key(
     laboratory, crowded, tmp_path, failure, full_in, micro_batch, tried
 ):
     crowded.room[full_in] = 8
@@ -69,7 +69,7 @@ def test_a_full_device_ends_the_training_with_what_was_tried_and_the_key(
     assert written(folder) == []
 
 
-def test_a_micro_batch_that_fits_is_all_that_it_takes(laboratory, crowded, tmp_path):
+def test_a_micro_batch_that_fits_is_enough(laboratory, crowded, tmp_path):
     crowded.room.update(training=8, evaluation=8)
     found = laboratory.train("baseB", tmp_path / "crowded", **IN_EIGHTS)
     crowded.room.update(training=1000, evaluation=1000)
@@ -83,7 +83,7 @@ def test_features_of_frozen_layers_are_computed_in_micro_batches(laboratory, cro
     assert trained.metrics["micro_batch"] == 8
 
 
-def test_where_not_one_image_fits_no_smaller_micro_batch_is_asked_for(
+def test_no_smaller_micro_batch_is_proposed_if_not_one_image_fits(
     laboratory, crowded, tmp_path, failure
 ):
     crowded.room["training"] = 0
@@ -117,7 +117,7 @@ def test_on_a_processor_the_key_is_named(laboratory, tmp_path):
     ],
     ids=["numpy asks for it", "another error"],
 )
-def test_what_of_an_error_is_explained(laboratory, fail, error, words):
+def test_which_errors_are_explained(laboratory, fail, error, words):
     with (
         pytest.raises(error, match=words),
         trainer.torch_explained(laboratory.task("baseB")),

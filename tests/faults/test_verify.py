@@ -89,7 +89,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("file", "change", "named"), CHANGES)
-def test_what_was_changed_is_named(project, capsys, caplog, file, change, named):
+def test_a_changed_file_is_named(project, capsys, caplog, file, change, named):
     network = f"random0/seed0/{file.split('/')[0]}"
     change(project.results / "networks/random0/seed0" / file)
     status, verdicts, log = verified(project.results, capsys, caplog)
@@ -108,20 +108,20 @@ def test_a_changed_store_is_named(project, capsys, caplog):
     assert f"{images / 'validation.images.npy'} " in verdicts[f"images/{images.name}"]
 
 
-def test_results_without_their_images_are_compared_with_what_is_there(project, capsys, caplog):
+def test_results_without_images_are_compared_with_other_files(project, capsys, caplog):
     (project.folder / "images").rename(project.folder / "elsewhere")
     status, verdicts, _ = verified(project.results, capsys, caplog)
     assert status == 0
     assert set(verdicts.values()) == {"good", "not found, so not compared"}
 
 
-def test_a_network_that_is_not_finished_is_no_fault(project, capsys, caplog):
+def test_an_unfinished_network_is_not_an_error(project, capsys, caplog):
     (project.network("R3B") / "metrics.json").unlink()
     status, verdicts, _ = verified(project.results, capsys, caplog)
     assert status == 0
     assert verdicts["random0/seed0/R3B"] == "not finished"
 
 
-def test_a_folder_that_is_no_study_is_refused(tmp_path, caplog):
+def test_a_folder_without_a_study_is_refused(tmp_path, caplog):
     assert main(["verify", str(tmp_path)]) == 1
     assert f"{tmp_path}: contains no networks; expected a folder results/<study>" in caplog.text
