@@ -1,11 +1,10 @@
 """An architecture is an ordered list of named layers.
 
-Each is a module here, named as in the study, with three functions: `info(settings, image_size)`,
-which is cheap and free of torch where it can be; `build(settings, image_size, classes)`, the layers
-as (name, module) from input (N×3×image_size×image_size) to output (N×classes); and
-`initialise(layer)`, which draws the parameters of one layer again from torch's global generator.
-Without `initialise`, layers start as their constructors leave them. Nothing else in the project
-knows what a layer consists of.
+Each architecture is a module here, with three functions. `info(settings, image_size)` is fast and,
+if possible, does not import torch. `build(settings, image_size, classes)` returns the layers as
+(name, module) from input (N×3×image_size×image_size) to output (N×classes). `initialise(layer)`
+draws new parameters for one layer from torch's global generator; without this function, layers are
+initialised by their constructors. No other code depends on the content of a layer.
 """
 
 import importlib
@@ -17,16 +16,16 @@ from types import ModuleType
 
 @dataclass(frozen=True)
 class ArchitectureInfo:
-    """The layers of an architecture, from input to output, and the height and width in pixels of
-    the smallest image that it takes."""
+    """The names of an architecture's layers, from input to output, and the height and width in
+    pixels of the smallest image that it accepts."""
 
     layer_names: tuple[str, ...]
     smallest_image: int
 
 
 def module(name: str) -> ModuleType:
-    """The module of one architecture, by its name. Raises ValueError if it needs a package that is
-    not installed."""
+    """The module of the architecture `name`. Raises ValueError if it needs a package that is not
+    installed."""
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
@@ -48,7 +47,7 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 @contextmanager
 def seeded(number: int) -> Iterator[None]:
-    """The global generators of torch, numpy and Python from one seed; afterwards as they were."""
+    """Seed the global generators of torch, numpy and Python in a block; restore them afterwards."""
     import random
 
     import numpy as np

@@ -1,8 +1,8 @@
-"""CaffeNet, the network of the 2014 paper, and its shape at other sizes.
+"""CaffeNet, the network of the 2014 paper, also at other sizes.
 
-With no key changed it is the reference network of Caffe that the paper trained: Krizhevsky et al.
-(2012) with each pooling before the normalisation, and convolutions 2, 4 and 5 in two groups; for
-227 × 227 pixels, where fc6 takes 6 × 6 × 256 values.
+With the default settings it is Caffe's reference network, which the paper trained: the network of
+Krizhevsky et al. (2012) with pooling before normalisation, and with convolutions 2, 4 and 5 in two
+groups. It is made for 227 × 227 pixels, which give fc6 6 × 6 × 256 inputs.
 """
 
 from itertools import pairwise
@@ -16,7 +16,7 @@ POOLED = ("conv1", "conv2", "conv5")
 NORMALISED = ("conv1", "conv2")
 STEMS = {
     "paper": {"kernel_size": 11, "stride": 4, "padding": 0},
-    # 55 × 55 pixels come to the first pooling as 227 × 227 do through the paper's.
+    # With 55 × 55 pixels, conv1 has outputs of the same size as the paper's with 227 × 227 pixels.
     "small": {"kernel_size": 5, "stride": 1, "padding": 2},
 }
 STARTS = {
@@ -29,13 +29,13 @@ STARTS = {
     "fc7": (0.005, 1.0),
     "fc8": (0.01, 0.0),
 }
-"""Of a layer's weights the std, and the value of its biases, in the paper."""
+"""The std of the weights of each layer, and the value of its biases, in the paper."""
 SMALLEST_IMAGE = {"paper": 39, "small": 8}
-"""Of smaller images nothing is left for the last pooling."""
+"""With smaller images, the last pooling would have no input."""
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:
-    """Eight layers; how small an image may be depends on the stem."""
+    """The eight layers; the size of the smallest image depends on the stem."""
     return ArchitectureInfo(tuple(STARTS), SMALLEST_IMAGE[settings["stem"]])
 
 
@@ -46,19 +46,19 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     from torch.nn import functional as F
 
     class LocalResponseNorm(nn.LocalResponseNorm):
-        """Torch's, of features N×C×H×W, with the sum over neighbouring channels as a product with a
-        band of ones: torch averages over a third dimension, several times as slow on a CPU."""
+        """The same as torch's for features N×C×H×W, but the sum over neighbouring channels is a
+        product with a band matrix of ones, which is several times as fast on a CPU."""
 
         def __init__(self, channels: int, *settings: float):
             super().__init__(*settings)
             ones = torch.ones(channels, channels)
             band = ones.triu(-(self.size // 2)).tril((self.size - 1) // 2)
-            # It follows from the settings, so it is not saved with the weights.
+            # Not saved with the weights, since the settings determine it.
             self.register_buffer("band", band[..., None, None], persistent=False)
 
         def forward(self, features: torch.Tensor) -> torch.Tensor:
             sums = F.conv2d(features.square(), self.band)
-            # In fp32, since bf16 has nothing between 1 and 1.008.
+            # In fp32, since bf16 has no numbers between 1 and 1.008.
             factors = (self.k + self.alpha / self.size * sums.float()) ** -self.beta
             return features * factors.to(features.dtype)
 
@@ -75,28 +75,28 @@ def build(settings: dict, image_size: int, classes: int) -> list:
     layers = {}
     for (name, shape), (inputs, outputs) in zip(shapes.items(), pairwise(channels), strict=True):
         layers[name] = nn.Sequential(nn.Conv2d(inputs, outputs, **shape))
-        # Pooling before the rectifier gives the same values as after it, with less work for it.
+        # Pooling before the ReLU gives the same values as after it, with less work for the ReLU.
         if name in POOLED:
             # Caffe rounds sizes up.
             layers[name].append(nn.MaxPool2d(3, 2, ceil_mode=True))
         layers[name].append(nn.ReLU())
         if name in NORMALISED:
-            # Caffe, too, divides alpha by the number of channels that are summed.
+            # As in torch, alpha is divided by the number of summed channels; Caffe does the same.
             layers[name].append(LocalResponseNorm(outputs, 5, 1e-4, 0.75, 1.0))
-    # Dropout opens the layer that reads the units, so that these stay the same from epoch to epoch
-    # where they are frozen.
+    # Dropout is at the start of the next layer, so that the outputs of frozen layers are the same
+    # in each epoch.
     layers["fc6"] = nn.Sequential(nn.Flatten(), nn.Linear(pixels * channels[-1], units), nn.ReLU())
     layers["fc7"] = nn.Sequential(nn.Dropout(0.5), nn.Linear(units, units), nn.ReLU())
     layers["fc8"] = nn.Sequential(nn.Dropout(0.5), nn.Linear(units, classes))
     for name, layer in layers.items():
-        # How `initialise` draws the layer's parameters; None is He et al. (2015).
+        # Used by `initialise`; None means He et al. (2015).
         layer.std, layer.bias = STARTS[name] if settings["initialisation"] == "paper" else (None, 0)
     return list(layers.items())
 
 
 def initialise(layer) -> None:
-    """Draw a layer's parameters again from torch's global generator: Gaussian weights and constant
-    biases, as in the paper, or as in He et al. (2015) with biases zero."""
+    """Draw a layer's parameters from torch's global generator: Gaussian weights and constant biases
+    as in the paper, or weights as in He et al. (2015) and biases of zero."""
     from torch import nn
 
     for part in layer.modules():
@@ -109,12 +109,12 @@ def initialise(layer) -> None:
 
 
 def _even(count: float) -> int:
-    """The nearest number that two groups can share."""
+    """The nearest positive number that is divisible by the number of groups."""
     return max(1, round(count / GROUPS)) * GROUPS
 
 
 def _pixels(image_size: int, kernel_size: int, stride: int, padding: int) -> int:
-    """Height and width of the input of fc6."""
+    """The height and width of the input of fc6."""
     size = (image_size + 2 * padding - kernel_size) // stride + 1
     for _ in POOLED:
         size = -(-(size - 3) // 2) + 1

@@ -1,9 +1,9 @@
-"""A user's own architecture: a function `build(image_size, classes)` in a module of theirs, which
-returns its layers, a list of (name, module) from input to output.
+"""A user's own architecture: a function `build(image_size, classes)` in a user's module, which
+returns the layers, a list of (name, module) from input to output.
 
-The module is found from the folder of the run, or through PYTHONPATH, and is imported when a study
-that names it is read. Layers start as the function leaves them; it draws from torch's global
-generator. Their names must depend on its arguments alone.
+The module must be in the folder of the run or on PYTHONPATH. It is imported when a study that names
+it is read. The function initialises the layers, with torch's global generator. The names of the
+layers must depend only on the function's arguments.
 """
 
 import contextlib
@@ -22,20 +22,20 @@ from transferability.models import ArchitectureInfo
 
 EXPECTED = "a function in a module, written as my_module:build"
 TRIED = Path(".snakemake", "tried")
-"""What passed its trial, in the folder of the run: a large network is not tried by each command and
-each job that reads the study."""
+"""A record of the networks that passed their trial, in the folder of the run, so that not every
+command and job that reads the study tries a large network again."""
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:
-    """The names of the layers of a network that passes its trial (`trial.check`), or passed it with
-    the same settings, Python, libraries and code.
+    """The names of the network's layers. The network is tried first (`trial.check`), unless it was
+    tried before with the same settings, Python, libraries and code.
 
-    The function itself has to refuse images that are too small. Raises ValueError, naming
+    The user's function must raise errors for images that are too small. Raises ValueError, naming
     `architecture.build`, if the network cannot be built or trained.
     """
     from transferability.models import trial
 
-    # Results hold them as JSON has them.
+    # The arguments are saved as JSON in results.
     arguments = settings["arguments"]
     try:
         is_same = json.loads(json.dumps(arguments, default=str, allow_nan=False)) == arguments
@@ -66,14 +66,14 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def _last_changes(paths: Iterable[str]) -> dict[str, list[int]]:
-    """The time of the last change of each file, and its size."""
+    """The time of the last change (in ns) and the size (in bytes) of each file."""
     return {path: [(found := os.stat(path)).st_mtime_ns, found.st_size] for path in paths}
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """The layers that the user's function returns, checked: (name, module) from input to output.
+    """The checked layers of the user's function: (name, module) from input to output.
 
-    Raises ValueError if there is no such function, or if it fails or makes no layers.
+    Raises ValueError if there is no such function, or if it fails or does not return layers.
     """
     from transferability.models import trial
 
@@ -125,7 +125,7 @@ def _function(build: str) -> Callable:
 
 
 def _module(name: str, build: str) -> ModuleType:
-    # A job, `python -m`, looks in the folder of the run first; so does the workflow.
+    # Jobs (`python -m`) search the folder of the run first; this gives the workflow the same order.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -141,18 +141,18 @@ def _module(name: str, build: str) -> ModuleType:
 
 
 def _summary(error: Exception) -> str:
-    """An error of the user's code in one line, with its place."""
+    """An error of the user's code in one line, with its file and line."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     places = traceback.extract_tb(error.__traceback__)
     theirs = [place for place in places if place.filename not in (__file__, importlib.__file__)]
-    # A syntax error names its place itself.
+    # The text of a syntax error has the file and line already.
     if not theirs or isinstance(error, SyntaxError):
         return text
     return f"{text} ({theirs[-1].filename}, line {theirs[-1].lineno})"
 
 
 def _mistake(layers: object) -> str:
-    """What is wrong with the layers that a user's function returned; empty if nothing is."""
+    """The mistake in the layers that a user's function returned; empty if there is none."""
     from torch import nn
 
     if not isinstance(layers, list | tuple):

@@ -1,7 +1,7 @@
 """The paper's five convolutions and three fully connected layers, at a small size.
 
-As in CaffeNet, layers 1, 2 and 5 end in a pooling; unlike it, there is no local response
-normalisation and there are no groups, and initialisation is that of He et al. (2015), but for the
+As in CaffeNet, layers 1, 2 and 5 contain a pooling. Unlike in CaffeNet, there is no local response
+normalisation and there are no groups. The initialisation is that of He et al. (2015), except in the
 last layer, whose weights are as small as in CaffeNet.
 """
 
@@ -13,18 +13,18 @@ LAYER_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 KERNEL_SIZES = (5, 3, 3, 3, 3)
 POOLED = ("conv1", "conv2", "conv5")
 LAST_STD = 0.01
-"""Of the last layer's weights. A network then guesses at first; with larger ones it begins at a
-high loss, whose long gradients can ruin the layers below."""
+"""The std of the last layer's weights. It makes the first predictions nearly uniform; with larger
+weights, the first losses are high, and their large gradients can ruin the layers below."""
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:
-    """Eight layers; each of the three poolings halves the image."""
+    """The eight layers; each of the three poolings halves the height and width of the image."""
     return ArchitectureInfo(layer_names=LAYER_NAMES, smallest_image=2 ** len(POOLED))
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """A layer is all that lies between its parameters and the next layer's: n counts as in the
-    paper. Dropout closes the layer whose units it drops."""
+    """The layers. A layer is a convolution or linear map and everything up to the next one, so that
+    n means the same as in the paper. Dropout belongs to the layer whose units it drops."""
     from torch import nn
 
     channels, layers = [3, *settings["channels"]], []
@@ -34,8 +34,8 @@ def build(settings: dict, image_size: int, classes: int) -> list:
         layer = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2))
         if settings["batch_norm"]:
             layer.append(nn.BatchNorm2d(outputs))
-        # Pooling before the rectifier gives the same values as after it, with a quarter of the work
-        # for the rectifier.
+        # Pooling before the ReLU gives the same values as after it, with a quarter of the work for
+        # the ReLU.
         if LAYER_NAMES[len(layers)] in POOLED:
             layer.append(nn.MaxPool2d(2))
         layers.append(layer.append(nn.ReLU()))
@@ -52,9 +52,9 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
 
 def initialise(layer) -> None:
-    """Draw a layer's parameters again from torch's global generator: from a normal distribution of
-    variance 2 / inputs (He et al. 2015), in the last layer, the only bare nn.Linear, of std 0.01;
-    biases zero, batch normalisation as new."""
+    """Draw a layer's parameters from torch's global generator. Weights are normal with variance
+    2 / inputs (He et al. 2015), or with std 0.01 in the last layer, the only plain nn.Linear.
+    Biases are zero, and batch normalisation is reset."""
     from torch import nn
 
     for part in layer.modules():

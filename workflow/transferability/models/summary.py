@@ -1,4 +1,4 @@
-"""What each layer of a network takes: parameters, room for its output, operations."""
+"""The size of each layer of a network: parameters, shape of the output, operations."""
 
 import io
 from collections import Counter
@@ -17,8 +17,8 @@ WIDTH = 100
 
 
 class LayerSummary(NamedTuple):
-    """`output` is the shape made of one image, e.g. channels × height × width; `operations` are
-    those that make it, a multiplication and an addition being two, as torch counts them."""
+    """`output` is the layer's output shape for one image, e.g. channels × height × width.
+    `operations` is the cost of one image, with two for a multiplication and an addition."""
 
     name: str
     parameters: int
@@ -27,9 +27,9 @@ class LayerSummary(NamedTuple):
 
 
 def summarise(layers: Sequence[tuple[str, nn.Module]], image_size: int) -> list[LayerSummary]:
-    """The summary of each layer, from input to output. Leaves the layers in eval mode.
+    """The summary of each layer, from input to output. Layers are in eval mode afterwards.
 
-    Raises ValueError if the layers do not fit one another.
+    Raises ValueError if a layer does not accept the output of the previous one.
     """
     summaries = []
     features = torch.zeros(1, 3, image_size, image_size)
@@ -43,9 +43,9 @@ def summarise(layers: Sequence[tuple[str, nn.Module]], image_size: int) -> list[
 
 
 def table(layers: Sequence[tuple[str, nn.Module]], image_size: int, marked: Collection[int]) -> str:
-    """The layers as a table to read, numbered from the input, with * beside the numbers `marked`.
+    """A text table of the layers, numbered from the input, with * next to the numbers in `marked`.
 
-    Operations are shares of the network's. Raises ValueError if the layers do not fit one another.
+    Operations are shares of the network's total. Raises ValueError as `summarise` does.
     """
     summaries = summarise(layers, image_size)
     operations = max(1, sum(summary.operations for summary in summaries))

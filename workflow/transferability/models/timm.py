@@ -1,9 +1,9 @@
-"""A model of timm, of the families below, cut into layers by the rules of `torchvision_cuts`. timm
-is an extra, `pip install transferability[timm]`.
+"""A model of timm from one of the families below, cut into layers with the rules of
+`torchvision_cuts`. timm is an extra, `pip install transferability[timm]`.
 
-A study that names one builds it when it is read, and tries it, since members of a family differ in
-more than these rules know of. Layers start as timm's constructors leave them; pretrained weights
-are read from a file, e.g. the model.safetensors that timm's models have on huggingface.co.
+When a study that names a model is read, the model is built and its layers are tested, since models
+of one family may differ in details that the rules do not know. timm's constructors initialise the
+layers. Pretrained weights are read from a file, e.g. model.safetensors from huggingface.co.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ POSITIONS = "pos_embed"
 
 
 class Embedding(nn.Module):
-    """The stem of a vision transformer: patches, with the class token before them and the
-    positional embedding added, N×tokens×C."""
+    """The stem of a vision transformer, images → N×tokens×C: the class token and the patches, plus
+    the positional embedding."""
 
     def __init__(self, model: models.VisionTransformer):
         super().__init__()
@@ -56,11 +56,11 @@ UNNAMED = {"embedding": Embedding, "class_token": lambda _: torchvision_cuts.Cla
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:
-    """The names of the layers, which were tried: one after the other they are the model, bit for
-    bit.
+    """The names of the layers, after a test that their sequence has the same output as the model,
+    bit for bit.
 
-    Raises ValueError, naming `architecture.model`, if timm has no such model, or one that cannot be
-    cut into layers or take images of this size.
+    Raises ValueError, naming `architecture.model`, if timm has no such model, or if the model
+    cannot be cut into layers or does not accept images of this size.
     """
     name = settings["model"]
     with seeded(0), torch.no_grad():
@@ -84,38 +84,38 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list[tuple[str, nn.Module]]:
-    """The layers as timm's constructors leave them."""
+    """The layers, initialised by timm's constructors."""
     return cut(make(settings["model"], classes, image_size))
 
 
 def original_names(settings: dict, image_size: int) -> dict[str, str]:
-    """Of each parameter and buffer of the layers, the name that it has in timm's model."""
+    """The name in timm's model of each parameter and buffer of the layers."""
     model = make(settings["model"], 2, image_size)
     return torchvision_cuts.original_names(model, cut(model))
 
 
 def fitted(settings: dict, image_size: int, tensors: dict) -> dict:
-    """The tensors of a file, by timm's names, positional embeddings interpolated for images of this
-    size."""
+    """The tensors of a file, by timm's names, with positional embeddings interpolated for images of
+    this size."""
     model, found = make(settings["model"], 2, image_size), tensors.get(POSITIONS)
     wanted = getattr(model, POSITIONS, None)
     if wanted is None or found is None or found.ndim != 3 or found.shape == wanted.shape:
         return tensors
-    # What cannot be interpolated is of a shape that the caller refuses.
+    # If interpolation fails, the caller raises an error about the shape.
     with contextlib.suppress(RuntimeError):
         found = resample_abs_pos_embed(found, list(model.patch_embed.grid_size))
     return {**tensors, POSITIONS: found}
 
 
 def make(name: str, classes: int, image_size: int) -> nn.Module:
-    """A model of timm with new weights. Raises ValueError if timm has none of that name."""
+    """A model of timm with new weights. Raises ValueError if timm has no model of that name."""
     if not models.is_model(name):
         close = difflib.get_close_matches(name, models.list_models(), n=3)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(
             f"architecture.model: timm has no model {name!r}; {hint}timm.list_models() lists all"
         )
-    # Vision transformers are made for one size of images; the others have no such option.
+    # Vision transformers are made for one image size; the other models do not have this option.
     is_for_one = models.get_pretrained_cfg_value(name.partition(".")[0], "fixed_input_size")
     options = {"img_size": image_size} if is_for_one else {}
     return models.create_model(name, pretrained=False, num_classes=classes, **options)

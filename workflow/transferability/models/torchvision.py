@@ -1,9 +1,9 @@
 """Any classification model of torchvision, with new weights, cut into layers.
 
-`torchvision_cuts` cuts them; resources/torchvision_layers.csv lists the layers, so that the
-workflow can build its graph without torchvision. In frozen layers stochastic depth is off, as batch
-normalisation is: it drops a block for the sake of that block's learning, while dropout before a
-layer that learns acts on that layer.
+`torchvision_cuts` cuts the models. resources/torchvision_layers.csv lists their layers, so that the
+workflow can build its graph without torchvision. In frozen layers, stochastic depth is off, and
+batch-norm statistics do not change. Stochastic depth only regularises the block that it drops,
+whereas dropout also regularises the next layer, which may be trained.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ OLDER_NAMES = {
     r"\.mlp\.linear_1\.": ".mlp.0.",
     r"\.mlp\.linear_2\.": ".mlp.3.",
 }
-"""The files of torchvision's weights name some tensors as its models did when they were trained;
-torchvision's own loading, and so ours, gives them the names of today."""
+"""In torchvision's files of weights, some tensors have the names of an older version of the model.
+torchvision renames them when it loads the file, and so does this project."""
 POSITIONS = "encoder.pos_embedding"
 
 
 def info(settings: dict, image_size: int) -> ArchitectureInfo:
-    """What the table says of the model.
+    """The layers and the smallest image of the model, from the table.
 
-    Raises ValueError if torchvision has no such classification model or if it cannot take images
-    of this size.
+    Raises ValueError if torchvision has no such classification model, or if the model does not
+    accept images of this size.
     """
     name, rows = settings["model"], _rows()
     if name not in rows:
@@ -56,7 +56,7 @@ def info(settings: dict, image_size: int) -> ArchitectureInfo:
 
 
 def build(settings: dict, image_size: int, classes: int) -> list:
-    """The layers as torchvision's constructors leave them. Raises ValueError as `info` does."""
+    """The layers, initialised by torchvision's constructors. Raises ValueError as `info` does."""
     from transferability.models import torchvision_cuts
 
     info(settings, image_size)
@@ -64,7 +64,7 @@ def build(settings: dict, image_size: int, classes: int) -> list:
 
 
 def original_names(settings: dict, image_size: int) -> dict[str, str]:
-    """Of each parameter and buffer of the layers, the name that it has in torchvision's model."""
+    """The name in torchvision's model of each parameter and buffer of the layers."""
     from transferability.models import torchvision_cuts
 
     model = torchvision_cuts.make(settings["model"], 2, image_size)
@@ -72,15 +72,15 @@ def original_names(settings: dict, image_size: int) -> dict[str, str]:
 
 
 def fitted(settings: dict, image_size: int, tensors: dict) -> dict:
-    """The tensors of a file, by today's names of torchvision's model, the positional embeddings of
-    a vision transformer interpolated for images of this size."""
+    """The tensors of a file, with the present names of torchvision's model; the positional
+    embeddings of a vision transformer are interpolated for images of this size."""
     for pattern, today in OLDER_NAMES.items():
         tensors = {re.sub(pattern, today, name): tensor for name, tensor in tensors.items()}
     if settings["model"].startswith("vit_") and POSITIONS in tensors:
         from torchvision.models.vision_transformer import interpolate_embeddings
 
         patch = int(_rows()[settings["model"]]["multiple_of"])
-        # What cannot be interpolated is of a shape or kind that the caller refuses.
+        # If interpolation fails, the caller raises an error about the shape or kind.
         with contextlib.suppress(ValueError, RuntimeError):
             tensors = interpolate_embeddings(image_size, patch, tensors)
     return tensors

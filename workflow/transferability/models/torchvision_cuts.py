@@ -1,12 +1,11 @@
-"""How torchvision's classification models are cut into layers.
+"""Cut torchvision's classification models into layers.
 
-A layer is counted as the paper counts: what has weights, with all that lies between it and the next
-one's. A block of a residual, dense, inception or transformer family is one layer, since a cut
-inside it would separate a sum from its terms; the stem of a family is one, and the classifier's
-last linear map, with the normalisation that only it reads, is the last. A dropout belongs to the
-layer that reads the units. The layers one after the other are the model itself, bit for bit.
-
-resources/torchvision_layers.csv lists them; tests/torchvision_table.py makes it.
+Layers are counted as in the paper: a layer is a part with weights and everything up to the next
+such part. A block of a residual, dense, inception or transformer family is one layer, since a cut
+inside it would separate a sum from its terms. The stem of a family is one layer. The last layer is
+the classifier's last linear map, with a normalisation before it that no other part uses. A dropout
+belongs to the layer after it. The sequence of the layers has the same output as the model, bit for
+bit. resources/torchvision_layers.csv lists all layers; tests/torchvision_table.py writes this file.
 """
 
 from collections import OrderedDict
@@ -23,22 +22,22 @@ STAGES = (nn.Sequential, nn.ModuleList, AnyStage, MaxVitBlock)
 
 
 class Mean(nn.Module):
-    """N×C×H×W → N×C."""
+    """The mean over positions, N×C×H×W → N×C."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return features.mean([2, 3])
 
 
 class ClassToken(nn.Module):
-    """The first of N×tokens×C, N×C, from which the class is read."""
+    """The first token, N×tokens×C → N×C; the classifier uses only this one."""
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens[:, 0]
 
 
 class Embedding(nn.Module):
-    """The stem of a vision transformer: patches, with the class token before them and the
-    positional embedding added, N×tokens×C."""
+    """The stem of a vision transformer, images → N×tokens×C: the class token and the patches, plus
+    the positional embedding."""
 
     def __init__(self, model: models.VisionTransformer):
         super().__init__()
@@ -52,7 +51,7 @@ class Embedding(nn.Module):
 
 
 class Concatenated(nn.Module):
-    """A layer of a dense block, with its input beside its output, as the next one reads them."""
+    """A layer of a dense block, whose input and output are concatenated for the next layer."""
 
     def __init__(self, layer: _DenseLayer):
         super().__init__()
@@ -72,8 +71,8 @@ UNNAMED = {
     "rectified": lambda _: nn.ReLU(inplace=True),
 }
 
-# The parts of each family in the order of its `forward`; /* stands for each child, those of stages
-# one by one, and a tuple is one part.
+# The parts of each family in the order of its `forward`. /* means every child as a part of its own
+# (stages are divided into their blocks); a tuple is one part.
 FAMILIES: dict[type[nn.Module], tuple] = {
     models.AlexNet: ("features/*", "avgpool", "flattened", "classifier/*"),
     models.VGG: ("features/*", "avgpool", "flattened", "classifier/*"),
@@ -106,8 +105,8 @@ FAMILIES: dict[type[nn.Module], tuple] = {
     models.MobileNetV2: ("features/*", "pooled", "flattened", "classifier/*"),
     models.MobileNetV3: ("features/*", "avgpool", "flattened", "classifier/*"),
     models.MNASNet: (
-        # After the first convolution comes a block that has no name: a depthwise convolution and a
-        # pointwise one.
+        # After the first convolution there is a block without a name: a depthwise and a pointwise
+        # convolution.
         *("layers.0", "layers.1", "layers.2", tuple(f"layers.{i}" for i in range(3, 8))),
         *(f"layers.{i}/*" for i in range(8, 14)),
         *("layers.14", "layers.15", "layers.16", "mean", "classifier/*"),
@@ -131,8 +130,8 @@ FAMILIES: dict[type[nn.Module], tuple] = {
 def cut(
     model: nn.Module, families: Mapping = FAMILIES, unnamed: Mapping = UNNAMED
 ) -> list[tuple[str, nn.Module]]:
-    """The layers of a model, (name, module) from input to output; each takes one tensor and has
-    weights, and is named by the model's path to these, with _ for the dot.
+    """The layers of a model, (name, module) from input to output. Each layer has weights and one
+    input tensor; its name is the path of its weights in the model, with _ in place of dots.
 
     The modules are the model's, not copies.
     """
@@ -166,7 +165,7 @@ def _parts(model: nn.Module, family: tuple, unnamed: Mapping) -> Iterator[tuple[
 
 
 def _blocks(path: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The blocks of a stage, which are all of one kind, or a part that is none."""
+    """The blocks of a stage (its children have one class), or the part if it is not a stage."""
     children = dict(part.named_children())
     if type(part) in STAGES and len({type(child) for child in children.values()}) == 1:
         for name, child in children.items():
@@ -176,28 +175,27 @@ def _blocks(path: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _has_weights(part: nn.Module) -> bool:
-    """Whether it has more than a normalisation's parameters."""
+    """Whether a part has weights, i.e. parameters other than biases and those of normalisation."""
     return any(parameter.ndim > 1 for parameter in part.parameters())
 
 
 def original_names(model: nn.Module, layers: list[tuple[str, nn.Module]]) -> dict[str, str]:
-    """Of each parameter and buffer of the layers of a model, the name that it has in the model."""
+    """The name in the model of each parameter and buffer of its layers."""
     network = nn.Sequential(OrderedDict(layers))
     names = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
     return {name: names[id(t)] for name, t in network.state_dict(keep_vars=True).items()}
 
 
 def make(name: str, classes: int, image_size: int | None = None) -> nn.Module:
-    """A classification model of torchvision with new weights; `image_size` for those that are made
-    for one."""
+    """A classification model of torchvision with new weights; some need `image_size`."""
     return models.get_model(name, weights=None, **options(name, classes, image_size))
 
 
 def options(name: str, classes: int, image_size: int | None = None) -> dict:
-    """What torchvision's function of that name is called with."""
+    """The arguments for torchvision's function of that name."""
     given = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
-        # The auxiliary classifiers would make the layers more than a sequence.
+        # With auxiliary classifiers, the model would not be a sequence of layers.
         given |= {"aux_logits": False, "init_weights": True}
     elif image_size and name.startswith("vit_"):
         given["image_size"] = image_size

@@ -1,7 +1,7 @@
-"""A trial of a user's own network, when the study that names it is read: two images forward and
-backward, and its weights into a second one, which then has to be the same function.
+"""A trial of a user's network, when a study that names it is read. Two images go forward and
+backward, and the weights are copied to a second network, which must then have the same outputs.
 
-So a training meets no layer that it cannot train, save or copy.
+This finds layers that cannot be trained, saved or copied before a training starts.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class TrialError(ValueError):
 
 
 def check(build: Callable[[int], Layers], image_size: int) -> tuple[str, ...]:
-    """Try the network that `build` makes for a number of classes; the names of its layers.
+    """Try the network that `build` returns for a number of classes; return its layers' names.
 
     Raises TrialError, naming the layer, for outputs or weights that a training cannot use.
     """
@@ -54,7 +54,7 @@ def check(build: Callable[[int], Layers], image_size: int) -> tuple[str, ...]:
 
 
 def show_first_input(layers: Layers, image_size: int) -> None:
-    """Let lazy modules know their shapes."""
+    """Let lazy modules find their shapes, with one pass through the layers."""
     lazy = nn.modules.lazy.LazyModuleMixin
     if any(isinstance(part, lazy) for _, layer in layers for part in layer.modules()):
         features = torch.zeros(IMAGES, 3, image_size, image_size)
@@ -65,7 +65,7 @@ def show_first_input(layers: Layers, image_size: int) -> None:
 
 
 def outputs(name: str, layer: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    """What a layer makes of its input. Raises TrialError if it fails, or gives anything but one
+    """The output of a layer. Raises TrialError if the layer fails, or does not return one float
     tensor."""
     shape = shape_text(features.shape[1:])
     try:
@@ -86,7 +86,7 @@ def shape_text(shape: torch.Size) -> str:
 
 
 def _check_state(name: str, layer: nn.Module) -> None:
-    """Raise TrialError for what cannot be saved, copied or trained in fp32."""
+    """Raise TrialError if the layer's state cannot be saved, copied or trained in fp32."""
     parameters = dict(layer.named_parameters())
     for key, value in layer.state_dict().items():
         kind = getattr(value, "dtype", None) or type(value).__name__
@@ -98,8 +98,8 @@ def _check_state(name: str, layer: nn.Module) -> None:
 
 
 def _check_copies(layers: Layers, twins: Layers, features: torch.Tensor) -> None:
-    """Raise TrialError unless the twins, built from another seed, are the same functions once they
-    have the weights of the layers."""
+    """Raise TrialError unless the twins, built from another seed, have the same outputs after they
+    load the weights of the layers."""
     for (name, layer), (twin_name, twin) in zip(layers, twins, strict=True):
         if name != twin_name:
             raise TrialError(f"its layer {name} is called {twin_name} when it is built again")
@@ -111,7 +111,7 @@ def _check_copies(layers: Layers, twins: Layers, features: torch.Tensor) -> None
             ) from error
         made = []
         for copy in (layer, twin):
-            # Where a layer always draws random numbers, the same ones.
+            # The same seed for both, in case a layer draws random numbers even in eval mode.
             with seeded(2):
                 made.append(outputs(name, copy.eval(), features.clone()))
         if not torch.allclose(*made, rtol=1e-4, atol=1e-5, equal_nan=True):

@@ -1,7 +1,7 @@
-"""Which images pretrained weights want, known without torch: torchvision's weights by
-resources/torchvision_weights.csv, an exported network by the description in its file.
+"""The transforms of images that pretrained weights need, found without torch: for torchvision's
+weights in resources/torchvision_weights.csv, for an exported network in its file.
 
-tests/torchvision_table.py makes the table.
+tests/torchvision_table.py writes the table.
 """
 
 import csv
@@ -17,13 +17,13 @@ import safetensors
 
 TABLE = Path(__file__).parents[2] / "resources" / "torchvision_weights.csv"
 KEYS = ("image_size", "interpolation", "mean", "std")
-"""Of a study's source."""
+"""The keys of a study's source that describe its images."""
 
 
 @dataclass(frozen=True)
 class Transforms:
-    """Images as weights want them: resized to `resize` pixels, the square of `image_size` pixels in
-    their centre, each channel with `mean` and `std` on the scale from 0 to 1."""
+    """The transforms that weights need: resize to `resize` pixels, crop the central square of
+    `image_size` pixels, normalise each channel with `mean` and `std` on the scale from 0 to 1."""
 
     image_size: int
     resize: int
@@ -33,26 +33,26 @@ class Transforms:
 
     @classmethod
     def of(cls, values: Mapping) -> Self:
-        """The transforms among the values of a row or a description."""
+        """The transforms from the values of a table row or a description."""
         found = cls(**{field.name: values[field.name] for field in fields(cls)})
         return replace(found, mean=tuple(found.mean), std=tuple(found.std))
 
 
 class Declared(NamedTuple):
-    """Weights that torchvision publishes: where they are, and their transforms."""
+    """Weights that torchvision publishes: their address and their transforms."""
 
     url: str
     transforms: Transforms
 
 
 def is_enum(weights: str) -> bool:
-    """Whether it is a name such as IMAGENET1K_V2, and not a file."""
+    """Whether `weights` is a name such as IMAGENET1K_V2, not a file."""
     return weights.isidentifier() and weights.isupper()
 
 
 def declared(model: str, enum: str) -> Declared:
-    """What torchvision says of the weights of a model. Raises ValueError, with the names that there
-    are, if it has none of that name."""
+    """torchvision's entry for the weights `enum` of a model. Raises ValueError, with the existing
+    names, if there is none."""
     known = _table().get(model, {})
     if enum not in known:
         raise ValueError(
@@ -65,10 +65,10 @@ def declared(model: str, enum: str) -> Declared:
 def transforms(source: Mapping, architecture: Mapping) -> Transforms:
     """The transforms of a study's source that is read from weights.
 
-    What the source gives itself counts; else what torchvision declares, also of a file that has the
-    name of one it publishes for this model; else what an exported network's file says. With another
-    image size than declared, images are resized in the same proportion. Raises ValueError, naming
-    the key, if none of them tells.
+    Keys of the source come first. Then torchvision's entry is used, also for a file with the name
+    of one that torchvision publishes for this model; for other files, the description in the file
+    of an exported network. With another image size, `resize` changes in the same proportion. Raises
+    ValueError, naming the key, if a value is missing.
     """
     weights, name = source["weights"], architecture.get("model", "")
     path = Path(os.path.expandvars(weights)).expanduser()
@@ -93,8 +93,8 @@ def transforms(source: Mapping, architecture: Mapping) -> Transforms:
 
 
 def described(file: Path) -> Transforms | None:
-    """The transforms in the description of a file that `export` wrote; None if there are none, also
-    where the file is not at hand."""
+    """The transforms in the description of a file that `export` wrote; None if it has none or
+    cannot be read."""
     try:
         with safetensors.safe_open(file, "numpy") as opened:
             return Transforms.of(json.loads(opened.metadata()["description"])["transforms"])
