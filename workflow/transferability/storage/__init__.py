@@ -1,1 +1,1 @@
-"""What lies on the disk, and who may write there."""
+"""Files on the disk, and the permission to write them."""

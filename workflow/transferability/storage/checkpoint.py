@@ -1,4 +1,4 @@
-"""Tensors on disk: written completely, verified when read, free of code (safetensors)."""
+"""Tensors on disk: written completely, verified when read, without code (safetensors)."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from transferability.storage import files
 
 
 class CheckpointError(ValueError):
-    """A file of tensors that cannot be trusted; the message names it and says what to do."""
+    """A file of tensors that cannot be used; the message names the file and the cause."""
 
 
 def save(
@@ -22,22 +22,22 @@ def save(
     header: dict,
     check: files.Check = lambda: None,
 ) -> str:
-    """Write named tensors and a header (anything JSON can hold) in one step; `check` as for
+    """Write named tensors and a header (any JSON) in one step; `check` as for
     `files.atomic_write`.
 
-    Returns the sha256 over both, which the file carries as well. Raises OSError, which names the
-    file, if it cannot be written; then an earlier file stays.
+    Returns the sha256 of both, which is also in the file. Raises OSError, which names the file, if
+    it cannot be written; an earlier file is then kept.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     of_storage = {t.untyped_storage().data_ptr(): name for name, t in tensors.items()}
     for name, tensor in tensors.items():
-        # safetensors refuses tensors that share their memory, as a module that is used twice has.
+        # safetensors refuses tensors that share memory, e.g. those of a module that is used twice.
         if of_storage[tensor.untyped_storage().data_ptr()] != name:
             tensors[name] = tensor.clone()
-    # Not sorted: a history that is read from it and written again has to be the same text.
+    # Not sorted, since a history that is read from the header must be written as the same text.
     text = json.dumps(header)
     digest = _digest(tensors, text)
-    # One entry, since safetensors writes several in any order.
+    # One entry, since safetensors writes several entries in random order.
     write(path, tensors, {"checkpoint": json.dumps({"header": text, "sha256": digest})}, check)
     return digest
 
@@ -48,9 +48,9 @@ def write(
     metadata: Mapping[str, str],
     check: files.Check = lambda: None,
 ) -> None:
-    """Write a safetensors file, completely or not at all. Raises OSError, naming it and its bytes,
-    if the disk is too small."""
-    # The names and shapes add a few kilobytes.
+    """Write a safetensors file, completely or not at all. Raises OSError, with the file and its
+    size, if the disk is too small."""
+    # The names and shapes, which add a few kilobytes, are not counted.
     size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, metadata.values()))
     with files.atomic_write(path, size, check) as temporary:
         try:
@@ -66,23 +66,23 @@ def load(path: Path | str) -> tuple[dict[str, torch.Tensor], dict, str]:
     Raises CheckpointError if it is missing, truncated, or not what was written.
     """
     try:
-        # Read once: safetensors opens a path twice, and between the two another process may put a
-        # newer file in its place.
+        # Read once: safetensors opens a path twice, and another process may replace the file
+        # between.
         content = Path(path).read_bytes()
         tensors = safetensors.torch.load(content)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        # A type of numbers that this torch does not have is a KeyError.
+        # KeyError: the installed torch does not have this type of numbers.
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
-        # The format: eight bytes with the length of a JSON header, which holds the metadata.
+        # The format: eight bytes with the length of a JSON header, which contains the metadata.
         length = int.from_bytes(content[:8], "little")
         entry = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
         text, digest = entry["header"], entry["sha256"]
         fits = _digest(tensors, text) == digest
         header = dict(json.loads(text))
-    # Any JSON, of any depth, may stand there.
+    # The metadata may be any JSON, with any depth.
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: has no header and checksum of this project") from error
     if not fits:

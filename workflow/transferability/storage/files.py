@@ -14,19 +14,19 @@ from typing import Any
 Check = Callable[[], None]
 FULL = (errno.ENOSPC, errno.EDQUOT)
 SAMPLES, SAMPLE_BYTES = 64, 4096
-"""So many pieces of a file, of so many bytes, evenly spread from its first byte to its last, are
-read to compare it: milliseconds for any size. A file of up to 256 KiB is read completely."""
+"""To compare a file, SAMPLES pieces of SAMPLE_BYTES bytes are read, evenly spread over the file.
+This takes milliseconds for any size. A file of up to 256 KiB is read completely."""
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -> Iterator[Path]:
     """A temporary name in the folder of `path`. When the block ends without an error, the file is
-    flushed to the disk and takes the name `path` in one step; otherwise nothing is left behind.
+    flushed to the disk and renamed to `path` in one step; otherwise it is deleted.
 
-    The temporary name keeps the suffix, by which libraries may choose the format. `size` is the
-    number of bytes that will be written, where it is known. `check` is called right before the file
-    takes its name; an error that it raises prevents this. Raises OSError, which names the file and
-    the bytes, if the disk is too small for them.
+    The temporary name has the same suffix, since libraries may use it to choose the format. `size`
+    is the number of bytes that will be written, if known. `check` is called directly before the
+    file is renamed; if it raises an error, the file is not renamed. Raises OSError, with the file
+    and its size, if the disk is too small.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,10 +44,10 @@ def atomic_write(path: Path | str, size: int = 0, check: Check = lambda: None) -
 
 @contextlib.contextmanager
 def room(path: Path, size: int, temporary: Path | None = None) -> Iterator[None]:
-    """For a block that writes so many bytes into a file, or first into a temporary one. Raises
-    OSError, which names the file and the bytes, if the disk is too small for them."""
+    """For a block that writes `size` bytes to the file `path`, or first to `temporary`. Raises
+    OSError, with the file and its size, if the disk is too small."""
     try:
-        # Before a byte is written, since not every library says that a disk is full.
+        # Before anything is written, since not every library reports that a disk is full.
         if shutil.disk_usage(path.parent).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield
@@ -55,7 +55,7 @@ def room(path: Path, size: int, temporary: Path | None = None) -> Iterator[None]
         if error.errno not in FULL:
             raise
         if temporary is not None:
-            # Where its size is not known, it is at least as large as what could be written.
+            # If the size is not known: it is larger than the part that was written.
             size = max(size, 1 + (temporary.stat().st_size if temporary.exists() else 0))
             temporary.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free
@@ -66,8 +66,8 @@ def room(path: Path, size: int, temporary: Path | None = None) -> Iterator[None]
 
 
 def share(path: Path) -> None:
-    """Give a file the permissions of new files. Some libraries write for the user alone, which
-    hides results from colleagues on a cluster."""
+    """Give a file the permissions of new files. Some libraries write files that only the user can
+    read, which hides results from colleagues on a cluster."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
@@ -81,13 +81,13 @@ def write_text(path: Path | str, text: str, check: Check = lambda: None) -> None
 
 
 def link(source: Path, to: Path, check: Check = lambda: None) -> None:
-    """Give a file a second name, or a copy where the file system has no second names."""
+    """Give a file a second name (hard link), or copy it if the file system has no hard links."""
     with atomic_write(to, check=check) as temporary:
         try:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
-        # Snakemake expects of a job that its outputs are new.
+        # Snakemake expects that the outputs of a job are new.
         os.utime(temporary)
 
 
@@ -98,7 +98,7 @@ def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Sequenc
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         for row in (columns, *rows):
-            # Python before 3.13 leaves it plain, and then reads two rows.
+            # Python before 3.13 does not quote a carriage return, and would then read two rows.
             has_return = any("\r" in str(value) for value in row)
             quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
             csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
@@ -111,9 +111,9 @@ def sha256(path: Path) -> str:
 
 
 def samples_sha256(file: Path) -> str:
-    """The sha256 of samples of a file, one after the other; of a small file, of all of it."""
+    """The sha256 of samples of a file in their order, or of all of a small file."""
     last = max(0, file.stat().st_size - SAMPLE_BYTES)
-    # Where the file is small they overlap, and each byte is in one.
+    # In a small file the samples overlap and cover every byte.
     starts = sorted({round(last * k / (SAMPLES - 1)) for k in range(SAMPLES)})
     digest = hashlib.sha256()
     with file.open("rb") as f:

@@ -1,4 +1,4 @@
-"""Where a command runs: which process of which machine, and which job of a batch system."""
+"""The place where a command runs: machine, process, and job of a batch system."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def place() -> dict:
-    """The host, the process, and what SLURM and CUDA say of them; None where they say nothing."""
+    """The host, the process, and the variables of SLURM and CUDA; None for those not set."""
     return {
         "host": socket.gethostname(),
         "process": os.getpid(),
@@ -18,5 +18,5 @@ def place() -> dict:
 
 
 def now() -> str:
-    """The time, UTC, ISO 8601."""
+    """The present time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")

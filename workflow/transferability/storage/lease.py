@@ -1,15 +1,15 @@
 """One writer at a time in a folder, on one machine or on several that share its file system.
 
-Who writes holds `writers/lease` (a lease of filelock) and renews its time stamp every BEAT seconds.
-Who waits takes it
+The writer holds `writers/lease` (a lease of filelock) and renews its time stamp every BEAT seconds.
+A waiting process takes the lease
 
-- at once when the holder ran on the same machine and is gone;
-- when the time stamp has stood still for LEASE seconds of the clock of the one who waits. No two
-  clocks are compared.
+- at once, if the writer ran on the same machine and has ended;
+- if the time stamp has not changed for LEASE seconds on the clock of the waiting process. Clocks of
+  two machines are never compared.
 
-A holder that stood still for so long is not stopped by this: it has to call `check` before each
-save. `writers/log.jsonl` says who wrote here, when, and how it ended: one line when the folder was
-taken, one when it was given back or found left.
+A writer that was paused for so long is not stopped by this: it must call `check` before each save.
+`writers/log.jsonl` has the history of writers: one line when a process takes the folder, one when
+it releases it or is found dead.
 """
 
 import json
@@ -32,22 +32,22 @@ BEAT = 10.0
 LEASE = 60.0
 SECONDS_PER_LOOK = 1.0
 SECONDS_PER_EXCHANGE = 1.0
-"""A process that examines a live lease may move it aside for a moment, and puts it back."""
+"""Another process that examines the lease may move its file away for a moment, up to this long."""
 
 
 class FolderLost(RuntimeError):
-    """Another process writes in the folder now; the message says which."""
+    """This process may no longer write in the folder; the message gives the reason."""
 
 
 class Writer:
-    """The process that writes in a folder, as long as `check` raises nothing.
+    """The process that writes in a folder, as long as `check` does not raise an error.
 
-    `restarts` counts the earlier starts of the same work that did not finish it; `is_second` tells
-    that this process waited for another one, which finished the same work.
+    `restarts` counts the earlier starts of the same work that did not finish. `is_second` is true
+    if this process waited for another one, which finished the same work.
     """
 
     def __init__(self, folder: Path, work: str):
-        """Wait until nobody else writes in the folder, and log that this process does."""
+        """Wait until no other process writes in the folder, then log that this process does."""
         self._folder = folder
         self._lease = SoftFileLease(folder / MARKER, lease_duration=LEASE, heartbeat_interval=BEAT)
         has_waited = _acquire(folder, self._lease)
@@ -62,7 +62,7 @@ class Writer:
         _note(folder, {"taken": job.now(), **job.place(), **this})
 
     def check(self) -> None:
-        """Raise FolderLost if the folder is another's by now, or does not exist any more."""
+        """Raise FolderLost if another process holds the folder now, or if it no longer exists."""
         if self._holds():
             return
         taken, _ = _read(self._folder)
@@ -72,9 +72,9 @@ class Writer:
         raise FolderLost(f"{self._folder}: {reason}; this process stopped without saving")
 
     def end(self, how: str) -> None:
-        """Give the folder back, and log how the work ended if the folder is not another's."""
+        """Release the folder; log how the work ended, if this process still holds it."""
         if self._holds():
-            # Without this line it is as if the process had died here.
+            # Without this line, other processes assume that this one died.
             with suppress(OSError):
                 _note(self._folder, {"ended": job.now(), "how": how, "token": self._lease.token})
         self._lease.release()
@@ -83,7 +83,7 @@ class Writer:
         if self._lease.compromise is not None:
             return False
         for pause in (SECONDS_PER_EXCHANGE, 0.0):
-            # The file is opened for this, since NFS answers from memory otherwise.
+            # This opens the file, since NFS would otherwise answer from its cache.
             owner = self._lease.owner
             if owner is not None and owner.token == self._lease.token:
                 return True
@@ -93,10 +93,10 @@ class Writer:
 
 @contextmanager
 def sole_writer(folder: Path, work: str) -> Iterator[Writer]:
-    """Write alone in a folder, which is made if need be, as soon as nobody else does.
+    """Hold the folder, which is created if necessary, as soon as no other process writes there.
 
-    `work` tells one work from another. Raises Interrupted if a signal comes while it waits, OSError
-    if the folder cannot be written to.
+    `work` identifies the work. Raises Interrupted if a signal is received during the wait, OSError
+    if the folder is not writable.
     """
     writer, how = Writer(folder, work), "failed"
     try:
@@ -110,17 +110,17 @@ def sole_writer(folder: Path, work: str) -> Iterator[Writer]:
 
 
 def last_writer(folder: Path) -> tuple[dict, str] | None:
-    """What the last writer of a folder said when it took it, and how it ended: finished, failed,
-    interrupted, gone, or "running". None if nobody has written there. Changes nothing.
+    """The log line of the last writer of a folder, and how its work ended: finished, failed,
+    interrupted, gone, or "running". None if no process has written there. It changes no files.
 
-    A writer is taken to run if its lease was renewed less than LEASE seconds ago by the clock of
-    this machine: there is no time to wait here.
+    A writer counts as running if its lease was renewed less than LEASE seconds ago on the clock of
+    this machine. This may be wrong if clocks differ, but does not need to wait.
     """
     taken, end = _read(folder)
     if end:
         return taken, end["how"]
     try:
-        # NFS answers from memory what it is asked of a file that is not opened.
+        # The file is opened, since NFS would otherwise answer from its cache.
         with (folder / MARKER).open("rb") as file:
             renewed = os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def last_writer(folder: Path) -> tuple[dict, str] | None:
 
 
 def _acquire(folder: Path, lease: SoftFileLease) -> bool:
-    """Wait for the lease; whether another process had it."""
+    """Wait for the lease; return whether another process had it."""
     marker = folder / MARKER
     marker.parent.mkdir(parents=True, exist_ok=True)
     waited_for, empty_since = None, None
@@ -143,8 +143,8 @@ def _acquire(folder: Path, lease: SoftFileLease) -> bool:
         if holder != waited_for:
             log.info("%s: waiting for %s", folder, holder)
             waited_for = holder
-        # filelock keeps an empty file for ever: its writer may be about to fill it. One that was
-        # killed there, or whose machine was, never will.
+        # filelock never deletes an empty file, since its writer may be about to fill it. If this
+        # writer or its machine has crashed, the file stays empty.
         is_empty = False
         with suppress(FileNotFoundError):
             is_empty = not marker.read_bytes()
@@ -156,7 +156,7 @@ def _acquire(folder: Path, lease: SoftFileLease) -> bool:
 
 
 def _described(taken: dict) -> str:
-    """A writer, as a person would look for it."""
+    """A writer in words for users: process, job, host and time."""
     if not taken:
         return "an unknown process"
     of_job = f" of job {taken['slurm_job_id']}" if taken["slurm_job_id"] else ""
@@ -165,18 +165,18 @@ def _described(taken: dict) -> str:
 
 def _note(folder: Path, line: dict) -> None:
     with (folder / LOG).open("a", encoding="utf-8") as file:
-        # After a crash of the machine, the line before may have no end.
+        # After a crash of the machine, the previous line may have no line break.
         start = "\n" if file.tell() and not (folder / LOG).read_bytes().endswith(b"\n") else ""
         file.write(f"{start}{json.dumps(line, ensure_ascii=False)}\n")
 
 
 def _read(folder: Path) -> tuple[dict, dict]:
-    """The log's last line of a process that took the folder, and the line of its end; empty where
-    there is none."""
+    """The log's last line about taking the folder, and the line about the end of this work; empty
+    if there is none."""
     taken, end = {}, {}
     text = (folder / LOG).read_text(encoding="utf-8") if (folder / LOG).exists() else ""
     for line in text.splitlines():
-        # After a crash of the machine, a line may not be whole.
+        # After a crash of the machine, a line may be incomplete.
         with suppress(ValueError):
             entry = json.loads(line)
             if "taken" in entry:

@@ -1,13 +1,13 @@
-"""The folder of one network: what lies in it, under which name, written when.
+"""The folder of one network and its files.
 
-metrics.json          final numbers and provenance; written last, so that it means all is there
+metrics.json          final numbers and provenance; written last: if it exists, all files exist
 history.jsonl         one line per evaluation
 predictions.npy       int32, the predicted class of each validation image in store order, -1
                       where the image's class is not in the target half
-weights.safetensors   for bases; for the others if the study asks
-resume.safetensors    while training: all that is needed to go on
-finished/             until the study has succeeded: second names (hard links) of the files above
-writers/              who writes here, and who did (see lease.py)
+weights.safetensors   for bases; for other networks if the study asks for it
+resume.safetensors    during training: all that is needed to continue
+finished/             until the study has succeeded: hard links to the files above
+writers/              the present writer and the log of all writers (see lease.py)
 """
 
 import json
@@ -32,12 +32,12 @@ MEASURED = [
     *("chance", "learned", "images_seen", "seconds", "images_per_second", "device", "precision"),
     *("validation_images", "trainable_parameters"),
 ]
-"""What each network's metrics.json has at least, beside `layer_names` and its identity."""
+"""The keys that each network's metrics.json must have, in addition to `layer_names`."""
 
 
 class NetworkFolder:
-    """Reading and writing the files of one network; `check` is called before a file that was
-    written takes its name, and raises an error where it must not."""
+    """Read and write the files of one network; `check` as for `files.atomic_write`, called before
+    each file that is written."""
 
     def __init__(self, path: Path, check: files.Check = lambda: None):
         self.path, self.check = path, check
@@ -45,8 +45,8 @@ class NetworkFolder:
         self.history = path / "history.jsonl"
         self.predictions = path / "predictions.npy"
         self.weights = path / "weights.safetensors"
-        # These are not declared to Snakemake. It deletes what a failed job declares and, started
-        # again after it was killed, what jobs have finished meanwhile.
+        # These are not declared as outputs: Snakemake deletes the outputs of a failed job and, when
+        # it is started again after a kill, outputs of jobs that finished in the meantime.
         self.resume = path / "resume.safetensors"
         self.finished = path / "finished"
 
@@ -60,8 +60,8 @@ class NetworkFolder:
             np.save(temporary, predictions)
 
     def write_weights(self, tensors: dict[str, "torch.Tensor"], identity: dict) -> str:
-        """Write the network's weights; their sha256."""
-        # Here, since who only reads results has no need of torch.
+        """Write the network's weights; return their sha256."""
+        # Imported here, since code that only reads results does not need torch.
         from transferability.storage import checkpoint
 
         return checkpoint.save(self.weights, tensors, identity, self.check)
@@ -71,20 +71,20 @@ class NetworkFolder:
         files.write_text(self.metrics, f"{text}\n", self.check)
 
     def save_resume(self, tensors: dict[str, "torch.Tensor"], identity: dict, state: dict) -> None:
-        """Keep what a training needs to go on; `identity` is all that decides its numbers."""
+        """Save all that a training needs to continue; `identity` is all that decides its result."""
         from transferability.storage import checkpoint
 
         header = {"identity": identity, "state": state}
         checkpoint.save(self.resume, tensors, header, self.check)
 
     def load_resume(self, identity: dict) -> tuple[dict[str, "torch.Tensor"], dict] | None:
-        """What an interrupted training left, if it is whole and of the very same identity. What is
-        not is never used; the log says why."""
+        """The tensors and the state that an interrupted training saved. None, with the reason in
+        the log, if the file is damaged or has another identity."""
         from transferability.storage import checkpoint
 
         if not self.resume.exists():
             return None
-        # As it comes back from JSON: a tuple is a list there.
+        # Converted as in the saved header, where JSON turns tuples into lists.
         wanted = json.loads(json.dumps(identity))
         try:
             tensors, header, _ = checkpoint.load(self.resume)
@@ -99,17 +99,17 @@ class NetworkFolder:
         return None
 
     def keep_finished(self) -> None:
-        """Keep all that a training has written, in place of what it needed to go on."""
+        """Keep all results of a finished training, and remove its resume file."""
         shutil.rmtree(self.finished, ignore_errors=True)
-        # The metrics last, which mean that all is there.
+        # The metrics last: if they exist, all files exist.
         for file in (self.history, self.predictions, self.weights, self.metrics):
             if file.exists():
                 files.link(file, self.finished / file.name, self.check)
         self.remove_resume()
 
     def load_finished(self, identity: dict, with_weights: bool) -> dict | None:
-        """Put back the files, all but the metrics, of a training that was kept to its end and is of
-        the very same identity; its metrics. None if there is none."""
+        """Restore the kept files of a finished training with the same identity, except the metrics,
+        and return the metrics; None if there is no such training."""
         kept = NetworkFolder(self.finished)
         if not kept.metrics.exists() or (with_weights and not kept.weights.exists()):
             return None
@@ -127,13 +127,13 @@ class NetworkFolder:
         return metrics
 
     def remove_resume(self) -> None:
-        """Remove the resume file, and what a training left that was killed while it wrote one."""
+        """Remove the resume file, and temporary files of processes that were killed in a save."""
         for file in (self.resume, *self.path.glob(f".{self.resume.stem}.*{self.resume.suffix}")):
             file.unlink(missing_ok=True)
 
     def read_metrics(self) -> dict:
-        """What metrics.json holds; a source that was imported has no scores. Raises ValueError,
-        naming it, if that is not a network's."""
+        """The content of metrics.json; an imported source has no scores. Raises ValueError, naming
+        the file, if it is not the file of a network."""
         try:
             metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
             needed = ["source_id", "weights_sha256"] if "origin" in metrics else MEASURED
@@ -145,9 +145,9 @@ class NetworkFolder:
         return metrics
 
     def saved_step(self) -> int | None:
-        """The iteration after which an interrupted training goes on; None if it starts new.
+        """The iteration after which an interrupted training continues; None if it starts new.
 
-        Here torch would take too long to import, so the file's checksum is not compared.
+        The checksum of the file is not compared, since importing torch would take too long.
         """
         unreadable = (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError)
         with suppress(*unreadable), safetensors.safe_open(self.resume, "numpy") as file:
@@ -157,10 +157,10 @@ class NetworkFolder:
 
 
 class Onlooker(NetworkFolder):
-    """The folder as those processes of a training have it that write nothing there."""
+    """The folder for those processes of a training that do not write files."""
 
     def _nothing(self, *_: object) -> None:
-        """What another process does."""
+        """Nothing: the first process does this."""
 
     load_finished = write_history = save_resume = _nothing
 
@@ -178,6 +178,6 @@ def read_history(path: Path | str) -> list[dict]:
 
 
 def forget_finished(networks: Path) -> None:
-    """Forget what finished trainings have kept, in the folder results/<study>/networks."""
+    """Delete the kept files of finished trainings (`finished/`) below results/<study>/networks."""
     for kept in networks.glob("*/*/*/finished"):
         shutil.rmtree(kept, ignore_errors=True)

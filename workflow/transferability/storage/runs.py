@@ -1,9 +1,9 @@
 """One run of a study at a time in a folder.
 
-Snakemake's own lock of a folder stays when its process is killed, so the profiles turn it off, and
-the same command goes on after a kill. This lock is the system's, which frees it with the process.
-Where a file system does not share it with other machines, a run there is not seen; then the lease
-of each network's folder still keeps two trainings apart.
+Snakemake's lock of a folder remains if its process is killed, so the profiles turn it off: the same
+command can then continue after a kill. The lock here is released by the system when the process
+ends. If the file system does not share locks between machines, a run on another machine is not
+noticed; the lease of each network's folder still prevents two trainings of one network.
 """
 
 import os
@@ -14,25 +14,25 @@ from filelock import FileLock, Timeout
 from transferability.storage import job
 
 HELD: list[FileLock] = []
-"""A lock that nothing refers to any more is released."""
+"""The held locks; without a reference, Python would release them."""
 
 
 class AnotherRun(RuntimeError):
-    """Another run of the study lives; the message says where."""
+    """Another run of the study is active; the message names its process and host."""
 
 
 def begin(folder: Path, study: str, share: str | None = None) -> FileLock:
-    """Hold the lock of the study, or of a share (k/n) of its networks, in `folder` until this
-    process ends, or what is returned is released.
+    """Hold the lock of the study, or of a share (k/n) of its networks, in `folder`, until this
+    process ends or the returned lock is released.
 
-    Raises AnotherRun if a live process holds it.
+    Raises AnotherRun if another process holds the lock.
     """
     name = f"{study}.{share.replace('/', 'of')}" if share else study
     holder, lock = folder / f"{name}.run.txt", FileLock(folder / f"{name}.lock", blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        # Empty for a moment after the lock was taken.
+        # The file may be missing or empty for a moment after the lock was taken.
         run = holder.read_text(encoding="utf-8") if holder.exists() else "a process"
         raise AnotherRun(
             f"Another run is active in {Path.cwd()}: {run}. Wait until it ends, or end it, then "

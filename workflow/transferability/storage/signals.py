@@ -1,6 +1,6 @@
-"""SIGTERM and SIGINT: what a batch system, Snakemake or Ctrl-C ends a command with.
+"""SIGTERM and SIGINT, with which a batch system, Snakemake or Ctrl-C ends a command.
 
-A command that has something to save notes them, and looks for them where nothing is half done.
+A command that must save its work records these signals, and checks for them between two steps.
 """
 
 import os
@@ -10,26 +10,26 @@ from contextlib import contextmanager
 from types import FrameType
 
 STATUS = os.EX_TEMPFAIL
-"""The exit status, 75: it failed for now, and the same command goes on."""
+"""The exit status after a signal (75, a temporary failure): the same command can continue."""
 
 _came: list[int] = []
 
 
 class Interrupted(BaseException):
-    """A signal ended the work before its end; the message names it.
+    """A signal interrupted the work; the message names the signal.
 
-    As KeyboardInterrupt, it is no Exception: code that catches each of these, such as the reading
-    of an image that may be broken, must not take the signal for its own failure.
+    Like KeyboardInterrupt, it is not an Exception: code that catches every Exception, such as the
+    reading of images that may be damaged, must not catch it.
     """
 
 
 @contextmanager
 def noticed(at_once: bool = False) -> Iterator[None]:
-    """Inside, a signal makes the next `check` raise Interrupted.
+    """Inside this context, a signal makes the next `check` raise Interrupted.
 
-    With `at_once` it is raised wherever the signal comes, or has come before, for work that may be
-    dropped anywhere.
-    Signals after the first change nothing, so that they do not break a save.
+    With `at_once`, it is raised as soon as the signal is received, or at the start of the block if
+    this has happened before; this is for work that can be stopped at any point. Later signals are
+    ignored, so that they do not interrupt a save.
     """
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -49,11 +49,11 @@ def noticed(at_once: bool = False) -> Iterator[None]:
 
 
 def has_come() -> bool:
-    """Whether a signal has come."""
+    """Whether a signal was received."""
     return bool(_came)
 
 
 def check() -> None:
-    """Raise Interrupted if a signal has come."""
+    """Raise Interrupted if a signal was received."""
     if _came:
         raise Interrupted(signal.Signals(_came[0]).name)
