@@ -143,7 +143,7 @@ def _resample(
     for (from_x, from_y), bend in zip(inverse, warp, strict=True):
         glyph = from_x[:, None, None] * x + from_y[:, None, None] * y + bend
         pixel = glyph * (OVERSAMPLING * image_size / 2) + (side - 1) / 2
-        # The outermost pixels of a master are empty, and stand for everything outside it.
+        # The outermost pixels of a master are empty, and are used for everything outside it.
         place.append(np.clip(pixel, 0, side - 1.001))
     column, row = (p.astype(np.int32) for p in place)
     right, below = place[0] - column, place[1] - row

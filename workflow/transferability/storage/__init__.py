@@ -1,1 +1,1 @@
-"""Files on the disk, and the permission to write them."""
+"""Files on the disk, and locks that let one process write at a time."""

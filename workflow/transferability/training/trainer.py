@@ -165,8 +165,8 @@ class Trainer:
     def inputs(
         self, images: torch.Tensor, augment: Augmentation | None = None, first: int = 0
     ) -> torch.Tensor:
-        """What the first of `layers` takes: stored images augmented and normalised, or features
-        b×h×w×C as b×C×h×w; b×C as they are."""
+        """The input of the first of `layers`: stored images are augmented and normalised; features
+        b×h×w×C become b×C×h×w, and features b×C are unchanged."""
         if self.layers is self.network:
             return self.preprocess(images, augment, first)
         return devices.channels_first(images) if images.ndim == 4 else images
