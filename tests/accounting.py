@@ -1,4 +1,4 @@
-"""The accounts of a SLURM that tests start: slurmdbd, and the MariaDB behind it."""
+"""The accounts of a SLURM that tests start: slurmdbd and its MariaDB."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ StorageLoc=accounts
 
 @dataclass
 class Accounting:
-    """The database daemons of a cluster whose files lie in `folder`."""
+    """The database daemons of a cluster whose files are in `folder`."""
 
     PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
 
@@ -49,7 +49,7 @@ class Accounting:
 
     @property
     def of_controller(self) -> str:
-        """What slurm.conf has to say of the accounts."""
+        """The lines of slurm.conf about the accounts."""
         return OF_CONTROLLER.format(folder=self.folder, port=self.port)
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Accounting:
         wait_until(lambda: log.exists() and "started" in log.read_text(), 60, "slurmdbd")
 
     def register(self, ask: Callable[[str], str]) -> None:
-        """Give root an account, as a site's staff gives its users theirs."""
+        """Give root an account, as the staff of a site does for its users."""
         listed = ask("sacctmgr --noheader --parsable2 list cluster format=cluster")
         if "ci" not in listed.split():
             ask("sacctmgr --immediate add cluster ci")

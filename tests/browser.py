@@ -1,4 +1,4 @@
-"""A headless Chromium that notes what a page logs and asks for."""
+"""A headless Chromium that records what a page logs and requests."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ class Browser:
         self.driver.get(file.as_uri())
 
     def all(self, selector: str) -> list[WebElement]:
-        """The elements of a CSS selector, of which there has to be one soon."""
+        """The elements of a CSS selector; waits until there is at least one."""
         found = WebDriverWait(self.driver, SECONDS).until(
             lambda driver: driver.find_elements(By.CSS_SELECTOR, selector),
             f"nothing is {selector}",
@@ -40,21 +40,21 @@ class Browser:
         )
 
     def click(self, element: WebElement) -> None:
-        """Click on an element, in view or not."""
+        """Click on an element, visible or not."""
         self.run("arguments[0].click()", element)
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
 
     def until(self, script: str, *arguments) -> None:
-        """Wait until a script in the page says something true."""
+        """Wait until a script in the page returns a true value."""
         WebDriverWait(self.driver, SECONDS).until(
             lambda driver: self.run(script, *arguments), script
         )
 
     @contextmanager
     def inside(self, frame: WebElement) -> Iterator[None]:
-        """What is asked of the browser is asked of the page in a frame."""
+        """Within this context, the browser works on the page in a frame."""
         self.driver.switch_to.frame(frame)
         yield
         self.driver.switch_to.default_content()
@@ -67,7 +67,7 @@ class Browser:
         ]
 
     def requests(self) -> set[str]:
-        """The addresses that were asked for."""
+        """The requested addresses."""
         events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
         return {
             event["params"]["request"]["url"]
@@ -76,22 +76,22 @@ class Browser:
         }
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than its window."""
+        """Number of pixels by which the page is wider than its window."""
         return self.run("return document.documentElement.scrollWidth - window.innerWidth")
 
 
 @contextmanager
 def opened(width: int) -> Iterator[Browser]:
-    """A browser whose window is so many pixels wide, closed at the end whatever happens.
+    """A browser with a window of this width in pixels, always closed at the end.
 
-    Skips the test where there is none.
+    Skips the test if there is no browser.
     """
     paths = [shutil.which(program) for program in ("chromium", "chromedriver")]
     if None in paths:
         pytest.skip("no browser; apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = paths[0]
-    # Root, as in many containers, cannot have the sandbox; the pages are our own.
+    # Root, as in many containers, cannot use the sandbox; the pages are our own.
     for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

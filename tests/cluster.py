@@ -1,7 +1,7 @@
 """A real SLURM on this machine: a controller, two nodes with processors and two with GPUs.
 
-The GPUs are devices that do nothing; SLURM counts them, hands them out and sets
-CUDA_VISIBLE_DEVICES as it would with real ones.
+The GPUs are devices that do nothing; SLURM counts and assigns them and sets CUDA_VISIBLE_DEVICES as
+with real GPUs.
 """
 
 import os
@@ -87,14 +87,14 @@ def missing(*programs: str) -> str | None:
 
 @contextmanager
 def running(accounting: bool = False) -> Iterator["Cluster"]:
-    """A cluster with four idle nodes, stopped at the end whatever happens.
+    """A cluster with four idle nodes, always stopped at the end.
 
-    Skips the test where none can be started.
+    Skips the test if none can be started.
     """
     reason = missing(*PROGRAMS, *(Accounting.PROGRAMS if accounting else ()))
     if reason:
         pytest.skip(reason)
-    # Short, since the name of a socket has few letters; for all, since munge asks for it.
+    # A short path, since the name of a socket is short; readable by all, since munge requires it.
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)
     cluster = Cluster(folder, Accounting(folder) if accounting else None)
@@ -108,14 +108,14 @@ def running(accounting: bool = False) -> Iterator["Cluster"]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A SLURM whose files lie in `folder`; with accounts in a database, or without."""
+    """A SLURM whose files are in `folder`; with accounts in a database, or without."""
 
     folder: Path
     accounting: Accounting | None = None
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which a program uses this cluster and no other."""
+        """The variables that make a program use this cluster and no other."""
         return {
             **os.environ,
             "SLURM_CONF": str(self.folder / "slurm.conf"),
@@ -123,7 +123,7 @@ class Cluster:
         }
 
     def ask(self, command: str) -> str:
-        """What a command of SLURM, such as `squeue --noheader`, says."""
+        """The output of a command of SLURM, such as `squeue --noheader`."""
         run = subprocess.run(
             command.split(), env=self.environment, capture_output=True, text=True, timeout=60
         )
@@ -131,7 +131,7 @@ class Cluster:
         return run.stdout
 
     def jobs(self) -> list[dict[str, str]]:
-        """The fields of each job that the controller knows, also of those that have ended."""
+        """The fields of each job that the controller knows, including ended jobs."""
         lines = self.ask("scontrol show jobs --oneliner").splitlines()
         return [
             dict(field.split("=", 1) for field in line.split(" ") if "=" in field)
@@ -182,26 +182,26 @@ class Cluster:
         self._call(f"slurmd -f {self.folder}/slurm.conf -N {name}")
 
     def kill_node(self, name: str) -> None:
-        """End a node's daemon and all of its jobs' processes at once, as a power cut does."""
+        """End a node's daemon and all processes of its jobs at once, like a power failure."""
         running = self._processes_of(name)
         steps = {step for process in running for step in _steps_above(process)}
         victims = [psutil.Process(self._pid(name)), *steps, *running]
-        # All stand still before the first ends, so that none can react to it.
+        # All are stopped before the first ends, so that none can react to it.
         for action in (psutil.Process.suspend, _kill):
             for victim in victims:
                 with suppress(psutil.NoSuchProcess):
                     action(victim)
 
     def kill_daemon(self, name: str) -> None:
-        """End a node's daemon; its jobs' processes live on."""
+        """End a node's daemon; the processes of its jobs continue."""
         _kill(psutil.Process(self._pid(name)))
 
     def processes(self, node: str, *words: str) -> list[psutil.Process]:
-        """What a node's jobs run, of which the command line has these words."""
+        """The processes of a node's jobs whose command line contains these words."""
         return [p for p in self._processes_of(node) if set(words) <= set(p.cmdline()[:4])]
 
     def clear(self) -> None:
-        """Cancel all jobs, and bring back the nodes that a test took down."""
+        """Cancel all jobs, and restore the nodes that a test took down."""
         self.ask("scancel --user=root")
         for node in NODES:
             if not self._lives(node):
@@ -209,7 +209,7 @@ class Cluster:
         wait_until(self._all_idle, 120, "four idle nodes")
 
     def stop(self) -> None:
-        """End all daemons, as far as they have started, and their jobs' processes."""
+        """End all daemons that have started, and the processes of their jobs."""
         for pid_file in (self.folder / "run").glob("*.pid"):
             with suppress(psutil.NoSuchProcess):
                 _kill(psutil.Process(self._pid(pid_file.stem)))
@@ -220,7 +220,7 @@ class Cluster:
             self.accounting.stop()
 
     def logs(self) -> str:
-        """The last lines of each daemon, for the message of a test that failed."""
+        """The last lines of each daemon's log, for the message of a failed test."""
         return "".join(
             f"\n--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             for log in sorted((self.folder / "log").glob("*.log"))
@@ -238,9 +238,9 @@ class Cluster:
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
         (self.folder / "gres.conf").write_text(DEVICES.format(folder=self.folder))
         for number in range(2):
-            # Another /dev/null: SLURM takes no file of any other kind for a GPU.
+            # A second /dev/null: SLURM accepts no other kind of file as a GPU.
             os.mknod(self.folder / f"dev/nvidia{number}", 0o20666, os.makedev(1, 3))
-        # The plugin's job step drops SLURM_CONF, without which srun finds no cluster.
+        # The plugin's job step removes SLURM_CONF, without which srun finds no cluster.
         srun = self.folder / "bin" / "srun"
         srun.write_text(
             f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which("srun")} "$@"\n'
@@ -252,7 +252,7 @@ class Cluster:
             command.split(),
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            # A daemon would keep a pipe open for ever.
+            # A daemon would keep a pipe open forever.
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=60,
@@ -265,7 +265,7 @@ class Cluster:
 
     def _all_idle(self) -> bool:
         states = self.ask("sinfo --Node --noheader --format=%T").split()
-        # SLURM drains a node whose job step does not end, as when it lost its controller meanwhile.
+        # SLURM drains a node whose job step does not end, for example if it lost its controller.
         if "drained" in states:
             subprocess.run(
                 ["scontrol", "update", f"nodename={','.join(NODES)}", "state=resume"],
@@ -283,7 +283,7 @@ class Cluster:
         return int((self.folder / "run" / f"{daemon}.pid").read_text())
 
     def _processes_of(self, node: str) -> list[psutil.Process]:
-        """What runs on a node, by the variables that SLURM gives each job."""
+        """The processes on a node, found by the variables that SLURM gives each job."""
         mine = {"SLURMD_NODENAME": node, "SLURM_CONF": str(self.folder / "slurm.conf")}
         return [p for p in psutil.process_iter() if mine.items() <= _environment(p).items()]
 
@@ -308,13 +308,13 @@ def _kill(process: psutil.Process) -> None:
 
 
 def _wait_for_end(process: psutil.Process) -> None:
-    # Whoever has to bury it may take its time, but its ports and files are free.
+    # Its parent may reap it later, but its ports and files are free.
     with suppress(psutil.NoSuchProcess):
         wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE, 30, f"the end of {process}")
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on; all are held until each is found, so that no two are one."""
+    """Unused ports; all are kept open until each is found, so that all are different."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Before torch is imported: several processes that each take all cores get in one another's way.
+# Before torch is imported: several processes that each use all cores slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -18,7 +18,7 @@ from transferability.__main__ import main
 LONG = ("cluster", "finished")
 """Fixtures of tests that take long, the longest first."""
 COUNTS = pytest.StashKey[tuple[int, int]]()
-"""How many tests there are, and how many of them run only with --full."""
+"""The number of tests, and the number of those that run only with --full."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,10 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `full`, without --full.
+    """Without --full, leave out the tests that are marked `full`.
 
-    Files that wait for a cluster come first, then those that run whole studies: the others, that
-    are soon done, fill what time remains on each process.
+    Files that wait for a cluster come first, then those that run whole studies; the short tests
+    then use the remaining time of each process.
     """
     full = [item for item in items if item.get_closest_marker("full")]
     config.stash[COUNTS] = len(items), len(full)
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    # Only xdist's workers collect tests; each hands its counts to the process that reports.
+    # Only xdist's workers collect tests; each passes its counts to the process that reports.
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["counts"] = session.config.stash.get(COUNTS, (0, 0))
 
@@ -59,7 +59,7 @@ def pytest_testnodedown(node) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last line: what was left out, and how to run it."""
+    """Print the last line: the tests that were left out, and how to run them."""
     total, full = config.stash.get(COUNTS, (0, 0))
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if full and reporter and not config.getoption("full") and not hasattr(config, "workerinput"):
@@ -70,7 +70,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
-    """Where nothing may be skipped, as in CI, what is skipped has failed."""
+    """Where no test may be skipped, as in CI, a skipped test has failed."""
     report = yield
     if report.skipped and os.environ.get("TRANSFERABILITY_SKIP_NOTHING"):
         report.outcome = "failed"
@@ -80,7 +80,7 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """torch on one thread, whose sums have one order."""
+    """torch on one thread, so that sums always have the same order."""
     import torch
 
     threads = torch.get_num_threads()
@@ -91,7 +91,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def started_cluster() -> Iterator[Cluster]:
-    """A SLURM without accounts; tests take `cluster`."""
+    """A SLURM without accounts; tests use `cluster`."""
     with running() as started:
         yield started
 
@@ -105,7 +105,7 @@ def cluster(started_cluster) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def with_accounts() -> Iterator[Cluster]:
-    """A SLURM with accounts and their limits; root's is `study`."""
+    """A SLURM with accounts and their limits; the account of root is `study`."""
     with running(accounting=True) as started:
         yield started
 
@@ -118,8 +118,8 @@ def on_cluster(finished, cluster, tmp_path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, worker_id) -> Project:
-    """The tiny study, whole, made once for all processes. For reading only: tests that change or
-    run anything take `project`."""
+    """The finished tiny study, made once for all processes. For reading only: tests that change
+    or run anything use `project`."""
     place = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         place = place.parent
@@ -142,7 +142,7 @@ def project(finished, tmp_path) -> Project:
 
 @pytest.fixture(scope="session")
 def laboratory(tmp_path_factory) -> Laboratory:
-    """Digits and a class split of them, on which networks train in a moment. For reading only."""
+    """Digits and a class split, on which networks train in a moment. For reading only."""
     return Laboratory.built(tmp_path_factory.mktemp("laboratory"))
 
 
@@ -155,7 +155,7 @@ def bases(laboratory, tmp_path_factory) -> dict[str, Trained]:
 
 @pytest.fixture
 def failure(caplog) -> Callable[..., str]:
-    """The one line that a command leaves which cannot do its work."""
+    """The single error line of a command that fails."""
 
     def of(*arguments: object) -> str:
         caplog.clear()

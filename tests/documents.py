@@ -1,4 +1,4 @@
-"""The pages that users read, README.md and docs/: what of them can be run, and their links."""
+"""The pages that users read, README.md and docs/: their commands, settings and links."""
 
 import itertools
 import re
@@ -11,7 +11,7 @@ from markdown_it.token import Token
 from project import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# Inline code that is a command: one of these with more behind it. What has a <placeholder> is none.
+# Inline code is a command if it starts with one of these. Code with a <placeholder> is not one.
 COMMAND = re.compile(
     r"(?:(?:PLAIN=1 )?uv run|pip install|snakemake|python -m|squeue|scontrol|sinfo) [^<>]+",
     re.DOTALL,
@@ -24,7 +24,7 @@ SETTING = re.compile(r"[a-z_]+: [^<>]+")
 class Piece:
     """Code in a page, at a line: a fenced block, a command of one, or inline code.
 
-    `file` is the name under which the reader keeps a block, which stands behind its language.
+    `file` is the name under which the reader saves a block; it follows the block's language.
     """
 
     page: str
@@ -57,7 +57,7 @@ def inline(page: Path) -> list[Piece]:
 
 
 def commands(pages: Iterable[Path]) -> list[Piece]:
-    """What the pages tell one to type, in their order, each command where it first stands."""
+    """The commands of the pages in their order, each at its first place."""
     first: dict[str, Piece] = {}
     for page in pages:
         found = [
@@ -92,10 +92,10 @@ def anchors(page: Path) -> set[str]:
 
 
 def paths(tree: str) -> list[str]:
-    """The paths that a tree of folders names, as patterns: what stands for any name is a star.
+    """The paths that a tree of folders names, as patterns: a placeholder becomes a star.
 
-    Behind # stands what a line is about; what is indented lies in the folder of the line above that
-    is not.
+    A line ends with # and its description; indented lines are in the folder of the last line that
+    is indented less.
     """
     found, folder = [], ""
     for line in tree.splitlines():
@@ -113,7 +113,7 @@ def _tokens(page: Path) -> list[Token]:
 
 
 def _children(page: Path) -> Iterator[tuple[int, Token]]:
-    """What stands inside the lines of a page, each with the line in which its paragraph begins."""
+    """The inline tokens of a page, each with the line in which its paragraph begins."""
     for token in _tokens(page):
         for child in token.children or []:
             yield token.map[0] + 1, child

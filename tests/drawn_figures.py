@@ -1,4 +1,4 @@
-"""Studies to draw, and what a drawn figure says and shows."""
+"""Studies to draw, and descriptions of drawn figures in text."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -37,7 +37,7 @@ PARTIAL = (*TRANSFERS, ("partial", False))
 DISSIMILAR = {"splits": ("random0", "random1", "dissimilar"), "targets": "AB", "noise": 0.003}
 PROBED = {"treatments": FROZEN, "noise": 0.03}
 SIZES = ("1", "2", "5", "10", "25", "50", "100", "250", "500", "750", "1000")
-# Each is drawn as every figure.
+# Every figure is drawn of each of these.
 STUDIES = {
     "one replicate": {"noise": 0.002},
     "four splits": {"splits": FOUR_SPLITS, "targets": "AB", "noise": 0.004},
@@ -55,7 +55,7 @@ STUDIES = {
     "long names": {},
 }
 DRAWN = ("transfer", "random_features", "effects", "dissimilar", "learning_curves", "cost", "boost")
-# Each is drawn as a few figures.
+# A few figures are drawn of each of these.
 MORE = {
     "both halves": {"targets": "AB", "layers": (0, 7)},
     "minutes": {"seeds": (0, 1), "layers": (0, 1, 7)},
@@ -87,10 +87,10 @@ LOST = {
     "four sizes": ("random0/seed1/A7B@5",),
     "lost source": ("whole/seed1/P7f3B", *(f"whole/seed{seed}/Q7f0B" for seed in range(4))),
 }
-# Changes to tables that give a study the property that it is named by.
+# Changes of tables that give a study the property in its name.
 CHANGED = {
     "bases alone": lambda table: of(table, kind="base"),
-    # Listed, with nothing measured.
+    # Listed, but not measured.
     "left out": lambda table: table.mask(
         ((table["network"] == "A3B") & (table["split"] == "random2")).to_numpy()[:, None]
         & table.columns.isin(MEASURED)
@@ -106,7 +106,7 @@ CHANGED = {
         top1=table["top1"] - 0.05 * (table["kind"].eq("partial") & table["n"].gt(0))
     ),
 }
-# The studies of each file in tests/golden/figures.
+# The studies in each file of tests/golden/figures.
 CASES = {
     "transfer": ("did not learn", "left out", "two sizes", "sources", "only partial"),
     "random_features": ("one replicate", "published"),
@@ -147,7 +147,7 @@ def published_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def evaluations_of(table: pd.DataFrame) -> pd.DataFrame:
-    """Curves that rise to the top-1 of each network; of what did not learn, with a high loss."""
+    """Curves that rise to the top-1 of each network; with a high loss if it did not learn."""
     epochs = pd.DataFrame({"epoch": np.arange(1, 6)})
     curves = table.dropna(subset="top1")[["split", "seed", "network", "top1", "learned"]]
     curves = curves.merge(epochs, how="cross")
@@ -171,12 +171,12 @@ def draw(name: str, study: str) -> Figure:
 
 
 def drawn(name: str) -> str:
-    """What a figure shows of each of its studies in CASES."""
+    """The content of a figure for each of its studies in CASES."""
     return "\n".join(f"## {study}\n{described(draw(name, study))}" for study in CASES[name])
 
 
 def described(figure: Figure) -> str:
-    """What a figure shows: its panels, legends and notes."""
+    """The content of a figure: its panels, legends and notes."""
     shown = [line for axes in figure.axes for line in described_panel(axes)]
     for legend in figure.legends:
         shown.append("legend: " + "; ".join(text.get_text() for text in legend.get_texts()))
@@ -185,7 +185,7 @@ def described(figure: Figure) -> str:
 
 
 def described_panel(axes: Axes) -> Iterator[str]:
-    """Title, both axes with their limits and ticks, and what else there is, in one line; then the
+    """Title, both axes with their limits and ticks, and other objects, in one line; then the
     labelled lines."""
     parts = [f"# {axes.get_figure().get_suptitle()} {axes.get_title(loc='left')}"]
     for axis in (axes.xaxis, axes.yaxis):
@@ -209,7 +209,7 @@ def described_panel(axes: Axes) -> Iterator[str]:
 
 
 def points(line: Line2D, bars: Sequence[np.ndarray] = (), across: bool = False) -> str:
-    """`n: mean [low, high]` of each point; `across`, where bars are horizontal."""
+    """`n: mean [low, high]` of each point; `across` if bars are horizontal."""
     written = []
     for point, bar in zip_longest(np.array(line.get_data(), dtype=float).T, bars, fillvalue=()):
         at, mean = point[::-1] if across else point
@@ -219,19 +219,19 @@ def points(line: Line2D, bars: Sequence[np.ndarray] = (), across: bool = False) 
 
 
 def extent(line: Line2D) -> str:
-    """Its dashes, how many points it has, and from where to where it runs."""
+    """Its dashes, its number of points, and its range."""
     across, up = np.array(line.get_data(), dtype=float)
     return f"{line.get_linestyle()} {len(up)} at {span(across)}, {span(up)}"
 
 
 def span(values: Sequence[float]) -> str:
-    """The lowest and the highest of those that are finite."""
+    """The lowest and the highest finite value."""
     finite = np.array(values, dtype=float)[np.isfinite(np.array(values, dtype=float))]
     return f"{number(finite.min())} to {number(finite.max())}" if len(finite) else "nothing"
 
 
 def number(value: float) -> str:
-    """In three digits, and at most two after the point."""
+    """A number with three digits, at most two of them after the point."""
     return f"{round(float(value), 2) + 0:.3g}"
 
 

@@ -2,7 +2,7 @@
 
     python tests/glyph_shapes.py
 
-prints them, as they stand in `images/glyph_characters.py`; a test compares both.
+prints them, as in `images/glyph_characters.py`; a test compares both.
 """
 
 import sys
@@ -26,11 +26,11 @@ UPRIGHT = {
     "serif": ("DejaVuSerif", "DejaVuSerif-Bold"),
 }
 
-# Two characters of a smaller distance are near-identical. Chosen by eye: below it lie Latin A and
+# Two characters with a smaller distance are near-identical. Chosen by eye: below it are Latin A and
 # Cyrillic А, o and O, accents that differ by a pixel. 1,453 characters remain, 847 of them letters.
 NEAR_IDENTICAL = 0.08
-# A greater distance from every training typeface is a mistake of the font; the few mistakes lie
-# above 0.4, all faithful drawings below 0.32.
+# A greater distance from every training typeface is a mistake in the font; the few mistakes are
+# above 0.4, all correct drawings below 0.32.
 MISDRAWN = 0.36
 # Comparison at the smallest useful size keeps only differences that a small image still shows.
 COMPARED_SIZE = 16
@@ -55,10 +55,10 @@ def distinct() -> tuple[str, ...]:
 
 
 def distances(outlines: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How differently each two characters are drawn: float32 C×C, 0 (the same) to about 1.
+    """How different the drawings of each two characters are: float32 C×C, 0 (same) to about 1.
 
-    One minus the correlation of their outlines (see `_outlines`), mean over the typefaces of a
-    family; of the two families the one that tells them apart less.
+    This is one minus the correlation of their outlines (see `_outlines`), averaged over the
+    typefaces of a family; the smaller value of the two families is used.
     """
     families = [
         np.mean([1 - outlines[typeface] @ outlines[typeface].T for typeface in typefaces], axis=0)
@@ -75,8 +75,8 @@ def _candidates() -> list[str]:
     candidates = []
     for codepoint in sorted(set(covered[0]).intersection(*covered[1:])):
         character = chr(codepoint)
-        # A Braille pattern is nothing but the place of its dots: the same in every typeface, and
-        # lost when position and size are normalised.
+        # A Braille pattern consists only of the positions of its dots: the same in every typeface,
+        # and lost when position and size are normalised.
         braille = unicodedata.name(character, "").startswith("BRAILLE")
         kind = unicodedata.category(character)[0]
         if braille or kind not in "LNPS":
@@ -89,8 +89,8 @@ def _candidates() -> list[str]:
 def _outlines(characters: Sequence[str]) -> dict[str, np.ndarray]:
     """For each upright typeface, drawings made comparable: float32 C×P, each row of length 1.
 
-    They are normalised for position and size, and band-passed, so that outlines count and large
-    filled areas do not.
+    Position and size are normalised, and a band-pass filter is applied, so that outlines count
+    and large filled areas do not.
     """
     longest = COMPARED_SIZE - 2 * COMPARED_MARGIN
     outlines = {}

@@ -1,4 +1,4 @@
-"""Networks that train on scikit-learn's digits in a moment, and what their trainings leave."""
+"""Networks that train on scikit-learn's digits in a moment, and the results of trainings."""
 
 import hashlib
 import json
@@ -33,15 +33,15 @@ RECIPE = {
     **{"epochs": 2, "evaluate_every": 1, "batch_size": 32, "clip_gradient_norm": None},
     **{"precision": "fp32", "device": "cpu"},
 }
-# The history holds seconds, and so its checksum is of these too.
+# The history contains seconds, so its checksum depends on them too.
 MEASURED_BY_CLOCK = ("seconds", "images_per_second", "history_sha256")
-# What may differ between equal trainings; the checksum of weights is of the task, too.
+# Keys that may differ between equal trainings; the checksum of weights includes the task.
 OF_THE_TASK = ("identity", "weights_sha256", "resumed_at_iterations")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left, without what a clock measured."""
+    """The results of a training, without measured times."""
 
     folder: NetworkFolder
     metrics: dict
@@ -59,7 +59,7 @@ class Laboratory:
 
     @classmethod
     def built(cls, root: Path, dataset: dict | None = None) -> "Laboratory":
-        """A laboratory in an empty folder; `dataset` names what differs."""
+        """A laboratory in an empty folder; `dataset` contains the changed keys."""
         # The bits of a training depend on the number of threads.
         torch.set_num_threads(1)
         dataset = {**DATASET, **(dataset or {})}
@@ -77,7 +77,7 @@ class Laboratory:
         stream: str | None = None,
         seed: int = 0,
     ) -> TrainingSpec:
-        """The task of a network of that name; `recipe` and `architecture` name what differs."""
+        """The task of a network; `recipe` and `architecture` contain the changed keys."""
         task = TrainingSpec.of(
             name,
             self.split.stem,
@@ -95,7 +95,7 @@ class Laboratory:
         keep_weights: bool = True,
         **changes: object,
     ) -> Trained:
-        """Train a network; `changes` are those that `task` knows."""
+        """Train a network; `changes` are arguments of `task`."""
         folder = NetworkFolder(folder)
         metrics = loop.train(
             self.task(name, **changes),
@@ -122,8 +122,8 @@ class Laboratory:
         architecture: dict | None = None,
         **recipe: object,
     ) -> list[str]:
-        """What follows `python -m transferability` to train a network; `architecture` and `recipe`
-        name what differs."""
+        """The arguments of `python -m transferability` that train a network; `architecture` and
+        `recipe` contain the changed keys."""
         architecture = architecture or {}
         if "name" not in architecture:
             architecture = {**ARCHITECTURE, **architecture}
@@ -135,7 +135,7 @@ class Laboratory:
         ]
 
     def study(self, architecture: dict, recipe: dict, **sections: object) -> Path:
-        """A study.yaml, as a run leaves it, beside the splits of the laboratory."""
+        """A study.yaml, as a run writes it, next to the splits of the laboratory."""
         complete = config.complete({"study": "laboratory", "dataset": {"source": "digits"}})
         recipe = {**complete["recipe"], **recipe}
         changes = {"layers": [*range(8)], "architecture": architecture, "recipe": recipe}
@@ -148,12 +148,12 @@ class Laboratory:
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of a run, in which studies are trained by their commands."""
+    """The folder of a run, in which commands train studies."""
 
     folder: Path
 
     def begin(self, study: dict) -> Path:
-        """Write a study, its images and its splits; its file."""
+        """Write a study, its images and its splits; return the study's file."""
         settings = config.complete(study)
         file = self.folder / "results" / settings["study"] / targets.STUDY
         config.write(settings, file)
@@ -169,7 +169,7 @@ class Run:
         return file
 
     def train(self, file: Path, name: str, split: str = "whole", seed: int = 0) -> dict:
-        """The metrics of a network, trained unless it is there."""
+        """The metrics of a network, which is trained if it does not exist."""
         folder = file.parent / "networks" / split / f"seed{seed}" / name
         if not (folder / "metrics.json").exists():
             arguments = ("--split", split, "--seed", seed, "--network", name)
@@ -181,7 +181,7 @@ class Run:
         assert main([str(part) for part in command]) == 0
 
     def weights(self, file: Path, name: str) -> dict[str, torch.Tensor]:
-        """The weights of a network, trained unless it is there."""
+        """The weights of a network, which is trained if it does not exist."""
         self.train(file, name)
         folder = file.parent / "networks" / "whole" / "seed0" / name
         return checkpoint.load(folder / "weights.safetensors")[0]
@@ -192,12 +192,12 @@ def _without_clock(numbers: dict) -> dict:
 
 
 def same(first: dict, second: dict) -> bool:
-    """Whether two networks' weights are the same bits."""
+    """Whether the weights of two networks are identical, to the bit."""
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 def identical(first: Trained, second: Trained) -> None:
-    """Assert that two trainings gave the same numbers, to the bit, whatever their tasks."""
+    """Assert that two trainings gave the same numbers, to the bit; their tasks may differ."""
     metrics = [
         {key: value for key, value in trained.metrics.items() if key not in OF_THE_TASK}
         for trained in (first, second)
@@ -209,7 +209,7 @@ def identical(first: Trained, second: Trained) -> None:
 
 
 def saves(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, torch.Tensor]]]:
-    """The saves of trainings from now on: the step after which each is made, and its tensors."""
+    """The saves of trainings from now on: the step of each, and its tensors."""
     found: list[tuple[int, dict[str, torch.Tensor]]] = []
     save = NetworkFolder.save_resume
 
@@ -229,12 +229,12 @@ def own_modules(folder: Path, patch: pytest.MonkeyPatch, **modules: str) -> None
     patch.setattr(sys, "dont_write_bytecode", True)
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text)
-        # So that it is undone, whatever imports the module.
+        # So that any import of the module is undone.
         patch.setitem(sys.modules, name, None)
         del sys.modules[name]
 
 
 def written(folder: Path) -> list[str]:
-    """What a training left in its folder, beside the log of who wrote there."""
+    """The files of a training, without the log of its writers."""
     files = folder.iterdir() if folder.exists() else []
     return sorted(file.name for file in files if file.name != "writers")

@@ -1,4 +1,4 @@
-"""Tables of networks with known effects, as a study would collect them."""
+"""Tables of networks with known effects, like those that a study collects."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def networks(
     target_sizes: tuple[str, ...] = ("all",),
     noise: float = 0.0,
 ) -> pd.DataFrame:
-    """Without noise a (split, seed, target, target_size) moves all of its networks alike."""
+    """Without noise, a (split, seed, target, target_size) shifts all its networks equally."""
     random = np.random.default_rng(0)
     rows = []
 
@@ -91,7 +91,7 @@ def networks(
     return pd.DataFrame(rows)
 
 
-# Top-1 by n of networks that copy a source; of partial ones, by how many layers are frozen.
+# Top-1 by n of networks that copy a source; of partial networks, by the number of frozen layers.
 OF_SOURCE = {
     ("transfer", False): (0.915, 0.920, 0.925, 0.920, 0.905, 0.880, 0.850),
     ("transfer", True): (0.915, 0.925, 0.935, 0.940, 0.945, 0.948, 0.950),
@@ -112,8 +112,8 @@ def of_sources(
     noise: float = 0.0,
     source_kind: str = "weights",
 ) -> pd.DataFrame:
-    """The networks of a study with sources, the second of which is worse by 0.02. Of more images a
-    class they are better, and freezing costs less."""
+    """The networks of a study with sources, the second of which is worse by 0.02. With more
+    images per class networks are better, and freezing costs less."""
     random = np.random.default_rng(1)
     rows = []
 
@@ -162,7 +162,7 @@ def of_sources(
                             name = f"{before}{letter}{n}B{suffix}"
                             add(name, kind, source, n, n, fine_tuned, top1)
     table = pd.DataFrame(rows)
-    # P7f0B is P7B+, and P7f7B is P7B.
+    # P7f0B is named P7B+, and P7f7B is named P7B.
     measured = ["top1", "top1_selection", "top1_reporting", "seconds", "images_per_second"]
     place = [table["seed"], table["source"], table["target_size"]]
     for n, twin in ((0, ("transfer", True)), (7, ("transfer", False))):
@@ -194,7 +194,7 @@ def probed(table: pd.DataFrame, **scores) -> pd.DataFrame:
 
 
 def correctness(row: pd.Series) -> np.ndarray:
-    """0/1 of each validation image, with mean top1; images differ in how hard they are."""
+    """0 or 1 for each validation image, with mean top1; images differ in difficulty."""
     hard = np.random.default_rng([ord(row["target"]), int(row["seed"])]).random(IMAGES)
     own = np.random.default_rng([int(row["n"]), int(row["fine_tuned"]), ord(row["kind"][0])])
     difficulty = hard + 0.1 * own.standard_normal(IMAGES)

@@ -1,4 +1,4 @@
-"""Small trees of images such as users have, and the command that reads them into a store."""
+"""Small folders of images like those of users, and the command that reads them into a store."""
 
 import json
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ def settings(path: Path, **changes: object) -> dict:
 
 
 def shade(number: int) -> Image.Image:
-    """A grey that tells one image from another."""
+    """An image in its own shade of grey."""
     return Image.new("RGB", (20, 20), (number * 5,) * 3)
 
 
 def tree(root: Path, classes: Sequence[str] = "abcd", count: int = 8) -> Path:
-    """A folder a class, with so many images each."""
+    """Write one folder per class, with this many images each."""
     for c, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         for i in range(count):
@@ -39,7 +39,7 @@ def tree(root: Path, classes: Sequence[str] = "abcd", count: int = 8) -> Path:
 
 
 def prepare(store_folder: Path, asked: dict, workers: int = 1, flags: tuple[str, ...] = ()) -> int:
-    """Run the command of the workflow's rule; its exit status."""
+    """Run the command of the workflow's rule; return its exit status."""
     return main(
         [
             "prepare-images",
@@ -51,6 +51,6 @@ def prepare(store_folder: Path, asked: dict, workers: int = 1, flags: tuple[str,
 
 
 def contents(store_folder: Path) -> dict[str, bytes]:
-    """The files of a store, but for who wrote them."""
+    """The files of a store, except for the record of its writers."""
     files = (file for file in sorted(store_folder.iterdir()) if file.is_file())
     return {file.name: file.read_bytes() for file in files}

@@ -1,5 +1,5 @@
-"""Findings, METHODS and figures of made studies, as tests/golden holds them. To write these again,
-after a change that is meant, and then to read what changed:
+"""Findings, METHODS and figures of made-up studies, as in tests/golden. After an intended change,
+this command writes them again and shows the differences:
 
 uv run python tests/made_reports.py && git diff tests/golden
 """
@@ -61,7 +61,7 @@ def _networks(*failed: str, **made: object) -> pd.DataFrame:
 
 DECLARED = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "image_size": 16}
 TRANSFERS = [("transfer", False), ("transfer", True)]
-# Each study's changes of the default, its networks, and the correctness of predictions.
+# For each study: changes of the default, its networks, and the correctness of predictions.
 STUDIES = {
     "four_splits": ({"splits": {"random": 4}}, {"splits": made_networks.FOUR_SPLITS}, None),
     "one_replicate": ({"targets": ["A", "B"]}, {"targets": "AB"}, made_networks.correctness),
@@ -80,8 +80,8 @@ STUDIES = {
         None,
     ),
 }
-# Studies whose METHODS differ from that of the default study in some sentences, and with what its
-# networks left. That of "images of baseA alone" has no network of B that saw all images.
+# Studies whose METHODS differ from that of the default study in some sentences, and the metrics of
+# their networks. "images of baseA alone" has no network of B that saw all images.
 CHANGES = {
     "few": {"treatments": ["transfer"], "layers": [3], "controls": ["baseB", "B0B"]},
     "many": {
@@ -145,8 +145,8 @@ SENTENCE_ENDS = re.compile(r"(?<=[a-z)%\d]\.) (?=[A-Z])|\n+")
 
 
 def tables(study: str) -> list[pd.DataFrame]:
-    """The networks, effects and boost of a study and, if it has partial networks, the decision, as
-    they are read from CSV."""
+    """The networks, effects and boost of a study as read from CSV and, if it has partial networks,
+    the decision."""
     return [table.copy() for table in _estimated(study)]
 
 
@@ -163,7 +163,7 @@ def _estimated(study: str) -> list[pd.DataFrame]:
 
 
 def page(study: str) -> str:
-    """The findings of a study, from its first heading on."""
+    """The findings page of a study, from its first heading."""
     networks, estimated, boosts, *decided = tables(study)
     html = findings.page(networks, estimated, boosts, MARGIN, *decided)
     return html[html.index("<main>") :]
@@ -176,8 +176,8 @@ def methods_of(
     manifest: dict | None = None,
     **metrics: object,
 ) -> str:
-    """METHODS of a study of digits with these changes, whose networks left such metrics, and
-    whose image store has such a manifest."""
+    """METHODS of a study of digits with these changes, these metrics of its networks and this
+    manifest of its image store."""
     digits = {"study": "made", "dataset": {"source": "digits", "image_size": 16}}
     study = config.complete({**digits, **changes})
     with (
@@ -214,7 +214,7 @@ def written(study: str) -> dict[str, str]:
 
 
 def check_form(text: str) -> None:
-    """What no reader of a METHODS.md should meet."""
+    """Assert that a METHODS.md has no mistakes of form."""
     assert not re.search(r"[{}]|\bNone\b|  |\bnan\b|_(?!\d|holm|duplicate)", text), text
     assert not re.search(r"\b(one|1) (\w+ )?\w+(networks|bases|images|epochs|seeds)\b", text), text
     assert not re.search(r"epoches|classs|batchs|\b1 (network|base|epoch|image)\b", text), text
@@ -223,7 +223,7 @@ def check_form(text: str) -> None:
 
 
 def methods_changes() -> str:
-    """Of each study of CHANGES, the sentences of METHODS that the default study does not have."""
+    """For each study of CHANGES, the sentences of METHODS that the default study does not have."""
     sentences = {}
     for name, changes in {"default": {}, **CHANGES}.items():
         text = methods_of(changes, tables("one_replicate")[1:], **LEFT.get(name, {}))

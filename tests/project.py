@@ -1,4 +1,4 @@
-"""A copy of the project in a new folder, and what Snakemake does there."""
+"""A copy of the project in a new folder, and runs of Snakemake there."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from cluster import Cluster
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config.yaml", "CITATION.cff", "studies", "workflow", "profiles", "envs")
-# Digits, narrow layers and few n: a second or two a network, most of it spent on imports.
+# Digits, narrow layers and few n: a second or two per network, mostly for imports.
 TINY = {
     "study": "tiny",
     "dataset": {"source": "digits", "image_size": 8},
@@ -24,18 +24,18 @@ TINY = {
     "architecture": {"name": "small", "channels": [4, 8, 8, 8, 8], "units": [16, 16]},
     "recipe": {"epochs": 10, "batch_size": 128, "evaluate_every": 1},
 }
-# Where a user's own settings would otherwise reach into a test.
+# So that a user's own settings do not affect a test.
 FOREIGN = ("PYTHONPATH", "SNAKEMAKE_PROFILE")
 TIMEOUT = 600
-"""Seconds that a run may take on a slow machine; several go on at a time."""
+"""Seconds that a run may take on a slow machine, with several at the same time."""
 MADE = ".made"
-"""A file beside a study that stands there whole: what its run said."""
+"""A file next to a complete study: the output of its run."""
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 WILDCARD = re.compile(r"(?:split|seed|network)=([^,\n]+)")
 
 
 def program(*words: object, **options: object) -> subprocess.CompletedProcess:
-    """`python -m transferability` with these words, run to its end; options of subprocess.run."""
+    """Run `python -m transferability` with these words; options are those of subprocess.run."""
     command = [sys.executable, "-m", "transferability", *map(str, words)]
     settings = {"cwd": ROOT / "workflow", "capture_output": True, "text": True, **options}
     return subprocess.run(command, **settings)
@@ -43,9 +43,9 @@ def program(*words: object, **options: object) -> subprocess.CompletedProcess:
 
 @dataclass(frozen=True)
 class Project:
-    """The project's own files in `folder`, with a study beside them, ready for Snakemake.
+    """The project's own files in `folder`, with a study next to them, ready for Snakemake.
 
-    What it runs, it runs on this machine, or through profiles/slurm on `cluster`.
+    Its jobs run on this machine, or through profiles/slurm on `cluster`.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Project:
     def copied(
         cls, folder: Path, results_of: "Project | None" = None, cluster: Cluster | None = None
     ) -> "Project":
-        """A copy of the project as it stands, with the results of another copy if there is one."""
+        """A copy of the current project, with the results of another copy if one is given."""
         if results_of is not None:
             shutil.copytree(results_of.folder, folder)
             return cls(folder, cluster)
@@ -70,12 +70,12 @@ class Project:
         return self.folder / "results" / "tiny"
 
     def slurm_jobs(self) -> list[dict[str, str]]:
-        """What the cluster says of the jobs of this project, those that have ended among them."""
+        """The cluster's records of the jobs of this project, including ended ones."""
         jobs = self.cluster.jobs() if self.cluster else []
         return [job for job in jobs if job["WorkDir"] == str(self.folder)]
 
     def log(self) -> str:
-        """What Snakemake has said so far, in all of its runs here."""
+        """The output of all runs of Snakemake here so far."""
         files = sorted((self.folder / ".snakemake" / "log").glob("*.log"))
         return "".join(file.read_text(encoding="utf-8") for file in files)
 
@@ -83,12 +83,12 @@ class Project:
         return self.results / "networks" / "random0" / "seed0" / name
 
     def write_study(self, **changes: Any) -> None:
-        """Write study.yaml: the tiny study, some of its sections changed."""
+        """Write study.yaml: the tiny study with some sections changed."""
         text = yaml.safe_dump({**TINY, **changes}, sort_keys=False, allow_unicode=True)
         (self.folder / "study.yaml").write_text(text, encoding="utf-8")
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace a text that stands in a file of the library once or more, everywhere there."""
+        """Replace a text that occurs at least once in a file of the library, everywhere in it."""
         path = self.folder / "workflow" / "transferability" / file
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{file} has no {old!r} any more; edit something else that it has"
@@ -108,7 +108,7 @@ class Project:
             stream.write(text)
 
     def date(self, moment: Callable[[], float]) -> None:
-        """Give each file of the project and of its results the time that `moment` says."""
+        """Set the time stamp of each file of the project and of its results to `moment()`."""
         for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
             if ".snakemake" not in path.relative_to(self.folder).parts:
                 os.utime(path, (moment(),) * 2)
@@ -123,9 +123,9 @@ class Project:
         for name in FOREIGN:
             environment.pop(name, None)
         if "--dry-run" in arguments:
-            # Each job, with its reason.
+            # Print each job with its reason.
             environment["PLAIN"] = "1"
-        # The rules say `python`, which has to be the one that runs these tests.
+        # The rules call `python`, which must be the one that runs these tests.
         environment["PATH"] = os.pathsep.join(
             [str(Path(sys.executable).parent), environment.get("PATH", "")]
         )
@@ -142,7 +142,7 @@ class Project:
         )
 
     def run(self, *arguments: str, study: str | None = "study.yaml") -> tuple[int, str]:
-        """Run Snakemake to its end; its exit status and all that it said."""
+        """Run Snakemake to its end; return its exit status and its output."""
         process = self.start(*arguments, study=study)
         try:
             output, _ = process.communicate(timeout=TIMEOUT)
@@ -152,13 +152,13 @@ class Project:
         return process.returncode, output
 
     def succeed(self, *arguments: str, study: str | None = "study.yaml") -> str:
-        """Run Snakemake, which has to end well; what it said."""
+        """Run Snakemake, which must succeed; return its output."""
         status, output = self.run(*arguments, study=study)
         assert status == 0, output
         return output
 
     def jobs(self, *arguments: str, study: str | None = "study.yaml") -> set[str]:
-        """What Snakemake would do: `<rule>` or `<rule> <split>/<seed>/<network>`, all but `all`."""
+        """The jobs to run: `<rule>` or `<rule> <split>/<seed>/<network>`, all except `all`."""
         output = self.succeed("--dry-run", *arguments, study=study)
         found = JOB.findall(output)
         total = re.search(r"^total +(\d+)$", output, re.MULTILINE)

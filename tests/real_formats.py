@@ -1,4 +1,4 @@
-"""Small files in the formats in which people have images, and in which datasets come."""
+"""Small files in the formats of users' images and of datasets."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 RED, GREEN, BLUE, WHITE = (230, 20, 20), (20, 200, 40), (30, 40, 220), (255, 255, 255)
 SIDE = 48
-# What a person sees in most of the files: a quarter each, upper left first.
+# The colours of most of the files: a quarter each, upper left first.
 QUARTERS = (RED, GREEN, BLUE, WHITE)
 
 
@@ -31,7 +31,7 @@ def see_through(image: Image.Image) -> Image.Image:
 
 
 def rotated_by_camera(image: Image.Image, orientation: int) -> tuple[Image.Image, Image.Exif]:
-    """The image as a camera that was held otherwise stores it, and the note of how it was held."""
+    """The image as stored by a camera in another orientation, and the EXIF orientation."""
     turns = Image.Transpose
     undo = {
         **{2: turns.FLIP_LEFT_RIGHT, 3: turns.ROTATE_180, 4: turns.FLIP_TOP_BOTTOM},
@@ -43,7 +43,7 @@ def rotated_by_camera(image: Image.Image, orientation: int) -> tuple[Image.Image
 
 
 def swapped_profile() -> bytes:
-    """A colour profile in which red and green have changed places."""
+    """A colour profile in which red and green are exchanged."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     (tags,) = struct.unpack_from(">I", profile, 128)
     places = {bytes(profile[entry : entry + 4]): entry for entry in range(132, 132 + 12 * tags, 12)}
@@ -65,7 +65,7 @@ def turned(image: Image.Image, file: Path) -> None:
     stored.save(file, exif=exif)
 
 
-# Suffix → how to write an image in that form so that a person sees the image.
+# Suffix → how to write an image in that format so that a viewer shows the image.
 COLOURED: dict[str, Callable[[Image.Image, Path], None]] = {
     "plain.jpg": lambda image, file: image.save(file, quality=95, subsampling=0),
     "upper.JPEG": lambda image, file: image.save(file, "JPEG", quality=95, progressive=True),
@@ -108,7 +108,7 @@ def truncated_jpeg(file: Path) -> None:
 
 
 def huge_png(file: Path) -> None:
-    """A file of some hundred bytes that claims to be far too large to be decoded."""
+    """A file of a few hundred bytes whose header has a size far too large to decode."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -120,7 +120,7 @@ def huge_png(file: Path) -> None:
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
 
 
-# Name → (how to write it, words of the reason for which it is refused).
+# Name → (how to write it, words of the error that refuses it).
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (truncated_jpeg, "truncated"),
     "text.jpg": (lambda file: file.write_text("not an image"), "not an image in any of the"),
@@ -135,7 +135,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 def mnist(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """The folder of MNIST in its own format (idx); for testing it has the first half again."""
+    """The folder of MNIST in its own format (idx); the test part repeats the first half."""
     folder = root / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for part in ("train", "t10k"):
@@ -148,11 +148,11 @@ def mnist(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
 
 
 RAMP = np.tile(np.linspace(0, 1, 16), (16, 1))
-"""From black to white, as shares of white; what a person sees of the files below."""
+"""The shades of the files below, from black to white, as shares of white."""
 
 
 def tiff(file: Path, values: np.ndarray, bits: int, photometric: int, sample_format: int = 1):
-    """A grey TIFF of one strip; 12 bits are packed."""
+    """Write a grey TIFF of one strip; values of 12 bits are packed."""
     height, width = values.shape
     data = values.tobytes()
     if bits == 12:
@@ -165,7 +165,7 @@ def tiff(file: Path, values: np.ndarray, bits: int, photometric: int, sample_for
         (339, 3, sample_format),
     ]
     entries = b"".join(
-        # A short value lies in the first half of its place, in this order of bytes.
+        # With this byte order, a short value is in the first half of its field.
         struct.pack("<HHII", tag, kind, 1, value)
         for tag, kind, value in tags
     )
@@ -191,7 +191,7 @@ def much_text(file: Path) -> None:
     Image.fromarray(levels(RAMP, 255, "u1")).save(file, pnginfo=text)
 
 
-# How to write the ramp so that a person sees it.
+# How to write the ramp so that a viewer shows it.
 RAMPS: dict[str, Callable[[Path], object]] = {
     "12_bits.tif": lambda file: tiff(file, levels(RAMP, 4095, "u2"), 12, 1),
     "8_bits_white_is_zero.tif": lambda file: tiff(file, levels(1 - RAMP, 255, "u1"), 8, 0),
@@ -200,7 +200,7 @@ RAMPS: dict[str, Callable[[Path], object]] = {
     "much_text.png": much_text,
 }
 
-# How files begin that have an image's name, and what they are.
+# The first bytes of files with the name of an image, and their true kind.
 NO_IMAGES = {
     b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC",
     b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC",

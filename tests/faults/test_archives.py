@@ -1,5 +1,5 @@
-"""Archives from others: nothing is written outside of a new folder, and what is wrong
-is named."""
+"""Archives from others: nothing is written outside of a new folder, and each error is
+named."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ METADATA = "ro-crate-metadata.json"
 
 @pytest.fixture(autouse=True)
 def unpacked_to(tmp_path, monkeypatch) -> Path:
-    """Where archives are unpacked."""
+    """The folder in which archives are unpacked."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -35,7 +35,7 @@ def manifest(*listed: tuple[str, int | str, str]) -> str:
 
 
 def archive(folder: Path, *entries: tuple[str | zipfile.ZipInfo, str | bytes]) -> Path:
-    """An archive with these entries, all but the manifest deflated."""
+    """An archive with these entries, all except the manifest compressed."""
     file = folder / "strange.zip"
     with zipfile.ZipFile(file, "w") as opened:
         for name, content in entries:
@@ -46,7 +46,7 @@ def archive(folder: Path, *entries: tuple[str | zipfile.ZipInfo, str | bytes]) -
 
 
 def refused(file: Path, caplog, unpacked_to: Path) -> str:
-    """What each command that opens archives says of one that it must refuse."""
+    """The error of each command that opens archives, for one that it must refuse."""
     before = {path for path in file.parent.rglob("*") if unpacked_to not in path.parents}
     for command in (["verify"], ["figures", "--to", str(file.parent / "drawn")]):
         caplog.clear()
@@ -151,7 +151,7 @@ def test_a_changed_byte_never_changes_an_unpacked_file(tmp_path, unpacked_to):
         except ValueError as error:
             refusals.append(str(error))
         else:
-            # What is missing, the manifest tells.
+            # Missing files are found by the manifest.
             assert found.items() <= whole.items()
     assert len(refusals) > len(packed) / 2
     for name in whole:

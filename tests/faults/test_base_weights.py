@@ -1,4 +1,4 @@
-"""Base weights that are damaged, or another network's: what would copy them does not train."""
+"""Damaged base weights, or those of another network: networks that copy them do not train."""
 
 import pytest
 import torch
@@ -14,12 +14,12 @@ def truncated(content: bytes) -> bytes:
 
 
 def with_code(content: bytes) -> bytes:
-    """A pickle that makes a folder, `was run`, where it is loaded."""
+    """A pickle that makes a folder, `was run`, when it is loaded."""
     return b"cos\nmkdir\n(S'was run'\ntR."
 
 
 def with_a_bit_flipped(content: bytes) -> bytes:
-    # In the last of the numbers, which all have the same form.
+    # In the last number; all numbers have the same form.
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
@@ -50,7 +50,7 @@ def test_a_damaged_base_is_an_error_with_advice(
             ],
             ["conv1.0.weight", "conv4.0.weight", "fc8.weight"],
         ),
-        # The layers that are copied fit, and yet it is not this study's base.
+        # The copied layers fit, but it is not this study's base.
         (
             {"units": [24, 16]},
             [
@@ -77,9 +77,7 @@ def test_a_base_of_another_architecture_is_refused_layer_by_layer(
     assert written(tmp_path / name) == []
 
 
-def test_weights_with_a_false_header_are_refused_layer_by_layer(
-    laboratory, bases, tmp_path, failure
-):
+def test_weights_with_a_false_header_are_refused(laboratory, bases, tmp_path, failure):
     tensors, header, _ = checkpoint.load(bases["baseA"].folder.weights)
     forged = tmp_path / "baseA" / "weights.safetensors"
     checkpoint.save(forged, {**tensors, "conv2.0.weight": torch.zeros(2, 2)}, header)

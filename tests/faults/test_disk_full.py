@@ -1,4 +1,4 @@
-"""A disk that is full while something is saved: what was there stays, and the command goes on."""
+"""A disk that becomes full during a save: existing files stay, and the command continues."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from project import program
 from transferability.storage import checkpoint, files
 from transferability.storage.network_folder import NetworkFolder
 
-# A resume file of this training has some 700 KB; while one is replaced, there are two.
+# A resume file of this training has about 700 KB; while one is replaced, there are two.
 WIDE = {"units": [256, 256]}
 
 
@@ -47,7 +47,7 @@ def test_a_training_continues_when_there_is_space(laboratory, small_disk, tmp_pa
         full.stderr,
     ).groups()
     assert int(free.replace(",", "")) < int(needed.replace(",", "")) < 2**20
-    # The first epoch's state was saved, and the second's found no room beside it.
+    # The first epoch's state was saved; there was no space for the second's next to it.
     _, header, _ = checkpoint.load(folder.resume)
     assert header["state"]["step"] == 20
     assert not folder.metrics.exists()

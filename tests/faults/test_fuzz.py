@@ -1,4 +1,4 @@
-"""Whatever a file holds, it is read as what it is or refused by the project's own clear error."""
+"""Any file, whatever it contains, is read correctly or refused with the project's own error."""
 
 import json
 import logging
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.full
 
 @pytest.fixture(autouse=True)
 def _without_warnings(caplog):
-    """Of hundreds of files that are set aside."""
+    """Hide the warnings about hundreds of files that are set aside."""
     with caplog.at_level(logging.ERROR, logger="transferability"):
         yield
 
 
 def fuzzed(examples: int) -> Callable:
-    """So many examples, the same each time, so that a failure can be looked at."""
+    """This many examples, the same each time, so that a failure can be reproduced."""
     return settings(
         max_examples=examples,
         derandomize=True,
@@ -60,7 +60,7 @@ VALUES = st.recursive(
 
 
 def read_or_refused(read: Callable[[], Any], error: type[Exception], named: object = "") -> Any:
-    """What is read; None if it is refused, by such an error, which names the file."""
+    """The value that is read, or None if the file is refused with an error that names it."""
     try:
         return read()
     except error as refused:
@@ -71,7 +71,7 @@ def read_or_refused(read: Callable[[], Any], error: type[Exception], named: obje
 
 
 def refused_or_planned(config: Any) -> None:
-    """A study that is accepted has networks, each with a recipe; any other is refused by name."""
+    """An accepted study has networks, each with a recipe; the error of any other is checked."""
     complete = read_or_refused(lambda: study_file.complete(config), StudyError)
     if complete is None:
         return
@@ -80,7 +80,7 @@ def refused_or_planned(config: Any) -> None:
     for split, seed in complete.replicates[:2]:
         for name in names[:20]:
             assert complete.recipe_of(split, seed, name)["epochs"] >= 1
-    # What is complete stays as it is.
+    # A complete study stays as it is.
     assert study_file.complete(complete) == complete
 
 
@@ -91,7 +91,7 @@ def test_anything_in_a_section(config):
 
 
 def of_schema(schema: dict) -> st.SearchStrategy:
-    """Mostly what a part of the schema allows."""
+    """Values that a part of the schema allows, mostly."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
     for key in ("oneOf", "anyOf"):
@@ -124,7 +124,7 @@ def of_schema(schema: dict) -> st.SearchStrategy:
 
 @st.composite
 def likely_studies(draw) -> dict:
-    """Studies that the schema allows, mostly; what the parts make of each other is left to luck."""
+    """Studies that the schema allows, mostly; their parts may contradict each other."""
     config = draw(of_schema({k: v for k, v in SCHEMA.items() if k in ("type", "properties")}))
     for section, kind in (("dataset", "source"), ("architecture", "name")):
         if section in config:
@@ -148,7 +148,7 @@ def test_any_bytes_as_a_study_file(tmp_path, content):
 
 
 def mutated(content: bytes, cuts: list, replacements: list[tuple[float, bytes]]) -> bytes:
-    """The content with some parts taken out, and others written over."""
+    """The content with some parts removed and others overwritten."""
     for start, length in cuts:
         place = int(start * len(content))
         content = content[:place] + content[place + length :]

@@ -1,4 +1,4 @@
-"""A training whose numbers are no longer finite: it stops, and what was finite is kept."""
+"""A training whose numbers are no longer finite stops and keeps the last finite state."""
 
 import re
 
@@ -50,7 +50,7 @@ def build(image_size, classes, last):
 @pytest.mark.parametrize(
     ("ruined", "kept", "culprit"),
     [
-        # The loss of the last step of an epoch was finite, and its gradient not.
+        # The loss of the last step of an epoch was finite, but its gradient was not.
         pytest.param(40, 20, "a weight", id="at the end of an epoch"),
         pytest.param(45, 40, "the loss", id="in the middle"),
         pytest.param(20, None, "a weight", id="before anything is saved"),
@@ -73,7 +73,7 @@ def test_a_training_that_diverges_keeps_its_last_finite_state(
     assert int(epoch) == (int(iteration) - 1) // 20 + 1
     assert 0 < float(rate) <= 0.03
     assert "lower recipe.learning_rate (now 0.03) or raise recipe.warmup" in found
-    # The last look at which all was finite tells how steep it was then.
+    # The last finite measurement includes the norm of the gradient.
     assert (re.search(r", [\d.]+ in iteration \d+\);", found) is not None) == (ruined > 1)
     assert not folder.metrics.exists()
     assert folder.resume.exists() == (kept is not None)

@@ -1,4 +1,4 @@
-"""Not enough memory: the training ends, and says what was tried and which key to lower."""
+"""Not enough memory: the training ends; its error has the size and the key to lower."""
 
 import importlib
 import resource
@@ -14,8 +14,8 @@ from project import program
 from transferability.training import trainer
 from transferability.training.trainer import TrainingError
 
-# Its second layer says that the device's memory is full when it gets more images than there is room
-# for, as torch says it; with batch normalisation and dropout.
+# Its second layer raises torch's error for a full device if it gets more images than fit; it has
+# batch normalisation and dropout.
 MODULE = """
 import torch
 from torch import nn
@@ -45,7 +45,7 @@ IN_EIGHTS = {"architecture": OWN, "recipe": {"micro_batch": 8}}
 
 @pytest.fixture
 def crowded(tmp_path, monkeypatch) -> ModuleType:
-    """The user's module, with room for everything."""
+    """The user's module, with space for everything."""
     (tmp_path / "crowded.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "crowded", raising=False)
@@ -95,7 +95,7 @@ def test_no_smaller_micro_batch_is_proposed_if_not_one_image_fits(
 
 @pytest.mark.full
 def test_on_a_processor_the_key_is_named(laboratory, tmp_path):
-    """The system gives so much address space and no more; a layer of 10 GB asks for it."""
+    """The address space is limited; a layer of 10 GB asks for more."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))

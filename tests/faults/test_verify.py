@@ -1,4 +1,4 @@
-"""`python -m transferability verify`: what is whole passes, and whatever was changed is named."""
+"""`python -m transferability verify`: intact results pass, and every change is named."""
 
 import json
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def edited(change: Callable[[dict], object]) -> Callable[[Path], None]:
 
 
 def identity(**changes: object) -> Callable[[Path], None]:
-    """An identity with other values; a dict names those of a section that differ."""
+    """An identity with other values; a dict changes single values of a section."""
 
     def change(metrics: dict) -> None:
         for key, value in changes.items():
@@ -56,7 +56,7 @@ def without_a_line(path: Path) -> None:
 
 
 def other_weights(path: Path) -> None:
-    """Whole, and of the same network, but not those that were trained."""
+    """Write intact weights for the same network, but not those that were trained."""
     tensors, header, _ = checkpoint.load(path)
     checkpoint.save(path, {name: tensor + 1 for name, tensor in tensors.items()}, header)
 
