@@ -1,4 +1,4 @@
-"""The architectures' common face, and the paper's own network."""
+"""The common interface of the architectures, and the paper's own network."""
 
 import math
 
@@ -104,7 +104,7 @@ def test_caffenet_computes_what_caffe_computes():
 
 @pytest.mark.parametrize("channels", [2, 6, 96])
 def test_normalisation_over_channels_is_torch_s(channels):
-    """Values and gradients; and it is no part of the weights."""
+    """Values and gradients; it has no weights."""
     (normalisation,) = (
         part
         for part in caffenet.build({**PAPER, "width": channels / 96}, 39, 2)[0][1]
@@ -130,7 +130,7 @@ def test_normalisation_over_channels_is_torch_s(channels):
 
 
 def test_caffenet_drops_half_of_the_units_of_fc6_and_fc7():
-    """Before the layer that reads them, so that frozen fc6 and fc7 always say the same."""
+    """Before the layer that reads them, so that outputs of frozen fc6 and fc7 never change."""
     network = initialised(NARROW).train()
     units = torch.ones(1, 256)
     for name in ("fc7", "fc8"):

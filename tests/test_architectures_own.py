@@ -94,9 +94,9 @@ def returning(layers: str) -> str:
     return f"from torch import nn\n\n\ndef build(image_size, classes):\n    return {layers}"
 
 
-# What the study names, where it is not my_bad:build.
+# The function that the study names, if it is not my_bad:build.
 NAMED = {"no module": "my_nothing:build", "no colon": "my_bad", "a path": "my_bad.py/x:build"}
-# What stands in the module, and what the error has to say.
+# The text of the module, and the words of the error.
 MISTAKES = {
     "no module": ("", ["no module my_nothing", "PYTHONPATH", "my_module:build"]),
     "no colon": ("", ["'my_bad'", "my_module:build"]),
@@ -178,7 +178,7 @@ def test_an_edit_of_the_module_or_of_what_it_imports_counts(folder, monkeypatch)
 
 
 def test_neighbours_of_an_installed_module_do_not_count(monkeypatch, folder):
-    """Which would be all that is installed."""
+    """Its neighbours are all installed packages."""
     monkeypatch.setattr(fingerprint.sysconfig, "get_path", lambda kind: os.fspath(folder))
     before = fingerprint.training_fingerprint("custom", "my_network:build")
     (folder / "my_parts.py").write_text(f"{PARTS}\nADDED = 1\n")

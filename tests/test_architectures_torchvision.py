@@ -1,4 +1,4 @@
-"""torchvision's models, cut into layers, are the models themselves; the table knows them."""
+"""torchvision's models, cut into layers, equal the whole models; the table lists them."""
 
 import csv
 import warnings
@@ -31,7 +31,7 @@ def composed(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
     return nn.Sequential(*(layer for _, layer in layers))
 
 
-# Those that put together what autocast may have made of different types.
+# Models that combine tensors to which autocast may have given different types.
 @pytest.mark.parametrize(
     "name", ["densenet121", "shufflenet_v2_x0_5", "convnext_tiny", "swin_v2_t", "vit_b_16"]
 )

@@ -1,4 +1,4 @@
-"""A study's results as one file: what it holds, that it verifies elsewhere, and what it says of
+"""A study's results as one file: its content, its verification elsewhere, and its description of
 itself."""
 
 import hashlib
@@ -31,7 +31,7 @@ def archive(finished, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def unpacked(archive, tmp_path) -> Path:
-    """The folder of the study, unpacked by whoever got the archive."""
+    """The folder of the study, unpacked by a recipient of the archive."""
     shutil.unpack_archive(archive, tmp_path / "elsewhere")
     return tmp_path / "elsewhere" / "tiny"
 

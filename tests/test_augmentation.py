@@ -1,4 +1,4 @@
-"""How training images are augmented, and that nothing but the stream and the epoch decides it."""
+"""How training images are augmented; it depends only on the stream and the epoch."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from transferability.training.rng import Stream
 CPU = torch.device("cpu")
 STREAM = Stream("treatment", "random0", 0, "B")
 COUNT, SIZE = 400, 16
-# Pixels that tell their row and column.
+# Each pixel's value gives its row and column.
 PLACES = torch.stack(
     [
         torch.arange(SIZE)[:, None].expand(SIZE, SIZE),
@@ -26,7 +26,7 @@ KINDS = ["crop", "horizontal_flip", "random_resized_crop", "colour_jitter"]
 
 @pytest.fixture(autouse=True, params=[augmentation.LARGE, 0], ids=["at once", "one by one"])
 def _both_ways(request, monkeypatch):
-    """As a CPU sees small images, and as it sees large ones."""
+    """In the way a CPU augments small images, and in the way it augments large ones."""
     monkeypatch.setattr(augmentation, "LARGE", request.param)
 
 
@@ -123,7 +123,7 @@ def test_boxes_cover_8_to_100_percent_at_ratios_of_3_4_to_4_3():
     assert (top >= 0).all()
     assert (left >= 0).all()
     assert (top + height).max() == (left + width).max() == 256
-    # What a box leaves of the image lies as often above it as below.
+    # On average, the parts of the image above and below a box are equal.
     assert (top - (256 - top - height)).mean().abs() < 1
     assert (left - (256 - left - width)).mean().abs() < 1
 
@@ -172,7 +172,7 @@ def test_colours_change_as_in_torchvision(order):
     uniform = torch.tensor([[0.1, 0.9, 0.4, 0], [0.5, 0.2, 0.99, 0], [0.8, 0.6, 0.0, 0]])
     uniform[:, 3] = (order + 0.5) / 6
     found = augmentation.jittered(images, *augmentation.jitter(uniform))
-    # The orders are those in which itertools.permutations gives them.
+    # The orders are those of itertools.permutations.
     turns = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)][order]
     for image, numbers, changed in zip(images, uniform, found, strict=True):
         expected = image.permute(2, 0, 1) / 255

@@ -1,4 +1,4 @@
-"""The benchmarks' scripts can still be run, and the page of results names each of them."""
+"""The benchmark scripts can be run, and the page of results names each of them."""
 
 import re
 import subprocess
@@ -31,5 +31,5 @@ def test_the_page_names_each_script_and_no_other():
 
 @pytest.mark.full
 def test_planning_is_compared_with_a_bare_workflow_of_the_same_jobs():
-    # It ends with an error if these are not as many.
+    # It ends with an error if the numbers of jobs differ.
     assert "jobs, dry run" in said("dag.py", "--networks", "1", "--repeats", "1")

@@ -1,4 +1,4 @@
-"""Table 1: what transfer with fine-tuning gains, by each estimator."""
+"""Table 1: the gain of transfer with fine-tuning, from each estimator."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ def kind(table: pd.DataFrame, kind: str) -> pd.Series:
 
 
 def apart(noise: float = 0.01, splits: tuple[str, ...] = FOUR_SPLITS) -> pd.DataFrame:
-    """As published in 2014: AnB+ on B halves only, BnB+ on A halves only."""
+    """A table as published in 2014: AnB+ on B halves only, BnB+ on A halves only."""
     table = networks(splits=splits, targets="AB", noise=noise)
     lost = (kind(table, "transfer") & (table["target"] == "A")) | (
         kind(table, "selffer") & (table["target"] == "B")
@@ -26,7 +26,7 @@ def test_pooled_and_paired_agree_on_a_complete_table():
     made = networks(splits=FOUR_SPLITS, seeds=(0, 1), targets="AB", noise=0.01)
     table = boost(made)
     assert list(dict.fromkeys(table["layers"])) == ["1-7", "3-7", "5-7"]
-    # Nothing needs to be compared across gaps.
+    # No comparison across gaps is needed.
     assert set(table["estimator"]) == {"paired", "pooled"}
     paired, pooled = of(table, estimator="paired"), of(table, estimator="pooled")
     values = ["mean", "low", "high"]
@@ -34,7 +34,7 @@ def test_pooled_and_paired_agree_on_a_complete_table():
     assert set(table["interval"]) == {"t over splits"}
     assert list(pooled["networks"]) == [112, 112, 80, 80, 48, 48]
     assert ((pooled["low"] < pooled["mean"]) & (pooled["mean"] < pooled["high"])).all()
-    # A base alone in its cell is there as a source, and no control.
+    # A base alone in its cell is a source, not a control.
     alone = networks()
     alone.loc[alone["network"] == "baseA", "top1"] = 0.1
     rows = of(boost(alone), layers="5-7", estimator="pooled").set_index("comparison")["mean"]
@@ -62,13 +62,13 @@ def test_networks_that_did_not_learn_are_named():
     table = boost(table.assign(learned=~lost))
     named = "random1/seed0/B6B+ random1/seed0/baseA"
     assert set(of(table, comparison="selffer")["not_learned"]) == {named}
-    # baseA is copied by each A7B+.
+    # Each A7B+ copies baseA.
     assert set(of(table, comparison="base")["not_learned"]) == {"random1/seed0/baseA"}
 
 
 def test_pooled_and_paired_differ_on_an_unbalanced_table():
     table = networks(splits=("random0", "random1"))
-    # A split on which everything is worse, and of whose AnB+ all but one are lost.
+    # On this split all networks are worse, and all AnB+ except one are lost.
     worse = table["split"] == "random1"
     table["top1"] -= 0.1 * worse
     table = table[~(worse & kind(table, "transfer") & (table["n"] > 1))]
@@ -98,7 +98,7 @@ def test_without_a_published_control_bases_link_the_halves():
     assert rows.loc["through_base", "mean"] == pytest.approx(gain)
     assert rows.loc["linear_model", "mean"] == pytest.approx(gain)
     assert rows.loc["linear_model", "interval"] == "t of the linear model"
-    # The made table has A halves worse by 0.003 itself.
+    # In the original table, A halves are worse by 0.003.
     assert rows.loc["pooled", "mean"] == pytest.approx(gain + 0.103)
     assert set(rows["target"]) == {"B vs A"}
     assert set(rows["missing"]) == {2 * 4 * 7}
@@ -156,7 +156,7 @@ def test_without_a_base_halves_cannot_be_linked():
 
 
 def test_no_interval_if_one_side_has_one_split():
-    """How splits differ cannot be told from one."""
+    """The variation of splits cannot be estimated from one."""
     table = networks(splits=FOUR_SPLITS, noise=0.01)
     lost = kind(table, "transfer") & (table["split"] != "random0")
     row = of(

@@ -1,4 +1,4 @@
-"""Tensors on disk: whole, verified, or refused."""
+"""Tensors on disk are complete and verified, or refused."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def with_another_header(path: Path) -> None:
 
 
 def rewrite(path: Path, change: Callable[[dict], dict], header: str | None = None) -> None:
-    """Tensors changed, or the header, under the checksum of those that were written."""
+    """Change the tensors or the header, but keep the checksum of the original ones."""
     with safetensors.safe_open(path, "pt") as file:
         stored = json.loads(file.metadata()["checkpoint"])
     stored["header"] = header or stored["header"]
@@ -154,7 +154,7 @@ def test_a_saved_file_has_the_mode_of_any_new_file(saved):
 
 
 def test_a_file_replaced_during_reading_is_the_old_or_the_new(saved, monkeypatch):
-    """Another process writes the next epoch's state just after this one opened the last."""
+    """Another process writes the state of the next epoch just after this one opened the file."""
     read = Path.read_bytes
     newer = {name: tensor.clone().fill_(1) for name, tensor in tensors().items()}
 

@@ -1,4 +1,4 @@
-"""The command line: each command by hand, and what it says when it cannot do its work."""
+"""The command line: each command run by hand, and its error when it fails."""
 
 import json
 import shlex

@@ -44,12 +44,12 @@ def test_depth_is_a_share_if_numbers_of_layers_differ():
     for layers, expected in ((8, [1, 7]), (16, [1 / 8, 7 / 8])):
         table = alike.assign(layers=np.where(alike["study"] == "large", layers, 8))
         axes = figures.compare(table).axes[0]
-        # Lines stand a little beside each other.
+        # Lines are slightly shifted so that they do not overlap.
         assert np.allclose(places(axes, "small"), expected, atol=0.2 * expected[0])
 
 
 def test_the_command_gathers_finished_studies_and_their_predictors(tmp_path, caplog):
-    """Three studies of the same images, one of other images."""
+    """Three studies have the same images, one has others."""
     folders, made = [], {}
     for k, name in enumerate(("one", "two", "three", "elsewhere")):
         folder = tmp_path / name

@@ -1,4 +1,4 @@
-"""Copied layers that learn: their learning rates, and how long new layers learn without them."""
+"""Trained copied layers: their learning rates, and the epochs in which only new layers train."""
 
 import numpy as np
 import pytest
@@ -30,9 +30,9 @@ def test_default_rates_are_those_of_all_layers(laboratory, bases, tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_rate_of_0_gives_the_same_bits_as_freezing(laboratory, tmp_path, monkeypatch, optimizer):
-    # Features that are computed once would differ by rounding.
+    # Features computed once would differ by rounding.
     monkeypatch.setattr(frozen_features, "compute", lambda *_: None)
-    # Gradients of layers that do not learn must not count towards the norm.
+    # Gradients of layers that are not trained must not count in the norm.
     recipe = {"optimizer": optimizer, "clip_gradient_norm": 0.1}
     plain = {"architecture": {"batch_norm": False}}
     base = laboratory.train("baseA", tmp_path / "baseA", **plain)
@@ -55,7 +55,7 @@ def test_new_layers_are_trained_alone_at_first(laboratory, bases, tmp_path, monk
     recipe["probe_epochs"] = 2
     trained = laboratory.train("A3B+", tmp_path / "probed", base, recipe=recipe)
     saved = dict(found)
-    # Of 20 steps an epoch; batch-norm statistics and the optimizer's state are among the tensors.
+    # An epoch has 20 steps; the tensors include batch-norm statistics and the optimizer's state.
     assert same(saved[20], frozen[20])
     assert same(saved[40], frozen[40])
     copied, before = of_copied(trained.weights), of_copied(base.weights)
@@ -65,7 +65,7 @@ def test_new_layers_are_trained_alone_at_first(laboratory, bases, tmp_path, monk
 
 @pytest.mark.parametrize(("key", "length"), [("iterations", 40), ("epochs", 2)])
 def test_new_layers_may_not_be_trained_alone_to_the_end(laboratory, bases, tmp_path, key, length):
-    # Of 20 steps an epoch.
+    # An epoch has 20 steps.
     recipe, words = {key: length, "probe_epochs": 2}, f"recipe.probe_epochs: 2 .*40 .* recipe.{key}"
     with pytest.raises(ValueError, match=words):
         laboratory.train("A3B+", tmp_path, bases["baseA"], recipe=recipe)
@@ -77,7 +77,7 @@ def test_rates_decrease_from_the_head_to_the_input(laboratory):
     stream = Stream("treatment", "random0", 0, "B")
     network = transplant.initialised(task.architecture, 8, 5, stream)
     multiples = Trainer(network, task, None, "fp32", torch.device("cpu")).rate_multiples()
-    # Of eight layers, the third is five below the head.
+    # The third of eight layers is five below the head.
     assert multiples["conv3.0.weight"] == pytest.approx(0.5 * 0.8**5)
     assert multiples["conv1.0.bias"] == pytest.approx(0.5 * 0.8**7)
     assert {name.split(".")[0] for name in multiples} == set(COPIED)

@@ -1,4 +1,4 @@
-"""95 % intervals hold the true effect in about 95 of 100 studies: by simulation."""
+"""95 % intervals contain the true effect in about 95 of 100 simulated studies."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from scipy import stats
 from transferability.analysis.boost import boost
 from transferability.analysis.effects import estimate
 
-# The expected top-1 of each network; what is known is their differences.
+# The expected top-1 of each network; their differences are the true effects.
 EXPECTED = {
     "baseB": ("base", 0, False, 0.60),
     "B1B": ("selffer", 1, False, 0.58),
@@ -20,10 +20,10 @@ EXPECTED = {
 
 
 def studies(draws: int) -> pd.DataFrame:
-    """Made studies of eight splits with known effects.
+    """Simulated studies of eight splits with known effects.
 
-    A split moves all of its networks alike, by three points, and each treatment by a point, since
-    its classes suit it more or less; a training adds half a point of noise.
+    A split shifts all its networks together (std three points) and each treatment separately (one
+    point), since its classes suit it more or less; each training adds half a point of noise.
     """
     random = np.random.default_rng(0)
     shape = (draws, 8, len(EXPECTED))
@@ -57,11 +57,11 @@ def test_intervals_of_effects_have_their_coverage():
 @pytest.mark.full
 @pytest.mark.parametrize("gaps", [False, True])
 def test_intervals_of_the_boost_have_their_coverage(gaps):
-    """Also where, as in 2014, one half has the AnB+ and the other the BnB+."""
+    """Also if, as in 2014, one half has the AnB+ and the other has the BnB+."""
     of_half_b = studies(draws=300)
     of_half_a = of_half_b.assign(
         target="A",
-        # Another half, other noise, and harder classes.
+        # The other half has other noise and harder classes.
         top1=studies(draws=600)["top1"].to_numpy()[len(of_half_b) :] - 0.05,
     )
     table = pd.concat([of_half_b, of_half_a])
@@ -72,7 +72,7 @@ def test_intervals_of_the_boost_have_their_coverage(gaps):
     estimates = boost(table)
     estimates = estimates[estimates["comparison"] == "selffer"]
     if gaps:
-        # The halves' own difference is taken for the treatments'.
+        # The difference of the halves is mistaken for that of the treatments.
         assert covered(estimates[estimates["estimator"] == "pooled"], 0.005) < 0.5
     for estimator in ("through_base", "linear_model") if gaps else ("paired", "pooled"):
         own = estimates[estimates["estimator"] == estimator]
@@ -84,11 +84,11 @@ def test_intervals_of_the_boost_have_their_coverage(gaps):
 
 @pytest.mark.full
 def test_the_image_bootstrap_covers_the_difference_on_all_images():
-    """Of one training each: what more images of the kind would tell, not what more trainings."""
+    """With one training each, the interval is for more images, not for more trainings."""
     draws, images = 300, 500
     random = np.random.default_rng(0)
     table = studies(draws).query("split == 'random0'").assign(validation_images=images)
-    # Images differ in how hard they are, so both networks err on the same ones.
+    # Images differ in difficulty, so both networks fail on the same ones.
     hardness = random.normal(0, 1, (draws, images))
     skill = {"A1B": 0.2, "B1B": 0.4}
     drawn = {
@@ -120,7 +120,7 @@ PAIRS = {
 @pytest.mark.parametrize("design", ["seeds", "splits"])
 @pytest.mark.parametrize("size", [3, 4, 6])
 def test_intervals_over_real_trainings_cover_and_rarely_err(design, size, monkeypatch):
-    """The accuracies are those of benchmarks/calibration.py, which has more draws and effects."""
+    """The accuracies are from benchmarks/calibration.py, which has more draws and effects."""
     monkeypatch.syspath_prepend(STORED.parent)
     from calibration import covered as covered_by_subsets
 

@@ -1,4 +1,4 @@
-"""The images of a half: selection, order, and that memory does not grow with their number."""
+"""The images of a half: selection, order, and memory that does not grow with their number."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ STREAM = STREAMS[0]
 
 
 def numbered(count: int, size: int = 4) -> ImageSet:
-    """Images whose pixels are their own number, labelled with it."""
+    """Images whose pixels and labels are their number."""
     numbers = torch.arange(count)
     images = numbers.to(torch.uint8)[:, None, None, None].expand(count, size, size, 3).contiguous()
     return ImageSet(images, numbers, np.arange(count), np.arange(count))
@@ -51,7 +51,7 @@ def test_an_epoch_uses_each_image_once_in_whole_batches(count, steps):
     for images, labels, _ in batches:
         assert images.shape[1:] == (4, 4, 3)
         assert torch.equal(images[:, 0, 0, 0].long(), labels)
-    # What an epoch leaves out, another shows.
+    # Images that one epoch leaves out are in another.
     orders = [order(numbered(count), number=number) for number in range(5)]
     assert all(len({*seen}) == len(seen) == sum(steps) for seen in orders)
     assert len(set().union(*orders)) == count
@@ -173,8 +173,8 @@ def test_readers_end_when_no_more_batches_are_read():
     assert not [t for t in threading.enumerate() if t.name.startswith("reader")]
 
 
-# Prints how many bytes of a mapped file a process holds, at most, while it reads all of it, and by
-# how many its own memory grows with a half's images.
+# Prints the peak of resident bytes of a mapped file while a process reads all of it, and the growth
+# of the process's own memory with the images of a half.
 MEASURE = """
 import sys
 from pathlib import Path
@@ -212,9 +212,9 @@ def test_memory_does_not_grow_with_mapped_images(tmp_path):
         command = [sys.executable, "-c", MEASURE, str(file), str(room)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         held, growth[room] = map(int, done.stdout.split())
-        # Of 390 MB the few blocks that are read ahead, and what the system maps around them.
+        # Of 390 MB, only the few blocks read ahead, and the pages the system maps with them.
         assert held < 25e6
     half = 24000 * 64 * 64 * 3
     assert growth[10**9] >= half
-    # The readers and their batches, of less than a MB each here.
+    # The readers and their batches, less than a MB each here.
     assert growth[0] < half / 4

@@ -1,4 +1,4 @@
-"""How many layers to freeze: n*, the best n, what a training may lose, and what is not judged."""
+"""How many layers to freeze: n*, the best n, the possible loss of one training, and no verdict."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def test_the_effect_decides_each_number_of_frozen_layers(table, decided):
     costs = of(effects.estimate(table), effect="freeze_cost").reset_index()
     pd.testing.assert_frame_equal(costs[["mean", "lower"]], decided[["mean", "lower"]])
     assert set(decided["interval"]) == {"moderated t over seeds, for this checkpoint"}
-    # The made costs are 0.6 points at n = 5, 5 at n = 6.
+    # The true costs are 0.6 points at n = 5, 5 at n = 6.
     assert set(decided["n_star"]) == {5}
     assert list(decided["passes"]) == 5 * [True] + 2 * [False]
     assert decided["images_per_second_gain"][4] == pytest.approx(2)
@@ -44,7 +44,7 @@ def test_the_effect_decides_each_number_of_frozen_layers(table, decided):
     [
         # An n that fails ends the sequence.
         pytest.param("P7f2B", "worse", 1, 6, id="worse"),
-        # A full fine-tuning that did not learn is no yardstick; a frozen network, a cost.
+        # Full fine-tuning that did not learn is not a reference; a frozen network is a cost.
         pytest.param("P7f0B", "failed", 5, 5, id="no yardstick"),
         pytest.param("P7f6B", "failed", 5, 6, id="a cost"),
     ],
@@ -64,7 +64,7 @@ def test_a_network_that_is_worse_or_did_not_learn(table, name, how, n_star, repl
 
 
 def test_the_best_n_is_selected_and_reported_on_different_images(table):
-    """Of networks that differ by nothing but noise, the best on selection images is not better."""
+    """If networks differ only by noise, the best on selection images is not really better."""
     lucky = table["network"] == "P7f4B"
     changed = table.assign(
         top1_selection=table["top1_selection"].mask(lucky, table["top1_selection"] + 0.03)
@@ -89,7 +89,7 @@ def test_a_single_training_may_lose_more_than_the_mean(table, decided):
 
 
 def test_a_single_training_of_a_new_split_varies_as_splits_and_seeds_do():
-    """The limit of 3 splits of 4 seeds, by the variance components of one-way random effects."""
+    """The limit for 3 splits of 4 seeds, from the variance components of one-way random effects."""
     table = of_sources(seeds=range(4), noise=0.002)
     splits = pd.concat([table.assign(split=f"random{k}") for k in range(3)], ignore_index=True)
     shift = {"random0": -0.02, "random1": 0.0, "random2": 0.03}
@@ -111,10 +111,10 @@ def test_needed_seeds_are_given_if_something_is_not_shown():
     spread = 0.02 * (table["seed"] - 1) * (table["network"] == "P7f1B")
     rows = decision(table.assign(top1=table["top1"] + spread), MARGIN).set_index("n")
     assert set(rows["n_star"]) == {0}
-    # The one-sided t interval of a std of 2 points is narrow enough with so many.
+    # With this many, the one-sided t interval for a std of 2 points is narrow enough.
     assert rows.loc[1, "seeds_needed"] == 11
     assert rows.loc[rows["passes"], "seeds_needed"].isna().all()
-    # More seeds do not help where the loss itself is larger.
+    # More seeds do not help if the loss itself is larger.
     assert rows.loc[[6, 7], "seeds_needed"].isna().all()
 
 

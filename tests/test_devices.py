@@ -1,4 +1,4 @@
-"""Precision on a processor, and how trainings that share a machine are spread over its GPUs."""
+"""Precision on a processor, and the distribution of trainings over the GPUs of a machine."""
 
 import contextlib
 import itertools
@@ -37,7 +37,7 @@ def test_bf16_is_used_on_processors_that_multiply_it(amx, avx512_bf16, monkeypat
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a process that holds a GPU; its index."""
+    """A function that starts a process that holds a GPU, and returns the GPU's index."""
     started = []
 
     def holder(names: list[str] = FOUR, wanted: int = 1) -> tuple[subprocess.Popen, int]:
@@ -55,7 +55,7 @@ def start(tmp_path):
 def test_processes_use_the_gpu_with_the_fewest_processes(start):
     held = [start() for _ in range(8)]
     assert [index for _, index in held] == [0, 1, 2, 3, 0, 1, 2, 3]
-    # The place of a killed process is free.
+    # The GPU of a killed process is free.
     held[2][0].kill()
     held[2][0].wait()
     assert start()[1] == 2
@@ -64,7 +64,7 @@ def test_processes_use_the_gpu_with_the_fewest_processes(start):
 def test_a_training_on_several_gpus_occupies_each_of_them(start):
     assert start(wanted=2)[1] == 0
     assert start()[1] == 2
-    # A place on the last one alone does not do.
+    # A free place only on the last GPU is not enough.
     pair, first = start(wanted=2)
     assert first == 0
     assert start()[1] == 3
@@ -105,7 +105,7 @@ def test_gradients_in_bf16_equal_fp32_on_the_smallest_maps(size, padding):
     with torch.no_grad():
         device.keep_small_maps_in_fp32(network, images)
     for _ in range(3):
-        # What a gradient holds where nothing is written.
+        # The values of a gradient where nothing is written.
         for kind in (torch.float32, torch.bfloat16):
             torch.full_like(expected, torch.nan, dtype=kind)
         network.zero_grad()

@@ -1,7 +1,7 @@
-"""Everything in README.md and docs/ that can be run, runs, and what they point at is there.
+"""All commands in README.md and docs/ run, and all links and paths in them exist.
 
-Commands are run as they are written, in a copy of the project whose default study is narrowed to
-some seconds; `uv run X` is run as X, by the Python and the programs of these tests.
+Commands are run as written, in a copy of the project whose default study is reduced to a few
+seconds; `uv run X` is run as X, with the Python and the programs of these tests.
 """
 
 import os
@@ -25,7 +25,7 @@ from transferability.__main__ import parser
 from transferability.study import config as study_file
 
 FIRST = "pip install uv && uv run snakemake --cores all"
-# The default study in little: its own file with these sections changed.
+# The reduced default study: its own file with these sections changed.
 LITTLE = {
     **{key: TINY[key] for key in ("dataset", "architecture")},
     "splits": {"random": 1},
@@ -35,9 +35,9 @@ LITTLE = {
     "recipe": {"epochs": 1, "batch_size": 128},
     "figures": {"formats": ["svg"]},
 }
-# What is added to commands that would take longer: -n (plan only), also by default for each command
-# with --configfile; a short trial; or, of a study that a page makes up, one network, trained for an
-# epoch.
+# Additions to commands that would take longer: -n (plan only), also the default for commands with
+# --configfile; a short trial; or, for a study that is invented by a page, one network, trained for
+# an epoch.
 SHORTENED = {
     "uv run snakemake --workflow-profile profiles/slurm": "-n",
     "uv run snakemake --cores 4 --omit-from train_base train_treatment train_source": "-n",
@@ -54,13 +54,13 @@ SHORTENED = {
         " -- results/mine/networks/random0/seed0/A2B/metrics.json"
     ),
 }
-# Commands that are not run here: other tests do what they do.
+# Commands that are not run here: other tests cover them.
 ELSEWHERE = re.compile(
     r"docs/results/\w+\.zip|transferability compare |--cores all published$|--sdm conda$"
     r"|uv run (pytest|ruff|--project |python (tests/|-m transferability\.study\.schema$))"
     r"|pip install -r |-n --configfile studies/paper\.yaml$|sbatch |benchmarks/"
 )
-# What trees name and the commands that are run here do not make.
+# Paths in trees that the commands here do not make.
 NOT_MADE = {"results/yosinski2014/"}
 # Commands that write nothing, so that two can run at once.
 LOOKS = re.compile(r" (-n|--dry-run|--help|layers|plan)\b")
@@ -91,7 +91,7 @@ def test_commands_that_are_not_run_are_parsed(command):
 
 
 def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ) -> tuple[str, int]:
-    """A command that is typed in a folder, with what it says; its exit status."""
+    """Run a command in a folder; return its output and its exit status."""
     typed = command.removeprefix("pip install uv && ").replace("uv run ", "")
     environment = {name: value for name, value in environment.items() if name not in FOREIGN}
     programs = [str(Path(sys.executable).parent), environment["PATH"]]
@@ -110,7 +110,7 @@ def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ)
 
 
 def write_files(folder: Path) -> None:
-    """The files that the pages show, as a reader keeps them."""
+    """Write the files that the pages show, as a reader saves them."""
     for block in BLOCKS:
         if block.file:
             (folder / block.file).parent.mkdir(exist_ok=True)
@@ -119,7 +119,7 @@ def write_files(folder: Path) -> None:
 
 @pytest.fixture
 def reader(tmp_path, monkeypatch) -> None:
-    """The folder of one who has read the pages, and run nothing."""
+    """The folder of a reader who has run nothing yet."""
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -127,7 +127,7 @@ def reader(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """The project, the photos and files of the pages' examples, and what the first command left."""
+    """The project, the photos and files of the pages' examples, and the first command's results."""
     folder = Project.copied(tmp_path_factory.mktemp("desk") / "project").folder
     write_files(folder)
     photos = folder / "photos"
@@ -141,7 +141,7 @@ def desk(tmp_path_factory) -> Path:
 
 
 def documented_paths(folder: str) -> list[str]:
-    """What the trees of the pages name below a folder."""
+    """The paths below a folder that the trees of the pages name."""
     named = [path for block in TREES for path in documents.paths(block.text)]
     return [path.removeprefix(folder) for path in named if re.match(f"{re.escape(folder)}.", path)]
 
@@ -156,8 +156,8 @@ def test_each_block_has_a_tested_language(block):
 
 @pytest.fixture(scope="module")
 def ended(desk) -> dict[Piece, tuple[str, int]]:
-    """What each command says and how it ends: those that only look two at a time, then the others
-    in the order of the pages, then the scripts."""
+    """The output and exit status of each command: read-only commands two at a time, then the
+    others in the order of the pages, then the scripts."""
     typed = {
         c: f"{c.text} {SHORTENED.get(c.text, '-n' * ('--configfile' in c.text))}" for c in RUN_HERE
     }
@@ -179,7 +179,7 @@ def test_a_command_succeeds(ended, piece):
 
 @pytest.mark.parametrize("study", STUDIES, ids=str)
 def test_each_setting_gives_a_valid_study(reader, study):
-    """What a snippet leaves out has the defaults, which are those of config.yaml."""
+    """Keys that a snippet leaves out have the defaults of config.yaml."""
     complete = study_file.complete(yaml.safe_load(study.text))
     assert any(not name.startswith("base") for name in complete.network_names)
 
@@ -208,7 +208,7 @@ def test_a_setting_in_a_sentence_exists(piece):
 
 
 def is_allowed(key: str, value: object) -> bool:
-    """Whether a study may have this value at a key of that name, in whatever section."""
+    """Whether a study may have this value at a key of that name, in any section."""
     leaves = [s["properties"][key] for s in SECTIONS if key in s.get("properties", {})]
     defined = {"$defs": SCHEMA["$defs"]}
     return any(Draft202012Validator({**defined, **leaf}).is_valid(value) for leaf in leaves)

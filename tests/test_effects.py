@@ -32,7 +32,7 @@ CELL = ["split", "seed", "target", "target_size"]
 
 
 def known(effect: str, n: int, of_sources: bool = False) -> float:
-    """An effect as the made tables hold it, of halves or of the first source."""
+    """The true effect in the made-up tables, of halves or of the first source."""
     top1 = {**TOP1, **OF_SOURCE, ("partial", False): PARTIAL[1:]} if of_sources else TOP1
     at_0 = {
         **{("base", False): BASE, ("long_base", False): LONG_BASE, ("partial", False): PARTIAL[0]}
@@ -78,7 +78,7 @@ def test_pairs_share_split_seed_target_size_and_n():
     by_name = table.set_index([*CELL, "network"])
     differences = paired_differences(table)
     assert len(differences) == 2 * 2 * 2 * 2 * (9 * 7 + 2)
-    # What copies nothing is retraining alone.
+    # A network that copies nothing shows retraining alone.
     assert set(of(differences, network="B0B")["effect"]) == {"retraining"}
     controls = {effect.name: effect.control for effect in EFFECTS}
     for row in differences.itertuples():
@@ -143,7 +143,7 @@ def test_the_base_of_a_selffer_has_its_size_and_other_bases_saw_all_images():
     assert [name.strip().rpartition("/")[2] for name in found] == [
         *("baseA", "", "baseB@20", "baseB@20", "baseA")
     ]
-    # In a search, the base that is copied is not the one of the table.
+    # In a search, the copied base is not the base in the table.
     searched = table.assign(base_learned=[np.nan, np.nan, np.nan, True, False])
     found = not_learned(checked(searched)).to_list()
     assert [name.strip().rpartition("/")[2] for name in found][3:] == ["", "baseA"]
@@ -215,7 +215,7 @@ def test_effects_are_also_given_without_networks_that_did_not_learn(lost, effect
     every = of(found, estimator="paired").reset_index(drop=True)
     means = ["effect", "n", "mean", "median", "std", "replicates"]
     pd.testing.assert_frame_equal(every[means], estimate(table.drop(columns="learned"))[means])
-    # Of a replicate that is alone, there is no other estimate.
+    # A single replicate has no other estimate.
     single = of(estimate(of(table, split=split)), **at_3)
     assert list(single["estimator"]) == ["paired"]
 
@@ -226,7 +226,7 @@ def test_bootstrap_over_images_with_one_replicate():
     assert set(effects["interval"]) == {"image interval"}
     assert set(effects["replicates"]) == {1}
     pd.testing.assert_frame_equal(effects, estimate(table, correctness))
-    # Of one replicate nothing is judged.
+    # One replicate gives no verdict.
     assert effects[["lower", "p", "p_holm", "std"]].isna().all(axis=None)
     assert (effects["median"] == effects["mean"]).all()
     row = of(effects, effect="transfer", n=7).iloc[0]
@@ -235,7 +235,7 @@ def test_bootstrap_over_images_with_one_replicate():
     reach = 1.96 * per_image.std() / np.sqrt(len(per_image))
     assert row["high"] - row["low"] == pytest.approx(2 * reach, rel=0.1)
     assert row["low"] < row["mean"] < row["high"]
-    # As every machine and every run finds it.
+    # Every machine and every run finds the same value.
     assert (row["low"], row["high"]) == pytest.approx((-0.1467309, -0.1183309), abs=1e-7)
 
 
@@ -265,7 +265,7 @@ def test_no_interval_without_replicates_and_predictions():
     effects = estimate(networks().drop(columns="validation_images"))
     assert set(effects["interval"]) == {"none"}
     assert effects[["low", "high"]].isna().all(axis=None)
-    # Several unpaired differences at once share networks, and their errors with them.
+    # Several unpaired differences share networks, and therefore errors.
     assert set(estimate(networks(targets="AB"))["interval"]) == {"none"}
 
 
@@ -279,7 +279,7 @@ def test_without_predictions_the_number_of_images_gives_an_unpaired_interval():
         stats.binomtest(round(IMAGES * top1), IMAGES).proportion_ci(0.95, "wilson")
         for top1 in (treated, control)
     ]
-    # Newcombe's interval, from the Wilson intervals of both.
+    # Newcombe's interval, from the Wilson intervals of both networks.
     low = treated - control - np.hypot(treated - ends[0].low, ends[1].high - control)
     high = treated - control + np.hypot(ends[0].high - treated, control - ends[1].low)
     assert (row["low"], row["high"]) == pytest.approx((low, high))
@@ -312,12 +312,12 @@ def test_a_missing_network_removes_only_its_own_effects(how, caplog):
     with caplog.at_level(logging.WARNING):
         paired_differences(incomplete)
     said = {line.split()[1].rstrip(":"): line for line in caplog.messages if "left out" in line}
-    # Of an effect over bases, a row that is not there is not missed.
+    # A row that does not exist is not counted as missing in an effect over bases.
     assert set(said) == set(needs_it[how == "row" :])
     assert all("4 of" in line and "no selffer" in line for line in said.values())
     complete = estimate(table)
     others = complete[~(complete["effect"].isin(needs_it) & (complete["n"] == 3))]
-    # The variances of an effect's other n are moderated towards fewer.
+    # The variances of the effect's other n are moderated with fewer variances.
     same = ["effect", "n", "mean", "std", "interval", "replicates", "differences", "missing"]
     found = estimate(incomplete)[same]
     pd.testing.assert_frame_equal(found, others.reset_index(drop=True)[same])

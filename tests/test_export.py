@@ -1,4 +1,4 @@
-"""The command `export`: a network's weights, elsewhere."""
+"""The command `export`: a network's weights for other programs."""
 
 import json
 from collections import OrderedDict
@@ -20,18 +20,18 @@ from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
 from transferability.training import loop
 
-# A small model of each way of naming and building.
+# A small model for each way of naming and building.
 MODELS = ("squeezenet1_0", "googlenet", "mobilenet_v3_small", "densenet121", "vit_b_32")
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Laboratory:
-    """Digits as large as all of the models can take."""
+    """Digits large enough for all the models."""
     return Laboratory.built(tmp_path_factory.mktemp("large"), {"image_size": 64})
 
 
 def trained(laboratory: Laboratory, folder: Path, **changes: object) -> Path:
-    """The folder of a baseB that has learned from a batch, beside its split."""
+    """The folder of a baseB that was trained on a batch, next to its split."""
     network = folder / "results" / "made" / "networks" / "random0" / "seed0" / "baseB"
     split = folder / "results" / "made" / "splits" / "random0.csv"
     split.parent.mkdir(parents=True)
@@ -41,7 +41,7 @@ def trained(laboratory: Laboratory, folder: Path, **changes: object) -> Path:
 
 
 def exported(network: Path, images: Path) -> Path:
-    """The file of a network that was exported."""
+    """Export a network; return the file."""
     file = network.parents[5] / "exported.safetensors"
     assert main(["export", str(network), "--to", str(file), "--images", str(images)]) == 0
     return file
@@ -93,7 +93,7 @@ def test_the_exported_files_reproduce_the_predictions(laboratory, tmp_path, caps
         found = model.eval()(pixels.permute(0, 3, 1, 2).contiguous()).argmax(1)
     expected = np.load(NetworkFolder(network).predictions)[asked]
     agreeing = np.array(about["classes"])[found] == names[expected]
-    # All but such as lie between two classes: the training multiplies by 1 / deviation.
+    # All except images between two classes: the training multiplies by 1 / std.
     assert agreeing.mean() > 0.995
 
 

@@ -1,4 +1,4 @@
-"""Figures as a study wants them: formats, width, letters, theme, words; and how they are saved."""
+"""Options of figures in a study: formats, width, font size, theme, words; and their saving."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def saved(folder: Path, name: str = "transfer", study: str = "one replicate", **
 
 
 def svg_width(stem: Path) -> float:
-    """In millimetres."""
+    """The width in millimetres."""
     text = stem.with_suffix(".svg").read_text(encoding="utf-8")
     return float(re.search(r'<svg [^>]*width="([\d.]+)pt"', text)[1]) / POINTS_PER_MM
 
@@ -51,7 +51,7 @@ def test_each_format_is_as_wide_as_the_study_asks(tmp_path, name, options, width
 
 
 def font_sizes(stem: Path) -> set[float]:
-    """Of the letters of a PDF, in points of the page."""
+    """The font sizes in a PDF, in points of the page."""
     sizes = set()
 
     def note(text, of_page, of_text, font, size):
@@ -66,7 +66,7 @@ def test_letters_have_the_size_in_the_study(tmp_path):
     assert max(font_sizes(saved(tmp_path))) == pytest.approx(8, rel=0.01)
     assert max(font_sizes(saved(tmp_path, font_size=12))) == pytest.approx(12, rel=0.01)
     assert max(font_sizes(saved(tmp_path, width="slide"))) == pytest.approx(14, rel=0.01)
-    # One legend beside another has no room in a column, and letters stay as they are.
+    # Two legends next to each other do not fit in a column, and letters keep their size.
     assert max(font_sizes(saved(tmp_path, width="column"))) == pytest.approx(8, rel=0.01)
 
 
@@ -128,7 +128,7 @@ def test_options_apply_to_one_figure_only():
 def test_saved_files_are_reproducible_and_complete(tmp_path):
     bases = {"baseA": np.random.default_rng(0).standard_normal((4, 3, 3, 3))}
     for attempt in ("first", "second"):
-        # A user's own settings must not show.
+        # A user's own settings must have no effect.
         with mpl.rc_context({"font.size": 20, "svg.hashsalt": attempt, "pdf.fonttype": 3}):
             for name in ("boost", "effects"):
                 figures.save(draw(name, "lines alike"), tmp_path / attempt / name)

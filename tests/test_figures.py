@@ -1,5 +1,5 @@
-"""Figures of made studies are those of tests/golden/figures, which
-`uv run python tests/made_reports.py` writes again; and what no golden file shows."""
+"""Figures of made-up studies agree with tests/golden/figures, which
+`uv run python tests/made_reports.py` writes again; and properties in no golden file."""
 
 import itertools
 import re
@@ -80,7 +80,7 @@ def texts(monkeypatch) -> list[Text]:
 def test_figures_have_no_warnings_and_no_overlapping_text(name, study, texts):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Of the published table, which has no sources.
+        # Figures of the published table, which has no sources.
         warnings.filterwarnings("ignore", ".* not supported as a fill value")
         figure = draw(name, study)
         figure.draw_without_rendering()
@@ -88,9 +88,9 @@ def test_figures_have_no_warnings_and_no_overlapping_text(name, study, texts):
         assert not figure.axes
         assert re.search(lacks, words(figure))
     for axes in figure.axes:
-        # Labels and crosses beyond the panels must not press these together.
+        # Labels and crosses outside the panels must not make these smaller.
         assert axes.get_window_extent().height > 0.1 * figure.dpi
-    # Upright names shrink a panel, and labels at the ends of its lines may touch.
+    # Vertical names make a panel smaller, so labels at the ends of its lines may touch.
     upright = study in ("long names", "sources")
     shown = figure.axes[0].get_xticklabels() if upright else texts
     boxes = {
@@ -151,7 +151,7 @@ def test_published_lines_are_behind_and_do_not_change_the_axes():
 def test_learning_curves_of_halves_of_different_size_are_averaged_over_iterations():
     table = networks(seeds=(0, 1), noise=0.01)
     curves = evaluations_of(table).assign(iteration=lambda rows: 1000 * rows["epoch"])
-    # These are evaluated at other shares of an epoch.
+    # These are evaluated at other fractions of an epoch.
     curves["epoch"] *= np.where(curves["seed"] == 1, 0.4, 0.5)
     figure = figures.learning_curves(table, curves)
     assert {axes.get_xlabel() for axes in figure.axes} == {"", "iteration"}

@@ -1,4 +1,4 @@
-"""What counts as another version of the code, and for which results."""
+"""Which edits count as another version of the code, and for which results."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ ADDED = "def info(settings):\n    return 1 + 1\n"
 
 @pytest.fixture
 def package(tmp_path, monkeypatch) -> Iterator[Path]:
-    """A copy of the package, to be edited."""
+    """A copy of the package that tests edit."""
     copy = tmp_path / fingerprint.PACKAGE
     shutil.copytree(fingerprint.ROOT, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(fingerprint, "ROOT", copy)
@@ -48,7 +48,7 @@ def untouched() -> dict[str, str]:
 
 
 def changed(untouched: dict, file: Path, edit: Callable[[str], str]) -> set[str]:
-    """The results whose code an edit of a file changes; the file is as it was afterwards."""
+    """The results whose code an edit of a file changes; the file is restored afterwards."""
     text = file.read_text(encoding="utf-8")
     assert edit(text) != text
     file.write_text(edit(text), encoding="utf-8")
@@ -95,7 +95,7 @@ def test_time_stamps_and_unused_modules_do_not_count(package, untouched):
         ({"effects"}, ["reports/templates/findings.html.j2"]),
         ({"methods"}, ["reports/templates/METHODS.md.j2"]),
         ({"collection", "effects", "tables"}, ["reports/templates/page.html.j2"]),
-        # Modules that change no result, whoever imports them.
+        # Modules that change no result, even if others import them.
         (set(), ["training/gpus", "storage/signals", "storage/job", "storage/lease"]),
         (set(), ["records/fingerprint", "records/provenance", "cli/training", "__main__"]),
     ],
@@ -110,14 +110,14 @@ def test_a_file_counts_for_the_results_that_it_decides(package, untouched, resul
 
 
 def test_indirect_imports_count_too(package, untouched):
-    """Names of networks are read by trainings and tables; effects are named in what shows them."""
+    """Trainings and tables read names of networks; figures and reports name effects."""
     for module, counts, does_not in (
         ("study/networks", {*TRAININGS, "collection", "effects", "figures"}, {"digits", "splits"}),
         ("analysis/effects", {"effects", "figures"}, {*TRAININGS, "collection"}),
         ("analysis/collect", {"collection", "effects"}, {*TRAININGS, "splits"}),
         ("analysis/intervals", {"effects"}, {*TRAININGS, "collection"}),
         ("analysis/equivalence", {"effects"}, {*TRAININGS, "collection"}),
-        # What checks a study and what says where its files are decides no number.
+        # Checks of a study and the places of its files decide no number.
         *((f"study/{module}", set(), TRAININGS) for module in ("config", "design", "targets")),
     ):
         found = changed(untouched, package / f"{module}.py", lambda text: f"{text}\nADDED = 1\n")
@@ -129,7 +129,7 @@ def test_indirect_imports_count_too(package, untouched):
     "imported", ["", "def build():\n    from transferability.models import inner\n"]
 )
 def test_an_architecture_counts_for_networks_that_use_it(package, imported):
-    """Also by what it imports inside a function."""
+    """Also through imports inside a function."""
     added, inner = (package / "models" / f"{name}.py" for name in ("added", "inner"))
     added.write_text(ADDED + imported, encoding="utf-8")
     inner.write_text(ADDED, encoding="utf-8")

@@ -146,7 +146,7 @@ def test_a_kind_is_tried_in_the_first_replicate_that_has_it(here, capsys, omit, 
 def test_a_damaged_image_fails_the_check_only_where_it_stops_the_run(
     here, capsys, failure, monkeypatch
 ):
-    """Of a class that has others, whether the sample has them or not."""
+    """The class has other images, in the sample or not."""
     monkeypatch.setattr(studies, "SAMPLE", 8)
     tree(here / "photos", count=30)
     photos = {"source": "folder", "path": "photos", "image_size": 8, "on_bad_image": "skip"}
@@ -168,7 +168,7 @@ def test_a_damaged_image_fails_the_check_only_where_it_stops_the_run(
 
 
 def sampled(dataset: dict) -> list[tuple[int, str]]:
-    """The validation images of a sample of few."""
+    """The validation images of a small sample."""
     settings = config.complete({"dataset": dataset})["dataset"]
     return sample.few(sample.listed(settings), settings, 8).validation
 
@@ -196,7 +196,7 @@ def test_later_failures_are_found_by_the_check(here, capsys, failure, monkeypatc
         assert word in found
     said = capsys.readouterr().out
     assert ("RuntimeError: it takes pairs alone" in said) == ("architecture" in changes)
-    # What copies from a base that failed is not tried.
+    # Networks that copy a failed base are not tried.
     assert "A1B" not in said
 
 

@@ -1,4 +1,4 @@
-"""Features that never change are computed once, and that changes nothing."""
+"""Features that never change are computed once, with the same results."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_features_computed_once_change_only_rounding(laboratory, bases, tmp_path
 
     monkeypatch.setattr(frozen_features, "compute", recording)
     once = laboratory.train("A5B", tmp_path / "once", bases["baseA"])
-    # Then neither features nor images lie in memory.
+    # Then neither features nor images are in memory.
     monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     each = laboratory.train("A5B", tmp_path / "each", bases["baseA"])
     assert kept == [True, False]
@@ -47,7 +47,7 @@ def test_only_features_that_never_change_are_computed_once(
 
 
 class Attention(nn.Module):
-    """Attention of an image's rows to one another."""
+    """Attention between the rows of an image."""
 
     def __init__(self, dropout: float):
         super().__init__()
@@ -65,20 +65,20 @@ class Always(nn.Module):
 
 
 class BatchMean(nn.Module):
-    """Features without the mean of those of the batch."""
+    """Features minus their mean over the batch."""
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return rows - rows.mean(0)
 
 
 class Sorted(nn.Module):
-    """The images of a batch compete."""
+    """The images of a batch influence each other."""
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return rows * rows.softmax(0)
 
 
-# Each, and whether its features are always those of the image.
+# Each part, and whether its features depend only on the image.
 PARTS = {
     "dropout": (nn.Dropout(0.5), False),
     "no dropout": (nn.Dropout(0.0), True),

@@ -1,4 +1,4 @@
-"""The house is in order: form, lint, and one set of versions in all the places that name them."""
+"""Code format, lint, and the same versions in all files that name them."""
 
 import os
 import re
@@ -17,7 +17,7 @@ EXPORT = (
 
 
 def checked(*command: str) -> str:
-    """The output of a command that has to end well."""
+    """The output of a command that must succeed."""
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}{run.stderr}"
     return run.stdout
@@ -59,7 +59,7 @@ def test_requirements_lock_contains_all_requirements():
         assert "CI" not in os.environ, "uv is not installed"
         pytest.skip("uv is not installed")
     file = ROOT / "requirements.lock"
-    # Held to the lock's own versions: a registry may show a release later than its date.
+    # Fixed to the lock's own versions: a registry may show a release later than its date.
     command = "pip compile --universal --quiet --no-header --no-annotate pyproject.toml"
     found = checked(uv, *command.split(), "--constraint", str(file))
     assert requirements(file.read_text(encoding="utf-8")) == requirements(found), (
@@ -87,7 +87,7 @@ def test_environments_name_the_locked_versions(name):
 
 
 def test_the_slurm_profile_requests_gpus_for_rules_that_use_them():
-    """Snakemake looks up resources by a rule's own name."""
+    """Snakemake looks up resources by the name of each rule."""
     rules = (ROOT / "workflow" / "rules" / "networks.smk").read_text(encoding="utf-8")
     blocks = re.findall(r"^rule (\w+):\n((?: .*\n|\n)*)", rules, re.MULTILINE)
     takes = {name for name, block in blocks if " gpu=" in block}
@@ -98,7 +98,7 @@ def test_the_slurm_profile_requests_gpus_for_rules_that_use_them():
 
 
 def test_the_profiles_agree_except_for_cluster_settings():
-    """A profile is complete in itself: Snakemake takes nothing from another one."""
+    """Each profile is complete: Snakemake does not combine two profiles."""
     default, slurm = (
         yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text(encoding="utf-8"))
         for name in ("default", "slurm")

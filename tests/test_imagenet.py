@@ -1,4 +1,4 @@
-"""ILSVRC-2012 in the folders in which people have it, and the paper's own splits of it."""
+"""ILSVRC-2012 in the usual folder structures, and the paper's own splits of it."""
 
 import csv
 from pathlib import Path

@@ -194,7 +194,7 @@ def test_a_truncated_or_missing_file_is_an_error(digits_store: Path, name: str):
 
 @pytest.fixture(scope="module")
 def large_store(tmp_path_factory) -> Path:
-    """A store whose images are not all read when it is opened. For reading only."""
+    """A store so large that opening it does not read all images. For reading only."""
     settings = {**DIGITS, "image_size": 32}
     folder = tmp_path_factory.mktemp("images") / images.store_name(settings)
     build.write_store(digits.read(settings), folder, settings)
@@ -230,7 +230,7 @@ def test_large_changes_and_end_bytes_are_found_on_opening(large, name, start, sh
 
 
 def test_nothing_is_trained_on_changed_images(laboratory, tmp_path, caplog):
-    """As after a disk error: files of the right length with wrong content."""
+    """Like after a disk error: files of the right length with wrong content."""
     folder = shutil.copytree(laboratory.images, tmp_path / "images")
     content = np.fromfile(folder / "validation.images.npy", np.uint8)
     content[len(content) // 2 :] = 0

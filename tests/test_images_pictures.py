@@ -1,4 +1,4 @@
-"""From an image file to the pixels that a person sees."""
+"""From an image file to the pixels that a viewer shows."""
 
 import errno
 import io
@@ -47,7 +47,7 @@ def test_each_format_is_read_as_a_person_sees_it(tmp_path, name, resize):
     pixels = seen(tmp_path / name, SIDE // 2, resize)
     assert pixels.shape == (SIDE // 2, SIDE // 2, 3)
     assert pixels.dtype == np.uint8
-    # CMYK without a profile is an approximation, and so are palettes and JPEG.
+    # CMYK without a profile, palettes and JPEG are approximations.
     assert np.abs(quarters(pixels) - QUARTERS).max() <= 12
 
 

@@ -1,4 +1,4 @@
-"""How images are read into a store: side by side, bad ones and all, and again after a kill."""
+"""How images are read into a store: in parallel, with bad images, and again after a kill."""
 
 import csv
 import dataclasses
@@ -81,7 +81,7 @@ def test_bad_images_are_listed_or_skipped_and_only_they_are_reread(
     manifest = json.loads((tmp_path / "skipped" / "manifest.json").read_text())
     left_out = [image for part in manifest["left_out"].values() for image, _ in part]
     assert {name.split("/")[1] for name in left_out} == BAD.keys()
-    # What is left is what a clean folder gives, but for which images are held back.
+    # The rest equals the result of a clean folder, except for the images that are held back.
     shades = np.concatenate([opened.train_images, opened.validation_images])[:, 8, 8, 0]
     assert sorted(shades.tolist()) == [5 * i for i in range(32)]
     labels = np.concatenate([opened.train_labels, opened.validation_labels])
@@ -127,7 +127,7 @@ def test_a_class_without_images_is_an_error(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     ("is_fresh", "free", "count"),
-    # In the second training images alone would have room, in the third not even they.
+    # In the second case only training images would fit, in the third not even these.
     [(False, 1000, len(BAD)), (True, 20_000, 32), (True, 1000, 24)],
 )
 def test_disk_space_for_unread_images_is_checked_first(
@@ -163,7 +163,7 @@ def test_a_deleted_incomplete_store_is_made_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(files, "write_table", full)
         assert prepare(tmp_path / "store", asked) == 1
-    # As Snakemake does when a job fails.
+    # Snakemake does this when a job fails.
     shutil.rmtree(tmp_path / "store")
     assert prepare(tmp_path / "store", asked) == 0
     assert prepare(tmp_path / "fresh" / "store", asked) == 0
@@ -231,7 +231,7 @@ def test_a_killed_command_continues_when_repeated(tmp_path):
 
 
 def peak_memory(root: Path, folder: Path) -> int:
-    """The memory that reading the images of a folder takes at most, in MB."""
+    """The peak memory of reading the images of a folder, in MB."""
     program = (
         "import resource, sys; from transferability.__main__ import main; main(sys.argv[1:]);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
@@ -248,5 +248,5 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     for file in sorted(many.glob("*/*")):
         for i in range(50):
             os.link(file, file.with_stem(f"{file.stem}-{i}"))
-    # Of 128 × 128 pixels, 1600 images more take 79 MB.
+    # 1600 more images of 128 × 128 pixels have 79 MB.
     assert peak_memory(many, tmp_path / "b") < peak_memory(few, tmp_path / "a") + 20

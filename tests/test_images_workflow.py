@@ -1,4 +1,4 @@
-"""Real images in the workflow: what is planned without them, and what reruns when a key changes."""
+"""Real images in the workflow: the plan without them, and the reruns when a key changes."""
 
 import os
 
@@ -26,12 +26,12 @@ def test_other_groups_split_the_classes_and_read_no_image(tmp_path):
     dissimilar = project.folder / SPLITS[1]
     assert "d,A\n" in dissimilar.read_text()
     write_groups(project, "xxxyyyyy")
-    # As of a file that is moved there.
+    # Like the time stamp of a moved file.
     os.utime(project.folder / "groups.csv", (0, 0))
     assert project.jobs(*SPLITS) == {"split_classes dissimilar"}
     project.succeed(*SPLITS)
     assert "d,B\n" in dissimilar.read_text()
-    # Where the groups are read from is not in the store, either.
+    # The path of the groups is not in the store either.
     (project.folder / "groups.csv").rename(project.folder / "other.csv")
     project.write_study(dataset={**FOLDER, "groups": "other.csv"}, splits=HALVES)
     assert project.jobs(*SPLITS) == {"split_classes dissimilar"}

@@ -25,7 +25,7 @@ DESCRIBED = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "image_size": 8}
 
 
 def study(run: Path, source: dict, architecture: dict | None = None, size: int = 8) -> Path:
-    """A complete study.yaml with one source, as a run leaves it."""
+    """A complete study.yaml with one source, as a run writes it."""
     complete = config.complete(
         {
             "study": "mine",
@@ -70,7 +70,7 @@ def test_weights_become_a_base_with_their_origin(tmp_path):
     assert metrics["transforms"] == {**DESCRIBED, "resize": 8, "interpolation": "bilinear"}
     assert (metrics["wrapper"], metrics["prefix"]) == ("state_dict", "module.")
     assert metrics["left_out"] == ["fc8"]
-    # Nothing of the job, so that the same file gives the same text.
+    # Without the job, so that the same file gives the same text.
     assert not {"provenance", "job"} & metrics.keys()
     assert "top1" not in metrics
 
@@ -95,7 +95,7 @@ def test_only_another_file_changes_the_metrics(tmp_path):
 
 @pytest.mark.full
 def test_an_older_file_is_imported_again(tmp_path):
-    """As `mv` leaves one: its time stamp is not newer than the result's."""
+    """Like a file after `mv`: its time stamp is not newer than the result's."""
     project, metrics = Project.copied(tmp_path / "project"), "results/tiny/sources/P/metrics.json"
     given = project.folder / "given.safetensors"
     safetensors.torch.save_file(weights(), given)

@@ -1,4 +1,4 @@
-"""Libraries that take long to import are imported only where they are needed."""
+"""Libraries with a slow import are imported only where they are needed."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import laboratory
 import pytest
 from project import ROOT
 
-# A program, and what it must not have imported in the end.
+# A program, and the modules that it must not import.
 PROGRAMS = {
     # The workflow does so each time it builds its graph.
     "reads a study": (
@@ -35,7 +35,7 @@ weights.declared("vit_b_16", "IMAGENET1K_V1")
 """,
         {"torch"},
     ),
-    # To make one of torch's optimizers would import its compiler.
+    # Making one of torch's optimizers would import its compiler.
     "optimizes": (
         f"""
 import torch

@@ -1,4 +1,4 @@
-"""Interactive figures: the numbers that their pages show, and hovering and clicking."""
+"""Interactive figures: the numbers in their pages, and hovering and clicking."""
 
 import html
 import re
@@ -23,14 +23,14 @@ from transferability.figures.panels import with_not_learned
 
 
 def letters(page: str, width: str = "page") -> str:
-    """The text of the figure of a width, as a browser shows it."""
+    """The text of the figure with this width, as a browser shows it."""
     svg = page[page.index(f'<svg class="{width}"') :]
     svg = re.sub(r"<!--.*?-->", "", svg[: svg.index("</svg>")], flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", svg)).split())
 
 
 def marks(page: str, width: str = "page") -> pd.DataFrame:
-    """What a pointer shows of each mark in the figure of a width."""
+    """The values that hovering shows for each mark in the figure with this width."""
     svg = page[page.index(f'<svg class="{width}"') :]
     shown = re.findall(r"""aria-label=(["'])(.*?)\1""", svg[: svg.index("</svg>")], re.DOTALL)
     return pd.DataFrame(
@@ -59,7 +59,7 @@ def test_a_page_of_networks_has_each_network(study, width):
     found = found.set_index("network")["top-1 (%)"].astype(float)
     shown = table[table["kind"] != "random"]
     expected = 100 * shown["top1"].set_axis(names_of(shown))
-    # Bases of halves on which nothing else was trained are sources only.
+    # A base is only a source if nothing else was trained on its half.
     left_out = expected.index.difference(found.index).str.split("/").str[2]
     assert {*left_out} <= {"baseA", "baseA@100"}
     np.testing.assert_allclose(found, expected[found.index], atol=0.01)
@@ -71,7 +71,7 @@ def test_a_page_of_effects_has_the_rows_of_the_table(study):
     found = marks(interactive.page(figures.effects, effects))
     found["mean (points)"] = found["mean (points)"].str.replace("−", "-").astype(float)
     expected = effects[effects["effect"].isin(list(DRAWN))]
-    # One draw of the noise is a number in a title.
+    # The title contains the number of one draw of the noise.
     found, expected = (rows[rows["effect"] != "retraining"] for rows in (found, expected))
     expected = expected.assign(mean=(100 * expected["mean"]).round(2)).astype(
         {"n": str, "replicates": str}
@@ -89,7 +89,7 @@ def test_a_network_that_did_not_learn_has_its_true_value():
     table, effects = tables("did not learn")
     page = interactive.page(figures.transfer, table)
     found = marks(page).set_index("network").loc[list(FAILED)]
-    # The chance, which lies far below the axis.
+    # Chance, which is far below the axis.
     assert {*found["top-1 (%)"]} == {"2.00"}
     assert all(name in letters(page) for name in FAILED)
     page = interactive.page(figures.effects, effects)
@@ -131,7 +131,7 @@ def test_a_page_uses_the_theme_and_the_words_of_the_study(word):
 
 @pytest.fixture(scope="module", params=[1280, 390])
 def page(request, tmp_path_factory) -> Browser:
-    """The page of a study with dissimilar halves, in a window of so many pixels."""
+    """The page of a study with dissimilar halves, in a window of this width in pixels."""
     file = tmp_path_factory.mktemp("page") / "effects.html"
     text = interactive.page(figures.effects, tables("dissimilar")[1])
     file.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A training that kill -9 ended goes on with the same command, to the same bits."""
+"""A training ended by kill -9 continues with the same command, to the same bits."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from waiting import ends, wait_until
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder, read_history
 
-# Long enough, with five steps an epoch, to be met in the middle; evaluated at other epochs than
-# those that are saved.
+# Long enough, with five steps an epoch, to be interrupted in the middle; evaluated at other epochs
+# than those that are saved.
 RECIPE = {**TINY["recipe"], "epochs": 100, "evaluate_every": 7, "augment": ["crop"]}
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
 NOT_RESULTS = (
@@ -27,7 +27,7 @@ NOT_RESULTS = (
 
 @pytest.fixture(scope="module")
 def uninterrupted(finished, tmp_path_factory) -> Path:
-    """The folder of a baseA that was trained in one go."""
+    """The folder of a baseA that was trained without interruption."""
     project = Project.copied(tmp_path_factory.mktemp("uninterrupted") / "project", finished)
     project.write_study(recipe=RECIPE)
     project.succeed(TARGET)
@@ -35,12 +35,12 @@ def uninterrupted(finished, tmp_path_factory) -> Path:
 
 
 def trained_steps(network: Path) -> int:
-    """How far the resume file of a network has come; 0 if there is none yet."""
+    """The step in the resume file of a network; 0 if there is no file yet."""
     return NetworkFolder(network).saved_step() or 0
 
 
 def started(project: Project) -> tuple[subprocess.Popen, psutil.Process]:
-    """Snakemake at work on baseA, and the process that trains, some way into its training."""
+    """Snakemake while it trains baseA, and the training process, after some steps."""
     network = project.network("baseA")
     project.write_study(recipe=RECIPE)
     snakemake = project.start(TARGET)
@@ -58,14 +58,14 @@ def metrics(network: Path) -> dict:
 
 
 def results(network: Path) -> dict:
-    """All results of a network, but for how long they took and what happened on the way."""
+    """All results of a network, except for times and interruptions."""
     tensors, header, digest = checkpoint.load(network / "weights.safetensors")
     history = read_history(network / "history.jsonl")
     return {
         "weights": {name: tensor.numpy().tobytes() for name, tensor in tensors.items()},
         "header and checksum of the weights": (header, digest),
         "predictions": (network / "predictions.npy").read_bytes(),
-        # The order of what is told of an evaluation too, by which tables have their columns.
+        # Also the order of keys of an evaluation, which gives tables their order of columns.
         "history": [[(k, v) for k, v in line.items() if k != "seconds"] for line in history],
         "metrics": {k: v for k, v in metrics(network).items() if k not in NOT_RESULTS},
     }
@@ -80,7 +80,7 @@ def kill_all(snakemake: subprocess.Popen, training: psutil.Process) -> None:
 
 
 def ctrl_c(snakemake: subprocess.Popen, training: psutil.Process) -> None:
-    """As a terminal does."""
+    """Send the signal as a terminal does."""
     os.killpg(snakemake.pid, signal.SIGINT)
 
 
@@ -95,7 +95,7 @@ def ctrl_c(snakemake: subprocess.Popen, training: psutil.Process) -> None:
 def test_the_repeated_command_gives_the_same_bits(project, uninterrupted, end, how):
     network = project.network("baseA")
     snakemake, training = started(project)
-    # These jobs have to run the copy's code, or all of the tests here would be of another one.
+    # These jobs must run the copy's code, or all tests here would test other code.
     assert training.environ()["PYTHONPATH"] == str(project.folder / "workflow")
     end(snakemake, training)
     output, _ = snakemake.communicate(timeout=60)
@@ -128,7 +128,7 @@ def test_a_training_that_outlived_snakemake_is_not_repeated(project, uninterrupt
     assert metrics(network)["resumed_at_iterations"] == []
     assert metrics(network)["job"]["process"] == training.pid
     assert "already trained with the same code" in log_of(project, "baseA")
-    # The run has ended well, and whoever forces another one gets another training.
+    # The run has succeeded, so a forced run trains again.
     assert not (network / "finished").exists()
     project.succeed(TARGET, "--forcerun", TARGET)
     assert results(network) == results(uninterrupted)
@@ -137,7 +137,7 @@ def test_a_training_that_outlived_snakemake_is_not_repeated(project, uninterrupt
 
 @pytest.mark.full
 def test_a_finished_training_is_kept_until_the_run_succeeds(project):
-    """A job's own end and a dry run are not the run's."""
+    """The end of a job or of a dry run is not the end of the run."""
     project.write_study(recipe={**RECIPE, "epochs": 10})
     network = project.network("baseA")
     in_the_way = project.network("baseB") / "writers"

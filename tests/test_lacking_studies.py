@@ -1,4 +1,4 @@
-"""Studies that lack something, from the study file to what the tables say of it."""
+"""Studies without some networks, from the study file to the tables."""
 
 import pandas as pd
 import pytest
@@ -47,6 +47,6 @@ def test_three_networks_are_left_out(project):
         assert "which has no" in line
     boost = of(table(project, "boost"), comparison="selffer")
     assert set(boost["missing"]) == {1, 0}
-    # Put back, they are as they were, and nothing is trained.
+    # When they are restored, nothing is trained.
     project.write_study()
     assert not any("train" in job for job in project.jobs())

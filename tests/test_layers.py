@@ -1,4 +1,4 @@
-"""The command `layers`: what a study's n stand for."""
+"""The command `layers`: the layers at a study's n."""
 
 import pytest
 from torch import nn
@@ -22,7 +22,7 @@ def test_the_layers_are_listed_with_the_study_s_n(tmp_path, capsys):
     marked = [line.split()[0] for line in lines if " * " in line]
     assert marked == ["2"]
     conv1, fc8 = lines[0].split(), lines[-1].split()
-    # 5 × 5 × 3 × 4 and 4 biases; 12 × 5 and 5: half of the ten digits.
+    # 5 × 5 × 3 × 4 and 4 biases; 12 × 5 and 5, since a half has five digits.
     assert conv1[1:4] == ["conv1", "304", "4×8×8"]
     assert fc8[1:4] == ["fc8", "65", "5"]
     assert lines[0].endswith("Conv2d, MaxPool2d, ReLU")

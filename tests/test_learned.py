@@ -1,4 +1,4 @@
-"""Which networks are said to have learned."""
+"""Which networks count as having learned."""
 
 import math
 
@@ -18,7 +18,7 @@ def test_the_test_of_learning_is_the_exact_binomial_test(hits, trials, chance):
 
 
 def test_top1_must_be_significantly_above_chance():
-    # Of 1,000 images 200 are right by chance, and 240 in 1 of 1,000 cases.
+    # By chance, 200 of 1,000 images are right, and 240 in 1 of 1,000 cases.
     assert why_not(0.2, 1000, 0.2, 5)
     assert why_not(0.239, 1000, 0.2, 5)
     assert not why_not(0.241, 1000, 0.2, 5)
@@ -41,7 +41,7 @@ def test_label_smoothing_raises_the_lowest_possible_loss():
 
 
 def test_with_very_few_images_the_training_loss_decides():
-    # Even all 8 right are 1 in 256 at a chance of one half.
+    # Even 8 right of 8 have a probability of 1 in 256 at a chance of one half.
     assert not why_not(0.75, 8, 0.5, 2, 0.3)
     assert why_not(0.5, 8, 0.5, 2, 0.3)
     assert why_not(1.0, 8, 0.5, 2, 0.96 * math.log(2))
