@@ -1,4 +1,4 @@
-"""Folders of images: which files are read, with which class, and that those left out are counted
+"""Folders of images: which files are read, with which class; omitted files are counted
 and named."""
 
 import csv
@@ -38,7 +38,7 @@ def in_parts(train: str, validation: str, *others: str) -> Change:
                 folder = root / part / name
                 folder.mkdir(parents=True)
                 for k in range(2):
-                    # No two alike in training and validation.
+                    # No image of training equals one of validation.
                     shade(16 * (number % 2) + 4 * place + k).save(folder / f"{k}.png")
         for name in "abcd":
             shutil.rmtree(root / name)
@@ -46,7 +46,7 @@ def in_parts(train: str, validation: str, *others: str) -> Change:
     return change
 
 
-# How a tree of images is changed, and what is then said; the images themselves stay usable.
+# How a folder of images is changed, and the message about it; the images themselves stay usable.
 LEFT_OUT: dict[str, tuple[Change, list[str]]] = {
     "phones": (phones, ["Left out, since .heic is not read: 80, the first is a/IMG_0000.HEIC"]),
     "raw files": (lambda root: written(root / "b" / "1.NEF"), ["since .nef is not read: 1"]),
@@ -99,7 +99,7 @@ def test_omitted_files_are_logged(tmp_path, caplog, change, said):
 
 
 def remade(**classes: str) -> Change:
-    """Other folders in place of the tree, each with these classes."""
+    """Replace the images by other folders, each with these classes."""
 
     def change(root: Path) -> None:
         shutil.rmtree(root)
@@ -208,7 +208,7 @@ def test_unicode_forms_of_names_make_no_difference(tmp_path):
 
 
 def test_two_folders_with_one_name_are_one_class(tmp_path):
-    """On Linux both forms of a name can be there, one of them copied from a Mac."""
+    """On Linux both Unicode forms of a name can exist, for example one copied from a Mac."""
     forms = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
     source = folder.read(settings(tree(tmp_path / "photos", [*forms, "lion"], 3)))
     assert [name for name, _ in source.classes] == [forms[0], "lion"]
@@ -231,7 +231,7 @@ def test_the_folder_of_the_user_is_found(tmp_path, monkeypatch, path):
     assert prepare(tmp_path / "store", settings(Path(path))) == 0
 
 
-# A file of groups, and what is read or said.
+# A file of groups, and the groups or the error.
 TABLES = {
     "empty rows of Excel": ("class,group\na,x\nb,y\n,\n,\n", {"a": "x", "b": "y"}),
     "a column more": ("class,group,\na,x,\nb,y,\n", {"a": "x", "b": "y"}),

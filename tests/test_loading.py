@@ -1,4 +1,4 @@
-"""Pretrained weights: loaded whole and strictly, or not at all; and which images they want."""
+"""Pretrained weights are loaded completely or not at all; the images that they expect."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SMALL = {
     **{"name": "small", "channels": [4, 4, 4, 4, 4], "units": [8, 8]},
     **{"batch_norm": True, "dropout": 0.0},
 }
-# Small ones of several ways to be cut, of which one has files with older names; the others take
+# Small models, cut in several ways, one of them with older names in its files; the others need
 # minutes.
 SAMPLE = ("resnet18", "squeezenet1_0", "shufflenet_v2_x0_5", "densenet121", "swin_t")
 FAMILY = families(SAMPLE)
@@ -54,7 +54,7 @@ def refused(path: Path) -> str:
 
 
 def published(name: str) -> nn.Module:
-    """A model as torchvision builds it for pretrained weights, with values that are its alone."""
+    """A model as torchvision builds it for pretrained weights, with values of its own."""
     torch.manual_seed(0)
     options = {}
     if name in ("googlenet", "inception_v3"):
@@ -97,7 +97,7 @@ def test_torchvision_weights_give_torchvision_outputs(name, tmp_path):
     images = torch.randn(2, 3, image_size, image_size)
     seen = images
     if name in ("googlenet", "inception_v3"):
-        # The table has the mean and std that this makes of ImageNet's.
+        # The table has ImageNet's mean and std after this conversion.
         seen = model._transform_input(images)
     with torch.no_grad():
         assert torch.equal(network.eval()(seen), model(images))
@@ -129,7 +129,7 @@ def test_vit_positions_are_interpolated_and_old_names_updated():
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_file_with_the_names_of_the_layers(tmp_path, suffix):
-    """Whose last layer may have any number of classes, and is left out."""
+    """The last layer of the file may have any number of classes, and is left out."""
     network = small(classes=9)
     loaded = loading.load(saved(tmp_path / f"own{suffix}", network.state_dict()), SMALL, 8)
     wanted = network[:-1].state_dict()

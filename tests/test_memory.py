@@ -1,4 +1,4 @@
-"""Memory that a step frees is used by the next one."""
+"""The next step uses the memory that a step frees."""
 
 import ctypes
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-# The pages that the system gives out in a step, once the first steps are over.
+# The pages that the system allocates in a step, after the first steps.
 FRESH_PAGES = """
 import resource
 import torch
@@ -37,5 +37,5 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 50)
 def test_freed_memory_is_used_again_by_the_training():
     command = [sys.executable, "-c", FRESH_PAGES]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    # Else over 1,000.
+    # Otherwise over 1,000.
     assert int(done.stdout) < 100

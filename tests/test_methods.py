@@ -1,4 +1,4 @@
-"""METHODS.md: what it says is what the files say, and English."""
+"""METHODS.md agrees with the files and is correct English."""
 
 import json
 from math import prod
@@ -22,7 +22,7 @@ def test_the_sentences_of_a_change_agree_with_the_golden_file():
 
 
 def test_methods_does_not_mention_what_was_not_done():
-    """One effect has two estimates; no bootstrap ran; Table 1 is of one n."""
+    """One effect has two estimates; no bootstrap ran; Table 1 has one n."""
     effects, boost = tables("four_splits")[1:]
     retrained = effects[effects["effect"] == "retraining"]
     learned = retrained.assign(estimator="paired_learned", mean=0.2)

@@ -1,4 +1,4 @@
-"""The workflow as a module of another one, in another folder, as docs/questions.md shows it."""
+"""The workflow as a module of another one, in another folder, as in docs/questions.md."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ use rule * from transferability
 
 @pytest.fixture
 def mine(tmp_path) -> Path:
-    """The folder of another workflow, beside that of this project."""
+    """The folder of another workflow, next to that of this project."""
     (tmp_path / "transferability").symlink_to(ROOT, target_is_directory=True)
     (tmp_path / "my_workflow").mkdir()
     return tmp_path / "my_workflow"
@@ -54,7 +54,7 @@ def test_another_workflow_runs_the_study_of_its_config(mine, snakefile, config, 
     assert counts[f"{prefix}train_treatment"] == "11"
     assert counts[f"{prefix}plot_effects"] == "1"
     assert counts["all"] == "1"
-    # Its own default target stays.
+    # Its own default target is unchanged.
     assert ("summary" in counts) == bool(prefix)
 
 

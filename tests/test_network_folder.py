@@ -1,4 +1,4 @@
-"""The folder of a network, and what an interrupted training leaves there."""
+"""The folder of a network, and the files of an interrupted training there."""
 
 import logging
 import os
@@ -58,7 +58,7 @@ def test_a_training_with_the_same_identity_continues(left):
 
 
 def fill(folder: NetworkFolder, with_weights: bool) -> list[Path]:
-    """Write what a finished training leaves; its files, the metrics last."""
+    """Write the files of a finished training; return them, the metrics last."""
     folder.write_history([{"epoch": 1, "top1": 0.1}])
     folder.write_predictions(np.array([1, 0]))
     if with_weights:
@@ -78,12 +78,12 @@ def test_finished_results_are_restored(left, with_weights):
     assert left.load_finished({**IDENTITY, "code": "other"}, with_weights=False) is None
     if not with_weights:
         assert left.load_finished(IDENTITY, with_weights=True) is None
-    # As Snakemake does.
+    # Snakemake does this.
     for file in (*files, metrics):
         file.unlink()
     assert left.load_finished(IDENTITY, with_weights)["top1"] == 0.5
     assert [file.read_bytes() for file in files] == before
-    # It is written last, by who asked for it.
+    # The caller writes it, last.
     assert not metrics.exists()
 
 

@@ -1,4 +1,4 @@
-"""How pixels are normalised, and that what this needs is computed once."""
+"""How pixels are normalised; the necessary statistics are computed once."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ STATISTICS = ("channels", "mean_image")
 
 
 def a_store(folder: Path, images: np.ndarray | None = None) -> Store:
-    """A store of 50 training images, of which only these and the digest are asked for."""
+    """A store of 50 training images; only these and the digest are used."""
     if images is None:
         images = np.random.default_rng(0).integers(0, 100, (50, 8, 8, 3), np.uint8)
         images += np.array([0, 50, 120], np.uint8)
@@ -99,14 +99,14 @@ def test_the_mean_image_is_cropped_and_mirrored_along_with_the_image(
     store, monkeypatch, augment, large
 ):
     monkeypatch.setattr(augmentation, "LARGE", large)
-    # Every image is the mean image, so that nothing is left wherever it is cropped.
+    # Every image is the mean image, so each crop is zero after subtraction.
     mean = store.train_images[:1].repeat(50, axis=0)
     store = replace(store, train_images=mean)
     preprocess = preprocessing_of("mean_image", store, 6)
     made = Augmentation({"augment": augment, "crop": 6}, (8, 8), 40, STREAM, 0, CPU)
     seen = preprocess(half(store), made)
     assert seen.shape == (40, 3, 6, 6)
-    # Resized, an image has whole values, at most 1 off; the mean image has not.
+    # A resized image has whole values, at most 1 off; the mean image has fractions.
     off = 1.001 if "random_resized_crop" in augment else 1e-3
     torch.testing.assert_close(seen, torch.zeros_like(seen), atol=off, rtol=0)
     plain = preprocess(half(store))
@@ -117,12 +117,12 @@ def test_the_mean_image_is_cropped_and_mirrored_along_with_the_image(
 def test_statistics_are_computed_once(store, monkeypatch, kind):
     first = preprocessing.statistics(kind, store, HALF)
     (file,) = (store.folder / "statistics").iterdir()
-    # Nothing of the images is read again.
+    # No images are read again.
     monkeypatch.setattr(data, "blocks", None)
     again = preprocessing.statistics(kind, store, HALF)
     assert same(again, first)
     assert list(file.parent.iterdir()) == [file]
-    # By the same name as in each version, so that a store's statistics are found.
+    # The name is the same in each version, so that a store's statistics are found.
     assert re.fullmatch(rf"{kind}-[0-9a-f]{{16}}\.safetensors", file.name)
 
 
@@ -149,7 +149,7 @@ def test_damaged_statistics_are_computed_again(store, caplog):
 
 
 def test_statistics_are_computed_if_the_store_is_read_only(store, caplog):
-    # A file where the folder would be: nobody can write there, not even the system's owner.
+    # A file in place of the folder: nobody can write there, not even root.
     (store.folder / "statistics").write_text("")
     found = preprocessing.statistics("channels", store, HALF)
     assert found["mean"].shape == (3,)

@@ -24,7 +24,7 @@ MULTIPLES = {"0.weight": 0.1, "1.weight": 0.5, "4.bias": 0.1}
 
 
 def theirs_of(recipe: dict, theirs: nn.Sequential, fused: bool) -> torch.optim.Optimizer:
-    """torch's own optimizer, its learning rates as multiples of the recipe's."""
+    """torch's own optimizer; its learning rates are multiples of the recipe's."""
     biases = {name for name, _ in theirs.named_parameters() if name.endswith("bias")}
     groups = [
         {
@@ -61,7 +61,7 @@ RECIPES = {
 
 
 def learn(model: nn.Sequential, step: int) -> None:
-    """Leave the gradients of a step."""
+    """Set the gradients of a step."""
     generator = torch.Generator().manual_seed(step)
     images = torch.randn(8, 3, 4, 4, generator=generator)
     labels = torch.randint(0, 3, (8,), generator=generator)
@@ -84,7 +84,7 @@ def test_a_step_equals_torch_s_own(changes, fused):
         for group, multiple in zip(reference.param_groups, multiples, strict=True):
             group["lr"] = rate * multiple
         if step == 3:
-            # It goes on from what was kept.
+            # It continues from the saved state.
             kept = {name: tensor.clone() for name, tensor in optimizer.state.items()}
             optimizer = optim.Optimizer(dict(mine.named_parameters()), recipe, MULTIPLES)
             optimizer.fused = fused
@@ -138,7 +138,7 @@ def test_a_cosine_falls_to_near_0():
 
 
 def test_the_step_schedule_follows_the_recipe():
-    # The paper's: a tenth each 100,000 of 450,000 iterations.
+    # The paper's schedule: divided by ten every 100,000 of 450,000 iterations.
     shares = [0.22222222, 0.44444444, 0.66666667, 0.88888889]
     recipe = {**RECIPE, "schedule": "step", "warmup": 0.0, "step_at": shares}
     steps = (0, 99_999, 100_000, 299_999, 300_000, 399_999, 400_000)

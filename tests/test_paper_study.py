@@ -1,4 +1,4 @@
-"""studies/paper.yaml is the experiment of 2014: what was published has its counterpart there."""
+"""studies/paper.yaml is the experiment of 2014: it contains all published networks."""
 
 import csv
 
@@ -21,7 +21,7 @@ def paper() -> dict:
 
 @pytest.fixture(scope="module")
 def trained(paper) -> set[tuple[str, str]]:
-    """(split, network) of all that the study trains."""
+    """(split, network) of all networks that the study trains."""
     names = paper.network_names
     everything = {(*replicate, name) for replicate in paper.replicates for name in names}
     left = everything - set(paper.omitted)
@@ -95,7 +95,7 @@ def test_the_recipe_is_the_papers(paper):
     assert paper.input_size == 227
     rates = [learning_rate(recipe, step, 450_000) for step in range(0, 450_000, 100_000)]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
-    # It falls at these very steps, and nowhere else.
+    # It falls at exactly these steps, and nowhere else.
     for step in range(100_000, 450_000, 100_000):
         assert learning_rate(recipe, step - 1, 450_000) == pytest.approx(
             10 * learning_rate(recipe, step, 450_000)

@@ -1,4 +1,4 @@
-"""Paths as people have them: with blanks, quotes, dollar signs and letters beyond ASCII."""
+"""Paths of real users: with spaces, quotes, dollar signs and non-ASCII letters."""
 
 import pandas as pd
 import pytest
@@ -23,7 +23,7 @@ def test_images_and_groups_can_have_any_path(tmp_path, name):
 
 @pytest.mark.full
 def test_a_study_with_unusual_paths_runs_to_its_report(tmp_path):
-    """And where a photo is bad, on resnet18; nothing in a path or a study is run by a shell."""
+    """One photo is bad; the network is resnet18; no shell runs a part of a path or study."""
     project = Project.copied(tmp_path / "OneDrive - Ümlaut" / "my 'own' $1 copy")
     photos = 'the "best" $5 photos\' é; touch was_run; $(touch was_run) `touch was_run`'
     truncated_jpeg(tree(project.folder / photos, "abcd") / "a" / "cut.jpg")
@@ -65,7 +65,7 @@ def test_a_study_with_unusual_paths_runs_to_its_report(tmp_path):
     assert note in (project.results / "METHODS.md").read_text(encoding="utf-8")
     project.succeed("--report", "re port é.zip")
     assert (project.folder / "re port é.zip").stat().st_size > 10_000
-    # Another study has the same images.
+    # Another study uses the same images.
     project.write_study(**{**study, "study": "other"})
     assert "prepare_images" not in {job.split()[0] for job in project.jobs()}
     assert not list(tmp_path.rglob("was_run"))

@@ -1,5 +1,5 @@
-"""What makes training fast changes nothing but rounding: a step of it against one written plainly,
-in fp32, in torch's default order in memory, with images one by one and nothing kept."""
+"""The optimisations of training change only rounding: a step is compared with one written plainly,
+in fp32 and torch's default memory format, with images one by one and without caches."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ from transferability.images import class_splits
 from transferability.images import store as image_store
 
 ONE_STEP = {"iterations": 1, "evaluate_every": 1, "warmup": 0.0}
-# Of a step's length, and of a weight: the bias of a convolution before a batch normalisation has no
-# gradient but what rounding makes of none.
+# Tolerance relative to a step's length, and absolute for a weight: the gradient of a convolution's
+# bias before batch normalisation is only rounding.
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
 
 
 def plain_network(weights: dict, batch_norm: bool) -> nn.Sequential:
-    """The paper's layers as one writes them down, with pooling after the rectifier."""
+    """The paper's layers, written plainly, with pooling after the rectifier."""
     layers: dict[str, nn.Module] = {}
     for number, kernel in enumerate((5, 3, 3, 3, 3), start=1):
         outputs, inputs = weights[f"conv{number}.0.weight"].shape[:2]
@@ -88,7 +88,7 @@ def test_a_step_equals_that_of_a_plain_script(
     recorder = Recorder(monkeypatch)
     architecture = {"batch_norm": batch_norm, "dropout": 0.0}
     changes = {"architecture": architecture, "recipe": {**ONE_STEP, "precision": precision}}
-    # In bf16 the norm, too, is rounded.
+    # In bf16 the norm is also rounded.
     changes["recipe"]["clip_gradient_norm"] = 0.5 if precision == "fp32" else None
     task = laboratory.task(name, **changes)
     base = None
@@ -102,7 +102,7 @@ def test_a_step_equals_that_of_a_plain_script(
         if before.is_floating_point():
             error = (trained.weights[key] - expected[key]).norm()
             step = (expected[key] - before).norm()
-            # What bf16 makes of a plain script, it may make of this one too.
+            # In bf16, this training may have the rounding error of a plain script.
             rounding = 2 * (rounded[key] - expected[key]).norm()
             allowed = RELATIVE * step + rounding + ABSOLUTE * before.numel() ** 0.5
             assert error <= allowed, (key, error, step, rounding)

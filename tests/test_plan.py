@@ -1,4 +1,4 @@
-"""The command `plan`: what a study will take, before it runs."""
+"""The command `plan`: the time and space of a study, before it runs."""
 
 import pytest
 from made_photos import tree
@@ -18,7 +18,7 @@ STUDY = {
     "recipe": {"epochs": 3, "evaluate_every": 2, "batch_size": 64},
     "layers": [0, 2],
 }
-# Three layers of 384, 240 and 60 multiplications.
+# Three layers with 384, 240 and 60 multiplications.
 LAYERS = summary.summarise(
     [
         ("flat", nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 8))),
@@ -28,7 +28,7 @@ LAYERS = summary.summarise(
     4,
 )
 SIZE = Size(classes=10, train=1000, validation=200)
-# Of each half.
+# The size of each half.
 SIZES = dict.fromkeys("AB", Size(classes=5, train=500, validation=100))
 SPEED = 100.0
 
@@ -40,7 +40,7 @@ def study(**changed: object) -> dict:
 def test_operations_to_train_on_an_image():
     forward = 2 * (384 + 240 + 60)
     assert plan.forward(LAYERS) == forward
-    # No gradient of the images is needed, nor of what frozen layers give.
+    # No gradient of the images or of the outputs of frozen layers is needed.
     assert plan.to_learn(LAYERS, 0) == 3 * forward - 2 * 384
     assert plan.to_learn(LAYERS, 1) == forward + 2 * (240 + 2 * 60)
     assert plan.to_learn(LAYERS, 1, from_features=True) == 2 * (2 * 240 + 3 * 60)
@@ -58,7 +58,7 @@ def test_networks_images_and_time_of_each_kind():
     assert kinds.loc["transfer"].learned == learned
     assert kinds.loc["transfer"].evaluated == evaluated
     assert kinds.loc["long_base"].learned == 2 * learned
-    # By operations: evaluation too, and less of them where layers are frozen.
+    # Time is by operations: evaluation counts too, and frozen layers need fewer.
     evaluation = evaluated * plan.forward(LAYERS) / plan.to_learn(LAYERS, 0)
     assert kinds.loc["transfer+"].seconds == pytest.approx((learned + evaluation) / SPEED)
     saved = learned * (plan.to_learn(LAYERS, 0) - plan.to_learn(LAYERS, 2))
@@ -138,7 +138,7 @@ def test_unread_images_are_counted_from_their_list(tmp_path, monkeypatch):
         sample.size(settings)
     tree(tmp_path / "photos", "abcd", count=10)
     assert sample.size(settings) == Size(4, 32, 8)
-    # The workflow does not list them as it starts.
+    # The workflow does not list them when it starts.
     with pytest.raises(ValueError, match="--until prepare_images"):
         images.size(settings)
     store = images.STORES / images.store_name(settings)

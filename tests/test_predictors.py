@@ -97,7 +97,7 @@ def test_the_figure_says_if_no_score_is_better_than_depth(made):
 
 
 def mechanism_table(tmp_path, seeds=(0, 1), networks=("baseB", "A3B", "A3B+")) -> pd.DataFrame:
-    """What replicates leave that have these networks, as the table has it."""
+    """The table of mechanism from replicates that have these networks."""
     names = ["", *(f"layer{n}" for n in range(1, 8)), "all"]
     for seed in seeds:
         scores = {"top1": 0.5, "loss": 1.0, "top1_change": -0.1 - seed / 10, "loss_change": 0.5}

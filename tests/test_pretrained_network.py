@@ -1,4 +1,4 @@
-"""A network with real weights of ImageNet, through Snakemake to its tables, on real photographs."""
+"""A network with real ImageNet weights, run by Snakemake on real photographs, up to its tables."""
 
 import gzip
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 from project import ROOT, Project
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-"""Debian's package dataset-fashion-mnist."""
+"""The folder of Debian's package dataset-fashion-mnist."""
 STUDY = {
     "study": "tiny",
     "dataset": {"source": "folder", "path": "photos", "image_size": 96},
@@ -46,7 +46,7 @@ def test_imagenet_features_are_far_above_random_and_shuffled_ones(tmp_path, monk
     if not FASHION.is_dir():
         pytest.skip("needs Debian's package dataset-fashion-mnist")
     project = Project.copied(tmp_path / "project")
-    # A module beside the study, as users have it.
+    # A module next to the study, as users have it.
     for name in ("pretrained.py", "machine.py"):
         (project.folder / name).symlink_to(ROOT / "benchmarks" / name)
     write_photos(project.folder / "photos", {"train": 30, "val": 20})
@@ -55,7 +55,7 @@ def test_imagenet_features_are_far_above_random_and_shuffled_ones(tmp_path, monk
     project.succeed()
     top1 = pd.read_csv(project.results / "tables/networks.csv").set_index("network")["top1"]
     for n in STUDY["layers"]:
-        # Of 200 photographs in 10 classes, the std of an accuracy is at most 0.035.
+        # With 200 photographs in 10 classes, the std of an accuracy is at most 0.035.
         assert top1[f"P{n}B"] > top1[f"sP{n}B"] + 0.15
         assert top1[f"P{n}B"] > top1[f"R{n}B"] + 0.15
     assert top1["P18B"] > 0.6

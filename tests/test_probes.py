@@ -1,4 +1,4 @@
-"""Probes: what the command `probe-layers` says of layers and of finished networks."""
+"""Probes: results of the command `probe-layers` for layers and for finished networks."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(results) -> dict[str, pd.DataFrame]:
-    """The rows that the command left."""
+    """The rows that the command wrote."""
     text = (results / "networks" / "random0" / "seed0" / "probes.json").read_text("utf-8")
     return {name: pd.DataFrame(rows) for name, rows in json.loads(text).items()}
 
@@ -70,7 +70,7 @@ def test_each_layer_of_both_bases_has_its_scores(found):
     assert (table["seconds"] >= 0).all()
     assert table.loc[table["n"] == 7, "layer"].unique().tolist() == ["fc7"]
     value = table.set_index(["source", "predictor", "n"])["value"].sort_index()
-    # A network knows its own classes best.
+    # A network separates its own classes best.
     assert value["B", "linear_probe", 7] > value["A", "linear_probe", 7] - 0.02
     assert value["B", "linear_probe", 7] > 0.9
     assert value["B", "logme", 7] > value["A", "logme", 7]
@@ -133,11 +133,11 @@ def test_resetting_untrained_layers_changes_nothing(found):
     random = changes(found, "R3B")
     assert random[["conv1", "conv2", "conv3"]].tolist() == [0, 0, 0]
     assert random["fc8"] < -0.1
-    # Nor do frozen layers, whose statistics are of B since before the training.
+    # Nor do frozen layers, whose statistics were computed on B before the training.
     assert changes(found, "A3B~")[["conv1", "conv2", "conv3"]].tolist() == [0, 0, 0]
     assert changes(found, "A7B")[:-2].tolist() == [0] * 8
     assert changes(found, "baseB")["conv2"] < -0.1
-    # With all layers set back, chance is left, of five classes.
+    # With all layers reset, accuracy is at chance, for five classes.
     every = found["mechanism"].query("layer == 'all'").set_index("network")
     for network in ("baseB", "R3B", "A7B"):
         assert every.loc[network, "top1"] == pytest.approx(0.2, abs=0.2)

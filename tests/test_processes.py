@@ -1,4 +1,4 @@
-"""What several processes change in a network, here as if each had the whole batch."""
+"""How several processes change a network, tested here as if each had the whole batch."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_batch_normalisation_equals_that_of_one_process(norm):
 
 
 class Doubled(nn.BatchNorm2d):
-    """Does more than it inherits."""
+    """A batch normalisation that does more than its base class."""
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return 2 * super().forward(inputs)

@@ -1,4 +1,4 @@
-"""What a network's metrics say of where its numbers come from."""
+"""The origin of a network's numbers, as recorded in its metrics."""
 
 import json
 import logging
@@ -62,9 +62,9 @@ def test_changed_files_are_named(tree):
     [
         ("tree/copy", "", "is part of another repository"),
         (".", "", "no commit is recorded: fatal: not a git repository"),
-        # By this git itself tests what it does with a repository of somebody else.
+        # With this variable, git tests its own behaviour in a repository of another user.
         ("tree", "GIT_TEST_ASSUME_DIFFERENT_OWNER", "dubious ownership"),
-        # There is no git in that folder.
+        # That folder contains no git.
         ("tree", "PATH", "no commit is recorded"),
     ],
 )
@@ -92,7 +92,7 @@ def test_metrics_contain_the_provenance(finished):
     }
     assert metrics["identity"]["torch"] == torch.__version__
     assert said["processor"]
-    # The copy of the project in which it ran is in no repository.
+    # It ran in a copy of the project outside any repository.
     assert (said["commit"], said["changed_files"]) == (None, None)
 
 

@@ -1,4 +1,4 @@
-"""The published networks of 2014 through the project's own analysis."""
+"""The published networks of 2014, analysed by this project."""
 
 import hashlib
 import re
@@ -45,7 +45,7 @@ def test_each_network_is_traceable_to_its_published_directory(networks):
     assert list(networks.columns) == [*collect.COLUMNS, "directory", "iterations", "evaluations"]
     assert len(networks) == 170
     assert not networks.duplicated(["split", "network"]).any()
-    # What a directory is called says what the network is.
+    # The name of a directory describes its network.
     copied = networks[networks["kind"].isin(["selffer", "transfer"])]
     assert len(copied) == 140
     for row in copied.itertuples():
@@ -58,14 +58,14 @@ def test_each_network_is_traceable_to_its_published_directory(networks):
     assert set(reduced["target_size"]) == {
         *("1", "2", "5", "10", "25", "50", "100", "250", "500", "750", "1000", "1300")
     }
-    # Those whose log was not published.
+    # Networks whose log was not published.
     lost = networks["top1"].isna()
     assert lost.sum() == 22
     assert networks.loc[lost, "fine_tuned"].all()
 
 
 def test_derived_columns_follow_from_published_ones(networks):
-    """As the README beside the data says."""
+    """As described in the README next to the data."""
     halves = pd.read_csv(DATA / "class_splits.csv")
     layers = ("", *caffenet.STARTS)
     for row in networks.to_dict("records"):
@@ -130,7 +130,7 @@ def test_effects_count_missing_differences(networks):
     assert "boost_over_selffer" not in set(differences["effect"])
     table = effects.estimate(networks)
     row = of(table, split_kind="random", effect="boost", n=3).iloc[0]
-    # Two splits with one AnB+ each; the other six halves have none with a log.
+    # Two splits have one AnB+ each; the other six halves have none with a log.
     assert (row["differences"], row["missing"], row["replicates"]) == (2, 6, 2)
     natman = of(table, split_kind="natman", effect="transfer", n=7)
     assert set(natman["interval"]) == {"unpaired image interval"}
@@ -166,14 +166,14 @@ def test_published_results_are_drawn_behind_a_study_s_own(project):
     project.write_study(reference="yosinski2014")
     jobs = project.jobs()
     assert "plot_effects" in jobs
-    # The published effects are there already.
+    # The published effects exist already.
     assert not any("published" in job for job in jobs)
     output = project.succeed("--dry-run", "--printshellcmds", "--until", "plot_effects")
     assert "effects.csv results/yosinski2014/tables/effects.csv" in output
 
 
 def test_the_data_are_unchanged():
-    """No line lost or edited by hand: sha256 of both files."""
+    """No line was lost or edited by hand: sha256 of both files."""
     digests = {
         name: hashlib.sha256((DATA / name).read_bytes()).hexdigest()[:16]
         for name in ("networks.csv", "class_splits.csv")

@@ -1,4 +1,4 @@
-"""The pages of results: their archives are good, and give the pages' numbers again."""
+"""The pages of results: their archives verify and reproduce the numbers of the pages."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from transferability.__main__ import main
 from transferability.analysis.vocabulary import bracket, points
 
 PAGES = ROOT / "docs" / "results"
-# Each with its target half.
+# Each network with its target half.
 EFFECTS = {
     "AnB+ − baseB": ("boost", "B"),
     "AnB+ − BnB+": ("boost_over_selffer", "B"),
@@ -34,7 +34,7 @@ ROW = r"^\| (.*?) \| (.*) \|$"
 
 
 def tables(name: str) -> list[tuple[str, str]]:
-    """The n and the rows of the tables, in all pages, of an archive."""
+    """The n and the rows of an archive's tables, from all pages."""
     texts = [page.read_text(encoding="utf-8") for page in PAGES.glob("*.md")]
     return re.findall(TABLE.format(name), "\n".join(texts), re.MULTILINE)
 
@@ -52,7 +52,7 @@ def test_an_archive_verifies_and_gives_the_numbers_of_its_page(archive, tmp_path
     ((numbers, rows),) = tables(archive.stem)
     for title, cells in re.findall(ROW, rows, re.MULTILINE):
         name, _, size = title.partition(", ")
-        # A study of one size does not name it.
+        # A study with one size does not name it.
         size = size.removesuffix(" images") or found.index.unique("target_size").item()
         expected = found.loc[[(*EFFECTS[name], size, int(n)) for n in numbers.split(" | ")]]
         said = [f"{points(row.mean)} {bracket(row.low, row.high)}" for row in expected.itertuples()]

@@ -1,4 +1,4 @@
-"""What a recipe's keys do to a training."""
+"""The effect of a recipe's keys on a training."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from transferability.storage.network_folder import NetworkFolder
 from transferability.training import loop
 from transferability.training.trainer import Trainer, TrainingError, micro_batches, torch_explained
 
-# Neither draws anything nor looks at the other images of a batch.
+# A network without random numbers that treats each image of a batch independently.
 PLAIN = {"batch_norm": False, "dropout": 0.0}
 LEARNS_FAST = {"batch_norm": True, "dropout": 0.0}
 
@@ -19,12 +19,12 @@ def test_iterations_count_instead_of_epochs(laboratory, bases, tmp_path):
     recipe = {"epochs": 1, "iterations": 45, "evaluate_every": 10}
     trained = laboratory.train("baseB", tmp_path / "45", recipe=recipe)
     assert [line["iteration"] for line in trained.history] == [10, 20, 30, 40, 45]
-    # Of 20 steps each.
+    # 20 steps each.
     assert [line["epoch"] for line in trained.history] == [0.5, 1, 1.5, 2, 2.25]
     assert trained.metrics["images_seen"] == 45 * 32
     rates = [line["learning_rate"] for line in trained.history]
     assert max(rates) > 10 * rates[-1]
-    # As many as two epochs have are the same training.
+    # The number of steps of two epochs gives the same training.
     recipe = {"iterations": 40, "evaluate_every": 20}
     identical(laboratory.train("baseB", tmp_path / "40", recipe=recipe), bases["baseB"])
 
@@ -70,7 +70,7 @@ def test_at_most_a_micro_batch_passes_through_the_network(laboratory, tmp_path, 
 
     monkeypatch.setattr(Trainer, "__init__", watched)
     laboratory.train("baseB", tmp_path, recipe={"epochs": 1, "micro_batch": 12})
-    # 32 in three parts; validation images come in twelves.
+    # 32 in three parts; validation images are processed twelve at a time.
     assert sizes >= {10, 11, 12}
     assert max(sizes) == 12
 
@@ -96,7 +96,7 @@ def test_one_image_is_too_few_for_batch_normalisation(
     task = laboratory.task("baseB", recipe=recipe, architecture=LEARNS_FAST)
     with pytest.raises(TrainingError, match=words), torch_explained(task):
         laboratory.train("baseB", tmp_path, recipe=recipe, architecture=LEARNS_FAST)
-    # It is the first step that fails.
+    # The first step fails.
     assert not NetworkFolder(tmp_path).history.exists()
 
 

@@ -1,4 +1,4 @@
-"""The command `figures`: what the workflow drew comes again elsewhere, from the networks alone."""
+"""The command `figures`: draws the workflow's figures again elsewhere, from the networks alone."""
 
 import shutil
 import zipfile
@@ -20,7 +20,7 @@ def drawn(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_archive_is_drawn_again_byte_for_byte(finished, tmp_path):
-    """Elsewhere, without Snakemake, without the study's images or anything that was drawn."""
+    """In another folder, without Snakemake, the study's images or any drawn file."""
     with zipfile.ZipFile(packed(finished.results, tmp_path)) as archive:
         for name in archive.namelist():
             if not name.startswith(("tiny/tables", "tiny/figures", "tiny/findings")):
@@ -63,7 +63,7 @@ def test_figures_follow_the_options_of_the_study(project, tmp_path):
         *(f"{name}.svg" for name in ("transfer", "effects", "filters", "learning_curves", "cost")),
         *(f"{name}.html" for name in ("transfer", "effects")),
     }
-    # The dark theme's paper.
+    # The background of the dark theme.
     assert "#16181d" in (tmp_path / "drawn" / "figures" / "cost.svg").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The report as a reader sees it, in a browser, on a desk and on a phone."""
+"""The report as a reader sees it in a browser, on a desktop and on a phone."""
 
 import shutil
 import zipfile
@@ -14,7 +14,7 @@ from test_workflow import FIGURES, PAGES, TABLES
 
 pytestmark = pytest.mark.full
 
-# Texts that leave the window at a side; one may scroll down, but not to the right.
+# Texts outside the window at a side; scrolling down is allowed, but not to the right.
 CUT_OFF = """
 const end = document.documentElement.clientWidth + 1;
 return [...document.querySelectorAll("nav a, nav td, nav th, nav li, p")].filter((element) => {
@@ -42,7 +42,7 @@ def window(request) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(window, report) -> Iterator[Browser]:
-    """The report in a window, to which nothing untoward has happened at the end of the test."""
+    """The report in a window; at the end of the test it must have no errors."""
     window.open(report)
     yield window
     assert window.errors() == []
@@ -50,7 +50,7 @@ def page(window, report) -> Iterator[Browser]:
 
 
 def rows(page: Browser, category: str) -> dict[str, tuple[WebElement, WebElement]]:
-    """What a category lists: the links to each result and to its caption."""
+    """The rows of a category: the links to each result and to its caption."""
     page.click(page.link(category))
     return {row.text: tuple(row.find_elements("tag name", "a")) for row in page.all("nav tbody tr")}
 

@@ -1,5 +1,5 @@
-"""Findings and METHODS of made studies are those of tests/golden, which `uv run python
-tests/made_reports.py` writes again; what no golden file shows; and tables as pages."""
+"""Findings and METHODS of made-up studies agree with tests/golden, which `uv run python
+tests/made_reports.py` writes again; properties in no golden file; and tables as pages."""
 
 import re
 

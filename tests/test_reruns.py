@@ -1,4 +1,4 @@
-"""What reruns when: the exact jobs that follow from one change to a finished study."""
+"""What reruns when: the exact jobs after one change to a finished study."""
 
 import random
 import shutil
@@ -19,7 +19,7 @@ FIGURES_OF_NETWORKS = {"plot_transfer", "plot_random_features", "plot_learning_c
 FIGURES_OF_TABLES = FIGURES_OF_NETWORKS | FIGURES_OF_EFFECTS
 FIGURES = {*FIGURES_OF_TABLES, "plot_filters"}
 DOWNSTREAM = TABLES | TEXTS | FIGURES_OF_TABLES
-# As docs/what-can-go-wrong.md has it.
+# The command of docs/what-can-go-wrong.md.
 DATE_BACK = "find images results workflow -newermt now -exec touch {} +"
 BASES = ("baseA", "baseB", "base2B")
 
@@ -57,7 +57,7 @@ ADDED = "\nSCALE = 2 * 3\n"
 
 
 def full(*rows: tuple) -> list:
-    """Rows that are left to the full set."""
+    """Rows that only the full set of tests runs."""
     return [pytest.param(*row, marks=pytest.mark.full) for row in rows]
 
 
@@ -87,7 +87,7 @@ def full(*rows: tuple) -> list:
 )
 def test_a_changed_study_reruns_only_what_depends_on_it(project, changes, expected):
     project.write_study(**changes)
-    # What tells of the study changes with it.
+    # Files about the study change with it.
     assert project.jobs() == expected | {"write_methods"}
 
 
@@ -116,7 +116,7 @@ def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expect
 
 
 def test_edits_that_change_no_number_rerun_nothing(project, tmp_path):
-    """Form, comments and time stamps, code of other images, another place, all at once."""
+    """Format, comments, time stamps, code for other images and another folder, all at once."""
     project.edit("training/loop.py", "        run.step += 1\n", "        run.step  +=  1\n")
     project.edit("training/loop.py", "# Seeded again", "# Seeded anew")
     project.edit("training/loop.py", '"""Train one', '"""Train a single')
@@ -143,7 +143,7 @@ def test_time_stamps_wrong_by_years_rerun_nothing(project, years):
 
 @pytest.mark.full
 def test_networks_are_kept_if_the_clock_was_set_back(project):
-    """Its inputs are then of the future, which Snakemake refuses until they are dated back."""
+    """Inputs are then in the future; Snakemake refuses them until their time stamps are reset."""
     target = "results/tiny/networks/random0/seed0/B2B/metrics.json"
     project.date(lambda: time.time() + 86400)
     project.write_study(layers=[0, 2, 3, 7])
@@ -159,7 +159,7 @@ def test_networks_are_kept_if_the_clock_was_set_back(project):
 def test_only_new_networks_need_deleted_images(project):
     shutil.rmtree(project.folder / "images")
     assert project.jobs() == set()
-    # Snakemake cannot know that they will be the same again.
+    # Snakemake cannot know that the new images will be identical.
     project.write_study(layers=[0, 2, 3, 7])
     assert {"prepare_images"} | EVERY_TRAINING | trainings(*layer(2)) <= project.jobs()
 
@@ -168,7 +168,7 @@ def test_only_new_networks_need_deleted_images(project):
 def test_removing_and_restoring_an_n_trains_nothing(project):
     project.write_study(layers=[0, 3])
     output = project.succeed()
-    # The end says where the results are.
+    # The last lines of the output say where the results are.
     assert "results/tiny/findings.html" in output
     assert "results/tiny/figures/effects.svg" in output
     assert f"--configfile {project.folder / 'study.yaml'} --report report.zip" in output
@@ -195,7 +195,7 @@ def test_probes_train_nothing_and_follow_their_bases(project, tmp_path):
     assert project.jobs() > trainings("base2B") | of_probes
     project.write_study(probes={"images": 200}, margin=0.02)
     assert probe not in project.jobs()
-    # All of it goes along in an archive, and comes again from there.
+    # An archive contains all of it, and it can be drawn again from there.
     file, to = tmp_path / "tiny.zip", tmp_path / "drawn"
     assert main(["archive", str(project.results), "--to", str(file)]) == 0
     assert main(["figures", str(file), "--to", str(to)]) == 0

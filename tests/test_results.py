@@ -31,7 +31,7 @@ def metrics(top1: float) -> dict:
 
 
 def history(top1: float, count: int = 12) -> list[dict]:
-    """Ever better but for the last, which is the network's."""
+    """A history that improves until the last evaluation, which is the network's result."""
     values = [0.01 * (i + 1) for i in range(count - 1)] + [top1]
     return [{"epoch": i + 1, "top1": value, "loss": 1.0} for i, value in enumerate(values)]
 
@@ -45,7 +45,7 @@ def write(networks: Path, split: str, seed: int, name: str, top1: float) -> Netw
 
 @pytest.fixture
 def networks(tmp_path) -> Path:
-    """The networks of a study, and some that it no longer names."""
+    """The networks of a study, and some that the study no longer contains."""
     folder = tmp_path / "networks"
     named = [(split, seed, name) for split in SPLITS for seed in SEEDS for name in NAMES]
     others = [("random1", 0, "baseB"), ("random0", 7, "baseB"), ("random0", 0, "A1B")]
@@ -91,7 +91,7 @@ def test_the_paper_s_score_is_the_mean_of_the_ten_best_evaluations(networks):
     expected = of_one.nlargest(10).mean()
     assert best.loc[1, "network"] == "baseB@20"
     assert best.loc[1, "top1"] == pytest.approx(expected)
-    # The last evaluation is none of the ten best.
+    # The last evaluation is not one of the ten best.
     assert expected == pytest.approx(np.mean([0.01 * i for i in range(2, 12)]))
     others = [column for column in results.COLUMNS if column != "top1"]
     pd.testing.assert_frame_equal(final[others], best[others])
@@ -122,7 +122,7 @@ ROW = pd.Series({"split": "random0", "seed": 3, "network": "A3B+@20"})
 
 def test_correctness_is_in_store_order_of_the_target_half(networks):
     folder = NetworkFolder(networks / "random0" / "seed3" / "A3B+@20")
-    # Classes 3 and 6 are in the half; class 0 is a class too, so -1 alone means not asked.
+    # Classes 3 and 6 are in the half; class 0 is a class too, so only -1 means "not predicted".
     folder.write_predictions(np.array([-1, -1, 3, 6, -1, -1, 3, 6]))
     correct = results.correctness(networks, LABELS)(ROW)
     assert correct.tolist() == [1, 0, 0, 1]
@@ -157,7 +157,7 @@ def test_an_omitted_network_has_a_row_without_numbers(networks):
     pd.testing.assert_frame_equal(table[others], complete[others], check_dtype=False)
     left = all_evaluations.set_index(key).drop(index=("random0", 3, "A3B+@20"))
     pd.testing.assert_frame_equal(evaluations.set_index(key), left)
-    # Counts stay whole numbers beside an empty cell.
+    # Counts stay whole numbers even if a cell is empty.
     assert ",222," in table.to_csv(index=False)
     assert ",222.0," not in table.to_csv(index=False)
 

@@ -1,4 +1,4 @@
-"""What an interruption changes: nothing."""
+"""An interruption changes no results."""
 
 import itertools
 import math
@@ -18,12 +18,12 @@ from transferability.storage.network_folder import NetworkFolder
 from transferability.training import device, loop
 from transferability.training.trainer import Trainer
 
-# Digits give 20 steps an epoch; evaluations fall on epochs 2 and 3.
+# Digits give 20 steps an epoch; evaluations are after epochs 2 and 3.
 EPOCHS = {"epochs": 3, "evaluate_every": 2}
 
 
 class Killed(BaseException):
-    """As a kill would, it ends the training wherever it is."""
+    """Like a kill, it ends the training at any place."""
 
 
 def kill() -> None:
@@ -34,7 +34,7 @@ def send_signal() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-# The function that is at work there, and of its arguments the step that has been made, or is being.
+# For each place: the function that runs there, and how its arguments give the last or current step.
 PLACES = {
     "step": (Trainer, "learning_rate", lambda run, step: step + 1 if step == run.step else None),
     "evaluation": (loop, "evaluate", lambda run: run.step),
@@ -43,7 +43,7 @@ PLACES = {
 
 
 def interrupt(patch: pytest.MonkeyPatch, place: str, step: int, end: Callable[[], None]) -> None:
-    """Have trainings end in a step, in the evaluation that follows it, or after its save; in this
+    """Make trainings end in a step, in the evaluation after it, or after its save; in the last
     case each step is saved, as if it had taken ten minutes."""
     owner, name, step_of = PLACES[place]
     function = getattr(owner, name)
@@ -64,7 +64,7 @@ def interrupt(patch: pytest.MonkeyPatch, place: str, step: int, end: Callable[[]
 
 @pytest.fixture(autouse=True)
 def saved_often(monkeypatch):
-    """After each epoch, however short it is."""
+    """Save after each epoch, even a short one."""
     monkeypatch.setattr(loop, "SHARE_OF_SAVES", math.inf)
 
 
@@ -107,7 +107,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
     whole = train("whole")
     if mapped:
-        # Images that do not fit the device give the same bits, too.
+        # Images that do not fit on the device give the same bits too.
         monkeypatch.setattr(device, "BYTES_FOR_IMAGES", 0)
     for step in steps:
         with monkeypatch.context() as patch, signals.noticed():
@@ -121,7 +121,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
 
 def test_a_training_killed_at_any_file_resumes(laboratory, tmp_path, monkeypatch):
-    """The same command again and again, each time killed one file later."""
+    """The same command is repeated, and each time killed one file later."""
 
     def train(folder: str) -> int:
         return main(laboratory.command("baseB", tmp_path / folder, augment=["crop"]))
@@ -142,7 +142,7 @@ def test_a_training_killed_at_any_file_resumes(laboratory, tmp_path, monkeypatch
         with suppress(Killed):
             assert train("killed") == 0
             break
-    # Of an epoch the history and the state, then what remains in the end, which is kept twice.
+    # The history and state of an epoch, then the final files, which are stored twice.
     assert files >= 8
     assert metrics(tmp_path / "killed")["resumed_at_iterations"][0] == 20
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
@@ -197,7 +197,7 @@ def test_in_a_long_epoch_state_is_saved_every_ten_minutes(laboratory, tmp_path, 
     laboratory.train("baseB", tmp_path, recipe={"epochs": 1})
     steps = [step for step, _ in found]
     assert len(steps) > 1
-    # The clock is looked at once or twice a step.
+    # The clock is read once or twice a step.
     assert max(np.diff([0, *steps])) <= loop.SECONDS_PER_SAVE / 60
     assert steps[-1] == 20
 

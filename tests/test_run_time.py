@@ -1,4 +1,4 @@
-"""The run time that a cluster is asked for."""
+"""The run time that jobs request from a cluster."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from project import Project
 
 from transferability.study.targets import measured_by, minutes, run_folder
 
-# Of a base that has been trained: 60 classes of 10 images, 100 images a second.
+# Metrics of a trained base: 60 classes of 10 images, 100 images a second.
 BASE = {"train_images": 600, "classes": 60, "images_per_second": 100.0}
 RECIPE = {"epochs": 1000, "iterations": None, "batch_size": 50}
 
@@ -28,7 +28,7 @@ def test_results_may_be_a_link_to_another_disk(tmp_path, monkeypatch):
         pytest.param("baseA", RECIPE, None, 180, id="as long as the study expects"),
         pytest.param("base2A", RECIPE, None, 360, id="twice as long"),
         pytest.param("A3B", RECIPE, None, 180, id="no base yet"),
-        # 6,000 s at the base's speed, half as much again, and ten minutes.
+        # 6,000 s at the base's speed, times 1.5, plus ten minutes.
         pytest.param("A3B", RECIPE, BASE, 160, id="as long as its base"),
         pytest.param("A3B", {**RECIPE, "epochs": 2000}, BASE, 310, id="more epochs"),
         pytest.param("A3B@5", RECIPE, BASE, 85, id="half of the images"),
@@ -50,7 +50,7 @@ def test_which_base_gives_the_speed_of_a_network(name, base):
 
 
 def asked(project: Project, *arguments: str) -> dict[str, int]:
-    """The minutes that a dry run would ask for, by network."""
+    """The minutes that a dry run requests, by network."""
     output = project.succeed("--dry-run", "--forceall", *arguments)
     found = re.findall(r"network=(\S+)\n(?:    .*\n)*?    resources: .*runtime=(\d+)", output)
     return {network: int(time) for network, time in found}
@@ -62,7 +62,7 @@ def test_the_study_s_hours_are_requested_until_a_base_is_done(project):
     (project.network("baseB") / "metrics.json").unlink()
     times = asked(project)
     assert (times["baseB"], times["base2B"], times["B0B"], times["B3B"]) == (300, 600, 300, 300)
-    # A moment's training, and ten minutes.
+    # A very short training, plus ten minutes.
     assert times["A3B"] == times["A3B+"] == 11
 
 

@@ -1,4 +1,4 @@
-"""Scores of features, each against an independent few lines."""
+"""Scores of features, each compared with a short independent implementation."""
 
 import itertools
 
@@ -32,7 +32,7 @@ def test_knn_is_the_vote_of_the_nearest_images_by_cosine(clouds):
     votes = np.array([np.bincount(labels[of], minlength=3) for of in nearest])
     assert scores.knn(*clouds) == (votes.argmax(axis=1) == right).mean()
     assert 0.5 < scores.knn(*clouds) < 1
-    # Features of one image alone.
+    # The features of a single image.
     assert scores.knn(train[:1], labels[:1], test, right) == pytest.approx(1 / 3)
 
 
@@ -56,7 +56,7 @@ def test_a_class_of_few_images_is_probed_with_the_default_penalty(clouds):
 
 @pytest.mark.parametrize("shape", [(60, 5), (20, 40), (30, 30)], ids=str)
 def test_logme_is_the_largest_evidence(random, shape):
-    """Of the Gaussian y ~ N(0, 1/β + F F'/α), found by a general optimiser."""
+    """The evidence of the Gaussian y ~ N(0, 1/β + F F'/α), from a general optimiser."""
     features = random.normal(size=shape)
     labels = np.argmax(features[:, :3] + random.normal(size=(shape[0], 3)), axis=1)
 
@@ -83,13 +83,13 @@ def test_logme_ignores_rotation_and_scale_and_prefers_better(clouds, random):
     first = scores.logme(train, labels)
     assert scores.logme(5 * train @ turn, labels) == pytest.approx(first, abs=1e-3)
     assert scores.logme(random.normal(size=train.shape), labels) < first - 0.1
-    # Features that explain a class without error, or nothing at all.
+    # Features that explain a class without error, or explain nothing.
     assert np.isfinite(scores.logme(np.eye(3)[labels], labels))
     assert np.isfinite(scores.logme(np.ones((150, 2)), labels))
 
 
 def u_statistic(x: np.ndarray, y: np.ndarray) -> float:
-    """HSIC by its definition, a mean over all quadruples of different images."""
+    """HSIC from its definition, a mean over all quadruples of different images."""
     k, kernel = x @ x.T, y @ y.T
     terms = [
         k[i, j] * (kernel[i, j] + kernel[q, r] - 2 * kernel[i, q])
@@ -115,6 +115,6 @@ def test_cka_of_a_layer_with_itself_is_one(random):
 
 @pytest.mark.parametrize("width", [16, 256])
 def test_cka_of_independent_layers_is_zero_on_average_at_32_images(random, width):
-    """A single one differs from zero by chance; the biased CKA is above 0.3."""
+    """A single value differs from zero by chance; the biased CKA is above 0.3."""
     draws = [scores.cka(*random.normal(size=(2, 32, width))) for _ in range(400)]
     assert np.mean(draws) == pytest.approx(0, abs=0.02 / 2)

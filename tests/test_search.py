@@ -1,4 +1,4 @@
-"""The search for learning rates: the candidates of each network, and which one is reported."""
+"""The search for learning rates: the candidates of each network, and the reported one."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def study():
 def test_each_control_and_treatment_is_tried_with_each_rate(study):
     trained = [name for *_, name in study.trained]
     expected = {"baseA": [""], "baseB": RATES, "A3B": RATES, "A7B": RATES}
-    # Those whose copied layers learn; A7f7B is A7B.
+    # Networks whose copied layers are trained; A7f7B is named A7B.
     expected |= {"A7f3B": BOTH, "A7B+": BOTH}
     assert sorted(trained) == sorted(
         f"{name}{rate}" for name in expected for rate in expected[name]
@@ -59,7 +59,7 @@ def test_a_candidate_that_fails_can_be_left_out(study):
 
 @pytest.fixture
 def networks(study, tmp_path):
-    """Networks of which A7f3B is best with the middle rate, and A3B with the lower one."""
+    """Networks where A7f3B is best with the middle rate, and A3B with the lower one."""
     best = {"A7f3B_copied0.1": 0.9, "A3B_lr0.01": 0.9, "A7B+_lr0.01_copied0.1": 0.9}
     best["A7B+_copied0.1"] = 0.8
     for split, seed, name in study.trained:
@@ -69,7 +69,7 @@ def networks(study, tmp_path):
         tops = {"top1": 0.7, "top1_selection": best.get(name, 0.5), "top1_reporting": 0.6}
         folder.write_metrics({**measured, **tops, "layer_names": ["conv1"] * 8, "identity": {}})
         folder.write_history([{"epoch": 1, "top1": 0.7, "network_trained": name}])
-        # The first of each half is right, and the last, in A7f3B_copied0.1, too.
+        # The first image of each half is right; in A7f3B_copied0.1 also the last.
         found = [0, 1, 1, 1 if name == "A7f3B_copied0.1" else 0]
         folder.write_predictions(np.array(found))
     return tmp_path / "networks"
@@ -79,7 +79,7 @@ def test_selection_and_reporting_use_different_halves(study, networks, caplog):
     candidates = search(study, networks)
     assert candidates.query("selected").set_index("network")["training"].to_dict() == {
         "baseA": "baseA",
-        # Where several are the best, the recipe's.
+        # If several are the best, the recipe's rate is selected.
         "baseB": "baseB",
         "A3B": "A3B_lr0.01",
         "A7B": "A7B",
@@ -111,7 +111,7 @@ def test_classes_with_one_validation_image_are_an_error(networks, searched):
 
 def test_a_rate_at_the_edge_of_the_grid_is_reported(study, networks, caplog):
     edges = search(study, networks).query("at_edge")["network"].tolist()
-    # Both rates of a grid of two are edges; nothing was searched for baseA.
+    # Both rates of a grid of two are edges; baseA had no search.
     assert edges == ["baseB", "A7B+", "A3B", "A7f3B", "A7B"]
     assert "for 5 of 6 networks the best learning rate is at an end" in caplog.text
     wide = {**STUDY, "search": {"copied_learning_rate": [0, 0.1, 1]}}
@@ -126,7 +126,7 @@ def test_overrides_of_partial_networks_match_other_names():
     epochs = {name: changed.recipe_of("random0", 0, name)["epochs"] for *_, name in changed.trained}
     shorter = {name for name, count in epochs.items() if count == 5}
     assert shorter == {"A7B+", "A7B", *(f"A7f{n}B" for n in range(1, 7))}
-    # By its other name A7B+ has n = 0.
+    # With its other name, A7f0B, A7B+ has n = 0.
     override = {**override, "where": {"n": [0, 1]}}
     others = config.complete({"treatments": ["partial", "selffer"], "overrides": [override]})
     assert others.recipe_of("random0", 0, "A7B+")["epochs"] == 10

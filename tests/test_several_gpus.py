@@ -1,4 +1,4 @@
-"""Several processes that train a network together, by gloo on the CPU: as one process does it."""
+"""Several processes that train a network together, with gloo on the CPU, equal one process."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.full
 
 @pytest.fixture(scope="module")
 def by(laboratory, tmp_path_factory) -> dict[int, Path]:
-    """The folder of all cases, by how many processes trained them."""
+    """The folder of all cases, by the number of processes that trained them."""
     place = tmp_path_factory.mktemp("together")
     base = laboratory.train("baseA", place / "base", architecture=trained_together.NORMALISED)
     trained_together.train(laboratory, place / "1", base.folder.weights)
@@ -62,7 +62,7 @@ def test_several_processes_train_as_one_does(by, case, count):
 
 
 def started(laboratory, folder: Path, gpus: int) -> subprocess.Popen:
-    """The command that trains baseA, which becomes torchrun where there are to be several."""
+    """Start the command that trains baseA; it becomes torchrun if several processes are needed."""
     command = laboratory.command("baseA", folder, gpus=gpus, epochs=30)
     return subprocess.Popen(
         [sys.executable, "-m", "transferability", *command],
@@ -73,7 +73,7 @@ def started(laboratory, folder: Path, gpus: int) -> subprocess.Popen:
 
 
 def at_work(process: subprocess.Popen, folder: Path, beyond: int) -> list[psutil.Process]:
-    """The processes that train, the first of them first, when so many steps are saved."""
+    """The training processes, the first of them first, once this many steps are saved."""
     saved = NetworkFolder(folder).saved_step
     wait_until(lambda: (saved() or 0) > beyond or process.poll() is not None, what="a save")
     trainings = [

@@ -1,4 +1,4 @@
-"""What a batch system does to a training: a signal, and the same command again."""
+"""Interruptions by a batch system: a signal, and the same command again."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from transferability.images import store
 from transferability.storage import checkpoint
 from transferability.storage.network_folder import NetworkFolder
 
-# Some seconds, with evaluations at other steps than the ends of epochs.
+# A few seconds, with evaluations at other steps than the ends of epochs.
 LONG = {**RECIPE, "epochs": 60, "evaluate_every": 7, "augment": ["crop"]}
 
 
@@ -33,7 +33,7 @@ def started(arguments: list[str]) -> subprocess.Popen:
 
 
 def done(arguments: list[str]) -> str:
-    """Run a command, which has to end well; its log."""
+    """Run a command, which must succeed; return its log."""
     process = started(arguments)
     _, log = process.communicate(timeout=120)
     assert process.returncode == 0, log
@@ -41,7 +41,7 @@ def done(arguments: list[str]) -> str:
 
 
 def begun(arguments: list[str], file: Path) -> subprocess.Popen:
-    """A command that has come so far as to write a file."""
+    """Start a command and wait until it has written a file."""
     process = started(arguments)
     wait_until(file.exists, 60, str(file))
     return process
@@ -49,7 +49,7 @@ def begun(arguments: list[str], file: Path) -> subprocess.Popen:
 
 @pytest.fixture(scope="module")
 def whole(laboratory, tmp_path_factory) -> Path:
-    """The folder of a training that was left alone. For reading only."""
+    """The folder of an uninterrupted training. For reading only."""
     folder = tmp_path_factory.mktemp("whole") / "baseA"
     done(command(laboratory, folder))
     return folder
@@ -106,7 +106,7 @@ def test_a_training_that_lost_its_folder_saves_nothing(laboratory, tmp_path, mon
     folder, left, save = tmp_path / "baseA", {}, NetworkFolder.save_resume
 
     def save_and_lose(self, *arguments: object) -> None:
-        """As another machine would take it, which had seen no sign of life."""
+        """Another machine takes the folder, as if it had seen no sign of life."""
         save(self, *arguments)
         ((taken, _),) = writers(folder)
         successor = {**taken, "host": "node7", "process": 12, "token": "0" * 32}

@@ -1,4 +1,4 @@
-"""Many trainings in few allocations of a cluster: profiles/slurm/allocation.sh on SLURM."""
+"""Many trainings in a few allocations of a cluster: profiles/slurm/allocation.sh on SLURM."""
 
 import os
 from dataclasses import replace
@@ -33,7 +33,7 @@ def prepared(cluster, tmp_path) -> Project:
 
 
 def submitted(project: Project) -> list[dict]:
-    """The jobs that the documented command makes, for the nodes of this cluster."""
+    """The jobs that the documented command submits, for the nodes of this cluster."""
     flags = f"--array=1-{NODES} --gres=gpu:2 --export=ALL,UV_PROJECT={ROOT}"
     script = "profiles/slurm/allocation.sh --configfile study.yaml"
     before = {job["JobId"] for job in project.slurm_jobs()}
@@ -48,7 +48,7 @@ def submitted(project: Project) -> list[dict]:
 
 
 def ended(project: Project, jobs: list[dict]) -> list[str]:
-    """How these jobs end."""
+    """The final states of these jobs."""
     names = {job["JobId"] for job in jobs}
 
     def states() -> list[str]:
@@ -75,7 +75,7 @@ def test_allocations_divide_a_study(prepared):
     jobs = submitted(prepared)
     assert ended(prepared, jobs) == ["COMPLETED"] * NODES, said(prepared)
     assert [ends(folder) for folder in folders(prepared)] == [["finished"]] * len(folders(prepared))
-    # What is left for the login node is no training.
+    # No training is left for the login node.
     count = len(prepared.slurm_jobs())
     prepared.succeed("results/tiny/tables/networks.csv")
     assert len(prepared.slurm_jobs()) == count
@@ -88,7 +88,7 @@ def test_the_next_allocation_continues(prepared):
     wait_until(lambda: all(trained_steps(folder) > 0 for folder in bases), what="the bases")
     for job in prepared.slurm_jobs():
         for training in prepared.cluster.processes(job["NodeList"], "-m", "transferability"):
-            # Until SLURM, which looks at time limits each 30 s, sends the signal, with SIGCONT.
+            # Stopped until SLURM, which checks limits every 30 s, sends the signal with SIGCONT.
             training.suspend()
         began = datetime.fromisoformat(job["StartTime"])
         limit = 3 + (datetime.now() - began).seconds // 60

@@ -18,7 +18,7 @@ POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/
 
 
 class Told(Exception):
-    """What would be reported of a job that SLURM refused for good."""
+    """The report about a job that SLURM refuses permanently."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def refused(executor: slurm.Executor, job: SimpleNamespace, said: str) -> None:
 def test_jobs_that_slurm_would_accept_later_wait(executor, job, said):
     refused(executor, job, said)
     assert executor._refused == [job]
-    # The next one does not ask.
+    # The next job does not ask.
     other = SimpleNamespace()
     executor.run_job(other)
     assert executor._refused == [job, other]
@@ -76,7 +76,7 @@ def test_jobs_that_slurm_would_accept_later_wait(executor, job, said):
     ("said", "line"),
     [
         ("invalid partition specified: gpus", "slurm_partition"),
-        # The name decides nothing.
+        # The name does not matter.
         ("invalid partition specified: cpu", "slurm_partition"),
         ("invalid partition specified: highmemory", "slurm_partition"),
         ("Invalid account or account/partition combination specified", "slurm_account"),
@@ -125,7 +125,7 @@ def test_an_error_before_the_submission_is_reported(executor, job, monkeypatch):
         ("FAILED", "interrupted by another job", 20, False),
         ("CANCELLED", "interrupted", 20, False),
         ("OUT_OF_MEMORY", None, 20, False),
-        # No further than where it began.
+        # No progress since its start.
         ("TIMEOUT", None, 10, False),
         ("FAILED", "interrupted", 10, False),
         # Nothing saved.

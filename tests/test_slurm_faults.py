@@ -1,4 +1,4 @@
-"""A training on a cluster comes to its end, and to the same bits, whatever happens to its job."""
+"""A training on a cluster finishes with the same bits, whatever happens to its job."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from waiting import wait_until, writers
 
 pytestmark = pytest.mark.full
 
-# Some 15 s, evaluated at other epochs than those that are saved.
+# About 15 s, evaluated at other epochs than those that are saved.
 RECIPE = {**TINY["recipe"], "epochs": 400, "evaluate_every": 70, "augment": ["crop"]}
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(finished, tmp_path_factory) -> Path:
-    """The folder of a baseA that was trained in one go, on this machine."""
+    """The folder of a baseA that was trained without interruption, on this machine."""
     project = Project.copied(tmp_path_factory.mktemp("uninterrupted") / "project", finished)
     project.write_study(recipe=RECIPE)
     project.succeed(TARGET)
@@ -37,16 +37,16 @@ def requeued(project: Project, job: dict) -> None:
 
 
 def out_of_time(project: Project, job: dict) -> None:
-    """The job's time is up, and its training far from its end, however fast this machine is."""
+    """The job's time limit ends long before its training would, on any machine."""
     training = training_of(project, job)
     training.suspend()
-    # SLURM looks at time limits each 30 s, sends the signal 60 s before, and SIGCONT with it.
+    # SLURM checks time limits every 30 s, sends the signal 60 s before, and SIGCONT with it.
     project.cluster.ask(f"scontrol update JobId={job['JobId']} TimeLimit=1")
     training.wait(60)
 
 
 def eight_jobs_out_of_time(project: Project, job: dict) -> None:
-    """More jobs than a failure has attempts; all but two by the signal that SLURM sends."""
+    """More jobs than attempts after a failure; all except two get only the signal from SLURM."""
     network = project.network("baseA")
     out_of_time(project, job)
     for _ in range(6):
@@ -58,7 +58,7 @@ def eight_jobs_out_of_time(project: Project, job: dict) -> None:
 
 
 def preempted(project: Project, job: dict) -> None:
-    """A job of a partition that goes first takes the node, and ends at once."""
+    """A job of a partition with priority takes the node, and ends at once."""
     urgent = f"--partition=urgent --nodelist={job['NodeList']} --exclusive --time=1"
     project.cluster.ask(f"sbatch {urgent} --output=/dev/null --wrap=true")
 
@@ -68,9 +68,9 @@ def node_dead(project: Project, job: dict) -> None:
 
 
 def daemon_dead(project: Project, job: dict) -> None:
-    """Only the daemon: the job is started again elsewhere while its training still lives."""
+    """Only the daemon ends: the job starts again elsewhere while its training still runs."""
     training = training_of(project, job)
-    # So that it has not ended by the time that SLURM misses its node.
+    # So that it has not ended when SLURM notices the lost node.
     training.suspend()
     project.cluster.kill_daemon(job["NodeList"])
     log = project.results / "logs" / "networks" / "random0" / "seed0" / "baseA.log"
@@ -80,7 +80,7 @@ def daemon_dead(project: Project, job: dict) -> None:
 
 
 def controller_away(project: Project, job: dict) -> None:
-    """Until Snakemake has asked in vain, and the job has ended."""
+    """Until Snakemake has asked without an answer, and the job has ended."""
     project.cluster.stop_controller()
     training_of(project, job).wait(TIMEOUT)
     wait_until(lambda: "SLURM does not answer" in project.log(), what="Snakemake to ask")
@@ -88,7 +88,7 @@ def controller_away(project: Project, job: dict) -> None:
 
 
 def forgotten(project: Project, job: dict) -> None:
-    """Snakemake stands still until the controller has forgotten its job."""
+    """Snakemake is stopped until the controller has forgotten its job."""
     (snakemake,) = (p for p in psutil.Process().children() if "snakemake" in p.cmdline())
     snakemake.suspend()
     project.cluster.set("MinJobAge", 2)
@@ -98,14 +98,14 @@ def forgotten(project: Project, job: dict) -> None:
 
 
 def started(project: Project, *arguments: str) -> tuple[subprocess.Popen, dict]:
-    """Snakemake at work on baseA, some way into its training, and the training's job."""
+    """Snakemake while it trains baseA, after some steps, and the training's job."""
     shutil.rmtree(project.network("baseA"))
     project.write_study(recipe=RECIPE)
     return project.start(TARGET, *arguments), job_at_work(project, beyond=50)
 
 
 def job_at_work(project: Project, beyond: int) -> dict:
-    """The job that trains baseA, as soon as it has made so many steps."""
+    """The job that trains baseA, as soon as it has made this many steps."""
     network = project.network("baseA")
     wait_until(lambda: trained_steps(network) >= beyond, what=f"{beyond} steps of {network}")
     (job,) = (job for job in project.slurm_jobs() if job["JobState"] == "RUNNING")
@@ -118,10 +118,10 @@ def training_of(project: Project, job: dict) -> psutil.Process:
 
 
 def ends_in_turn(network: Path) -> list[str]:
-    """How each of those that wrote a network ended; none began before the last one had ended."""
+    """How each writer of a network ended; none began before the previous one had ended."""
     said = writers(network)
     for (_, end), (taken, _) in pairwise(said):
-        # Of one that is gone, its successor notes the end.
+        # If a writer is gone, its successor records the end.
         assert end["how"] == "gone" or end["ended"] <= taken["taken"], said
     return [end["how"] for _, end in said]
 

@@ -1,4 +1,4 @@
-"""The whole study on a cluster: where its jobs ran, and that its numbers are a laptop's."""
+"""The whole study on a cluster: where its jobs ran, and the same numbers as on a laptop."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from waiting import wait_until
 pytestmark = pytest.mark.full
 
 TARGET = "results/tiny/networks/random0/seed0/baseA/metrics.json"
-# Those that hold the numbers of each network, or of each n.
+# The tables with the numbers of each network, or of each n.
 TABLES = ("networks", "evaluations", "differences", "effects")
 FOUR_BASES = [
     f"results/tiny/networks/random0/seed{seed}/base{half}/metrics.json"
@@ -29,7 +29,7 @@ def of_training(job: dict) -> bool:
 
 
 def ran_on(project: Project) -> dict[str, dict]:
-    """Of each network, by its file: what its metrics say of the job that trained it."""
+    """For each network, by its file: the job that trained it, from its metrics."""
     files = project.results.glob("networks/*/*/*/metrics.json")
     return {
         str(file.relative_to(project.folder)): json.loads(file.read_text(encoding="utf-8"))["job"]
@@ -65,7 +65,7 @@ def test_the_whole_study(cluster, finished, tmp_path):
         assert job["JobState"] == "COMPLETED"
         assert job["Partition"] == ("gpu" if of_training(job) else "cpu")
         assert job.get("TresPerNode") == ("gres:gpu:1" if of_training(job) else None)
-        # The very environment, and nothing that would set up or fetch one.
+        # Exactly this environment, and no command that would set up or download one.
         script = cluster.ask(f"scontrol write batch_script {job['JobId']} -").splitlines()
         assert script[-1].startswith(f"{sys.executable} -m snakemake ")
     networks = ran_on(project)
@@ -111,7 +111,7 @@ def states(project: Project) -> list[str]:
 
 
 def submitted_once(project: Project, output: str) -> None:
-    """Each base by one job, though Snakemake may try none again, and with its first memory."""
+    """One job trained each base, although Snakemake retries none, and its memory was not raised."""
     jobs = project.slurm_jobs()
     assert len(jobs) == len(FOUR_BASES), output
     assert len({job["MinMemoryNode"] for job in jobs}) == 1

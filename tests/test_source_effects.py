@@ -24,16 +24,16 @@ def effects() -> pd.DataFrame:
 
 
 def test_known_effects_are_estimated(effects):
-    # At n = 7 transfer networks are partial ones, too.
+    # At n = 7 transfer networks are also partial networks.
     first = effects[(effects["source"] != "Q") & (effects["n"] < 7)]
     expected = [known(row.Index, row.n, of_sources=True) for row in first.itertuples()]
     np.testing.assert_allclose(first["mean"], expected, atol=1e-6)
     without = {"specificity", "boost_over_selffer", "restart"}
     assert {*effects.index} == {effect.name for effect in EFFECTS} - without
-    # P7f7B is P7B, which is not compared with itself.
+    # P7f7B is named P7B, which is not compared with itself.
     assert effects.loc["reinit_cost", "n"].max() == 6
     assert effects.loc["freeze_cost", "n"].max() == 7
-    # Table 1 is of halves alone.
+    # Table 1 is for halves only.
     assert boost(sources()).empty
 
 
@@ -86,7 +86,7 @@ def test_a_source_that_did_not_learn_is_named_in_effects_of_its_copies():
     named = rows[rows["not_learned"] == "whole/seed0/baseT"]
     assert set(named["source"]) == {"T"}
     assert {*of(named, n=7)["effect"]} >= {"freeze_cost", "transfer", "boost"}
-    # B7f0B, of which nothing is frozen, is a copy too.
+    # B7f0B, which has no frozen layers, is a copy too.
     assert set(rows.loc[rows["source"] == "", "not_learned"]) == {""}
 
 
@@ -126,10 +126,10 @@ def test_sources_of_a_group_are_its_replicates():
     assert group[["mean", "low", "high"]].tolist() == pytest.approx([by_source.mean(), *expected])
     assert (group["interval"], group["replicates"]) == ("t over sources", 8)
     assert rows.loc["T", "interval"] == "t over seeds, for this checkpoint"
-    # The others have controls that all sources share.
+    # The other effects have controls that all sources share.
     of_photos = of(estimate(table), source="photos")
     assert set(of_photos["effect"]) == {"freeze_cost", "reinit_cost", "reuse"}
-    # Of one source that is left, there is no group.
+    # A single remaining source is not a group.
     lost = table["network"] == "Q7f3B"
     assert set(of(estimate(table[~lost]), source="photos")["effect"]) == {"reuse"}
     decided = of(decision(table, 0.01), source="photos")

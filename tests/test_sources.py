@@ -1,4 +1,4 @@
-"""Studies whose source is another dataset, or pretrained weights, instead of half A."""
+"""Studies with another dataset or pretrained weights as the source, instead of half A."""
 
 import json
 from collections import OrderedDict
@@ -58,7 +58,7 @@ COPIED, NEW = ("conv1", "conv2", "conv3"), ("conv4", "conv5", "fc6", "fc7", "fc8
 
 
 def test_an_exported_source_given_back_as_weights_gives_the_same_bits(laboratory, here, tmp_path):
-    """Also under another letter: nothing of a network but its base's weights depends on it."""
+    """Also with another letter: it affects only the weights of a network's base."""
     base = here.parent / "networks" / "whole" / "seed0" / "baseT"
     laboratory.do("export", base, "--to", tmp_path / "glyphs.safetensors")
     sources = {"P": {"weights": str(tmp_path / "glyphs.safetensors")}}
@@ -88,7 +88,7 @@ def test_shuffled_layers_have_the_source_s_values_at_other_places(laboratory, he
 
 
 def test_fine_tuned_shuffled_layers_start_from_the_same_permutation(laboratory, here):
-    """A learning rate of almost zero leaves them where they start."""
+    """With a learning rate of almost zero they keep their initial values."""
     study = {**STUDY, "study": "still", "recipe": {**STUDY["recipe"], "learning_rate": 1e-12}}
     study["sources"] = {"T": {**STUDY["sources"]["T"], "recipe": {"learning_rate": 0.03}}}
     still = laboratory.begin(study)
@@ -111,7 +111,7 @@ def test_a_partly_frozen_network_copies_all_except_the_head(laboratory, here):
     assert same(layers(network, *COPIED), layers(base, *COPIED))
     moved = (network["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
     fresh = (laboratory.weights(here, "T3B")["conv4.0.weight"] - base["conv4.0.weight"]).abs().max()
-    # It starts from the source's values, where T3B starts from new ones.
+    # It starts from the source's values; T3B starts from new ones.
     assert 0 < moved < fresh
 
 

@@ -1,4 +1,4 @@
-"""The command `status`: where a study stands, read from what its run leaves."""
+"""The command `status`: the progress of a study, read from the files of its run."""
 
 import contextlib
 import io
@@ -42,12 +42,12 @@ def line(epoch: float, iteration: int, **values: object) -> dict:
 
 
 def at(seconds: float) -> str:
-    """The time, so many seconds from now, as metrics have it."""
+    """The time this many seconds from now, in the format of metrics."""
     return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat(timespec="seconds")
 
 
 class Made:
-    """A folder of results in which a test puts what a run would leave."""
+    """A folder of results in which a test writes the files of a run."""
 
     def __init__(self, results: Path, checked: dict = STUDY):
         self.results, self.study = results, checked
@@ -64,7 +64,7 @@ class Made:
         return log
 
     def finish(self, name: str, seconds=20.0, ago=100.0, learned=True, seed=0) -> None:
-        """A network that took so long and ended so many seconds ago."""
+        """Write a network that took `seconds` and ended `ago` seconds ago."""
         training = self.study.training("random0", 0, name)
         folder = self.folder(name, seed)
         folder.write_metrics(
@@ -79,7 +79,7 @@ class Made:
         os.utime(folder.metrics, (time.time() - ago,) * 2)
 
     def gone(self, name: str, ago: float = 100.0) -> None:
-        """A writer of which nothing was heard for so many seconds."""
+        """Record a writer without a sign of life for this many seconds."""
         with self.writing(name):
             pass
         log = self.folder(name).path / "writers" / "log.jsonl"
@@ -123,7 +123,7 @@ def test_the_progress_of_a_running_network_is_in_its_history(made):
         assert found.share == 0.25
         # 2 s for two epochs of eight.
         assert found.seconds_left == pytest.approx(6, abs=1)
-        # To look has taken no lock.
+        # Reading the status has taken no lock.
         writer.check()
     assert made.of("baseA").state == WAITING
 
@@ -165,7 +165,7 @@ transferability FAILED
     [
         (signals.Interrupted("SIGTERM"), "", WAITING, status.INTERRUPTED),
         (ArithmeticError(), f"2026-11-23 10:00:01,123 {LOST}", FAILED, LOST),
-        # Before it wrote.
+        # It ended before it wrote.
         (
             None,
             "Traceback (most recent call last):\nOSError: No torch",
@@ -174,7 +174,7 @@ transferability FAILED
         ),
         (ArithmeticError(), f"2026-11-23 10:00:01,123 {LOST}\n{OF_TORCHRUN}", FAILED, LOST),
         (None, "2026-11-23 10:00:01,123 baseA: waiting for process 7 on node1", WAITING, None),
-        # Nothing was heard of it for so many seconds.
+        # It has given no sign of life for this many seconds.
         (50, "", RUNNING, None),
         (70, "", FAILED, status.ENDS["gone"]),
     ],
@@ -214,7 +214,7 @@ def test_the_remaining_time_comes_from_finished_networks(made):
         found = {network.network: network for network in made.look().networks}
         assert found["base2B"].seconds_left == pytest.approx(32, abs=1)
         assert found["B0B"].seconds_left == pytest.approx(16, abs=1)
-        # The other four count iterations, of which none tells how long they take.
+        # The other four count iterations; no finished network shows how long these take.
         assert made.look().seconds_left is None
         made.finish("B3B", seconds=50.0)
         # Two at a time.
@@ -228,11 +228,11 @@ def test_the_slow_first_epoch_does_not_count_for_the_others(made):
     made.folder("baseB").write_history(lines)
     with made.writing("baseB"):
         assert made.of("baseB").seconds == 37
-        # Evaluated 42 s after its process began, which had to start.
+        # Evaluated 42 s after its process began, which includes its start.
         after = time.time() + 42
         os.utime(made.folder("baseB").history, (after, after))
         assert made.of("baseB").seconds == pytest.approx(47, abs=1.1)
-        # One that is done tells more than one that runs.
+        # A finished network is a better estimate than a running one.
         made.finish("baseA", seconds=16.0)
         assert made.of("baseB").seconds == 16
 
@@ -251,7 +251,7 @@ def test_the_forecast_uses_the_parallelism_so_far(made):
         made.finish(name, seconds=50.0, ago=ago)
     made.finish("B3B", seconds=48.0, ago=-0.9)
     with made.writing("B3B+"):
-        # The long base takes 100 s; two are left beside it, which take 48 s each.
+        # The long base takes 100 s; the other remaining networks take 48 s each.
         assert made.look().seconds_left == pytest.approx((100 + 3 * 48) / 2, rel=0.05)
 
 
@@ -275,7 +275,7 @@ def test_failed_steps_before_the_networks_are_named(tmp_path, monkeypatch, capsy
         last.touch()
     monkeypatch.chdir(tmp_path)
     with lease.sole_writer(last.parent, "work") if how == "works" else contextlib.nullcontext():
-        # By the name of the study; without what lines of 80 letters break.
+        # The study is given by its name; line breaks at 80 characters are removed.
         text = "".join(printed(capsys, "made").split())
     told = f"{what}failed:ValueError:1of4imagesisbad".replace(" ", "")
     assert (told in text) == (str(log.relative_to(tmp_path)) in text) == (how == "failed")

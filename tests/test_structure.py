@@ -1,4 +1,4 @@
-"""The library is built in packages that import from levels below theirs, and stays small."""
+"""The packages of the library import only from lower levels, and files stay short."""
 
 import ast
 import re
@@ -11,9 +11,9 @@ from project import ROOT
 
 LIBRARY = ROOT / "workflow" / "transferability"
 RULES = ROOT / "workflow" / "rules"
-# Each start of Snakemake imports its plugins, whatever it does then.
+# Each start of Snakemake imports its plugins, even if it does not use them.
 PLUGIN = ROOT / "workflow" / "snakemake_executor_plugin_slurm_resume" / "__init__.py"
-# In shell commands: words of few letters and marks, and flags that are quoted already.
+# In shell commands: words without special characters, and flags that are already quoted.
 WITHOUT_BLANKS = {
     *("wildcards.split", "wildcards.seed", "wildcards.network", "threads"),
     *("resources.download", "params.command"),
@@ -33,7 +33,7 @@ LONGEST_FILE, LONGEST_COPY, MOST_RULE_LINES = 350, 7, 535
 
 
 def modules() -> dict[str, Path]:
-    """Each module's file by its name below the library, e.g. `images.store`."""
+    """The file of each module, by its name in the library, e.g. `images.store`."""
     found = {}
     for file in sorted(LIBRARY.rglob("*.py")):
         *parents, name = file.relative_to(LIBRARY).with_suffix("").parts
@@ -57,7 +57,7 @@ def imports(file: Path) -> Iterator[str]:
             continue
         for name in names:
             below = name.removeprefix("transferability.")
-            # What is no module is a name inside one.
+            # A name that is not a module is defined in one.
             module = below if below in MODULES else below.rpartition(".")[0]
             if module in MODULES:
                 yield module

@@ -55,7 +55,7 @@ def test_each_name_of_a_study_is_parsed_into_its_parts():
         ("A12A+", "selffer", "A", "A", 12, True, "all", "baseA", "treatment", 0),
         ("A3B+", "transfer", "A", "B", 3, True, "all", "baseA", "treatment", 0),
         ("R5A", "random", "random", "A", 5, False, "all", None, "treatment", 5),
-        # A selffer of few images copies a base that saw as few; a transfer network the whole one.
+        # A selffer of few images copies a base of as few; a transfer network copies the whole base.
         ("B3B@20", "selffer", "B", "B", 3, False, "20", "baseB@20", "treatment", 3),
         ("A3B+@20", "transfer", "A", "B", 3, True, "20", "baseA", "treatment", 0),
         ("R5B@20", "random", "random", "B", 5, False, "20", None, "treatment", 5),
@@ -288,7 +288,7 @@ def test_a_long_base_doubles_the_epochs_of_an_override_too():
     override = {"where": {"kind": "long_base"}, "recipe": {"epochs": 5}}
     changed = a_study(recipe={"epochs": 12}, overrides=[override])
     assert changed.recipe_of("random0", 0, "base2B")["epochs"] == 10
-    # Asking changes nothing.
+    # A second call gives the same.
     assert changed["recipe"]["epochs"] == 12
 
 

@@ -1,4 +1,4 @@
-"""The study file: what is left out takes its default, and the schema describes each key."""
+"""The study file: missing keys get their default, and the schema describes each key."""
 
 import copy
 from itertools import pairwise
@@ -25,7 +25,7 @@ def test_completing_does_not_change_the_given_study():
 def test_the_default_study_contains_the_defaults(nothing):
     written = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     defaults = config.complete(nothing)
-    # Five replicates of a few n in the time of one of all n.
+    # Five replicates with a few n take as long as one with all n.
     assert written["splits"].pop("random") == 5
     assert defaults["splits"].pop("random") == 1
     assert written.pop("layers") == [0, 1, 5, 7]
@@ -57,7 +57,7 @@ LEAVES = {
     f"{name}.{key}": leaf
     for name, section in [("", SCHEMA), *SCHEMA["$defs"].items()]
     for key, leaf in section.get("properties", {}).items()
-    # What repeats the condition under which it stands is described there.
+    # A key with a constant only repeats a condition, which is described elsewhere.
     if "const" not in leaf
 }
 SECTIONS = {".dataset", ".architecture", ".recipe", ".figures"}

@@ -1,4 +1,4 @@
-"""Mistakes in a study are named before anything runs: the key, the value, what is allowed."""
+"""Errors for mistakes in a study, before anything runs: key, value, and allowed values."""
 
 import pytest
 import yaml
@@ -13,8 +13,8 @@ def message(text: str) -> str:
     return str(caught.value)
 
 
-# The text of a study | the key that the message begins with | words that it holds, with & between
-# them: what is allowed, or what to do. An indented line belongs to the line above.
+# The text of a study | the key at the start of the message | words in the message, separated by &:
+# the allowed values, or what to do. An indented line belongs to the line above.
 TABLE = r"""
 study: yosinski2014 | study | published results & another name
 study: a b | study | "a b"
@@ -172,7 +172,7 @@ def test_a_mistake_is_one_line_with_the_allowed_values(text, key, words):
     assert found.startswith(key)
     assert "\n" not in found
     assert [word for word in words if word not in found] == []
-    # One is singular.
+    # The number 1 needs the singular.
     assert "1 values" not in found
     assert "1 keys" not in found
 

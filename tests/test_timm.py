@@ -1,4 +1,4 @@
-"""timm's models as architectures: their layers are the model, and take its weights by name."""
+"""timm's models as architectures: their layers equal the model, and load its weights by name."""
 
 import sys
 from collections import OrderedDict
@@ -19,7 +19,7 @@ FAMILIES = {
     "convnext_atto": 17,
     "efficientnet_lite0": 19,
 }
-"""A small model of each, and how many layers it has."""
+"""A small model of each kind, and its number of layers."""
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -28,7 +28,7 @@ def test_timm_weights_give_timm_outputs(name, tmp_path):
     torch.manual_seed(0)
     model = timm.make(name, 1000, 32).eval()
     for parameter in model.parameters():
-        # Layers that start as zeros would hide what is behind them.
+        # Layers with initial values of zero would hide the layers after them.
         nn.init.normal_(parameter, std=0.1)
     file = tmp_path / "model.safetensors"
     safetensors.torch.save_file(model.state_dict(), file)
@@ -55,7 +55,7 @@ def test_positions_are_interpolated_to_the_size_of_the_images(tmp_path):
 
 
 def test_positions_that_cannot_be_interpolated_are_an_error(tmp_path):
-    """As of a distilled transformer, which has a token more."""
+    """For example in a distilled transformer, which has an additional token."""
     tensors = timm.make("vit_tiny_patch16_224", 10, 64).state_dict()
     tensors["pos_embed"] = torch.randn(1, 18, 192)
     file = tmp_path / "model.safetensors"

@@ -27,7 +27,7 @@ def settings(name: str, root: Path, **changes: object) -> dict:
 
 
 def stored(folder: Path, asked: dict) -> store.Store:
-    """The store that the command makes, the same with any number of workers."""
+    """The store that the command makes; it is the same with any number of workers."""
     for workers in (1, 2):
         assert prepare(folder / f"store{workers}", asked, workers=workers) == 0
     assert contents(folder / "store1") == contents(folder / "store2")
@@ -35,7 +35,7 @@ def stored(folder: Path, asked: dict) -> store.Store:
 
 
 def some_mnist(root: Path) -> Path:
-    """A little MNIST, unpacked; its folder."""
+    """Write a small unpacked MNIST; return its folder."""
     shades = np.arange(20, dtype=np.uint8)[:, None, None] * 10
     mnist(root, np.broadcast_to(shades, (20, 28, 28)), np.arange(20) % 10)
     return root / "MNIST" / "raw"
@@ -66,7 +66,7 @@ def test_mnist_is_found_packed_or_not(tmp_path, folder, packed, root):
     content = torchvision.read(settings("MNIST", root))
     assert (len(content.train), len(content.validation)) == (20, 10)
     assert np.unique(content.load(content.train[8][1])).tolist() == [40]
-    # A study writes in the folder of the run alone.
+    # A study writes only in the folder of the run.
     assert sorted((tmp_path / "data").rglob("*")) == there
     with pytest.raises(ValueError, match=r"KMNIST/raw/ with train-images-idx3-ubyte, .* \(\.gz\)"):
         torchvision.read(settings("KMNIST", root))
@@ -94,7 +94,7 @@ def test_a_damaged_packed_file_is_an_error_with_advice(tmp_path, download, remed
 
 
 def test_the_documented_layouts_agree_with_torchvision():
-    """Each dataset of the table, and each of its paths, stands in torchvision's own code."""
+    """Each dataset of the table, and each of its paths, is in torchvision's own code."""
     text = (ROOT / "docs" / "your-images.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)`(.*?) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) > 20
@@ -103,13 +103,13 @@ def test_the_documented_layouts_agree_with_torchvision():
             code = Path(inspect.getfile(getattr(datasets, name))).read_text(encoding="utf-8")
             for path in re.findall(r"`([^`]+)`", layout):
                 for part in re.findall(r"[\w.-]+", re.sub(r"<\w+>", "", path)):
-                    # torchvision puts these together itself.
+                    # torchvision builds these paths itself.
                     made = (name, name.lower(), "data_large_standard")
                     assert part in code or part in made, (name, part)
 
 
 def eurosat(root: Path) -> None:
-    """EuroSAT in its own folders: it has no part for testing."""
+    """Write EuroSAT in its own folders; it has no test part."""
     for c, name in enumerate(("Forest", "River", "Highway", "Pasture")):
         folder = root / "eurosat" / "2750" / name
         folder.mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_a_dataset_without_names_uses_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(
         datasets.FakeData.__init__, "__defaults__", (80, (3, 8, 8), 4, None, None, 0)
     )
-    # Images that are drawn anew with each look at them are the same for any number of workers.
+    # Images that are generated at each access are the same for any number of workers.
     opened = stored(tmp_path, settings("FakeData", tmp_path, image_size=8))
     assert opened.classes == ["0", "1", "2", "3"]
     both = np.concatenate([opened.train_images, opened.validation_images])
@@ -199,6 +199,6 @@ def test_known_dataset_names_agree_with_torchvision():
 def test_parts_are_named_as_in_torchvision(tmp_path, name):
     for arguments in torchvision_datasets.PARTS[name]:
         for part in arguments:
-            # Refused for what is not there, and not for what was asked.
+            # The error is about missing files, not about the arguments.
             with pytest.raises((RuntimeError, OSError)):
                 getattr(datasets, name)(root=tmp_path, download=False, **part)

@@ -1,4 +1,4 @@
-"""Training: what is frozen, what is shared."""
+"""Training: frozen layers, and values that networks share."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def all_differ(a: dict, b: dict) -> bool:
 
 
 class Recorder:
-    """What trainings began with and saw: initial values and the images of each step, in order."""
+    """Records initial values of trainings, and the images of each step, in order."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.initial: dict[str, torch.Tensor] = {}
@@ -106,7 +106,7 @@ def test_b0b_is_a_base_with_the_treatments_stream(laboratory, bases, tmp_path):
 def test_treatments_share_new_layers_order_and_augmentation(
     laboratory, bases, tmp_path, recorder, augment
 ):
-    # A transfer network's images are normalised by those of its source.
+    # The images of a transfer network are normalised with statistics of its source.
     recipe = {"augment": augment, "normalise": "none"}
     laboratory.train("B0B", tmp_path / "B0B", recipe=recipe)
     initial, order, images = recorder.initial, np.concatenate(recorder.order), [*recorder.images]
@@ -181,14 +181,14 @@ def test_target_sizes_are_nested_and_shared_by_all_networks(laboratory, bases, t
     assert set(learned("A3B@10").indices) < set(of_base.indices) < set(learned("A3B").indices)
     metrics = laboratory.train("A3B@20", tmp_path, bases["baseA"]).metrics
     assert (metrics["train_images"], metrics["images_seen"]) == (100, 2 * 96)
-    # It is judged on all.
+    # It is evaluated on all validation images.
     assert metrics["validation_images"] == bases["baseB"].metrics["validation_images"]
 
 
 def test_copied_layers_use_the_normalisation_of_their_source(laboratory, monkeypatch):
     opened = image_store.open_store(laboratory.images)
     halves = class_splits.read(laboratory.split, opened.classes)
-    # Which images they are of.
+    # The images on which the statistics were computed.
     monkeypatch.setattr(preprocessing, "statistics", lambda kind, store, indices: indices)
     of_a, learned = np.flatnonzero(np.isin(opened.train_labels, halves["A"])), np.arange(20)
     for name in ("A3B", "A3B+", "A3B@20", "B3B", "R3B", "B0B", "baseB", "baseB@20"):

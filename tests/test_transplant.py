@@ -44,7 +44,7 @@ def test_exactly_n_layers_are_copied_with_their_statistics(settings, n):
     for name, tensor in mine.state_dict().items():
         expected = trained[name] if layer(name) in copied else begun[name]
         assert torch.equal(tensor, expected), name
-        # Copies do not share the base's memory.
+        # Copies do not share memory with the base.
         tensor.add_(1)
     assert same(base.state_dict(), trained)
 
@@ -61,11 +61,11 @@ def test_untrained_tensors_are_not_shuffled():
 
 
 def test_each_layer_starts_from_its_own_values():
-    """Whatever the layers below it are, and however many classes there are above it."""
+    """They do not depend on the layers below, or on the number of classes."""
     first, other = network(), network(channels=[8, 6, 8, 8, 8], classes=7)
     for name in ("conv1.0.weight", "conv4.0.weight", "fc6.1.weight", "fc7.0.weight"):
         assert torch.equal(first.state_dict()[name], other.state_dict()[name])
-    # Two layers of one shape start from different values.
+    # Two layers with the same shape start from different values.
     assert not torch.equal(first.conv3[0].weight, first.conv4[0].weight)
 
 

@@ -1,4 +1,4 @@
-"""The trial of a user's own network when its study is read, and training those that pass it."""
+"""The trial of a user's own network when its study is read, and trainings of accepted ones."""
 
 import json
 import sys
@@ -60,7 +60,7 @@ def build(image_size, classes):
 
 
 def mixing(code: str) -> str:
-    """A first layer whose output goes through this expression of x."""
+    """A first layer that applies this expression to its output x."""
     return f"class First(First):\n    def mix(self, x): return {code}\n"
 
 
@@ -187,7 +187,7 @@ def test_unsuitable_networks_are_refused_before_anything_runs(module, text, word
 
 
 def test_a_network_is_tried_once_for_its_code_settings_and_size(module, tmp_path, monkeypatch):
-    """Code that the function imports only when it is called counts, too."""
+    """Code that the function imports only when it is called counts too."""
     tried = []
     check = trial.check
     monkeypatch.setattr(trial, "check", lambda *given: tried.append(1) or check(*given))
@@ -229,7 +229,7 @@ def trained(laboratory: Laboratory, name: str, *base: str) -> dict:
 
 @pytest.mark.parametrize("text", TRAINED.values(), ids=TRAINED)
 def test_saved_weights_give_the_metrics_of_the_training(module, laboratory, text):
-    """Evaluated plainly, by the module of the user alone."""
+    """They are evaluated plainly, with the user's module alone."""
     module(text)
     config.complete({"dataset": {"source": "digits"}, "architecture": "my_network:build"})
     trained(laboratory, "baseA")
@@ -249,7 +249,7 @@ def test_saved_weights_give_the_metrics_of_the_training(module, laboratory, text
     if "Lazy" in text:
         network.eval()(torch.zeros(2, 3, 8, 8))
     network.load_state_dict(weights)
-    # Copied layers see images as they did in their own training.
+    # Copied layers get images that are normalised as in their own training.
     learned = opened.train_images[np.isin(opened.train_labels, halves["A"])].astype(np.float64)
     chosen = np.isin(opened.validation_labels, half)
     images = opened.validation_images[chosen] - learned.mean((0, 1, 2))
@@ -258,7 +258,7 @@ def test_saved_weights_give_the_metrics_of_the_training(module, laboratory, text
     torch.manual_seed(0)
     with torch.no_grad():
         logits = network.eval()(inputs)
-    # By chance, or by the other images of a batch, the two differ a little.
+    # The two differ a little by random numbers, or by the other images of a batch.
     by_image = "F.dropout" not in text and "track" not in text
     assert metrics["shuffled_validation"] == (not by_image)
     loss, top1 = F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean()

@@ -1,4 +1,4 @@
-"""The workflow as a user meets it: a study, a command, what it says and what lies there then."""
+"""The workflow as users see it: a study, a command, its output and its files."""
 
 import json
 import os
@@ -19,7 +19,7 @@ NETWORKS = "results/tiny/tables/networks.csv"
 FEW = {"layers": [3], "treatments": ["transfer", "selffer+"]}
 TABLES = ("networks", "evaluations", "differences", "effects", "boost")
 FIGURES = ("transfer", "effects", "boost", "filters", "learning_curves", "cost", "random_features")
-# Figures that have a page to explore.
+# Figures that have an interactive page.
 PAGES = ("transfer", "effects")
 FOREIGN = {
     "study": "foreign",
@@ -42,7 +42,7 @@ def pristine(tmp_path) -> Project:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory) -> Project:
-    """A few networks of the tiny study, all of their weights kept, trained in another folder."""
+    """A few networks of the tiny study, trained in another folder, with all weights kept."""
     project = Project.copied(tmp_path_factory.mktemp("elsewhere") / "project")
     project.write_study(**FEW, keep_weights="all")
     project.succeed(NETWORKS)
@@ -62,7 +62,7 @@ def test_a_run_prints_little_without_a_terminal(finished):
     jobs = int(re.search(r"^ total +(\d+) *$", "\n".join(said), re.MULTILINE)[1])
     assert len(said) < 2 * jobs
     assert max(map(len, said)) <= 200
-    # A hint at how far it is, and in the end where the results are.
+    # It prints how to see the progress and, at the end, where the results are.
     status = "uv run transferability status results/tiny --watch"
     for hint in (status, "results/tiny/findings.html", "effects.svg"):
         assert any(hint in line for line in said), said
@@ -194,7 +194,7 @@ def test_the_report_shows_all_tables_and_figures(project):
 
 
 def embedded(html: str, name: str) -> dict:
-    """A variable of the report's page; its text looks the same as that of other scripts' ones."""
+    """A variable in the report's page; variables of other scripts have the same form."""
     for start in re.finditer(rf"\bvar {name} = (?={{)", html):
         return json.JSONDecoder().raw_decode(html, start.end())[0]
     raise AssertionError(f"the report has no {name}")

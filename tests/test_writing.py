@@ -1,4 +1,4 @@
-"""One writer in a folder, one run of a study: processes that end, are killed or are stopped."""
+"""One writer per folder, one run per study: processes that end, are killed or are stopped."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from waiting import ends, wait_until, writers
 
 from transferability.storage import job, runs
 
-# Takes a folder, says so, and does what each line of its input says.
+# Takes a folder, prints this, and executes each line of its input.
 PROGRAM = """
 import logging, socket, sys
 from pathlib import Path
@@ -50,7 +50,7 @@ except interruption.Interrupted as error:
 
 @dataclass(frozen=True)
 class Contender:
-    """A process that wants the folder, or has it."""
+    """A process that waits for the folder, or has it."""
 
     process: subprocess.Popen
 
@@ -146,7 +146,7 @@ def test_a_killed_writer_is_noticed_on_the_same_machine(folder, contender):
 @pytest.mark.full
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_killed_writer_elsewhere_loses_its_lease(folder, contender, hours):
-    """Whatever its clock said."""
+    """Its clock does not matter."""
     first = contender(machine="other", lease=2)
     first.line()
     first.kill()
@@ -228,7 +228,7 @@ def test_unfinished_starts_are_counted(folder, contender):
     assert failed.line().startswith("has it 1 ")
     failed.told("fail")
     interrupted = contender(work="other")
-    # Of another work, nothing counts.
+    # Starts of another work do not count.
     assert interrupted.line().startswith("has it 0 ")
     interrupted.told("end")
     assert ends(folder) == ["gone", "failed", "finished"]

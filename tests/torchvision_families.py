@@ -2,7 +2,7 @@
 
 import pytest
 
-# One of each family, as small as it comes: at how many pixels, and how many layers it has.
+# The smallest model of each family: its number of pixels and its number of layers.
 FAMILIES = {
     "alexnet": (63, 8),
     "vgg11_bn": (32, 11),
@@ -29,5 +29,5 @@ FAMILIES = {
 
 
 def families(sample: tuple[str, ...]) -> list:
-    """The names of all, for tests of which those of the sample are essential."""
+    """The names of all models, for tests; only those of the sample are essential tests."""
     return [n if n in sample else pytest.param(n, marks=pytest.mark.full) for n in FAMILIES]

@@ -1,8 +1,8 @@
 """The tables of torchvision's classification models and of their weights,
 workflow/resources/torchvision_layers.csv and torchvision_weights.csv.
 
-`python tests/torchvision_table.py` makes them, again when the pinned version of torchvision
-changes.
+`python tests/torchvision_table.py` writes them. Run it again when the pinned version of
+torchvision changes.
 """
 
 from pathlib import Path
@@ -16,13 +16,13 @@ from transferability.models import torchvision, torchvision_cuts, weights
 from transferability.storage import files
 
 OF_MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
-"""With pretrained weights torchvision builds these so that they bring images from ImageNet's mean
-and std to 0.5 and 0.5 (`transform_input`). Their layers do not: the table has 0.5."""
+"""With pretrained weights, torchvision's versions of these convert images from ImageNet's mean and
+std to 0.5 and 0.5 (`transform_input`). Their layers do not: the table has 0.5."""
 
 
 class WithoutMemory(TorchFunctionMode):
-    """Under it, models are made without their weights; the meta device would refuse the arithmetic
-    by which some find their widths."""
+    """In this mode, models are built without weights; the meta device would refuse the arithmetic
+    with which some models compute their widths."""
 
     def __torch_function__(self, function, types, arguments=(), options=None):
         options = dict(options or {})
@@ -32,8 +32,8 @@ class WithoutMemory(TorchFunctionMode):
 
 
 def write_table(path: Path) -> None:
-    """Write the table: for each classification model its layers, the smallest image that it can
-    take and of which number of pixels the size has to be a multiple."""
+    """Write the table: for each classification model its layers, its smallest image size, and the
+    number of pixels of which the size must be a multiple."""
     rows = []
     for name in models.list_models(module=models):
         with WithoutMemory():
@@ -45,7 +45,7 @@ def write_table(path: Path) -> None:
 
 
 def write_weights(path: Path) -> None:
-    """Write the table: for each of a model's weights where they are, and which images they want."""
+    """Write the table: for each set of weights its address and the images that it expects."""
     rows = []
     for name in models.list_models(module=models):
         for entry in models.get_model_weights(name):
@@ -64,15 +64,15 @@ def write_weights(path: Path) -> None:
 
 
 def _image_sizes(name: str, model: nn.Module) -> tuple[int, int]:
-    """The smallest image, and the number of pixels of which its size has to be a multiple."""
+    """The smallest image size, and the number of pixels of which it must be a multiple."""
     if isinstance(model, models.VisionTransformer):
         return model.patch_size, model.patch_size
     if isinstance(model, models.MaxVit):
-        # The stem and each block halve the image, and windows of 7 × 7 tile what is left.
+        # The stem and each block halve the image, and windows of 7 × 7 tile the rest.
         size = 2 ** (1 + len(model.blocks)) * 7
         return size, size
     if isinstance(model, models.SwinTransformer):
-        # Published weights are for one size, the model itself for any of at least a patch.
+        # Published weights are for one size; the model accepts any size of at least a patch.
         return 4, 1
     return models.get_model_weights(name).DEFAULT.meta["min_size"][0], 1
 

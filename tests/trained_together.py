@@ -1,4 +1,4 @@
-"""Trains networks in each process that torchrun starts, and writes what became of them.
+"""Trains networks in each process that torchrun starts, and writes their results.
 
 python -m torch.distributed.run --nproc-per-node=2 tests/trained_together.py IMAGES SPLIT TO BASE
 """
@@ -19,7 +19,7 @@ NORMALISED = {**PLAIN, "batch_norm": True}
 OWN = {"name": "custom", "build": "trained_together:build", "arguments": {}}
 ONE_STEP = {"iterations": 1, "evaluate_every": 1}
 AUGMENTED = {"augment": ["crop", "horizontal_flip", "colour_jitter"], "epochs": 1}
-# A batch of 50 is no multiple of 4.
+# A batch of 50 is not a multiple of 4.
 CASES = {
     "step": ("baseA", PLAIN, ONE_STEP),
     "step-norm": ("baseA", NORMALISED, {**ONE_STEP, "batch_size": 50}),
@@ -31,7 +31,7 @@ CASES = {
     "cached": ("A3B", NORMALISED, {"epochs": 1}),
     "fine-tuned": ("A3B+", NORMALISED, {**AUGMENTED, "clip_gradient_norm": 1.0}),
     "probing": ("A3B+", NORMALISED, {"epochs": 2, "probe_epochs": 1}),
-    # Without biases before normalisation, of which AdamW makes steps of pure rounding.
+    # Without biases before normalisation, for which AdamW's steps would be pure rounding.
     "adamw": ("baseA", PLAIN, {**AUGMENTED, "optimizer": "adamw", "learning_rate": 0.001}),
 }
 
@@ -47,7 +47,7 @@ def build(image_size: int, classes: int) -> list[tuple[str, nn.Module]]:
 
 
 def train(laboratory: Laboratory, to: Path, base: Path) -> None:
-    """Train each of these networks in a folder of its name; treatments copy from `base`."""
+    """Train each of these networks in a folder with its name; treatments copy from `base`."""
     for case, (network, architecture, recipe) in CASES.items():
         folder = Onlooker(to / case) if processes.rank() else NetworkFolder(to / case)
         metrics = loop.train(

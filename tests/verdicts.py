@@ -1,4 +1,4 @@
-"""Archives of results, what `verify` says of these, and results that are damaged."""
+"""Archives of results, the verdicts of `verify` on them, and damaged results."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def packed(results: Path, folder: Path, *flags: str, status: int = 0) -> Path:
 
 
 def verified(results: Path, capsys, caplog) -> tuple[int, dict[str, str], str]:
-    """The exit status, the last column of the table by the first, and what was said at the end."""
+    """The exit status, the verdicts by the first column of the table, and the log."""
     caplog.clear()
     capsys.readouterr()
     status = main(["verify", str(results)])

@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere."""
+"""Waiting for events in other processes."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 300, what: str = "") -> None:
-    """Wait until a condition holds; fail if it does not within so many seconds."""
+    """Wait until a condition is true; fail if it is not within this many seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"after {seconds} s still waiting for {what or condition}"
@@ -15,7 +15,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 300, what: str 
 
 
 def writers(folder: Path) -> list[tuple[dict, dict | None]]:
-    """What each writer of a folder said when it took the folder, and of its end, first to last."""
+    """The records of each writer of a folder, of its start and of its end, first to last."""
     lines = (folder / "writers" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     ended = {record["token"]: record for record in records if "ended" in record}
