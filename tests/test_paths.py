@@ -60,7 +60,7 @@ def test_a_study_with_unusual_paths_runs_to_its_report(tmp_path):
     for figure in ("transfer", "effects", "filters", "learning_curves", "cost"):
         assert (project.results / "figures" / f"{figure}.svg").stat().st_size > 1000, figure
     assert (project.results / "findings.html").stat().st_size > 1000
-    note = "Bad images left out: 1, the first a/cut.jpg"
+    note = "Bad images left out: 1, the first is a/cut.jpg"
     assert note in output
     assert note in (project.results / "METHODS.md").read_text(encoding="utf-8")
     project.succeed("--report", "re port é.zip")
