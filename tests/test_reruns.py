@@ -118,8 +118,8 @@ def test_edited_code_reruns_only_what_it_decides(project, file, old, new, expect
 def test_edits_that_change_no_number_rerun_nothing(project, tmp_path):
     """Format, comments, time stamps, code for other images and another folder, all at once."""
     project.edit("training/loop.py", "        run.step += 1\n", "        run.step  +=  1\n")
-    project.edit("training/loop.py", "# Seeded again", "# Seeded anew")
-    project.edit("training/loop.py", '"""Train one', '"""Train a single')
+    project.edit("training/loop.py", "# With a seed", "# With a new seed")
+    project.edit("training/loop.py", '"""Train the network', '"""Train one network')
     project.edit("images/glyphs.py", "def read(", f"{ADDED}def read(")
     project.append("images/other.py", "def info(settings): ...\n\n\ndef read(settings): ...\n")
     project.append("models/other.py", "def info(settings): ...\n")

@@ -184,8 +184,8 @@ def test_state_is_saved_after_each_epoch_and_at_the_end(
 
 
 def test_short_epochs_do_not_spend_their_time_on_saves(laboratory, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SHARE_OF_SAVES", 1e-9)
     found = saves(monkeypatch)
+    monkeypatch.setattr(loop, "SHARE_OF_SAVES", 1e-9)
     laboratory.train("baseB", tmp_path, recipe={"epochs": 4, "evaluate_every": 1})
     assert [step for step, _ in found] == [20, 80]
 
