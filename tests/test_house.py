@@ -63,7 +63,7 @@ def test_requirements_lock_contains_all_requirements():
     command = "pip compile --universal --quiet --no-header --no-annotate pyproject.toml"
     found = checked(uv, *command.split(), "--constraint", str(file))
     assert requirements(file.read_text(encoding="utf-8")) == requirements(found), (
-        f"requirements.lock is out of step; make it anew: {EXPORT} -o requirements.lock"
+        f"requirements.lock is out of step; write it again: {EXPORT} -o requirements.lock"
     )
 
 

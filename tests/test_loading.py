@@ -54,7 +54,7 @@ def refused(path: Path) -> str:
 
 
 def published(name: str) -> nn.Module:
-    """A model as torchvision builds it for pretrained weights, with values of its own."""
+    """A model as torchvision builds it for pretrained weights, but with random weights."""
     torch.manual_seed(0)
     options = {}
     if name in ("googlenet", "inception_v3"):

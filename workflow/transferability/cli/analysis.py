@@ -1,4 +1,4 @@
-"""The commands for analysis: from networks to tables, and to how the study was made, in words."""
+"""The commands for analysis: from networks to tables, findings and the Methods section."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""How a command is declared: by the signature and the docstring of the function that it runs."""
+"""Builds a command from the signature and the docstring of the function that it runs."""
 
 import argparse
 import inspect

@@ -200,7 +200,7 @@ def _try(study: Study, network: Network, file: Path) -> bool:
         if letter:
             training.import_source(study=file, source=letter)
         training.train(study=file, split=split, seed=seed, network=name)
-    # Whatever a user's own network raises.
+    # A user's network can raise any exception.
     except Exception as error:
         print(f"{name:12} {parse_name(name).treatment:16} {type(error).__name__}: {error}")
         return False

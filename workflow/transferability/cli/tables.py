@@ -9,11 +9,11 @@ TEXTS = (
     *("effect", "layer", "layers", "estimator", "comparison", "interval", "not_learned"),
     "source_group",
 )
-"""Columns that are text whatever stands there: a study may be called NA, 007 or True."""
+"""Columns that are always read as text: a study may be called NA, 007 or True."""
 
 
 def read_table(path: Path):
-    """A table as the project writes it; an empty cell is an empty text where texts are meant."""
+    """A table as the project writes it; an empty cell of TEXTS is an empty text."""
     import pandas as pd
 
     kinds = {**dict.fromkeys(TEXTS, str), "learned": "boolean"}

@@ -71,8 +71,8 @@ UNNAMED = {
     "rectified": lambda _: nn.ReLU(inplace=True),
 }
 
-# The parts of each family in the order of its `forward`. /* means every child as a part of its own
-# (stages are divided into their blocks); a tuple is one part.
+# The parts of each family in the order of its `forward`. "features/*" makes each child of features
+# a separate part (a stage is divided into its blocks); a tuple is one part.
 FAMILIES: dict[type[nn.Module], tuple] = {
     models.AlexNet: ("features/*", "avgpool", "flattened", "classifier/*"),
     models.VGG: ("features/*", "avgpool", "flattened", "classifier/*"),

@@ -1,6 +1,6 @@
-"""Augmentation: random changes of the training images, drawn anew in each epoch.
+"""Augmentation: random changes of the training images. Each epoch draws new ones.
 
-An epoch draws a few numbers for each position in its order. Each kind of augmentation has a
+For each position in its order, an epoch draws a few numbers. Each kind of augmentation has a
 separate generator. Neither the batch size nor the device changes these numbers, and if one kind is
 removed, the numbers of the others stay the same.
 """

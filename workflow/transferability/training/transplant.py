@@ -63,7 +63,7 @@ def load_base(
     differing = [key for key in wanted if header.get(key) != wanted[key]]
     if differing:
         raise ValueError(
-            f"--base: network {task.network} copies {task.base} of its own study, but {path} "
+            f"--base: network {task.network} needs {task.base} of the same study, but {path} "
             f"differs in {', '.join(differing)} (network {header.get('network')}); {remedy}"
         )
     # The last layer is always new; its size differs if the halves differ in their classes.
